@@ -17,10 +17,16 @@ export const ENV = {
   graceSeconds: 'GRACE_SECONDS',
 } as const;
 
-/** CloudWatch metrics of the function, in EMF; `stream` is the dimension that tells one stream from another. */
+/**
+ * CloudWatch metrics of the function, in EMF. Alarms and dashboard look for exactly two dimensions: `service`, whose
+ * value Powertools takes from POWERTOOLS_SERVICE_NAME, and `stream`, which tells one stream from another.
+ */
 export const METRICS = {
   namespace: 'S3LogRollup',
+  serviceDimension: 'service',
   streamDimension: 'stream',
+  /** The stream of a request that names none. */
+  unnamedStream: 'unnamed',
   objects: 'Objects',
   bytes: 'Bytes',
   outputs: 'Outputs',
@@ -32,4 +38,19 @@ export const METRICS = {
   memory: 'PeakMemory',
   hoursCommitted: 'HoursCommitted',
   failures: 'Failures',
+} as const;
+
+/** Outputs of the stack by which the operator's commands find everything (`--stack NAME`). */
+export const STACK_OUTPUTS = {
+  queueUrl: 'QueueUrl',
+  deadLetterQueueUrl: 'DeadLetterQueueUrl',
+  deadLetterQueueArn: 'DeadLetterQueueArn',
+  functionName: 'FunctionName',
+  /** `s3://bucket/prefix/` */
+  rawRoot: 'RawRoot',
+  /** `s3://bucket/prefix/` */
+  aggregatedRoot: 'AggregatedRoot',
+  /** JSON: `[{"name","source","minute"}]`, the source as a template. */
+  streams: 'Streams',
+  dashboardUrl: 'DashboardUrl',
 } as const;

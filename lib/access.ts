@@ -1,0 +1,140 @@
+import { Aws, Stack, Validations } from 'aws-cdk-lib';
+import { PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import type { ILogGroup } from 'aws-cdk-lib/aws-logs';
+import type { Construct } from 'constructs';
+import { flattenReference } from './flatten-reference.ts';
+import type { RollupQueues } from './queues.ts';
+import type { Root } from './root.ts';
+
+export interface AccessProps {
+  readonly raw: Root;
+  readonly aggregated: Root;
+  readonly queues: RollupQueues;
+  readonly logGroup: ILogGroup;
+  readonly tracing: boolean;
+}
+
+/**
+ * All that the function may do, in one place and by hand: CDK's grants would give it whole buckets. The grants that
+ * constructs try to add later are dropped by handing them `role.withoutPolicyUpdates()`.
+ */
+export function createFunctionRole(scope: Construct, id: string, props: AccessProps): Role {
+  const statements = [
+    ...readRaw(props.raw),
+    ...writeAggregated(props.aggregated),
+    ...keyStatements(props.raw, props.aggregated),
+    ...queueStatements(props.queues),
+    new PolicyStatement({
+      sid: 'WriteLogs',
+      actions: ['logs:CreateLogStream', 'logs:PutLogEvents'],
+      resources: [props.logGroup.logGroupArn],
+    }),
+  ];
+  if (props.tracing) {
+    statements.push(
+      new PolicyStatement({
+        sid: 'WriteTraces',
+        // X-Ray has no resources: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
+        actions: ['xray:PutTraceSegments', 'xray:PutTelemetryRecords'],
+        resources: ['*'],
+      }),
+    );
+  }
+  const role = new Role(scope, id, {
+    description: 'Reads raw logs, writes their rollup',
+    assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
+    inlinePolicies: { Rollup: new PolicyDocument({ statements }) },
+  });
+  acknowledgeObjectWildcards(role, props);
+  return role;
+}
+
+function readRaw(raw: Root): PolicyStatement[] {
+  return [
+    listUnder('ListRaw', raw),
+    new PolicyStatement({ sid: 'ReadRaw', actions: ['s3:GetObject'], resources: [objectsUnder(raw)] }),
+  ];
+}
+
+function writeAggregated(aggregated: Root): PolicyStatement[] {
+  return [
+    listUnder('ListAggregated', aggregated),
+    new PolicyStatement({
+      sid: 'ListUploads',
+      // S3 has no condition on the prefix for this action. It shows keys of uploads that are under way, no more.
+      actions: ['s3:ListBucketMultipartUploads'],
+      resources: [aggregated.bucket.bucketArn],
+    }),
+    new PolicyStatement({
+      sid: 'WriteAggregated',
+      actions: [
+        's3:GetObject',
+        's3:PutObject',
+        's3:DeleteObject',
+        's3:AbortMultipartUpload',
+        's3:ListMultipartUploadParts',
+      ],
+      resources: [objectsUnder(aggregated)],
+    }),
+  ];
+}
+
+function listUnder(sid: string, { bucket, prefix }: Root): PolicyStatement {
+  return new PolicyStatement({
+    sid,
+    actions: ['s3:ListBucket'],
+    resources: [bucket.bucketArn],
+    conditions: { StringLike: { 's3:prefix': `${prefix}*` } },
+  });
+}
+
+/** Only for keys that are given, and only by way of S3. A multipart upload needs to decrypt as well. */
+function keyStatements(raw: Root, aggregated: Root): PolicyStatement[] {
+  const conditions = { StringEquals: { 'kms:ViaService': `s3.${Aws.REGION}.${Aws.URL_SUFFIX}` } };
+  const statement = (sid: string, key: IKey | undefined, actions: string[]) =>
+    key ? [new PolicyStatement({ sid, actions, resources: [key.keyArn], conditions })] : [];
+  return [
+    ...statement('DecryptRaw', raw.bucket.encryptionKey, ['kms:Decrypt']),
+    ...statement('EncryptAggregated', aggregated.bucket.encryptionKey, [
+      'kms:Decrypt',
+      'kms:GenerateDataKey',
+    ]),
+  ];
+}
+
+function queueStatements({ requests, undelivered }: RollupQueues): PolicyStatement[] {
+  return [
+    new PolicyStatement({
+      sid: 'TakeRequests',
+      actions: ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'],
+      resources: [requests.queueArn],
+    }),
+    new PolicyStatement({ sid: 'Continue', actions: ['sqs:SendMessage'], resources: [requests.queueArn] }),
+    new PolicyStatement({
+      sid: 'KeepFailedInvocations',
+      actions: ['sqs:SendMessage'],
+      resources: [undelivered.queueArn],
+    }),
+  ];
+}
+
+function objectsUnder({ bucket, prefix }: Root): string {
+  return bucket.arnForObjects(`${prefix}*`);
+}
+
+function acknowledgeObjectWildcards(role: Role, { raw, aggregated, tracing }: AccessProps): void {
+  const acknowledge = (resource: string, reason: string) => {
+    const flat = flattenReference(Stack.of(role).resolve(resource));
+    Validations.of(role).acknowledge({ id: `AwsSolutions-IAM5[Resource::${flat}]`, reason });
+  };
+  acknowledge(
+    objectsUnder(raw),
+    'Keys of raw logs are not known beforehand; reading is confined to the raw root.',
+  );
+  acknowledge(
+    objectsUnder(aggregated),
+    'Keys of outputs are digests of what is in them; writing is confined to the aggregated root.',
+  );
+  if (tracing) acknowledge('*', 'X-Ray does not support permissions on resources.');
+}

@@ -1,0 +1,48 @@
+import { z } from 'zod';
+import { wholeNumber } from './engine.ts';
+
+/** How much of Lambda the rollup may use. */
+export interface CapacityProps {
+  /** MB. Default: 1,769, which is one vCPU. */
+  readonly memorySize?: number | undefined;
+  /** Default: 900, Lambda's longest. */
+  readonly timeoutSeconds?: number | undefined;
+  /** Most runs at once, taken out of the account's concurrency. Default: 5. */
+  readonly reservedConcurrency?: number | undefined;
+  /** How many of those the queue leaves for direct invocation. Default: 1. */
+  readonly directConcurrency?: number | undefined;
+}
+
+// https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html: an event source's maximum concurrency is
+// 2 to 1,000. Above the function's reserved concurrency, messages would spend their receives on throttles.
+const LEAST_QUEUE_CONCURRENCY = 2;
+
+export const capacityFields = {
+  memorySize: wholeNumber(512, 10_240).default(1_769),
+  timeoutSeconds: wholeNumber(60, 900).default(900),
+  reservedConcurrency: wholeNumber(2, 1_000).default(5),
+  directConcurrency: wholeNumber(0, 998).default(1),
+};
+
+export const capacitySchema = z.strictObject(capacityFields).superRefine(refuseNoQueueConcurrency);
+
+export type Capacity = z.infer<typeof capacitySchema>;
+
+/** Most messages that are worked on at once. */
+export function queueConcurrency(
+  capacity: Pick<Capacity, 'reservedConcurrency' | 'directConcurrency'>,
+): number {
+  return capacity.reservedConcurrency - capacity.directConcurrency;
+}
+
+export function refuseNoQueueConcurrency(
+  capacity: Pick<Capacity, 'reservedConcurrency' | 'directConcurrency'>,
+  context: z.core.$RefinementCtx,
+): void {
+  if (queueConcurrency(capacity) >= LEAST_QUEUE_CONCURRENCY) return;
+  context.addIssue({
+    code: 'custom',
+    path: ['directConcurrency'],
+    message: `leaves ${queueConcurrency(capacity)} of reservedConcurrency ${capacity.reservedConcurrency} for the queue, which needs at least ${LEAST_QUEUE_CONCURRENCY}`,
+  });
+}

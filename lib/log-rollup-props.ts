@@ -1,0 +1,69 @@
+import { capacitySchema, type Capacity } from './capacity.ts';
+import { DEFAULT_GRACE_SECONDS, engineSchema } from './engine.ts';
+import { formatIssues, InvalidConfiguration } from './invalid-configuration.ts';
+import type { LogRollupProps } from './log-rollup.ts';
+import { formatRoot, prefixesOverlap, prefixSchema, type Root } from './root.ts';
+import { DEFAULT_STREAMS, streamsSchema } from './streams.ts';
+import type { z } from 'zod';
+
+export const DEFAULT_RAW_ROOT = 'raw/';
+export const DEFAULT_AGGREGATED_ROOT = 'aggregated/';
+
+/** A stream with its whole template, whose bucket may be a token. */
+export interface RootedStream {
+  readonly name: string;
+  readonly source: string;
+  readonly minute: number;
+}
+
+export interface ParsedLogRollupProps {
+  readonly raw: Root;
+  readonly aggregated: Root;
+  readonly streams: readonly RootedStream[];
+  readonly engine: z.infer<typeof engineSchema>;
+  readonly capacity: Capacity;
+}
+
+/** Throws `InvalidConfiguration`. Names of buckets are compared as they are given, tokens included. */
+export function parseLogRollupProps(props: LogRollupProps): ParsedLogRollupProps {
+  const raw = { bucket: props.rawBucket, prefix: props.rawRoot ?? DEFAULT_RAW_ROOT };
+  const aggregated = {
+    bucket: props.aggregatedBucket ?? props.rawBucket,
+    prefix: props.aggregatedRoot ?? DEFAULT_AGGREGATED_ROOT,
+  };
+  const { memorySize, timeoutSeconds, reservedConcurrency, directConcurrency } = props;
+  const capacity = capacitySchema.safeParse({
+    memorySize,
+    timeoutSeconds,
+    reservedConcurrency,
+    directConcurrency,
+  });
+  const engine = engineSchema.safeParse(props.engine ?? {});
+  const streams = streamsSchema(
+    formatRoot(raw),
+    engine.data?.graceSeconds ?? DEFAULT_GRACE_SECONDS,
+  ).safeParse(props.streams ?? DEFAULT_STREAMS);
+  const problems = [
+    ...formatIssues(prefixSchema.safeParse(raw.prefix).error?.issues ?? [], ['rawRoot']),
+    ...formatIssues(prefixSchema.safeParse(aggregated.prefix).error?.issues ?? [], ['aggregatedRoot']),
+    ...overlapProblems(raw, aggregated),
+    ...formatIssues(capacity.error?.issues ?? []),
+    ...formatIssues(engine.error?.issues ?? [], ['engine']),
+    ...formatIssues(streams.error?.issues ?? [], ['streams']),
+  ];
+  if (problems.length > 0 || !capacity.success || !engine.success || !streams.success) {
+    throw new InvalidConfiguration('Invalid LogRollup properties', problems);
+  }
+  const rooted = streams.data.map(({ name, path, minute }) => ({
+    name,
+    source: `${formatRoot(raw)}${path}`,
+    minute,
+  }));
+  return { raw, aggregated, streams: rooted, engine: engine.data, capacity: capacity.data };
+}
+
+function overlapProblems(raw: Root, aggregated: Root): string[] {
+  if (raw.bucket.bucketName !== aggregated.bucket.bucketName) return [];
+  if (!prefixesOverlap(raw.prefix, aggregated.prefix)) return [];
+  return [`aggregatedRoot: "${aggregated.prefix}" and rawRoot "${raw.prefix}" overlap in one bucket`];
+}

@@ -1,0 +1,57 @@
+import { Stack, type StackProps } from 'aws-cdk-lib';
+import type { Code } from 'aws-cdk-lib/aws-lambda';
+import { Topic, type ITopic } from 'aws-cdk-lib/aws-sns';
+import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
+import { S3_SERVER_ACCESS_LOGS_USE_BUCKET_POLICY } from 'aws-cdk-lib/cx-api';
+import type { Construct } from 'constructs';
+import { Buckets } from './buckets.ts';
+import type { StackSettings } from './context.ts';
+import { LogRollup } from './log-rollup.ts';
+import { addOutputs } from './outputs.ts';
+
+export interface LogRollupStackProps extends StackProps {
+  readonly settings: StackSettings;
+  /** Default: lambda/handler.ts. */
+  readonly entry?: string | undefined;
+  /** Code that was bundled already, instead of `entry`. */
+  readonly code?: Code | undefined;
+}
+
+/** Everything that an account needs, from the settings that the context gives. */
+export class LogRollupStack extends Stack {
+  readonly rollup: LogRollup;
+
+  constructor(scope: Construct, id: string, { settings, entry, code, ...props }: LogRollupStackProps) {
+    super(scope, id, { description: 'Rolls hours of raw S3 logs up into 32 MiB outputs', ...props });
+    // Access logs come by policy: the buckets here have no ACLs.
+    this.node.setContext(S3_SERVER_ACCESS_LOGS_USE_BUCKET_POLICY, true);
+    const { targetSize, partSize, concurrency, outputsInFlight, newline, graceSeconds } = settings;
+    const { memorySize, timeoutSeconds, reservedConcurrency, directConcurrency } = settings;
+    const { raw, aggregated } = new Buckets(this, 'Buckets', settings);
+    this.rollup = new LogRollup(this, 'Rollup', {
+      rawBucket: raw,
+      rawRoot: settings.rawRoot,
+      aggregatedBucket: aggregated,
+      aggregatedRoot: settings.aggregatedRoot,
+      streams: settings.streams,
+      engine: { targetSize, partSize, concurrency, outputsInFlight, newline, graceSeconds },
+      ...{ memorySize, timeoutSeconds, reservedConcurrency, directConcurrency },
+      logRetention: settings.logRetentionDays,
+      tracing: settings.tracing,
+      alarmTopic: this.alarmTopic(settings),
+      runbookUrl: settings.runbookUrl,
+      serviceName: settings.stackName,
+      entry,
+      code,
+    });
+    addOutputs(this.rollup);
+  }
+
+  private alarmTopic({ alarmTopicArn, alarmEmail }: StackSettings): ITopic | undefined {
+    if (alarmTopicArn !== undefined) return Topic.fromTopicArn(this, 'AlarmTopic', alarmTopicArn);
+    if (alarmEmail === undefined) return undefined;
+    const topic = new Topic(this, 'AlarmTopic', { enforceSSL: true });
+    topic.addSubscription(new EmailSubscription(alarmEmail));
+    return topic;
+  }
+}

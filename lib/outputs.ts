@@ -1,0 +1,23 @@
+import { CfnOutput, Stack } from 'aws-cdk-lib';
+import { STACK_OUTPUTS } from '../lambda/names.ts';
+import type { LogRollup } from './log-rollup.ts';
+import { formatRoot } from './root.ts';
+
+/**
+ * The stack's outputs by which the operator's commands find everything (`--stack NAME`). Their names are fixed, so
+ * a stack has room for those of one rollup. Nothing is exported: no other stack can come to depend on them.
+ */
+export function addOutputs(rollup: LogRollup): void {
+  const stack = Stack.of(rollup);
+  const { queues, streams } = rollup;
+  const output = (name: string, description: string, value: string) =>
+    new CfnOutput(stack, name, { value, description });
+  output(STACK_OUTPUTS.queueUrl, 'Requests go here', queues.requests.queueUrl);
+  output(STACK_OUTPUTS.deadLetterQueueUrl, 'Requests that failed three times', queues.deadLetters.queueUrl);
+  output(STACK_OUTPUTS.deadLetterQueueArn, 'What a redrive starts from', queues.deadLetters.queueArn);
+  output(STACK_OUTPUTS.functionName, 'For direct invocation', rollup.function.functionName);
+  output(STACK_OUTPUTS.rawRoot, 'Every source is under it', formatRoot(rollup.raw));
+  output(STACK_OUTPUTS.aggregatedRoot, 'Every rollup is under it', formatRoot(rollup.aggregated));
+  output(STACK_OUTPUTS.streams, 'What is rolled up, and when', stack.toJsonString(streams));
+  output(STACK_OUTPUTS.dashboardUrl, 'What was done and what waits', rollup.dashboard.url);
+}
