@@ -1,0 +1,117 @@
+import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import { combineCrc, crc32c, Crc64Nvme, type CrcName } from './crc.ts';
+import { S3Error } from './s3-error.ts';
+
+export const ALGORITHMS = ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256'] as const;
+export type ChecksumAlgorithm = (typeof ALGORITHMS)[number];
+export type ChecksumType = 'FULL_OBJECT' | 'COMPOSITE';
+
+/** Value as in the header: base64, of a composite with `-parts` behind it. */
+export interface Checksum {
+  algorithm: ChecksumAlgorithm;
+  type: ChecksumType;
+  value: string;
+}
+
+export interface Digest {
+  update(bytes: Uint8Array): void;
+  digest(): Buffer;
+}
+
+const BYTES: Record<ChecksumAlgorithm, number> = { CRC32: 4, CRC32C: 4, CRC64NVME: 8, SHA1: 20, SHA256: 32 };
+
+class Crc32Digest implements Digest {
+  #crc = 0;
+  readonly #next: (bytes: Uint8Array, crc: number) => number;
+
+  constructor(next: (bytes: Uint8Array, crc: number) => number) {
+    this.#next = next;
+  }
+
+  update(bytes: Uint8Array): void {
+    this.#crc = this.#next(bytes, this.#crc);
+  }
+
+  digest(): Buffer {
+    const value = Buffer.alloc(4);
+    value.writeUInt32BE(this.#crc);
+    return value;
+  }
+}
+
+export function createDigest(algorithm: ChecksumAlgorithm): Digest {
+  switch (algorithm) {
+    case 'CRC32':
+      return new Crc32Digest(crc32);
+    case 'CRC32C':
+      return new Crc32Digest(crc32c);
+    case 'CRC64NVME':
+      return new Crc64Nvme();
+    case 'SHA1':
+    case 'SHA256':
+      return createHash(algorithm.toLowerCase());
+  }
+}
+
+export function checksumHeader(algorithm: ChecksumAlgorithm): string {
+  return `x-amz-checksum-${algorithm.toLowerCase()}`;
+}
+
+/** The algorithm that a header such as `x-amz-checksum-crc32` names. */
+export function parseAlgorithm(name: string): ChecksumAlgorithm {
+  const algorithm = ALGORITHMS.find((known) => known === name.toUpperCase());
+  if (algorithm) return algorithm;
+  throw new S3Error(
+    'InvalidRequest',
+    `The algorithm type you specified in ${name} is not one of ${ALGORITHMS.join(', ')}`,
+  );
+}
+
+/** A checksum's value in the right shape, or InvalidRequest as S3 has it. */
+export function checkValue(algorithm: ChecksumAlgorithm, value: string): string {
+  const bytes = Buffer.from(value, 'base64');
+  if (bytes.length !== BYTES[algorithm] || bytes.toString('base64') !== value) {
+    throw new S3Error('InvalidRequest', `Value for ${checksumHeader(algorithm)} header is invalid.`);
+  }
+  return value;
+}
+
+function isCrc(algorithm: ChecksumAlgorithm): algorithm is CrcName {
+  return algorithm.startsWith('CRC');
+}
+
+/** Which type an upload has, from what its creation asked for; S3 refuses the pairs that it cannot compute. */
+export function checksumType(algorithm: ChecksumAlgorithm, asked: string | undefined): ChecksumType {
+  const type = asked ?? (algorithm === 'CRC64NVME' ? 'FULL_OBJECT' : 'COMPOSITE');
+  if (type !== 'FULL_OBJECT' && type !== 'COMPOSITE') {
+    throw new S3Error('InvalidRequest', 'Value for x-amz-checksum-type header is invalid.');
+  }
+  if (type === 'FULL_OBJECT' ? !isCrc(algorithm) : algorithm === 'CRC64NVME') {
+    throw new S3Error(
+      'InvalidRequest',
+      `The ${type} checksum type cannot be used with the ${algorithm.toLowerCase()} checksum algorithm.`,
+    );
+  }
+  return type;
+}
+
+/** The checksum of an object from those of its parts, in order. */
+export function combineParts(
+  algorithm: ChecksumAlgorithm,
+  type: ChecksumType,
+  parts: { value: string; size: number }[],
+): Checksum {
+  const digests = parts.map(({ value, size }) => ({ bytes: Buffer.from(value, 'base64'), size }));
+  if (type === 'COMPOSITE' || !isCrc(algorithm)) {
+    const digest = createDigest(algorithm);
+    for (const { bytes } of digests) digest.update(bytes);
+    return { algorithm, type: 'COMPOSITE', value: `${digest.digest().toString('base64')}-${parts.length}` };
+  }
+  let crc = 0n;
+  for (const { bytes, size } of digests) {
+    crc = combineCrc(algorithm, crc, BigInt(`0x${bytes.toString('hex')}`), size);
+  }
+  const hex = crc.toString(16).padStart(BYTES[algorithm] * 2, '0');
+  return { algorithm, type: 'FULL_OBJECT', value: Buffer.from(hex, 'hex').toString('base64') };
+}

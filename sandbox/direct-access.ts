@@ -1,0 +1,81 @@
+import { createHash } from 'node:crypto';
+import { parseAttributes } from './attributes.ts';
+import { checksumHeader } from './checksums.ts';
+import { S3Error } from './s3-error.ts';
+import type { Store, StoredObject } from './store.ts';
+
+/** The store without HTTP, for tests. A bucket that does not exist throws, a key that does not is undefined. */
+export interface DirectAccess {
+  put(
+    bucket: string,
+    key: string,
+    body: Uint8Array | string,
+    options?: { lastModified?: Date; storageClass?: string; headers?: Record<string, string> },
+  ): { etag: string };
+  get(bucket: string, key: string): Buffer | undefined;
+  /** The ETag without quotes; checksums by header name. */
+  head(
+    bucket: string,
+    key: string,
+  ): { size: number; etag: string; lastModified: Date; checksums: Record<string, string> } | undefined;
+  /** In UTF-8 byte order. */
+  keys(bucket: string, prefix?: string): string[];
+  delete(bucket: string, key: string): void;
+  /** Moves LastModified into the past. */
+  age(bucket: string, key: string, byMs: number): void;
+  openUploads(bucket: string): { key: string; uploadId: string; initiated: Date }[];
+}
+
+export function directAccess(store: Store, now: () => Date): DirectAccess {
+  const find = (bucket: string, key: string): StoredObject | undefined =>
+    store.bucket(bucket).objects.get(key);
+  return {
+    put(bucket, key, body, { lastModified = now(), storageClass, headers = {} } = {}) {
+      store.bucket(bucket);
+      const bytes = Buffer.from(body);
+      const etag = createHash('md5').update(bytes).digest('hex');
+      const attributes = parseAttributes({
+        ...headers,
+        ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }),
+      });
+      const seconds = Math.floor(lastModified.getTime() / 1000) * 1000;
+      const content = store.content.keep(bytes);
+      const object = { key, size: bytes.length, etag, lastModified: seconds, content, attributes };
+      store.commit({ type: 'object-put', bucket, object });
+      return { etag };
+    },
+    get(bucket, key) {
+      const object = find(bucket, key);
+      return object && Buffer.concat([...store.content.readNow(object.content)]);
+    },
+    head(bucket, key) {
+      const object = find(bucket, key);
+      if (!object) return undefined;
+      const { algorithm, value } = store.checksum(object);
+      const checksums = { [checksumHeader(algorithm)]: value };
+      return { size: object.size, etag: object.etag, lastModified: new Date(object.lastModified), checksums };
+    },
+    keys(bucket, prefix = '') {
+      return store
+        .bucket(bucket)
+        .keys.all()
+        .filter((key) => key.startsWith(prefix));
+    },
+    delete(bucket, key) {
+      if (find(bucket, key)) store.commit({ type: 'object-deleted', bucket, key });
+    },
+    age(bucket, key, byMs) {
+      const object = find(bucket, key);
+      if (!object) throw new S3Error('NoSuchKey', 'The specified key does not exist.', { Key: key });
+      const lastModified = object.lastModified - byMs;
+      store.commit({ type: 'object-put', bucket, object: { ...object, lastModified } });
+    },
+    openUploads(bucket) {
+      return Array.from(store.bucket(bucket).uploads.values(), ({ key, uploadId, initiated }) => ({
+        key,
+        uploadId,
+        initiated: new Date(initiated),
+      }));
+    },
+  };
+}

@@ -1,0 +1,81 @@
+import { checkReadable } from '../attributes.ts';
+import { header, parseCount, type Call, type Reply } from '../call.ts';
+import { checksumHeader } from '../checksums.ts';
+import { checkRead } from '../conditions.ts';
+import { slice } from '../content.ts';
+import { S3Error } from '../s3-error.ts';
+import type { StoredObject } from '../store.ts';
+
+interface Range {
+  start: number;
+  /** The byte after the last. */
+  end: number;
+}
+
+/** GetObject and HeadObject: the same headers, and a body that is not sent for a HEAD. */
+export function getObject(call: Call): Reply {
+  const { store, bucket, key, operation } = call;
+  const object = store.object(bucket, key);
+  checkRead(call.headers, object);
+  if (operation === 'GetObject') checkReadable(object);
+  const range = partRange(call, object) ?? parseRange(header(call, 'range'), object.size);
+  const { start, end } = range ?? { start: 0, end: object.size };
+  const content = slice(object.content, start, end);
+  store.content.retain(content);
+  return {
+    status: range ? 206 : 200,
+    headers: {
+      ...object.attributes.headers,
+      etag: `"${object.etag}"`,
+      'last-modified': new Date(object.lastModified).toUTCString(),
+      'accept-ranges': 'bytes',
+      ...(range && { 'content-range': `bytes ${start}-${end - 1}/${object.size}` }),
+      ...storageHeaders(object),
+      ...(call.query.has('partNumber') &&
+        object.parts && { 'x-amz-mp-parts-count': String(object.parts.length) }),
+      // S3 has no checksum of a range.
+      ...(!range &&
+        header(call, 'x-amz-checksum-mode')?.toUpperCase() === 'ENABLED' &&
+        checksumHeaders(call, object)),
+    },
+    body: { content, length: end - start },
+  };
+}
+
+function storageHeaders({ attributes: { storageClass, tags } }: StoredObject): Record<string, string> {
+  const tagCount = Object.keys(tags).length;
+  return {
+    'x-amz-server-side-encryption': 'AES256',
+    ...(storageClass !== 'STANDARD' && { 'x-amz-storage-class': storageClass }),
+    ...(tagCount > 0 && { 'x-amz-tagging-count': String(tagCount) }),
+  };
+}
+
+function checksumHeaders({ store }: Call, object: StoredObject): Record<string, string> {
+  const { algorithm, type, value } = store.checksum(object);
+  return { [checksumHeader(algorithm)]: value, 'x-amz-checksum-type': type };
+}
+
+function partRange(call: Call, object: StoredObject): Range | undefined {
+  if (!call.query.has('partNumber')) return undefined;
+  const partNumber = parseCount(call, 'partNumber', 1, 10_000, 1);
+  const sizes = object.parts ?? [object.size];
+  const size = sizes[partNumber - 1];
+  if (size === undefined) throw new S3Error('InvalidRange', 'The requested partnumber is not satisfiable');
+  const start = sizes.slice(0, partNumber - 1).reduce((sum, each) => sum + each, 0);
+  return { start, end: start + size };
+}
+
+/** A header that is not a single byte range is ignored, as RFC 9110 and S3 have it. */
+export function parseRange(text: string | undefined, size: number): Range | undefined {
+  const [, first = '', last = ''] = /^bytes=(\d*)-(\d*)$/.exec(text ?? '') ?? [];
+  if (first === '' && last === '') return undefined;
+  if (first !== '' && last !== '' && Number(last) < Number(first)) return undefined;
+  const start = first === '' ? Math.max(size - Number(last), 0) : Number(first);
+  const end = first === '' || last === '' ? size : Math.min(Number(last) + 1, size);
+  if (start < end) return { start, end };
+  throw new S3Error('InvalidRange', 'The requested range is not satisfiable', {
+    RangeRequested: text ?? '',
+    ActualObjectSize: String(size),
+  });
+}

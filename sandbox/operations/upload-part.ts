@@ -1,0 +1,108 @@
+import { header, parseCount, xmlReply, type Call, type Reply } from '../call.ts';
+import { checksumHeader, type ChecksumAlgorithm } from '../checksums.ts';
+import { slice } from '../content.ts';
+import { LARGEST_PUT } from '../receive-body.ts';
+import { S3Error } from '../s3-error.ts';
+import type { OpenUpload, Part } from '../store.ts';
+import { copyResult, copySource, md5 } from './copy-object.ts';
+import { spoolBody } from './put-object.ts';
+import { uploadOf } from './uploads.ts';
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
+const MOST_PARTS = 10_000;
+const LEAST_RANGED_SOURCE = 5 * 1024 * 1024;
+
+export async function uploadPart(call: Call): Promise<Reply> {
+  const { store, bucket } = call;
+  const partNumber = parsePartNumber(call);
+  const { uploadId, checksum } = uploadOf(call);
+  const { received, content } = await spoolBody(call);
+  const given = received.checksum;
+  try {
+    checkAlgorithm(checksum, given?.algorithm);
+    // The upload may have ended while the body came in.
+    uploadOf(call);
+  } catch (error) {
+    store.content.discard(content);
+    throw error;
+  }
+  const { size, md5: etag } = received;
+  const part: Part = { partNumber, size, etag, lastModified: call.now(), content };
+  if (given && checksum) part.checksum = given.value;
+  store.commit({ type: 'part-put', bucket, uploadId, part });
+  return {
+    status: 200,
+    headers: { etag: `"${etag}"`, ...(given && { [checksumHeader(given.algorithm)]: given.value }) },
+  };
+}
+
+function parsePartNumber(call: Call): number {
+  const partNumber = parseCount(call, 'partNumber', 0, Infinity);
+  if (partNumber >= 1 && partNumber <= MOST_PARTS) return partNumber;
+  throw new S3Error(
+    'InvalidArgument',
+    `Part number must be an integer between 1 and ${MOST_PARTS}, inclusive`,
+    {
+      ArgumentName: 'partNumber',
+      ArgumentValue: String(partNumber),
+    },
+  );
+}
+
+/** Where S3 can compute a part's checksum itself (FULL_OBJECT), a part may come without one. */
+function checkAlgorithm(expected: OpenUpload['checksum'], actual: ChecksumAlgorithm | undefined): void {
+  if (actual === expected?.algorithm) return;
+  if (actual === undefined && expected?.type === 'FULL_OBJECT') return;
+  const name = (algorithm: string | undefined) => algorithm?.toLowerCase() ?? 'null';
+  throw new S3Error(
+    'InvalidRequest',
+    `Checksum Type mismatch occurred, expected checksum Type: ${name(expected?.algorithm)}, actual checksum Type: ${name(actual)}`,
+  );
+}
+
+export function uploadPartCopy(call: Call): Reply {
+  const { store, bucket } = call;
+  const partNumber = parsePartNumber(call);
+  const { uploadId, checksum } = uploadOf(call);
+  const { object } = copySource(call);
+  const { start, end } = sourceRange(header(call, 'x-amz-copy-source-range'), object.size);
+  if (end - start > LARGEST_PUT) {
+    throw new S3Error(
+      'InvalidRequest',
+      `The specified copy source is larger than the maximum allowable size: ${LARGEST_PUT}`,
+    );
+  }
+  const content = slice(object.content, start, end);
+  const part: Part = {
+    partNumber,
+    size: end - start,
+    etag: md5(store, content),
+    lastModified: call.now(),
+    content,
+  };
+  if (checksum) part.checksum = store.digest(checksum.algorithm, content);
+  store.commit({ type: 'part-put', bucket, uploadId, part });
+  const computed =
+    checksum && part.checksum !== undefined
+      ? { algorithm: checksum.algorithm, value: part.checksum }
+      : undefined;
+  return xmlReply(copyResult('CopyPartResult', part, computed));
+}
+
+function sourceRange(text: string | undefined, size: number): { start: number; end: number } {
+  if (text === undefined) return { start: 0, end: size };
+  const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(text) ?? [];
+  if (first === undefined || Number(last) < Number(first)) {
+    throw new S3Error(
+      'InvalidArgument',
+      'The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy',
+    );
+  }
+  if (size <= LEAST_RANGED_SOURCE) {
+    throw new S3Error('InvalidRequest', 'The specified copy range is invalid for the source object size.');
+  }
+  if (Number(last) >= size) {
+    throw new S3Error('InvalidArgument', `Range specified is not valid for source object of size: ${size}`);
+  }
+  return { start: Number(first), end: Number(last) + 1 };
+}
