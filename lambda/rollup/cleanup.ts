@@ -1,0 +1,102 @@
+import { hasCode } from '../errors.ts';
+import type { Location } from './location.ts';
+import { MANIFEST_NAME, type Manifest, type Rollup, formatManifest } from './manifest.ts';
+import type { ListedObject, OpenUpload, Store } from './store.ts';
+
+/**
+ * Deleting, by the rules of docs/decisions/0001-keys-are-bound-to-a-commit.md: an output's key is bound to the
+ * commit that it was planned from. Once that commit has been replaced, whoever planned from it can no longer commit,
+ * and whoever plans from the new one wants other keys; so what only the old one could lead to may go.
+ */
+
+/** What a sweep leaves alone because a run that is still going may have written it. */
+const SWEEP_AGE_MS = 60 * 60 * 1000;
+
+/** Keys of this program's making, directly under the destination. */
+const OURS = /^(part-\d{5,}-[0-9a-f]{12}(\.[a-z0-9]+)*|_sources-[0-9a-f]{12}\.jsonl\.gz)$/;
+
+function isOurs(key: string, { prefix }: Location): boolean {
+  return key.startsWith(prefix) && OURS.test(key.slice(prefix.length));
+}
+
+function named(manifest: Manifest | undefined): Set<string> {
+  if (manifest === undefined) return new Set();
+  return new Set([...manifest.outputs.map(({ key }) => key), manifest.sources.key]);
+}
+
+/** After a commit: deletes what the manifest before named and this one does not. */
+export async function deleteReplaced(
+  store: Store,
+  { bucket }: Location,
+  previous: Rollup | undefined,
+  manifest: Manifest,
+): Promise<void> {
+  const kept = named(manifest);
+  const replaced = [...named(previous?.manifest)].filter((key) => !kept.has(key));
+  await store.delete(bucket, replaced);
+}
+
+/** After a commit that was lost: deletes what this run wrote and the winner does not name. */
+export async function deleteLost(
+  store: Store,
+  { bucket }: Location,
+  wrote: string[],
+  winner: Rollup | undefined,
+): Promise<void> {
+  const kept = named(winner?.manifest);
+  await store.delete(
+    bucket,
+    wrote.filter((key) => !kept.has(key)),
+  );
+}
+
+export function ourUploads(uploads: OpenUpload[], destination: Location): OpenUpload[] {
+  return uploads.filter(({ key }) => isOurs(key, destination));
+}
+
+/**
+ * Ends uploads that were open before this run committed: they were planned from a commit that is replaced now.
+ * A run that is still at work on one is told so by `NoSuchUpload`, and plans again.
+ */
+export async function abortReplaced(store: Store, uploads: OpenUpload[]): Promise<void> {
+  for (const upload of uploads) await store.abortUpload(upload);
+}
+
+/** What lies unnamed in the destination and was written over an hour before the listing began. */
+export function sweepable(
+  present: Iterable<ListedObject>,
+  destination: Location,
+  manifest: Manifest,
+  listingBegan: Date,
+): string[] {
+  const kept = named(manifest);
+  const before = listingBegan.getTime() - SWEEP_AGE_MS;
+  return [...present]
+    .filter(
+      ({ key, lastModified }) =>
+        isOurs(key, destination) && !kept.has(key) && Date.parse(lastModified) < before,
+    )
+    .map(({ key }) => key);
+}
+
+/**
+ * Replaces the manifest by itself, a generation on: before a sweep without a commit, so that a slow run which still
+ * counts on what is about to be swept can no longer commit. False where somebody else committed instead.
+ */
+export async function retire(
+  store: Store,
+  { bucket, prefix }: Location,
+  rollup: Rollup,
+  now: Date,
+): Promise<boolean> {
+  const { manifest, etag } = rollup;
+  const next: Manifest = { ...manifest, generation: manifest.generation + 1, createdAt: now.toISOString() };
+  try {
+    const at = { bucket, key: prefix + MANIFEST_NAME };
+    await store.put(at, formatManifest(next), 'application/json', { etag });
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'PreconditionFailed', 'Conflict')) return false;
+    throw error;
+  }
+}

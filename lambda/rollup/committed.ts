@@ -1,0 +1,37 @@
+import { RollupError } from '../errors.ts';
+import { type Location, formatLocation } from './location.ts';
+import { MANIFEST_NAME, type Rollup, parseManifest, parseSources } from './manifest.ts';
+import type { Store } from './store.ts';
+
+/**
+ * What is committed under a destination; undefined where nothing is. Throws `BadManifest`, `ManifestVersion`,
+ * and `ManifestOfAnotherSource` where it is not a rollup of this source.
+ */
+export async function readCommitted(
+  store: Store,
+  destination: Location,
+  source?: Location,
+): Promise<Rollup | undefined> {
+  const { bucket } = destination;
+  const key = destination.prefix + MANIFEST_NAME;
+  const found = await store.getIfPresent({ bucket, key });
+  if (found === undefined) return undefined;
+  const manifest = parseManifest(found.body, key);
+  if (source !== undefined && manifest.source !== formatLocation(source)) {
+    throw new RollupError(
+      'ManifestOfAnotherSource',
+      `${key} is the rollup of ${manifest.source}, not of ${formatLocation(source)}. Give every source a destination of its own.`,
+      { key },
+    );
+  }
+  const index = await store.getIfPresent({ bucket, key: manifest.sources.key });
+  if (index !== undefined) {
+    return { manifest, etag: found.etag, sources: await parseSources(index.body, manifest) };
+  }
+  const now = await store.getIfPresent({ bucket, key });
+  // Another run committed in between and deleted the index that only the old manifest names.
+  if (now?.etag !== found.etag) return readCommitted(store, destination, source);
+  throw new RollupError('BadManifest', `${manifest.sources.key}, which ${key} names, is not there.`, {
+    key: manifest.sources.key,
+  });
+}

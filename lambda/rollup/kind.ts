@@ -1,0 +1,41 @@
+/** How sources may be joined. Only like is joined with like. */
+export type Kind = 'plain' | 'gzip' | 'zstd' | 'bzip2' | 'xz';
+
+/** Formats whose members, joined, are again a valid stream of the format. */
+const JOINABLE: Partial<Record<string, Kind>> = { gz: 'gzip', zst: 'zstd', bz2: 'bzip2', xz: 'xz' };
+
+/** Formats with an index, a trailer or a central directory: two of them joined are neither. */
+const NOT_JOINABLE = new Set([
+  ...['parquet', 'orc', 'avro', 'zip', 'tar', '7z'],
+  ...['tgz', 'tbz2', 'txz', 'rar', 'jar', 'br', 'lz4', 'snappy'],
+]);
+
+/** The kind of a source, told from the end of its key; undefined where it cannot be joined. */
+export function kindOf(key: string): Kind | undefined {
+  const [inner, outer] = lastTwoExtensions(key);
+  const kind = JOINABLE[outer];
+  if (kind === undefined) return NOT_JOINABLE.has(outer) ? undefined : 'plain';
+  return NOT_JOINABLE.has(inner) ? undefined : kind;
+}
+
+/** `a/app.json` -> `.json`, `a/app.json.gz` -> `.json.gz`, `a/app.log.3` and `a/app` -> ``. */
+export function extensionOf(key: string): string {
+  const [inner, outer] = lastTwoExtensions(key);
+  if (outer === '') return '';
+  const compressed = JOINABLE[outer] !== undefined;
+  return compressed && inner !== '' ? `.${inner}.${outer}` : `.${outer}`;
+}
+
+/** The extension of an output of sources whose extensions differ. */
+export function commonExtension(kind: Kind): string {
+  const suffix = Object.keys(JOINABLE).find((extension) => JOINABLE[extension] === kind);
+  return suffix === undefined ? '.log' : `.log.${suffix}`;
+}
+
+/** Lower-cased, without dots, empty where there is none. An extension begins with a letter, but for `7z`. */
+function lastTwoExtensions(key: string): [inner: string, outer: string] {
+  const name = key.slice(key.lastIndexOf('/') + 1);
+  const [, inner = '', outer = ''] =
+    /^.+?(?:\.([a-z][a-z0-9]{0,15}|7z))?(?:\.([a-z][a-z0-9]{0,15}|7z))$/i.exec(name) ?? [];
+  return [inner.toLowerCase(), outer.toLowerCase()];
+}

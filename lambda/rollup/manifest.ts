@@ -1,0 +1,139 @@
+import { createHash } from 'node:crypto';
+import { promisify } from 'node:util';
+import { gunzip, gzip } from 'node:zlib';
+import { z } from 'zod';
+import { RollupError } from '../errors.ts';
+import type { ListedObject } from './store.ts';
+
+export const MANIFEST_NAME = '_manifest.json';
+export const MANIFEST_VERSION = 1;
+
+const count = z.number().int().nonnegative();
+
+const outputSchema = z.strictObject({
+  key: z.string().min(1),
+  size: count,
+  etag: z.string().min(1),
+  /** CRC-32 of the whole output, 8 hex digits. */
+  crc32: z.string().regex(/^[0-9a-f]{8}$/),
+  /** How many sources it holds. */
+  sources: count,
+});
+
+const manifestSchema = z.strictObject({
+  version: z.literal(MANIFEST_VERSION),
+  generation: count,
+  source: z.string(),
+  destination: z.string(),
+  createdAt: z.iso.datetime(),
+  settings: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+  totals: z.strictObject({
+    objects: count,
+    bytes: count,
+    outputs: count,
+    outputBytes: count,
+    skipped: z.strictObject({ empty: count, filtered: count }),
+  }),
+  outputs: z.array(outputSchema),
+  sources: z.strictObject({ key: z.string(), count }),
+});
+
+const sourceSchema = z.strictObject({
+  key: z.string(),
+  etag: z.string(),
+  size: count,
+  lastModified: z.string(),
+  output: z.string(),
+  /** Frame the source's own bytes in the output, without a newline that was added. */
+  offset: count,
+  length: count,
+});
+
+/** `_manifest.json`: an hour is rolled up if and only if it exists. */
+export type Manifest = z.infer<typeof manifestSchema>;
+export type CommittedOutput = Manifest['outputs'][number];
+/** One line of `_sources-<12 hex>.jsonl.gz`. */
+export type CommittedSource = ListedObject & { output: string; offset: number; length: number };
+
+/** What is committed under a destination. */
+export interface Rollup {
+  manifest: Manifest;
+  /** ETag of the manifest: what the next commit must find. */
+  etag: string;
+  /** By output and offset. */
+  sources: CommittedSource[];
+}
+
+/** Throws `BadManifest`, `ManifestVersion`. */
+export function parseManifest(body: Buffer, key: string): Manifest {
+  const json = parseJson(body.toString('utf8'), key);
+  const version = z.object({ version: z.number() }).safeParse(json).data?.version;
+  if (version !== undefined && version > MANIFEST_VERSION) {
+    throw new RollupError(
+      'ManifestVersion',
+      `${key} is of version ${version}; this program reads version ${MANIFEST_VERSION}. Use the release that wrote it, or a later one.`,
+      { key },
+    );
+  }
+  const parsed = manifestSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  throw badManifest(key, z.prettifyError(parsed.error).replaceAll('\n', ' '));
+}
+
+export function formatManifest(manifest: Manifest): Buffer {
+  return Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`);
+}
+
+/** Throws `BadManifest`. */
+export async function parseSources(body: Buffer, manifest: Manifest): Promise<CommittedSource[]> {
+  const { key, count: expected } = manifest.sources;
+  const text = await promisify(gunzip)(body).catch((cause: unknown) => {
+    throw badManifest(key, 'it is not gzip', cause);
+  });
+  const sources: CommittedSource[] = [];
+  for (const line of text.toString('utf8').split('\n')) {
+    if (line === '') continue;
+    const parsed = sourceSchema.safeParse(parseJson(line, key));
+    if (!parsed.success) {
+      throw badManifest(
+        key,
+        `line ${sources.length + 1}: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`,
+      );
+    }
+    sources.push(parsed.data);
+  }
+  if (sources.length !== expected) {
+    throw badManifest(key, `it has ${sources.length} lines where the manifest says ${expected}`);
+  }
+  return sources;
+}
+
+/** The index of sources as it is stored; its name is a digest of what it says. */
+export async function formatSources(sources: CommittedSource[]): Promise<{ name: string; body: Buffer }> {
+  const lines = sources.map(({ key, etag, size, lastModified, output, offset, length }) =>
+    JSON.stringify({ key, etag, size, lastModified, output, offset, length }),
+  );
+  const text = lines.length === 0 ? '' : `${lines.join('\n')}\n`;
+  const digest = createHash('sha256').update(text).digest('hex').slice(0, 12);
+  return { name: `_sources-${digest}.jsonl.gz`, body: await promisify(gzip)(text) };
+}
+
+export function formatCrc32(crc32: number): string {
+  return (crc32 >>> 0).toString(16).padStart(8, '0');
+}
+
+function parseJson(text: string, key: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw badManifest(key, 'it is not JSON', cause);
+  }
+}
+
+function badManifest(key: string, why: string, cause?: unknown): RollupError {
+  return new RollupError(
+    'BadManifest',
+    `${key} was not written by this program, or was damaged: ${why}. Choose another destination, or move the object away.`,
+    { key, cause },
+  );
+}

@@ -1,0 +1,122 @@
+import type { Settings } from '../settings.ts';
+import { compareKeys } from './key-order.ts';
+import type { CommittedOutput, CommittedSource, Rollup } from './manifest.ts';
+import { type Origin, Packer, type Piece, type PlannedOutput } from './pack.ts';
+import type { ListedObject } from './store.ts';
+
+/** What a run has to do, from the listing and what is committed. */
+export interface Plan {
+  generation: number;
+  /** Outputs that stay as they are. */
+  sealed: CommittedOutput[];
+  /** Outputs to be written, in index order. */
+  planned: PlannedOutput[];
+  skipped: { empty: number; filtered: number };
+}
+
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html#sc-glacier
+const ARCHIVED = new Set(['GLACIER', 'DEEP_ARCHIVE']);
+
+export function isArchived(object: ListedObject): boolean {
+  return object.storageClass !== undefined && ARCHIVED.has(object.storageClass);
+}
+
+export interface PlanInput {
+  /** The source prefix, whole, in key order. */
+  listed: ListedObject[];
+  /** What is committed, if anything is. */
+  committed: Rollup | undefined;
+  /** The destination prefix, with its slash: output keys begin with it. */
+  destinationPrefix: string;
+  settings: Pick<Settings, 'targetSize' | 'newline'>;
+  /** Plan every source afresh, in a generation of its own. */
+  repack?: boolean;
+}
+
+/** Pure: the same listing, commit and settings give the same plan. */
+export function planRollup({
+  listed,
+  committed,
+  destinationPrefix,
+  settings,
+  repack = false,
+}: PlanInput): Plan {
+  const skipped = { empty: 0, filtered: 0 };
+  const present = new Map<string, ListedObject>();
+  for (const object of listed) {
+    // Directory markers are zero-byte objects too. An object emptied in place is as one that has left raw:
+    // what was committed of it stays.
+    if (object.size === 0) skipped.empty++;
+    else present.set(object.key, object);
+  }
+
+  const unsealed = unsealedOutputs(committed, present, repack);
+  const pieces: Piece[] = [];
+  for (const source of committed?.sources ?? []) {
+    const now = present.get(source.key);
+    if (!unsealed.has(source.output)) {
+      present.delete(source.key);
+    } else if (now === undefined || (isArchived(now) && isSame(now, source))) {
+      present.delete(source.key);
+      pieces.push({ source: asListed(source), from: originInOutput(source, unsealed) });
+    }
+  }
+  for (const source of present.values()) pieces.push({ source, from: undefined });
+  pieces.sort((a, b) => compareKeys(a.source.key, b.source.key));
+
+  const generation = (committed?.manifest.generation ?? 0) + (repack ? 1 : 0);
+  const packer = new Packer({
+    ...settings,
+    basis: committed?.manifest.sources.key.slice(destinationPrefix.length) ?? '',
+    generation,
+    destinationPrefix,
+    firstIndex: repack ? 0 : nextIndex(committed),
+  });
+  const planned = pieces.flatMap((piece) => packer.add(piece));
+  planned.push(...packer.end());
+  const sealed = committed?.manifest.outputs.filter((output) => !unsealed.has(output.key)) ?? [];
+  return { generation, sealed, planned, skipped };
+}
+
+/** Outputs that hold a source which is in raw with other content now; on a repack, all of them. */
+function unsealedOutputs(
+  committed: Rollup | undefined,
+  present: Map<string, ListedObject>,
+  repack: boolean,
+): Map<string, CommittedOutput> {
+  const changed = new Set<string>();
+  for (const source of committed?.sources ?? []) {
+    const now = present.get(source.key);
+    if (repack || (now !== undefined && !isSame(now, source))) changed.add(source.output);
+  }
+  const outputs = committed?.manifest.outputs.filter((output) => changed.has(output.key)) ?? [];
+  return new Map(outputs.map((output) => [output.key, output]));
+}
+
+function isSame(now: ListedObject, committed: CommittedSource): boolean {
+  return now.etag === committed.etag && now.size === committed.size;
+}
+
+function asListed({ key, size, etag, lastModified }: CommittedSource): ListedObject {
+  return { key, size, etag, lastModified };
+}
+
+function originInOutput(source: CommittedSource, outputs: Map<string, CommittedOutput>): Origin {
+  const etag = outputs.get(source.output)?.etag ?? '';
+  return { key: source.output, etag, offset: source.offset };
+}
+
+/**
+ * Past every index that was ever committed, those of unsealed outputs too: a new output never has the key
+ * of one that is about to be deleted.
+ */
+function nextIndex(committed: Rollup | undefined): number {
+  return (
+    committed?.manifest.outputs.reduce((next, output) => Math.max(next, indexOf(output.key) + 1), 0) ?? 0
+  );
+}
+
+/** `…/part-00007-3f2a9c1b7d4e.log` -> 7. */
+export function indexOf(outputKey: string): number {
+  return Number(/part-(\d+)-[^/]*$/.exec(outputKey)?.[1] ?? -1);
+}

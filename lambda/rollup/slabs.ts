@@ -1,0 +1,31 @@
+/**
+ * The memory that outputs are assembled in. As many buffers as outputs are in flight, each used again for the
+ * next output. A buffer of `allocUnsafeSlow` costs no memory until it is written to.
+ */
+export class Slabs {
+  readonly #usual: number;
+  readonly #free: Buffer[] = [];
+  #bytes = 0;
+  /** The most bytes of outputs that were in slabs at one time. */
+  peakBytes = 0;
+
+  /** `usual`: the capacity that the largest output is expected to need. */
+  constructor(usual: number) {
+    this.#usual = usual;
+  }
+
+  /** A slab for an output of at most `size` bytes, for as long as `use` takes. */
+  async use<T>(size: number, use: (slab: Buffer) => Promise<T>): Promise<T> {
+    const free = this.#free.pop();
+    const slab =
+      free !== undefined && free.length >= size ? free : Buffer.allocUnsafeSlow(Math.max(size, this.#usual));
+    this.#bytes += size;
+    this.peakBytes = Math.max(this.peakBytes, this.#bytes);
+    try {
+      return await use(slab);
+    } finally {
+      this.#bytes -= size;
+      this.#free.push(slab);
+    }
+  }
+}

@@ -1,0 +1,70 @@
+import type { Location, ObjectAt } from './location.ts';
+
+/** One line of a listing. ETags are without their quotes. */
+export interface ListedObject {
+  key: string;
+  size: number;
+  etag: string;
+  /** ISO 8601. For a multipart object S3 gives the time at which its upload began: never a watermark. */
+  lastModified: string;
+  storageClass?: string;
+}
+
+/** What is known of an object without reading it. */
+export interface ObjectHead {
+  size: number;
+  etag: string;
+  /** CRC-32 of the whole object, where S3 holds one. */
+  crc32?: number;
+}
+
+/** Bytes of an object as it was when `etag` was seen: all of them, or `length` from `offset`. */
+export interface ReadFrom extends ObjectAt {
+  etag: string;
+  range?: { offset: number; length: number };
+}
+
+/** What a finished write left in the store. */
+export interface Written {
+  etag: string;
+  crc32: number;
+}
+
+export interface OpenUpload extends ObjectAt {
+  uploadId: string;
+  initiated: Date;
+}
+
+/** `absent`: only if there is no such object. Otherwise: only if it still has this ETag. */
+export type WriteCondition = 'absent' | { etag: string };
+
+/**
+ * The calls that a rollup makes to S3, and no others. Each throws a `RollupError`; each has spent its retries
+ * when it does. Writes are atomic: an object is there whole, or not at all.
+ */
+export interface Store {
+  /** Every object under the prefix, page by page, in S3's key order. Throws `UnsortedListing` where it is not. */
+  list(at: Location): AsyncIterable<ListedObject[]>;
+  head(at: ObjectAt): Promise<ObjectHead | undefined>;
+  /** A small object, whole; undefined where there is none. */
+  getIfPresent(at: ObjectAt): Promise<{ body: Buffer; etag: string } | undefined>;
+  /**
+   * Fills the buffer, whose length is that of what is read, and returns the CRC-32 of what landed in it.
+   * Throws `SourceChanged`, `SourceVanished`, `ShortBody`, `BodyStalled`.
+   */
+  read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<number>;
+  /** The same bytes as they come, for comparing what memory should not hold. */
+  stream(from: ReadFrom): AsyncIterable<Buffer>;
+  /** A small object in one request. Throws `PreconditionFailed` where the condition does not hold. */
+  put(at: ObjectAt, body: Buffer, contentType: string, condition?: WriteCondition): Promise<{ etag: string }>;
+  /**
+   * Uploads in parts; S3 refuses what does not have this CRC-32. A failed upload leaves no parts behind.
+   * Throws `NoSuchUpload` where somebody else ended the upload.
+   */
+  upload(at: ObjectAt, body: Buffer, crc32: number, signal: AbortSignal): Promise<Written>;
+  /** Copies inside S3, `size` bytes. Throws as `read` and `upload` do. */
+  copy(from: ReadFrom, size: number, to: ObjectAt, signal: AbortSignal): Promise<Written>;
+  delete(bucket: string, keys: string[]): Promise<void>;
+  listUploads(at: Location): Promise<OpenUpload[]>;
+  abortUpload(upload: OpenUpload): Promise<void>;
+}

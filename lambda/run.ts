@@ -1,0 +1,73 @@
+import type { Report } from './rollup/events.ts';
+import { formatLocation } from './rollup/location.ts';
+import { type RollupRequest, rollUp } from './rollup/rollup.ts';
+import type { Connection, Peaks, Requests } from './s3/connection.ts';
+import type { Settings } from './settings.ts';
+
+/** What a run says at its end: the object that `--json` prints and the function returns. */
+export interface RunResult {
+  status: 'committed' | 'unchanged' | 'empty' | 'incomplete';
+  source: string;
+  destination: string;
+  objects: number;
+  bytes: number;
+  skipped: { empty: number; filtered: number };
+  /** `written` + `reused` + `copied`, but for a run that is incomplete. */
+  outputs: number;
+  written: number;
+  reused: number;
+  copied: number;
+  /** URI of the manifest; null where nothing is committed yet. */
+  manifest: string | null;
+  requests: Requests;
+  peak: Peaks & { inFlightBytes: number };
+  durationSeconds: number;
+}
+
+export interface RunOptions {
+  settings: Settings;
+  report?: Report;
+  hasTime?: () => boolean;
+  signal?: AbortSignal;
+  now?: () => Date;
+}
+
+/** One rollup over a connection, with what it took. Both the command line and the function run this. */
+export async function run(
+  request: RollupRequest,
+  { store, gauge, takeRequests }: Pick<Connection, 'store' | 'gauge' | 'takeRequests'>,
+  options: RunOptions,
+): Promise<RunResult> {
+  const {
+    settings,
+    report = () => undefined,
+    hasTime = () => true,
+    signal = new AbortController().signal,
+    now = () => new Date(),
+  } = options;
+  const began = performance.now();
+  takeRequests();
+  gauge.start();
+  try {
+    const outcome = await rollUp(request, { store, settings, report, hasTime, signal, now });
+    const { status, totals, written, reused, copied, manifest, peakInFlightBytes } = outcome;
+    return {
+      status,
+      source: formatLocation(request.source),
+      destination: formatLocation(request.destination),
+      objects: totals.objects,
+      bytes: totals.bytes,
+      skipped: totals.skipped,
+      outputs: totals.outputs,
+      written,
+      reused,
+      copied,
+      manifest: manifest === undefined ? null : `s3://${request.destination.bucket}/${manifest}`,
+      requests: takeRequests(),
+      peak: { ...gauge.stop(), inFlightBytes: peakInFlightBytes },
+      durationSeconds: Math.round(performance.now() - began) / 1000,
+    };
+  } finally {
+    gauge.stop();
+  }
+}

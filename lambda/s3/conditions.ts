@@ -1,0 +1,36 @@
+/** ETags are without their quotes everywhere but on the wire. */
+export function quoteEtag(etag: string): string {
+  return `"${etag}"`;
+}
+
+export function unquoteEtag(etag: string | undefined): string {
+  return (etag ?? '').replace(/^"(.*)"$/, '$1');
+}
+
+/** `offset` 100, `length` 50 -> `bytes=100-149`. */
+export function formatRange({ offset, length }: { offset: number; length: number }): string {
+  return `bytes=${offset}-${offset + length - 1}`;
+}
+
+/** S3 writes a CRC-32 as the base64 of its four bytes. */
+export function parseCrc32(base64: string | undefined): number | undefined {
+  // A checksum of checksums (`…-3`) is not one of the whole object.
+  if (base64 === undefined || !/^[A-Za-z0-9+/]{6}==$/.test(base64)) return undefined;
+  return Buffer.from(base64, 'base64').readUInt32BE();
+}
+
+export function encodeCrc32(crc32: number): string {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(crc32 >>> 0);
+  return bytes.toString('base64');
+}
+
+/** The value of `x-amz-copy-source`. */
+export function copySource(bucket: string, key: string): string {
+  return `${bucket}/${key.split('/').map(encodeURIComponent).join('/')}`;
+}
+
+/** A key from a listing with `encoding-type=url`, in which a space is a plus sign. */
+export function decodeKey(encoded: string | undefined): string {
+  return decodeURIComponent((encoded ?? '').replaceAll('+', ' '));
+}

@@ -1,0 +1,56 @@
+import { S3Client } from '@aws-sdk/client-s3';
+import { Gauge, type Peaks } from '../gauge.ts';
+import { type Settings, maxSockets } from '../settings.ts';
+import { RequestCounter, type Requests } from './requests.ts';
+import { CappedRequestHandler } from './request-handler.ts';
+import { S3Store } from './s3-store.ts';
+
+/** Sends of one request, the first included. */
+const MAX_ATTEMPTS = 5;
+
+export interface ConnectionOptions {
+  settings: Settings;
+  /** Otherwise `AWS_REGION`, or the profile's. */
+  region?: string | undefined;
+  /** Otherwise `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, or S3's own. One that is given is addressed by path. */
+  endpointUrl?: string | undefined;
+  /** PEM of a certificate authority to trust besides those that Node does. */
+  ca?: string;
+}
+
+/** The way to S3: one client, one capped agent, and what is counted on it. Made once in a process. */
+export interface Connection {
+  store: S3Store;
+  client: S3Client;
+  gauge: Gauge;
+  /** Requests since the last call. */
+  takeRequests(): Requests;
+  close(): void;
+}
+
+export type { Peaks, Requests };
+
+export function connect({ settings, region, endpointUrl, ca }: ConnectionOptions): Connection {
+  const endpoint = endpointUrl ?? process.env['AWS_ENDPOINT_URL_S3'] ?? process.env['AWS_ENDPOINT_URL'];
+  const gauge = new Gauge();
+  const client = new S3Client({
+    maxAttempts: MAX_ATTEMPTS,
+    requestHandler: new CappedRequestHandler({ maxSockets: maxSockets(settings), gauge, ca }),
+    // Bodies are checked as they land; the SDK's own check of CRC-64/NVME is JavaScript and costs more than TLS.
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    followRegionRedirects: true,
+    ...(region === undefined ? {} : { region }),
+    ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
+  });
+  const counter = new RequestCounter();
+  counter.watch(client);
+  return {
+    client,
+    gauge,
+    store: new S3Store({ client, counter, partSize: settings.partSize }),
+    takeRequests: () => counter.take(),
+    close: () => {
+      client.destroy();
+    },
+  };
+}

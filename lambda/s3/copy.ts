@@ -1,0 +1,128 @@
+import {
+  AbortMultipartUploadCommand,
+  type CompletedPart,
+  CompleteMultipartUploadCommand,
+  CopyObjectCommand,
+  CreateMultipartUploadCommand,
+  type S3Client,
+  UploadPartCopyCommand,
+} from '@aws-sdk/client-s3';
+import pLimit from 'p-limit';
+import { crc32 } from 'node:zlib';
+import { RollupError, hasCode } from '../errors.ts';
+import type { ObjectAt } from '../rollup/location.ts';
+import type { ReadFrom, Store, Written } from '../rollup/store.ts';
+import { PARTS_IN_FLIGHT } from '../settings.ts';
+import { GiB } from '../size.ts';
+import { copySource, formatRange, parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
+import { toRollupError } from './errors.ts';
+
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html: 5 GB at most in one request.
+const LARGEST_COPY = 5_000_000_000;
+const COPY_PART = GiB;
+/** S3 answers a copy when it is done; what it copies in a second is a few hundred megabytes. */
+const COPY_MS = 600_000;
+
+export interface CopyInput {
+  from: ReadFrom;
+  size: number;
+  to: ObjectAt;
+}
+
+/** Copies inside S3, pinned to the ETag, as it is. Throws `SourceChanged`, `SourceVanished`, `SourceArchived`. */
+export async function copyObject(
+  store: Store,
+  client: S3Client,
+  input: CopyInput,
+  signal: AbortSignal,
+): Promise<Written> {
+  const { from, size, to } = input;
+  const whole = from.range === undefined && size <= LARGEST_COPY;
+  try {
+    const { etag, checksum } = await (whole ? copyWhole : copyParts)(client, input, signal);
+    return { etag, crc32: parseCrc32(checksum) ?? (await crc32Of(store, { ...to, etag })) };
+  } catch (error) {
+    const failed = toRollupError(error, { operation: 'CopyObject', bucket: from.bucket, key: from.key });
+    if (!hasCode(failed, 'PreconditionFailed')) throw failed;
+    const message = `${from.key} changed while it was being rolled up. Run again: what is written is kept.`;
+    throw new RollupError('SourceChanged', message, { key: from.key, cause: error });
+  }
+}
+
+interface Copied {
+  etag: string;
+  checksum: string | undefined;
+}
+
+async function copyWhole(client: S3Client, { from, to }: CopyInput, signal: AbortSignal): Promise<Copied> {
+  const command = new CopyObjectCommand({
+    Bucket: to.bucket,
+    Key: to.key,
+    CopySource: copySource(from.bucket, from.key),
+    CopySourceIfMatch: quoteEtag(from.etag),
+    ChecksumAlgorithm: 'CRC32',
+  });
+  const { CopyObjectResult } = await client.send(command, { abortSignal: signal, requestTimeout: COPY_MS });
+  return { etag: unquoteEtag(CopyObjectResult?.ETag), checksum: CopyObjectResult?.ChecksumCRC32 };
+}
+
+async function copyParts(
+  client: S3Client,
+  { from, size, to }: CopyInput,
+  signal: AbortSignal,
+): Promise<Copied> {
+  const target = { Bucket: to.bucket, Key: to.key };
+  const created = await client.send(
+    new CreateMultipartUploadCommand({ ...target, ChecksumAlgorithm: 'CRC32', ChecksumType: 'FULL_OBJECT' }),
+    { abortSignal: signal },
+  );
+  const upload = { ...target, UploadId: created.UploadId };
+  const limit = pLimit(PARTS_IN_FLIGHT);
+  const base = from.range?.offset ?? 0;
+
+  async function copyPart(index: number): Promise<CompletedPart> {
+    signal.throwIfAborted();
+    const offset = index * COPY_PART;
+    const command = new UploadPartCopyCommand({
+      ...upload,
+      PartNumber: index + 1,
+      CopySource: copySource(from.bucket, from.key),
+      CopySourceIfMatch: quoteEtag(from.etag),
+      CopySourceRange: formatRange({ offset: base + offset, length: Math.min(COPY_PART, size - offset) }),
+    });
+    const { CopyPartResult } = await client.send(command, { abortSignal: signal, requestTimeout: COPY_MS });
+    return {
+      PartNumber: index + 1,
+      ETag: CopyPartResult?.ETag,
+      ChecksumCRC32: CopyPartResult?.ChecksumCRC32,
+    };
+  }
+
+  const parts = Array.from({ length: Math.ceil(size / COPY_PART) }, (_, index) =>
+    limit(() => copyPart(index)),
+  );
+  try {
+    const settled = await Promise.allSettled(parts);
+    const failed = settled.find((part) => part.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+    const command = new CompleteMultipartUploadCommand({
+      ...upload,
+      MultipartUpload: { Parts: await Promise.all(parts) },
+    });
+    const done = await client.send(command, { abortSignal: signal, requestTimeout: COPY_MS });
+    return { etag: unquoteEtag(done.ETag), checksum: done.ChecksumCRC32 };
+  } catch (error) {
+    // The reason is what counts; an upload that could not be ended either is left to the bucket's lifecycle rule.
+    await client.send(new AbortMultipartUploadCommand(upload)).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** From the stored object's headers; from its bytes where the store keeps no CRC-32. */
+async function crc32Of(store: Store, object: ReadFrom): Promise<number> {
+  const head = await store.head(object);
+  if (head?.crc32 !== undefined) return head.crc32;
+  let crc = 0;
+  for await (const chunk of store.stream(object)) crc = crc32(chunk, crc);
+  return crc;
+}

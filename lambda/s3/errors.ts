@@ -1,0 +1,96 @@
+import { type ErrorCode, RollupError } from '../errors.ts';
+
+/** What was being done when S3, or the way to it, failed. */
+export interface Doing {
+  operation: string;
+  bucket: string;
+  key?: string | undefined;
+}
+
+const BY_NAME: Partial<Record<string, ErrorCode>> = {
+  AbortError: 'Aborted',
+  BadDigest: 'ChecksumMismatch',
+  ConditionalRequestConflict: 'Conflict',
+  CredentialsProviderError: 'NoCredentials',
+  InvalidObjectState: 'SourceArchived',
+  NoSuchBucket: 'NoSuchBucket',
+  NoSuchKey: 'SourceVanished',
+  NoSuchUpload: 'NoSuchUpload',
+  NotFound: 'SourceVanished',
+  PreconditionFailed: 'PreconditionFailed',
+  SlowDown: 'SlowDown',
+  ThrottlingException: 'SlowDown',
+  TooManyRequestsException: 'SlowDown',
+  TimeoutError: 'Timeout',
+};
+
+const BY_STATUS: Partial<Record<number, ErrorCode>> = {
+  401: 'AccessDenied',
+  403: 'AccessDenied',
+  412: 'PreconditionFailed',
+  429: 'SlowDown',
+  503: 'SlowDown',
+};
+
+const UNREACHABLE = new Set([
+  ...['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', 'EPIPE'],
+  ...[
+    'CERT_HAS_EXPIRED',
+    'DEPTH_ZERO_SELF_SIGNED_CERT',
+    'SELF_SIGNED_CERT_IN_CHAIN',
+    'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  ],
+]);
+
+const ADVICE: Partial<Record<ErrorCode, string>> = {
+  AccessDenied: 'Check the credentials and their permissions',
+  EndpointUnreachable: 'Check the endpoint, the network and the region',
+  NoCredentials: 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role',
+  NoRegion: 'Set AWS_REGION or --region',
+  NoSuchBucket: 'Check its name and the region',
+  SlowDown: 'Lower the concurrency or run again later; what is written is kept',
+};
+
+/** Any failure of a request as a `RollupError`; one that is already is left as it is. */
+export function toRollupError(error: unknown, { operation, bucket, key }: Doing): RollupError {
+  if (error instanceof RollupError) return error;
+  const { name, message, status, attempts } = facts(error);
+  const code = codeOf(error, name, message, status);
+  const where = `s3://${bucket}/${key ?? ''}`;
+  const tries = attempts > 1 ? ` (after ${attempts} attempts)` : '';
+  const advice = ADVICE[code] === undefined ? '' : ` ${ADVICE[code]}.`;
+  const what = message === '' || message === name ? name : `${name}: ${message.replace(/\.$/, '')}`;
+  return new RollupError(code, `${operation} ${where}: ${what}${tries}.${advice}`, { key, cause: error });
+}
+
+function codeOf(error: unknown, name: string, message: string, status: number | undefined): ErrorCode {
+  if (/region is missing/i.test(message)) return 'NoRegion';
+  const byName = BY_NAME[name];
+  if (byName !== undefined) return byName;
+  if (UNREACHABLE.has(nodeCode(error))) return 'EndpointUnreachable';
+  return (status === undefined ? undefined : BY_STATUS[status]) ?? 'S3Error';
+}
+
+/** A refused connection to a name with several addresses is an `AggregateError`, its code on the first of them. */
+function nodeCode(error: unknown): string {
+  if (error instanceof AggregateError) return nodeCode(error.errors[0]);
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+function facts(error: unknown): {
+  name: string;
+  message: string;
+  status: number | undefined;
+  attempts: number;
+} {
+  if (!(error instanceof Error))
+    return { name: 'Error', message: String(error), status: undefined, attempts: 1 };
+  const metadata: unknown = '$metadata' in error ? error.$metadata : undefined;
+  const read = (field: string): number | undefined => {
+    if (typeof metadata !== 'object' || metadata === null) return undefined;
+    const value: unknown = Reflect.get(metadata, field);
+    return typeof value === 'number' ? value : undefined;
+  };
+  const message = error.message === '' ? nodeCode(error) : error.message;
+  return { name: error.name, message, status: read('httpStatusCode'), attempts: read('attempts') ?? 1 };
+}

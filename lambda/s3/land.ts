@@ -1,0 +1,61 @@
+import type { Readable } from 'node:stream';
+import { crc32 } from 'node:zlib';
+import { RollupError } from '../errors.ts';
+
+/** A body that sends nothing for this long has stalled. The SDK's timeouts end with the response headers. */
+export const BODY_IDLE_MS = 10_000;
+
+/**
+ * Copies a body into a buffer of just its length, as it arrives, and returns its CRC-32.
+ * Throws `ShortBody`, `BodyStalled`, and what the signal was aborted with.
+ */
+export function land(
+  body: Readable,
+  into: Buffer,
+  key: string,
+  signal: AbortSignal,
+  idleMs = BODY_IDLE_MS,
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let at = 0;
+    let crc = 0;
+    const idle = setTimeout(() => {
+      body.destroy(new RollupError('BodyStalled', `${key} sent nothing for ${idleMs / 1000} s.`, { key }));
+    }, idleMs);
+    const stop = (): void => {
+      body.destroy(
+        signal.reason instanceof Error ? signal.reason : new RollupError('Aborted', 'The run was stopped.'),
+      );
+    };
+    const settle = (error?: unknown): void => {
+      clearTimeout(idle);
+      signal.removeEventListener('abort', stop);
+      const whole = at === into.length;
+      if (error === undefined && whole) resolve(crc);
+      else reject(error instanceof RollupError ? error : short(key, at, into.length, error));
+    };
+    body.on('data', (chunk: Buffer) => {
+      idle.refresh();
+      if (at + chunk.length > into.length) {
+        at += chunk.length;
+        body.destroy(short(key, at, into.length));
+        return;
+      }
+      into.set(chunk, at);
+      crc = crc32(chunk, crc);
+      at += chunk.length;
+    });
+    body.once('end', settle);
+    body.once('error', settle);
+    body.once('close', settle);
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
+}
+
+function short(key: string, got: number, expected: number, cause?: unknown): RollupError {
+  return new RollupError('ShortBody', `${key} sent ${got} bytes where ${expected} were announced.`, {
+    key,
+    cause,
+  });
+}

@@ -1,0 +1,76 @@
+import {
+  ListMultipartUploadsCommand,
+  type ListMultipartUploadsCommandInput,
+  type S3Client,
+  paginateListObjectsV2,
+} from '@aws-sdk/client-s3';
+import { RollupError } from '../errors.ts';
+import { compareKeys } from '../rollup/key-order.ts';
+import type { Location } from '../rollup/location.ts';
+import type { ListedObject, OpenUpload } from '../rollup/store.ts';
+import { decodeKey, unquoteEtag } from './conditions.ts';
+import { toRollupError } from './errors.ts';
+
+/** Every object under a prefix, a page at a time, its order checked: packing and `verify` rely on it. */
+export async function* listObjects(
+  client: S3Client,
+  { bucket, prefix }: Location,
+): AsyncGenerator<ListedObject[]> {
+  // Keys may hold what XML cannot; `url` is the encoding for that.
+  const input = { Bucket: bucket, Prefix: prefix, EncodingType: 'url' } as const;
+  let last: string | undefined;
+  try {
+    for await (const { Contents = [] } of paginateListObjectsV2({ client }, input)) {
+      const page = Contents.map(({ Key, Size = 0, ETag, LastModified, StorageClass }) => ({
+        key: decodeKey(Key),
+        size: Size,
+        etag: unquoteEtag(ETag),
+        lastModified: LastModified?.toISOString() ?? '',
+        ...(StorageClass === undefined ? {} : { storageClass: StorageClass }),
+      }));
+      for (const { key } of page) {
+        if (last !== undefined && compareKeys(last, key) >= 0) throw unsorted(bucket, key, last);
+        last = key;
+      }
+      yield page;
+    }
+  } catch (error) {
+    throw toRollupError(error, { operation: 'ListObjectsV2', bucket, key: prefix });
+  }
+}
+
+/** Multipart uploads under a prefix that were begun and not ended. */
+export async function listUploads(client: S3Client, { bucket, prefix }: Location): Promise<OpenUpload[]> {
+  const uploads: OpenUpload[] = [];
+  let markers: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {};
+  try {
+    while (markers !== undefined) {
+      const input: ListMultipartUploadsCommandInput = {
+        Bucket: bucket,
+        Prefix: prefix,
+        EncodingType: 'url',
+        ...markers,
+      };
+      const page = await client.send(new ListMultipartUploadsCommand(input));
+      for (const { Key, UploadId = '', Initiated = new Date(0) } of page.Uploads ?? []) {
+        uploads.push({ bucket, key: decodeKey(Key), uploadId: UploadId, initiated: Initiated });
+      }
+      const next = {
+        KeyMarker: decodeKey(page.NextKeyMarker),
+        UploadIdMarker: page.NextUploadIdMarker ?? '',
+      };
+      markers = page.IsTruncated === true ? next : undefined;
+    }
+    return uploads;
+  } catch (error) {
+    throw toRollupError(error, { operation: 'ListMultipartUploads', bucket, key: prefix });
+  }
+}
+
+function unsorted(bucket: string, key: string, before: string): RollupError {
+  return new RollupError(
+    'UnsortedListing',
+    `s3://${bucket} lists ${key} behind ${before}, which is not S3's key order (as directory buckets do). Use a general purpose bucket.`,
+    { key },
+  );
+}

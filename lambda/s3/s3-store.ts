@@ -1,0 +1,165 @@
+import {
+  AbortMultipartUploadCommand,
+  DeleteObjectsCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+  type S3Client,
+} from '@aws-sdk/client-s3';
+import type { Readable } from 'node:stream';
+import { RollupError, hasCode } from '../errors.ts';
+import type { Location, ObjectAt } from '../rollup/location.ts';
+import type { ObjectHead, OpenUpload, ReadFrom, Store, WriteCondition, Written } from '../rollup/store.ts';
+import { formatRange, parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
+import { copyObject } from './copy.ts';
+import { type Doing, toRollupError } from './errors.ts';
+import { listObjects, listUploads } from './list.ts';
+import { readObject, sameLength } from './read.ts';
+import type { RequestCounter } from './requests.ts';
+import { uploadObject } from './upload.ts';
+
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+const KEYS_PER_DELETE = 1000;
+
+export interface S3StoreOptions {
+  client: S3Client;
+  counter: RequestCounter;
+  partSize: number;
+}
+
+/** The store of a rollup, over the SDK. */
+export class S3Store implements Store {
+  readonly #client: S3Client;
+  readonly #counter: RequestCounter;
+  readonly #partSize: number;
+
+  constructor({ client, counter, partSize }: S3StoreOptions) {
+    this.#client = client;
+    this.#counter = counter;
+    this.#partSize = partSize;
+  }
+
+  list(at: Location) {
+    return listObjects(this.#client, at);
+  }
+
+  listUploads(at: Location): Promise<OpenUpload[]> {
+    return listUploads(this.#client, at);
+  }
+
+  async head({ bucket, key }: ObjectAt): Promise<ObjectHead | undefined> {
+    const command = new HeadObjectCommand({ Bucket: bucket, Key: key, ChecksumMode: 'ENABLED' });
+    const found = await absentAsUndefined(
+      this.#do('HeadObject', bucket, key, () => this.#client.send(command)),
+    );
+    if (found === undefined) return undefined;
+    const crc32 = parseCrc32(found.ChecksumCRC32);
+    const etag = unquoteEtag(found.ETag);
+    return { size: found.ContentLength ?? 0, etag, ...(crc32 === undefined ? {} : { crc32 }) };
+  }
+
+  async getIfPresent({ bucket, key }: ObjectAt): Promise<{ body: Buffer; etag: string } | undefined> {
+    const signal = new AbortController().signal;
+    return absentAsUndefined(
+      readObject(
+        this.#client,
+        this.#counter,
+        { bucket, key },
+        (length) => Buffer.allocUnsafe(length),
+        signal,
+      ),
+    );
+  }
+
+  async read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<number> {
+    const { crc32 } = await readObject(this.#client, this.#counter, from, sameLength(from.key, into), signal);
+    return crc32;
+  }
+
+  async *stream({ bucket, key, etag, range }: ReadFrom): AsyncGenerator<Buffer> {
+    const command = new GetObjectCommand({
+      Bucket: bucket,
+      Key: key,
+      IfMatch: quoteEtag(etag),
+      ...(range === undefined ? {} : { Range: formatRange(range) }),
+    });
+    const { Body } = await this.#do('GetObject', bucket, key, () => this.#client.send(command));
+    try {
+      for await (const chunk of Body as Readable) yield chunk as Buffer;
+    } catch (error) {
+      throw toRollupError(error, { operation: 'GetObject', bucket, key });
+    }
+  }
+
+  async put(
+    { bucket, key }: ObjectAt,
+    body: Buffer,
+    contentType: string,
+    condition?: WriteCondition,
+  ): Promise<{ etag: string }> {
+    const command = new PutObjectCommand({
+      Bucket: bucket,
+      Key: key,
+      Body: body,
+      ContentType: contentType,
+      ...(condition === 'absent' ? { IfNoneMatch: '*' } : {}),
+      ...(typeof condition === 'object' ? { IfMatch: quoteEtag(condition.etag) } : {}),
+    });
+    const { ETag } = await this.#do('PutObject', bucket, key, () => this.#client.send(command));
+    return { etag: unquoteEtag(ETag) };
+  }
+
+  upload(at: ObjectAt, body: Buffer, crc32: number, signal: AbortSignal): Promise<Written> {
+    return uploadObject(this, this.#client, { at, body, crc32, partSize: this.#partSize }, signal);
+  }
+
+  copy(from: ReadFrom, size: number, to: ObjectAt, signal: AbortSignal): Promise<Written> {
+    return copyObject(this, this.#client, { from, size, to }, signal);
+  }
+
+  async delete(bucket: string, keys: string[]): Promise<void> {
+    for (let at = 0; at < keys.length; at += KEYS_PER_DELETE) {
+      const Objects = keys.slice(at, at + KEYS_PER_DELETE).map((Key) => ({ Key }));
+      const command = new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects, Quiet: true } });
+      const { Errors = [] } = await this.#do('DeleteObjects', bucket, undefined, () =>
+        this.#client.send(command),
+      );
+      const [first] = Errors;
+      if (first === undefined) continue;
+      const { Key: key, Code = 'Error', Message = '' } = first;
+      const refused = Object.assign(new Error(Message), { name: Code });
+      throw toRollupError(refused, { operation: 'DeleteObjects', bucket, key });
+    }
+  }
+
+  async abortUpload({ bucket, key, uploadId }: OpenUpload): Promise<void> {
+    const command = new AbortMultipartUploadCommand({ Bucket: bucket, Key: key, UploadId: uploadId });
+    try {
+      await this.#do('AbortMultipartUpload', bucket, key, () => this.#client.send(command));
+    } catch (error) {
+      if (!hasCode(error, 'NoSuchUpload')) throw error;
+    }
+  }
+
+  #do<T>(operation: string, bucket: string, key: string | undefined, send: () => Promise<T>): Promise<T> {
+    return translated({ operation, bucket, key }, send);
+  }
+}
+
+/** Runs a call and makes a `RollupError` of its failure. */
+export async function translated<T>(doing: Doing, send: () => Promise<T>): Promise<T> {
+  try {
+    return await send();
+  } catch (error) {
+    throw toRollupError(error, doing);
+  }
+}
+
+async function absentAsUndefined<T>(found: Promise<T>): Promise<T | undefined> {
+  try {
+    return await found;
+  } catch (error) {
+    if (error instanceof RollupError && error.code === 'SourceVanished') return undefined;
+    throw error;
+  }
+}
