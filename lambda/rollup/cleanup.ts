@@ -15,7 +15,7 @@ const SWEEP_AGE_MS = 60 * 60 * 1000;
 /** Keys of this program's making, directly under the destination. */
 const OURS = /^(part-\d{5,}-[0-9a-f]{12}(\.[a-z0-9]+)*|_sources-[0-9a-f]{12}\.jsonl\.gz)$/;
 
-function isOurs(key: string, { prefix }: Location): boolean {
+export function isOurs(key: string, { prefix }: Location): boolean {
   return key.startsWith(prefix) && OURS.test(key.slice(prefix.length));
 }
 

@@ -1,5 +1,18 @@
-import type { Location } from './location.ts';
-import type { Store } from './store.ts';
+import pLimit from 'p-limit';
+import { RollupError } from '../errors.ts';
+import { allOrFirstFailure } from './assemble.ts';
+import { isOurs } from './cleanup.ts';
+import { readCommitted } from './committed.ts';
+import { compareOutput } from './compare.ts';
+import { type Location, parseLocation } from './location.ts';
+import {
+  type CommittedOutput,
+  type CommittedSource,
+  MANIFEST_NAME,
+  type Rollup,
+  formatCrc32,
+} from './manifest.ts';
+import type { ListedObject, Store } from './store.ts';
 
 /** A way in which what is stored is not what was committed, or what was committed is not what is in raw. */
 export interface Problem {
@@ -32,7 +45,7 @@ export interface VerifyReport {
   outputBytes: number;
   /** Committed sources that have left raw: only the outputs' own checksums speak for them. */
   expired: number;
-  /** Objects of ours in the destination that the manifest does not name; the next run sweeps them. */
+  /** Objects of ours in the destination that the manifest does not name; a later run sweeps them. */
   unnamed: number;
   problems: Problem[];
 }
@@ -41,14 +54,149 @@ export interface VerifyContext {
   store: Store;
   /** Read every byte of both sides. */
   deep: boolean;
-  /** Outputs compared at once; each holds a few chunks in memory. */
+  /** Outputs checked at once; each is compared through two streams. */
   concurrency: number;
-  /** Told after each output that was read: how much of the whole is done. */
+  /** Told after each output: how much of the whole is done. */
   progress: (done: { outputs: number; bytes: number; totalOutputs: number; totalBytes: number }) => void;
   signal: AbortSignal;
 }
 
 /** Compares what is committed under a destination with what is there and with what is in raw. Throws `NoManifest`. */
-export function verify(_destination: Location, _context: VerifyContext): Promise<VerifyReport> {
-  throw new Error('not written yet');
+export async function verify(destination: Location, context: VerifyContext): Promise<VerifyReport> {
+  const { store, deep, concurrency, progress, signal } = context;
+  const rollup = await readCommitted(store, destination);
+  if (rollup === undefined) throw noManifest(destination);
+  const { manifest } = rollup;
+  const source = parseLocation(manifest.source);
+  const stored = await listAll(store, destination);
+  const raw = await listAll(store, source);
+  const frames = Map.groupBy(rollup.sources, ({ output }) => output);
+
+  const limit = pLimit(concurrency);
+  const stop = new AbortController();
+  const done = {
+    outputs: 0,
+    bytes: 0,
+    totalOutputs: manifest.outputs.length,
+    totalBytes: manifest.totals.outputBytes,
+  };
+  const checks = manifest.outputs.map((output) =>
+    limit(async () => {
+      signal.throwIfAborted();
+      if (stop.signal.aborted) return [];
+      const sources = frames.get(output.key) ?? [];
+      const problems = checkFrames(output, sources);
+      if (problems.length === 0)
+        problems.push(...(await checkStored(output, stored.get(output.key), context, destination)));
+      if (problems.length === 0 && deep) {
+        const present = sources.map((frame) => isSame(raw.get(frame.key), frame));
+        problems.push(...(await compareOutput(store, { destination, source, output, sources, present })));
+      }
+      done.outputs++;
+      done.bytes += output.size;
+      progress({ ...done });
+      return problems;
+    }),
+  );
+  const problems = [
+    ...checkTotals(rollup),
+    ...(await allOrFirstFailure(checks, stop)).flat(),
+    ...checkRaw(rollup.sources, raw),
+  ];
+  const { objects, bytes, outputs, outputBytes } = manifest.totals;
+  const namedKeys = new Set([...manifest.outputs.map(({ key }) => key), manifest.sources.key]);
+  return {
+    status: problems.length === 0 ? 'ok' : 'mismatch',
+    source: manifest.source,
+    destination: manifest.destination,
+    deep,
+    ...{ objects, bytes, outputs, outputBytes },
+    expired: rollup.sources.filter(({ key }) => (raw.get(key)?.size ?? 0) === 0).length,
+    unnamed: [...stored.keys()].filter((key) => isOurs(key, destination) && !namedKeys.has(key)).length,
+    problems,
+  };
+}
+
+function isSame(now: ListedObject | undefined, committed: CommittedSource): boolean {
+  return now !== undefined && now.etag === committed.etag && now.size === committed.size;
+}
+
+/** The frames of an output lie one behind another, with one added newline between two of them at the most. */
+function checkFrames(output: CommittedOutput, frames: CommittedSource[]): Problem[] {
+  let end = 0;
+  const broken = frames.find(({ offset, length, size }) => {
+    const fits = (offset === end || (offset === end + 1 && end > 0)) && length === size;
+    end = offset + length;
+    return !fits;
+  });
+  const rest = output.size - end;
+  if (broken === undefined && frames.length === output.sources && (rest === 0 || rest === 1)) return [];
+  const why =
+    broken !== undefined
+      ? `the frame of ${broken.key} does not follow the one before it`
+      : `${frames.length} frames end at byte ${end}, where there should be ${output.sources} and ${output.size} bytes`;
+  return [{ code: 'sources-inconsistent', message: `${output.key}: ${why}.`, output: output.key }];
+}
+
+async function checkStored(
+  output: CommittedOutput,
+  stored: ListedObject | undefined,
+  { store }: VerifyContext,
+  { bucket }: Location,
+): Promise<Problem[]> {
+  const { key, size, etag, crc32 } = output;
+  if (stored === undefined) {
+    return [{ code: 'output-missing', message: `${key} is not there.`, output: key }];
+  }
+  if (stored.size !== size || stored.etag !== etag) {
+    const message = `${key} has ${stored.size} bytes and ETag ${stored.etag}; committed were ${size} and ${etag}.`;
+    return [{ code: 'output-changed', message, output: key }];
+  }
+  const head = await store.head({ bucket, key });
+  if (head?.crc32 === undefined || formatCrc32(head.crc32) === crc32) return [];
+  const message = `${key} has CRC-32 ${formatCrc32(head.crc32)}; committed was ${crc32}.`;
+  return [{ code: 'output-checksum', message, output: key }];
+}
+
+function checkTotals({ manifest, sources }: Rollup): Problem[] {
+  const { totals, outputs } = manifest;
+  const sum = (sizes: { size: number }[]): number => sizes.reduce((total, { size }) => total + size, 0);
+  const holds =
+    totals.objects === sources.length &&
+    totals.bytes === sum(sources) &&
+    totals.outputs === outputs.length &&
+    totals.outputBytes === sum(outputs) &&
+    new Set(sources.map(({ key }) => key)).size === sources.length;
+  const message = 'The totals of the manifest, its outputs and its sources do not agree.';
+  return holds ? [] : [{ code: 'sources-inconsistent', message }];
+}
+
+/** What is in raw and not, or not as it is now, in the rollup. */
+function checkRaw(committed: CommittedSource[], raw: Map<string, ListedObject>): Problem[] {
+  const byKey = new Map(committed.map((frame) => [frame.key, frame]));
+  return [...raw.values()].flatMap((object): Problem[] => {
+    const frame = byKey.get(object.key);
+    if (object.size === 0 || (frame !== undefined && isSame(object, frame))) return [];
+    const { key } = object;
+    if (frame === undefined) {
+      return [
+        { code: 'source-late', message: `${key} is not in the rollup. Run again to add it.`, source: key },
+      ];
+    }
+    const message = `${key} was changed after it was rolled up. Run again to rebuild the output that holds it.`;
+    return [{ code: 'source-changed', message, source: key, output: frame.output }];
+  });
+}
+
+async function listAll(store: Store, at: Location): Promise<Map<string, ListedObject>> {
+  const objects = new Map<string, ListedObject>();
+  for await (const page of store.list(at)) for (const object of page) objects.set(object.key, object);
+  return objects;
+}
+
+function noManifest({ bucket, prefix }: Location): RollupError {
+  const key = prefix + MANIFEST_NAME;
+  return new RollupError('NoManifest', `s3://${bucket}/${key} is not there: nothing is rolled up under it.`, {
+    key,
+  });
 }

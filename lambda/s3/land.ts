@@ -20,7 +20,7 @@ export function land(
     let at = 0;
     let crc = 0;
     const idle = setTimeout(() => {
-      body.destroy(new RollupError('BodyStalled', `${key} sent nothing for ${idleMs / 1000} s.`, { key }));
+      body.destroy(stalled(key, idleMs));
     }, idleMs);
     const stop = (): void => {
       body.destroy(
@@ -51,6 +51,10 @@ export function land(
     if (signal.aborted) stop();
     else signal.addEventListener('abort', stop, { once: true });
   });
+}
+
+export function stalled(key: string, idleMs: number): RollupError {
+  return new RollupError('BodyStalled', `${key} sent nothing for ${idleMs / 1000} s.`, { key });
 }
 
 function short(key: string, got: number, expected: number, cause?: unknown): RollupError {

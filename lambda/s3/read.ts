@@ -1,11 +1,11 @@
-import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { GetObjectCommand, type GetObjectCommandInput, type S3Client } from '@aws-sdk/client-s3';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { RollupError, hasCode } from '../errors.ts';
 import type { ReadFrom } from '../rollup/store.ts';
 import { formatRange, quoteEtag, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
-import { land } from './land.ts';
+import { BODY_IDLE_MS, land, stalled } from './land.ts';
 import type { RequestCounter } from './requests.ts';
 
 /** Downloads of one object, the first included, where the body fails; the SDK repeats what fails before that. */
@@ -38,16 +38,10 @@ export async function readObject(
   bufferFor: BufferFor,
   signal: AbortSignal,
 ): Promise<{ body: Buffer; etag: string; crc32: number }> {
-  const { bucket, key, etag, range } = from;
-  const input = {
-    Bucket: bucket,
-    Key: key,
-    ...(etag === undefined ? {} : { IfMatch: quoteEtag(etag) }),
-    ...(range === undefined ? {} : { Range: formatRange(range) }),
-  };
+  const { bucket, key } = from;
   for (let attempt = 1; ; attempt++) {
     try {
-      const found = await client.send(new GetObjectCommand(input), { abortSignal: signal });
+      const found = await client.send(new GetObjectCommand(inputOf(from)), { abortSignal: signal });
       const stream = found.Body as Readable;
       try {
         const body = bufferFor(found.ContentLength ?? 0);
@@ -65,6 +59,48 @@ export async function readObject(
       await delay(Math.random() * FIRST_DELAY_MS * 2 ** attempt, undefined, { signal });
     }
   }
+}
+
+/** An object's bytes as they come, for a reader that is slower or holds less. Throws as `readObject` does. */
+export async function* streamObject(client: S3Client, from: ReadFrom): AsyncGenerator<Buffer> {
+  const { bucket, key } = from;
+  let body: Readable | undefined;
+  try {
+    const found = await client.send(new GetObjectCommand(inputOf(from)));
+    body = found.Body as Readable;
+    let left = found.ContentLength ?? 0;
+    const chunks = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+    for (;;) {
+      // Only while this side waits: a slow reader is no stalled body.
+      const idle = setTimeout(() => body?.destroy(stalled(key, BODY_IDLE_MS)), BODY_IDLE_MS);
+      const next = await chunks.next().finally(() => {
+        clearTimeout(idle);
+      });
+      if (next.done === true) break;
+      left -= next.value.length;
+      yield next.value;
+    }
+    if (left !== 0) throw new RollupError('ShortBody', `${key} ended ${left} bytes early.`, { key });
+  } catch (error) {
+    const failed = toRollupError(error, { operation: 'GetObject', bucket, key });
+    throw hasCode(failed, 'PreconditionFailed') ? changed(key, error) : failed;
+  } finally {
+    body?.destroy();
+  }
+}
+
+function inputOf({
+  bucket,
+  key,
+  etag,
+  range,
+}: Omit<ReadFrom, 'etag'> & { etag?: string }): GetObjectCommandInput {
+  return {
+    Bucket: bucket,
+    Key: key,
+    ...(etag === undefined ? {} : { IfMatch: quoteEtag(etag) }),
+    ...(range === undefined ? {} : { Range: formatRange(range) }),
+  };
 }
 
 function changed(key: string, cause: unknown): RollupError {

@@ -1,20 +1,18 @@
 import {
   AbortMultipartUploadCommand,
   DeleteObjectsCommand,
-  GetObjectCommand,
   HeadObjectCommand,
   PutObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
-import type { Readable } from 'node:stream';
 import { RollupError, hasCode } from '../errors.ts';
 import type { Location, ObjectAt } from '../rollup/location.ts';
 import type { ObjectHead, OpenUpload, ReadFrom, Store, WriteCondition, Written } from '../rollup/store.ts';
-import { formatRange, parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
+import { parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
 import { copyObject } from './copy.ts';
 import { type Doing, toRollupError } from './errors.ts';
 import { listObjects, listUploads } from './list.ts';
-import { readObject, sameLength } from './read.ts';
+import { readObject, sameLength, streamObject } from './read.ts';
 import type { RequestCounter } from './requests.ts';
 import { uploadObject } from './upload.ts';
 
@@ -76,19 +74,8 @@ export class S3Store implements Store {
     return crc32;
   }
 
-  async *stream({ bucket, key, etag, range }: ReadFrom): AsyncGenerator<Buffer> {
-    const command = new GetObjectCommand({
-      Bucket: bucket,
-      Key: key,
-      IfMatch: quoteEtag(etag),
-      ...(range === undefined ? {} : { Range: formatRange(range) }),
-    });
-    const { Body } = await this.#do('GetObject', bucket, key, () => this.#client.send(command));
-    try {
-      for await (const chunk of Body as Readable) yield chunk as Buffer;
-    } catch (error) {
-      throw toRollupError(error, { operation: 'GetObject', bucket, key });
-    }
+  stream(from: ReadFrom): AsyncGenerator<Buffer> {
+    return streamObject(this.#client, from);
   }
 
   async put(
