@@ -12,8 +12,8 @@ export interface ObjectAt {
   key: string;
 }
 
-// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
+// Wider than S3's rules for new buckets: old ones, and those of other S3-compatible stores, have names of their own.
+const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/;
 
 /**
  * `s3://bucket/a/b/` or `s3://bucket/a/b` -> `{ bucket: 'bucket', prefix: 'a/b/' }`.
