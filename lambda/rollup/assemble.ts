@@ -29,7 +29,7 @@ export interface AssembleContext {
 }
 
 export interface AssembleResult {
-  /** By index; undefined for an output that there was no time to begin. */
+  /** By index; undefined for an output that there was no time to begin, or to finish. */
   assembled: (Assembled | undefined)[];
   peakInFlightBytes: number;
 }
@@ -79,11 +79,18 @@ export async function assemble(outputs: PlannedOutput[], context: AssembleContex
 
   const tasks = outputs.map((output) =>
     begun(async () => {
-      if (signal.aborted) throw aborted();
       if (!hasTime()) return undefined;
-      const assembled = await write(output);
-      report({ type: 'output', ...describe(assembled) });
-      return assembled;
+      if (signal.aborted) throw aborted();
+      report({ type: 'begun', key: output.key, bytes: output.size });
+      try {
+        const assembled = await write(output);
+        report({ type: 'output', ...describe(assembled) });
+        return assembled;
+      } catch (error) {
+        // Stopped because time is up is as good as not begun.
+        if (context.signal.aborted && !hasTime()) return undefined;
+        throw error;
+      }
     }),
   );
   const assembled = await allOrFirstFailure(tasks, stop);

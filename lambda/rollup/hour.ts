@@ -19,6 +19,11 @@ export function formatHour(instant: Date): Hour {
   return instant.toISOString().slice(0, 13) as Hour;
 }
 
+/** The instant at which the hour is over: `2026-11-21T08` -> `2026-11-21T09:00:00.000Z`. */
+export function hourEnd(hour: Hour): Date {
+  return new Date(Date.parse(`${hour}:00:00.000Z`) + 3_600_000);
+}
+
 /** `s3://b/raw/{yyyy}{MM}{dd}/{HH}/`, `2026-11-21T08` -> `s3://b/raw/20261121/08/`. */
 export function fillHour(template: string, hour: Hour): string {
   const [, yyyy = '', MM = '', dd = '', HH = ''] = HOUR.exec(hour) ?? [];

@@ -1,0 +1,67 @@
+import { z } from 'zod';
+import { RollupError } from './errors.ts';
+import { ENV } from './names.ts';
+import { type Location, parseLocation } from './rollup/location.ts';
+import { type RawSettings, type Settings, parseSettings } from './settings.ts';
+
+/** The function's configuration, from its environment. */
+export interface FunctionConfig {
+  settings: Settings;
+  rawRoot: Location;
+  aggregatedRoot: Location;
+  /** Where continuations go; without one, a run that runs out of time says so and leaves it at that. */
+  queueUrl: string | undefined;
+  graceSeconds: number;
+}
+
+const DEFAULT_GRACE_SECONDS = 300;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Throws one `InvalidEnvironment` that names every variable at fault. A variable set to nothing is not set. */
+export function parseEnvironment(environment: Environment): FunctionConfig {
+  const value = (name: string): string | undefined => {
+    const text = environment[name];
+    return text === '' ? undefined : text;
+  };
+  const problems: string[] = [];
+  const attempt = <T>(parse: () => T): T | undefined => {
+    try {
+      return parse();
+    } catch (error) {
+      problems.push(error instanceof Error ? error.message : String(error));
+      return undefined;
+    }
+  };
+  const location = (name: string): Location | undefined => {
+    const text = value(name);
+    if (text !== undefined) return attempt(() => parseLocation(text));
+    problems.push(`${name} is not set: it must be s3://bucket/prefix/.`);
+    return undefined;
+  };
+  const raw: RawSettings = {
+    targetSize: value(ENV.targetSize),
+    partSize: value(ENV.partSize),
+    concurrency: value(ENV.concurrency),
+    outputsInFlight: value(ENV.outputsInFlight),
+    newline: value(ENV.newline),
+  };
+  const settings = attempt(() => parseSettings(raw, (setting) => ENV[setting]));
+  const rawRoot = location(ENV.rawRoot);
+  const aggregatedRoot = location(ENV.aggregatedRoot);
+  const queueUrl = value(ENV.queueUrl);
+  if (queueUrl !== undefined && !z.url().safeParse(queueUrl).success)
+    problems.push(`${ENV.queueUrl} is not a URL.`);
+  const grace = value(ENV.graceSeconds) ?? String(DEFAULT_GRACE_SECONDS);
+  if (!/^\d+$/.test(grace))
+    problems.push(`${ENV.graceSeconds} must be a whole number of seconds, not "${grace}".`);
+  if (
+    settings === undefined ||
+    rawRoot === undefined ||
+    aggregatedRoot === undefined ||
+    problems.length > 0
+  ) {
+    throw new RollupError('InvalidEnvironment', problems.join(' '));
+  }
+  return { settings, rawRoot, aggregatedRoot, queueUrl, graceSeconds: Number(grace) };
+}

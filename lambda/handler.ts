@@ -1,0 +1,19 @@
+import type { Context } from 'aws-lambda';
+import { createHost } from './host.ts';
+import { parseEvent } from './request.ts';
+import type { RunResult } from './run.ts';
+
+// Outside the handler: one client and one agent for every invocation of this process.
+const host = createHost(process.env);
+
+/**
+ * Rolls up what the event asks for: an SQS record, an EventBridge event, or a request itself. A failure is thrown, so
+ * that SQS gives the message again and, in the end, to the dead-letter queue.
+ */
+export async function handler(event: unknown, context: Context): Promise<RunResult | RunResult[]> {
+  const results: RunResult[] = [];
+  for (const message of host.parse(() => parseEvent(event), context))
+    results.push(await host.handle(message, context));
+  const [first] = results;
+  return results.length === 1 && first !== undefined ? first : results;
+}

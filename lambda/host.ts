@@ -1,0 +1,109 @@
+import type { Context } from 'aws-lambda';
+import { createDeadline } from './deadline.ts';
+import { type FunctionConfig, parseEnvironment } from './environment.ts';
+import { RollupError } from './errors.ts';
+import { METRICS } from './names.ts';
+import { type Queue, openQueue } from './queue.ts';
+import { type RequestMessage, type ResolvedRequest, continuationOf, resolveRequest } from './request.ts';
+import { type RunResult, run } from './run.ts';
+import { type Connection, connect } from './s3/connection.ts';
+import { logger, reportFailure, reportResult, startSampling } from './telemetry.ts';
+
+/** What lives as long as the process: configuration, the connection to S3, the queue. */
+interface Resources {
+  config: FunctionConfig;
+  connection: Connection;
+  queue: Queue | undefined;
+}
+
+export interface Host {
+  /** Runs a parser; its failure is logged as an invocation's is. */
+  parse: <T>(parser: () => T, context: Context) => T;
+  handle: (message: RequestMessage, context: Context) => Promise<RunResult>;
+}
+
+export function createHost(environment: NodeJS.ProcessEnv): Host {
+  const resources = attempt(() => open(environment));
+
+  function parse<T>(parser: () => T, context: Context): T {
+    logger.addContext(context);
+    try {
+      return parser();
+    } catch (error) {
+      reportFailure(METRICS.unnamedStream, error);
+      throw error;
+    }
+  }
+
+  async function handle(message: RequestMessage, context: Context): Promise<RunResult> {
+    const stream = message.stream ?? METRICS.unnamedStream;
+    logger.appendKeys({ stream, continuation: message.continuation ?? 0 });
+    try {
+      const { config, connection, queue } = resources();
+      const request = resolveRequest(message, config, new Date());
+      logger.appendKeys({ hour: request.hour });
+      return await rollUpInTime(request, { config, connection, queue }, context);
+    } catch (error) {
+      reportFailure(stream, error);
+      throw error;
+    } finally {
+      logger.resetKeys();
+    }
+  }
+
+  return { parse, handle };
+}
+
+function open(environment: NodeJS.ProcessEnv): Resources {
+  const config = parseEnvironment(environment);
+  const queue = config.queueUrl === undefined ? undefined : openQueue(config.queueUrl);
+  return { config, connection: connect({ settings: config.settings }), queue };
+}
+
+/** What a bad environment makes of every invocation is an error that is logged, not a process that does not start. */
+function attempt<T>(create: () => T): () => T {
+  try {
+    const value = create();
+    return () => value;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
+  }
+}
+
+/** One run; what there is no time for goes on in another invocation. */
+async function rollUpInTime(
+  request: ResolvedRequest,
+  { config: { settings }, connection, queue }: Resources,
+  context: Context,
+): Promise<RunResult> {
+  const deadline = createDeadline(() => context.getRemainingTimeInMillis());
+  const stopSampling = startSampling(() => connection.gauge.connections);
+  try {
+    const { source, destination, repack } = request;
+    const result = await run({ source, destination, repack }, connection, {
+      settings,
+      hasTime: deadline.hasTime,
+      signal: deadline.signal,
+      report: deadline.watch(() => undefined),
+    });
+    const continued = result.status === 'incomplete' && (await goOn(request, queue, deadline.written));
+    reportResult(request.stream, result, continued);
+    return result;
+  } finally {
+    deadline.clear();
+    stopSampling();
+  }
+}
+
+/** Sends the continuation. Throws `NoProgress` where this invocation wrote nothing, so that it cannot go round for ever. */
+async function goOn(request: ResolvedRequest, queue: Queue | undefined, written: number): Promise<boolean> {
+  if (written === 0) {
+    const message = `There was no time to write one output of ${request.message.source}. Raise the timeout or the memory, or lower outputsInFlight.`;
+    throw new RollupError('NoProgress', message);
+  }
+  if (queue === undefined) return false;
+  await queue.send(continuationOf(request));
+  return true;
+}

@@ -1,0 +1,146 @@
+import { z } from 'zod';
+import type { FunctionConfig } from './environment.ts';
+import { RollupError } from './errors.ts';
+import { METRICS } from './names.ts';
+import { type Hour, fillHour, formatHour, hasPlaceholders, hourEnd, parseHour } from './rollup/hour.ts';
+import { type Location, formatLocation, parseLocation, refuseOverlap } from './rollup/location.ts';
+
+const hour = z.string().regex(/^\d{4}-\d{2}-\d{2}T\d{2}$/, 'must be an hour in UTC, such as 2026-11-21T08');
+
+/** What the queue carries, and what the function is invoked with. */
+export const messageSchema = z.strictObject({
+  /** `s3://bucket/prefix/`; `{yyyy}` `{MM}` `{dd}` `{HH}` in it are filled from the hour. */
+  source: z.string().min(1),
+  /** The source with the raw root replaced by the aggregated root, where it is not given. */
+  destination: z.string().min(1).optional(),
+  hour: hour.optional(),
+  /** The hour is the one before this time's. */
+  scheduledTime: z.iso.datetime({ offset: true }).optional(),
+  /** Roll up an hour that has not ended, or only just has. */
+  force: z.boolean().optional(),
+  /** Rebuild the whole hour. */
+  repack: z.boolean().optional(),
+  /** The name that logs and metrics are told apart by. */
+  stream: z.string().min(1).max(128).optional(),
+  /** How many invocations have worked on this request before. */
+  continuation: z.int().nonnegative().optional(),
+});
+
+export type RequestMessage = z.infer<typeof messageSchema>;
+
+/** A request that may be carried out. */
+export interface ResolvedRequest {
+  source: Location;
+  destination: Location;
+  hour: Hour | undefined;
+  repack: boolean;
+  stream: string;
+  message: RequestMessage;
+}
+
+const sqsSchema = z.object({
+  Records: z.array(z.object({ messageId: z.string(), body: z.string() })).min(1),
+});
+const eventBridgeSchema = z.object({ 'detail-type': z.string(), detail: z.unknown() });
+
+/**
+ * SQS records, an EventBridge event whose detail is a request, or a request itself -> requests.
+ * Throws `InvalidRequest`.
+ */
+export function parseEvent(event: unknown): RequestMessage[] {
+  const sqs = sqsSchema.safeParse(event);
+  if (sqs.success)
+    return sqs.data.Records.map(({ messageId, body }) => parseMessage(parseBody(body, messageId)));
+  const eventBridge = eventBridgeSchema.safeParse(event);
+  return [parseMessage(eventBridge.success ? eventBridge.data.detail : event)];
+}
+
+function parseBody(body: string, messageId: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch (cause) {
+    throw new RollupError('InvalidRequest', `Message ${messageId} is not JSON: ${body.slice(0, 200)}`, {
+      cause,
+    });
+  }
+}
+
+function parseMessage(message: unknown): RequestMessage {
+  const parsed = messageSchema.safeParse(message);
+  if (parsed.success) return parsed.data;
+  const why = z.prettifyError(parsed.error).replace(/\s*\n\s*/g, ' ');
+  throw new RollupError(
+    'InvalidRequest',
+    `Not a request: ${why}. It was: ${String(JSON.stringify(message)).slice(0, 500)}`,
+  );
+}
+
+/**
+ * Fills in the hour and the destination. Throws `InvalidArgument` for what is malformed, `OutsideRoot` for a source or
+ * destination that this deployment is not for, `HourNotEnded`.
+ */
+export function resolveRequest(message: RequestMessage, config: FunctionConfig, now: Date): ResolvedRequest {
+  const hour = hourOfMessage(message);
+  const source = parseLocation(fill(message.source, hour));
+  const { rawRoot, aggregatedRoot } = config;
+  requireInside(source, rawRoot, 'Source');
+  const destination =
+    message.destination === undefined
+      ? {
+          bucket: aggregatedRoot.bucket,
+          prefix: aggregatedRoot.prefix + source.prefix.slice(rawRoot.prefix.length),
+        }
+      : parseLocation(fill(message.destination, hour));
+  requireInside(destination, aggregatedRoot, 'Destination');
+  refuseOverlap(source, destination);
+  if (hour !== undefined && message.force !== true) refuseUnended(hour, config.graceSeconds, now);
+  const { repack = false, stream = METRICS.unnamedStream } = message;
+  return { source, destination, hour, repack, stream, message };
+}
+
+/** The message that lets another invocation go on where this one stopped: the hour is settled, whatever the clock says. */
+export function continuationOf({ source, destination, hour, message }: ResolvedRequest): RequestMessage {
+  const { repack, force, stream, continuation = 0 } = message;
+  return {
+    source: formatLocation(source),
+    destination: formatLocation(destination),
+    ...(hour === undefined ? {} : { hour }),
+    ...(repack === undefined ? {} : { repack }),
+    ...(force === undefined ? {} : { force }),
+    ...(stream === undefined ? {} : { stream }),
+    continuation: continuation + 1,
+  };
+}
+
+function hourOfMessage({ hour, scheduledTime }: RequestMessage): Hour | undefined {
+  if (hour !== undefined) return parseHour(hour);
+  if (scheduledTime === undefined) return undefined;
+  // 2026-11-21T09:10:00Z -> 2026-11-21T08
+  return formatHour(new Date(Date.parse(scheduledTime) - 3_600_000));
+}
+
+function fill(template: string, hour: Hour | undefined): string {
+  if (hour !== undefined) return fillHour(template, hour);
+  if (!hasPlaceholders(template)) return template;
+  throw new RollupError(
+    'InvalidRequest',
+    `"${template}" has placeholders, but there is no "hour" or "scheduledTime".`,
+  );
+}
+
+function requireInside(location: Location, root: Location, what: string): void {
+  if (location.bucket === root.bucket && location.prefix.startsWith(root.prefix)) return;
+  throw new RollupError(
+    'OutsideRoot',
+    `${what} ${formatLocation(location)} is not under ${formatLocation(root)}, which this function is deployed for.`,
+  );
+}
+
+function refuseUnended(hour: Hour, graceSeconds: number, now: Date): void {
+  const from = new Date(hourEnd(hour).getTime() + graceSeconds * 1000);
+  if (now >= from) return;
+  throw new RollupError(
+    'HourNotEnded',
+    `Hour ${hour} may still be written to: it is rolled up from ${from.toISOString()} on. Give "force": true to do it now.`,
+  );
+}
