@@ -48,7 +48,7 @@ export function streamsSchema(rawRoot: string, graceSeconds: number) {
           (minute) => minute * 60 >= graceSeconds,
           `is within the grace period of ${graceSeconds} s (graceSeconds)`,
         )
-        .default(DEFAULT_MINUTE),
+        .prefault(DEFAULT_MINUTE),
     })
     .transform(({ name, source, minute }, context): Stream => {
       const path = relativePath(source ?? `${name}/{yyyy}{MM}{dd}/{HH}/`, rawRoot);

@@ -1,0 +1,127 @@
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { METRICS } from '../../lambda/names.ts';
+import { flattenReference } from '../../lib/flatten-reference.ts';
+import { anchors, page } from './markdown.ts';
+import { DEPLOYMENTS, synthesize } from './synthesis.ts';
+import { onlyResource, resources } from './template.ts';
+
+const alarm = z.looseObject({
+  AlarmDescription: z.string().max(1_024),
+  AlarmActions: z.array(z.unknown()).optional(),
+  OKActions: z.array(z.unknown()).optional(),
+  MetricName: z.string(),
+  Namespace: z.string(),
+  Dimensions: z.array(z.object({ Name: z.string(), Value: z.unknown() })),
+  Threshold: z.number(),
+});
+
+function alarms(context: Record<string, unknown> | undefined) {
+  const all = Object.entries(resources(synthesize(context), 'AWS::CloudWatch::Alarm'));
+  return all.map(([id, { Properties }]) => ({
+    id: id.replace(/^RollupAlarms/, '').replace(/[0-9A-F]{8}$/, ''),
+    ...alarm.parse(Properties),
+  }));
+}
+
+describe.each(Object.entries(DEPLOYMENTS))('alarms with %s', (_, context) => {
+  it('say what they mean, and link to a section of the runbook that is there', () => {
+    const sections = anchors(page('runbook.md'));
+    const url = (context['runbookUrl'] as string | undefined) ?? 'docs/runbook.md';
+    for (const { AlarmDescription, id } of alarms(context)) {
+      const [meaning = '', link = ''] = AlarmDescription.split(' Runbook: ');
+      expect(meaning, id).toMatch(/^[A-Z].{40,}\.$/);
+      expect(link.startsWith(`${url}#`), id).toBe(true);
+      expect(sections, id).toContain(link.slice(url.length + 1));
+    }
+  });
+
+  it('act on the topic, and on its absence not at all', () => {
+    const given =
+      context['alarmTopicArn'] ??
+      (context['alarmEmail'] && { Ref: expect.stringMatching(/^AlarmTopic/) as unknown });
+    const actions = given === undefined ? undefined : [given];
+    for (const { AlarmActions, OKActions, id } of alarms(context)) {
+      expect(AlarmActions, id).toEqual(actions);
+      expect(OKActions, id).toEqual(actions);
+    }
+  });
+});
+
+describe('alarms', () => {
+  it.each([
+    { id: 'DeadLetters', metric: 'ApproximateNumberOfMessagesVisible', threshold: 1 },
+    { id: 'Undelivered', metric: 'ApproximateNumberOfMessagesVisible', threshold: 1 },
+    { id: 'OldestRequest', metric: 'ApproximateAgeOfOldestMessage', threshold: 3_600 },
+    { id: 'Errors', metric: 'Errors', threshold: 1 },
+    { id: 'Throttles', metric: 'Throttles', threshold: 1 },
+    { id: 'Duration', metric: 'Duration', threshold: 720_000 },
+    { id: 'Descriptorsdefault', metric: METRICS.fileDescriptors, threshold: 900 },
+    { id: 'Descriptorsunnamed', metric: METRICS.fileDescriptors, threshold: 900 },
+  ])('$id: $metric reaches $threshold', ({ id, metric, threshold }) => {
+    expect(alarms({}).find((one) => one.id === id)).toMatchObject({
+      MetricName: metric,
+      Threshold: threshold,
+      ComparisonOperator: 'GreaterThanOrEqualToThreshold',
+      EvaluationPeriods: 1,
+      Period: 300,
+      TreatMissingData: 'notBreaching',
+    });
+  });
+
+  it('tell that no hour was committed in two hours, silence included, for each stream', () => {
+    const silent = alarms(DEPLOYMENTS['existing bucket']).filter(
+      ({ MetricName }) => MetricName === METRICS.hoursCommitted,
+    );
+    expect(silent).toMatchObject(
+      ['checkout', 'search'].map((stream) => ({
+        Namespace: METRICS.namespace,
+        Dimensions: [
+          { Name: METRICS.serviceDimension, Value: 'LogRollup' },
+          { Name: METRICS.streamDimension, Value: stream },
+        ],
+        Statistic: 'Sum',
+        Period: 3_600,
+        EvaluationPeriods: 2,
+        Threshold: 1,
+        ComparisonOperator: 'LessThanThreshold',
+        TreatMissingData: 'breaching',
+      })),
+    );
+  });
+
+  it('watch three different queues', () => {
+    const watched = alarms({}).filter(({ Namespace }) => Namespace === 'AWS/SQS');
+    expect(new Set(watched.map(({ Dimensions }) => flattenReference(Dimensions[0]?.Value))).size).toBe(3);
+  });
+});
+
+describe('the dashboard', () => {
+  it.each(Object.entries(DEPLOYMENTS))('with %s shows every metric that the function has', (_, context) => {
+    const body = onlyResource(synthesize(context), 'AWS::CloudWatch::Dashboard').Properties['DashboardBody'];
+    const { widgets } = z
+      .object({ widgets: z.array(z.looseObject({ type: z.string() })) })
+      .parse(JSON.parse(flattenReference(body)));
+    const text = JSON.stringify(widgets);
+    const { namespace, serviceDimension, streamDimension, unnamedStream, ...metrics } = METRICS;
+    for (const metric of Object.values(metrics)) {
+      if (metric === METRICS.duration) continue; // Lambda's own Duration is shown: it is what the timeout counts.
+      expect(text).toContain(
+        `{${namespace},${serviceDimension},${streamDimension}} MetricName=\\\\\\"${metric}\\\\\\"`.replaceAll(
+          '\\\\\\"',
+          '\\"',
+        ),
+      );
+    }
+    expect(text).not.toContain(unnamedStream + '"');
+    for (const title of ['Alarms', 'Requests', 'Failed requests', 'Longest run (ms)'])
+      expect(text).toContain(title);
+  });
+
+  it('shows limits with what they limit', () => {
+    const body = flattenReference(
+      onlyResource(synthesize(), 'AWS::CloudWatch::Dashboard').Properties['DashboardBody'],
+    );
+    for (const value of [1_024, 900, 250, 900_000, 5]) expect(body).toContain(`"value":${value},`);
+  });
+});

@@ -1,0 +1,156 @@
+import { Match } from 'aws-cdk-lib/assertions';
+import { describe, expect, it } from 'vitest';
+import { ENV, STACK_OUTPUTS } from '../../lambda/names.ts';
+import { DEPLOYMENTS, synthesize } from './synthesis.ts';
+import { onlyResource, resources } from './template.ts';
+
+const deployments = Object.entries(DEPLOYMENTS);
+
+describe.each(deployments)('the template with %s', (_, context) => {
+  const template = synthesize(context);
+
+  it('is what it was', () => {
+    const text = JSON.stringify(template.toJSON(), null, 2).replaceAll(/\b[0-9a-f]{64}\b/g, '<asset hash>');
+    expect(JSON.parse(text)).toMatchSnapshot();
+  });
+
+  it('has every output, and exports none', () => {
+    const outputs = template.findOutputs('*');
+    expect(Object.keys(outputs).sort()).toEqual(Object.values(STACK_OUTPUTS).sort());
+    expect(JSON.stringify(outputs)).not.toContain('Export');
+  });
+
+  it('has no way in but the queue and an invocation that IAM allows', () => {
+    for (const type of [
+      'AWS::Lambda::Url',
+      'AWS::Lambda::Permission',
+      'AWS::ApiGatewayV2::Api',
+      'AWS::EC2::VPC',
+    ]) {
+      template.resourceCountIs(type, 0);
+    }
+    expect(onlyResource(template, 'AWS::Lambda::Function').Properties).not.toHaveProperty('VpcConfig');
+  });
+
+  it('keeps logs for a set time', () => {
+    for (const group of Object.values(resources(template, 'AWS::Logs::LogGroup'))) {
+      expect(group.Properties['RetentionInDays']).toBe(context['logRetentionDays'] ?? 30);
+    }
+    template.resourceCountIs('AWS::Logs::LogGroup', 1);
+  });
+});
+
+describe('buckets', () => {
+  it.each([
+    { deployment: 'no context', created: 2 },
+    { deployment: 'existing bucket', created: 0 },
+    { deployment: 'two existing buckets with keys', created: 0 },
+    { deployment: 'created buckets, key and topic', created: 3 },
+  ])('$deployment: $created are created, the one for access logs included', ({ deployment, created }) => {
+    synthesize(DEPLOYMENTS[deployment]).resourceCountIs('AWS::S3::Bucket', created);
+  });
+
+  it.each(deployments)(
+    '%s: what is created is private, encrypted, kept, and rids itself of old uploads',
+    (_, context) => {
+      const template = synthesize(context);
+      const buckets = resources(template, 'AWS::S3::Bucket');
+      for (const { Properties, ...bucket } of Object.values(buckets)) {
+        expect(bucket).toMatchObject({ DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' });
+        expect(Properties['PublicAccessBlockConfiguration']).toEqual({
+          BlockPublicAcls: true,
+          BlockPublicPolicy: true,
+          IgnorePublicAcls: true,
+          RestrictPublicBuckets: true,
+        });
+        expect(Properties['BucketEncryption']).toBeDefined();
+        expect(JSON.stringify(Properties['LifecycleConfiguration'])).toContain(
+          '"AbortIncompleteMultipartUpload":{"DaysAfterInitiation":1}',
+        );
+      }
+      template.resourcePropertiesCountIs(
+        'AWS::S3::BucketPolicy',
+        {
+          PolicyDocument: {
+            Statement: Match.arrayWith([denial({ Bool: { 'aws:SecureTransport': 'false' } })]),
+          },
+        },
+        Object.keys(buckets).length,
+      );
+    },
+  );
+
+  it('expire raw logs under the raw root only, and only where asked', () => {
+    const rules = (context: Record<string, unknown>) =>
+      JSON.stringify(resources(synthesize(context), 'AWS::S3::Bucket')).match(
+        /"ExpireRaw","Prefix":"raw\/"/g,
+      );
+    expect(rules({ rawExpirationDays: 30 })).toHaveLength(1);
+    expect(rules({})).toBeNull();
+  });
+
+  it('are encrypted with the key that is given, and access logs with that of S3', () => {
+    const template = synthesize(DEPLOYMENTS['created buckets, key and topic']);
+    const algorithms = JSON.stringify(resources(template, 'AWS::S3::Bucket')).match(
+      /"SSEAlgorithm":"[^"]+"/g,
+    );
+    expect(algorithms?.sort()).toEqual([
+      '"SSEAlgorithm":"AES256"',
+      '"SSEAlgorithm":"aws:kms"',
+      '"SSEAlgorithm":"aws:kms"',
+    ]);
+  });
+});
+
+describe('the function', () => {
+  it('runs on Node 24, on ARM, with one vCPU, for 15 minutes at most', () => {
+    expect(onlyResource(synthesize(), 'AWS::Lambda::Function').Properties).toMatchObject({
+      Runtime: 'nodejs24.x',
+      Architectures: ['arm64'],
+      MemorySize: 1_769,
+      Timeout: 900,
+      ReservedConcurrentExecutions: 5,
+    });
+  });
+
+  it('is given the settings that the context has, and no others', () => {
+    const environment = (context: Record<string, unknown> | undefined) => {
+      const { Environment } = onlyResource(synthesize(context), 'AWS::Lambda::Function').Properties;
+      return (Environment as { Variables: Record<string, unknown> }).Variables;
+    };
+    const always = ['rawRoot', 'aggregatedRoot', 'queueUrl', 'graceSeconds'] as const;
+    expect(Object.keys(environment({})).sort()).toEqual(
+      [
+        'NODE_OPTIONS',
+        'POWERTOOLS_METRICS_NAMESPACE',
+        'POWERTOOLS_SERVICE_NAME',
+        ...always.map((name) => ENV[name]),
+      ].sort(),
+    );
+    expect(environment(DEPLOYMENTS['two existing buckets with keys'])).toMatchObject({
+      NODE_OPTIONS: '--enable-source-maps',
+      POWERTOOLS_SERVICE_NAME: 'LogRollup-prod',
+      [ENV.rawRoot]: 's3://application-logs/',
+      [ENV.aggregatedRoot]: 's3://application-logs-aggregated/logs/',
+      [ENV.targetSize]: '64MiB',
+      [ENV.partSize]: '16MiB',
+      [ENV.concurrency]: '32',
+      [ENV.outputsInFlight]: '2',
+      [ENV.newline]: 'none',
+      [ENV.graceSeconds]: '120',
+    });
+  });
+
+  it.each([
+    { tracing: true, mode: { Mode: 'Active' } },
+    { tracing: false, mode: undefined },
+  ])('traces only where asked: $tracing', ({ tracing, mode }) => {
+    expect(
+      onlyResource(synthesize({ tracing }), 'AWS::Lambda::Function').Properties['TracingConfig'],
+    ).toEqual(mode);
+  });
+});
+
+function denial(condition: object) {
+  return Match.objectLike({ Effect: 'Deny', Condition: condition, Principal: { AWS: '*' } });
+}

@@ -1,0 +1,122 @@
+import { App, Stack } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import { Key } from 'aws-cdk-lib/aws-kms';
+import { Bucket } from 'aws-cdk-lib/aws-s3';
+import { Queue } from 'aws-cdk-lib/aws-sqs';
+import { AwsSolutionsChecks } from 'cdk-nag';
+import { describe, expect, it } from 'vitest';
+import { STACK_OUTPUTS } from '../../lambda/names.ts';
+import { flattenReference } from '../../lib/flatten-reference.ts';
+import { LogRollup } from '../../lib/log-rollup.ts';
+import { addOutputs } from '../../lib/outputs.ts';
+import { createStack, DEPLOYMENTS, inlineCode } from './synthesis.ts';
+import { roleStatements } from './template.ts';
+
+const HOUR = '{yyyy}{MM}{dd}/{HH}/';
+
+describe("LogRollup in somebody else's app", () => {
+  it('takes buckets that the app creates, and whole templates in them', () => {
+    const stack = new Stack(new App(), 'Theirs');
+    const encryptionKey = new Key(stack, 'Key');
+    const rawBucket = new Bucket(stack, 'Logs', { encryptionKey });
+    const rollup = new LogRollup(stack, 'Rollup', {
+      rawBucket,
+      rawRoot: 'in/',
+      aggregatedBucket: new Bucket(stack, 'Lake'),
+      streams: [{ name: 'checkout', source: `s3://${rawBucket.bucketName}/in/checkout/${HOUR}` }],
+      code: inlineCode(),
+    });
+    addOutputs(rollup);
+    const template = Template.fromStack(stack);
+    expect(
+      flattenReference(template.findOutputs(STACK_OUTPUTS.streams)[STACK_OUTPUTS.streams]?.['Value']),
+    ).toMatch(
+      /^\[\{"name":"checkout","source":"s3:\/\/<Logs\w+>\/in\/checkout\/\{yyyy\}\{MM\}\{dd\}\/\{HH\}\/","minute":10\}\]$/,
+    );
+    expect(roleStatements(template).map(({ Sid }) => Sid)).toContain('DecryptRaw');
+    expect(roleStatements(template).map(({ Sid }) => Sid)).not.toContain('EncryptAggregated');
+  });
+
+  it('takes buckets of another stack', () => {
+    const app = new App();
+    const buckets = new Stack(app, 'Buckets');
+    const stack = new Stack(app, 'Theirs');
+    new LogRollup(stack, 'Rollup', { rawBucket: new Bucket(buckets, 'Logs'), code: inlineCode() });
+    expect(findings(stack)).toEqual([]);
+    expect(roleStatements(Template.fromStack(stack)).length).toBeGreaterThan(0);
+  });
+
+  it('may be there twice, with metrics apart', () => {
+    const stack = new Stack(new App(), 'Theirs');
+    const rawBucket = new Bucket(stack, 'Logs');
+    for (const id of ['First', 'Second']) {
+      new LogRollup(stack, id, { rawBucket, rawRoot: `${id}/`, code: inlineCode() });
+    }
+    const services = JSON.stringify(Template.fromStack(stack).toJSON()).match(
+      /"POWERTOOLS_SERVICE_NAME":"[^"]+"/g,
+    );
+    expect(new Set(services).size).toBe(2);
+  });
+
+  it('names every property that is wrong', () => {
+    const stack = new Stack(new App(), 'Theirs');
+    const rawBucket = Bucket.fromBucketName(stack, 'Logs', 'application-logs');
+    const create = () =>
+      new LogRollup(stack, 'Rollup', {
+        rawBucket,
+        rawRoot: 'raw',
+        aggregatedRoot: 'raw/aggregated/',
+        streams: [{ name: 'checkout', source: `s3://elsewhere/${HOUR}` }],
+        engine: { concurrency: 1_000 },
+        memorySize: 1,
+      });
+    expect(create).toThrow(
+      [
+        'Invalid LogRollup properties:',
+        '  rawRoot: must be empty or end with "/"',
+        '  aggregatedRoot: "raw/aggregated/" and rawRoot "raw" overlap in one bucket',
+        '  memorySize: must be a whole number from 512 to 10240',
+        '  engine.concurrency: must be a whole number from 1 to 250',
+        '  streams[0].source: must be relative or begin with the raw root, s3://application-logs/raw',
+      ].join('\n'),
+    );
+  });
+});
+
+describe("cdk-nag's AwsSolutions pack", () => {
+  it.each(Object.entries(DEPLOYMENTS))('has nothing to say about %s', (_, context) => {
+    expect(findings(createStack(context).stack)).toEqual([]);
+  });
+
+  it('has something to say where there is something: this test would see a finding', () => {
+    const { stack } = createStack();
+    new Queue(stack, 'Open');
+    expect(findings(stack)).toEqual(['AwsSolutions-SQS3', 'AwsSolutions-SQS4']);
+  });
+
+  it('is answered with a reason wherever a rule is set aside, and nowhere but on the role', () => {
+    for (const context of Object.values(DEPLOYMENTS)) {
+      const { stack } = createStack(context);
+      const acknowledged = stack.node.findAll().flatMap((construct) =>
+        construct.node.metadata
+          .filter(({ type }) => type === 'aws:cdk:acknowledged-rules')
+          .flatMap(({ data }) => Object.entries(data as Record<string, string>))
+          .map(([rule, reason]) => ({ path: construct.node.path, rule, reason })),
+      );
+      expect(acknowledged.length).toBeGreaterThan(0);
+      for (const { path, rule, reason } of acknowledged) {
+        expect(path).toBe(`${stack.stackName}/Rollup/Rollup/Role`);
+        expect(rule).toMatch(/AwsSolutions-IAM5\[Resource::.*\*\]$/);
+        expect(reason).toMatch(/^[A-Z].{30,}\.$/);
+      }
+    }
+  });
+});
+
+/** Ids of the rules that are broken. */
+function findings(stack: Stack): string[] {
+  return new AwsSolutionsChecks()
+    .validateScope(stack)
+    .violations.map(({ ruleName }) => ruleName)
+    .sort();
+}

@@ -1,0 +1,73 @@
+import { readFileSync } from 'node:fs';
+import { App } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import { Code } from 'aws-cdk-lib/aws-lambda';
+import { z } from 'zod';
+import { parseContext } from '../../lib/context.ts';
+import { LogRollupStack } from '../../lib/log-rollup-stack.ts';
+
+const cdkJson = z.object({ context: z.record(z.string(), z.unknown()) });
+
+/** The context that cdk.json gives the app, and what is given on top. */
+export function appContext(own: Record<string, unknown> = {}): Record<string, unknown> {
+  const text = readFileSync(new URL('../../cdk.json', import.meta.url), 'utf8');
+  return { ...cdkJson.parse(JSON.parse(text)).context, ...own };
+}
+
+/** Instead of a bundle, so that a synthesis takes a moment. */
+export function inlineCode(): Code {
+  return Code.fromInline('exports.handler = async () => {}');
+}
+
+export function createStack(own: Record<string, unknown> = {}): { app: App; stack: LogRollupStack } {
+  const context = appContext(own);
+  const app = new App({ context });
+  const settings = parseContext(context);
+  return { app, stack: new LogRollupStack(app, settings.stackName, { settings, code: inlineCode() }) };
+}
+
+export function synthesize(own: Record<string, unknown> = {}): Template {
+  return Template.fromStack(createStack(own).stack);
+}
+
+/** The deployments that tests go through: each context value is in at least one of them. */
+export const DEPLOYMENTS: Record<string, Record<string, unknown>> = {
+  'no context': {},
+  'existing bucket': {
+    rawBucketName: 'application-logs',
+    streams: [
+      { name: 'checkout', source: 's3://application-logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/' },
+      { name: 'search', minute: 25 },
+    ],
+    alarmTopicArn: 'arn:aws:sns:eu-central-1:111122223333:on-call',
+    runbookUrl: 'https://example.com/docs/runbook.md',
+    tracing: true,
+  },
+  'two existing buckets with keys': {
+    stackName: 'LogRollup-prod',
+    rawBucketName: 'application-logs',
+    rawRoot: '',
+    rawKmsKeyArn: 'arn:aws:kms:eu-central-1:111122223333:key/11111111-2222-3333-4444-555555555555',
+    aggregatedBucketName: 'application-logs-aggregated',
+    aggregatedRoot: 'logs/',
+    aggregatedKmsKeyArn: 'arn:aws:kms:eu-central-1:444455556666:key/66666666-7777-8888-9999-000000000000',
+    targetSize: '64MiB',
+    partSize: '16MiB',
+    concurrency: 32,
+    outputsInFlight: 2,
+    newline: 'none',
+    graceSeconds: 120,
+  },
+  'created buckets, key and topic': {
+    separateBuckets: true,
+    rawKmsKeyArn: 'arn:aws:kms:eu-central-1:111122223333:key/11111111-2222-3333-4444-555555555555',
+    aggregatedKmsKeyArn: 'arn:aws:kms:eu-central-1:111122223333:key/11111111-2222-3333-4444-555555555555',
+    rawExpirationDays: 30,
+    alarmEmail: 'on-call@example.com',
+    memorySize: 3_538,
+    timeoutSeconds: 600,
+    reservedConcurrency: 12,
+    directConcurrency: 2,
+    logRetentionDays: 90,
+  },
+};
