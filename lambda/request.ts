@@ -69,10 +69,8 @@ function parseMessage(message: unknown): RequestMessage {
   const parsed = messageSchema.safeParse(message);
   if (parsed.success) return parsed.data;
   const why = z.prettifyError(parsed.error).replace(/\s*\n\s*/g, ' ');
-  throw new RollupError(
-    'InvalidRequest',
-    `Not a request: ${why}. It was: ${String(JSON.stringify(message)).slice(0, 500)}`,
-  );
+  const shown = JSON.stringify(message ?? null).slice(0, 500);
+  throw new RollupError('InvalidRequest', `Not a request: ${why}. It was: ${shown}`);
 }
 
 /**
