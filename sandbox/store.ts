@@ -33,8 +33,8 @@ export interface Part {
   etag: string;
   lastModified: number;
   content: Content;
-  /** Of the upload's algorithm. */
-  checksum?: string;
+  /** Of the upload's algorithm, or of whichever it came with if the upload has none. */
+  checksum?: { algorithm: ChecksumAlgorithm; value: string };
 }
 
 export interface Upload {

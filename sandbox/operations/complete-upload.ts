@@ -34,7 +34,7 @@ export async function completeUpload(call: Call): Promise<Reply> {
   const parts = chosenParts(upload, named);
   const size = parts.reduce((sum, part) => sum + part.size, 0);
   const checksum = wholeChecksum(store, upload, parts);
-  checkClaims(call, checksum, size);
+  checkClaims(call, checksum ?? unnamedChecksum(call, parts), size);
   checkWrite(headers, key, store.bucket(bucket).objects.get(key));
   const object: StoredObject = {
     key,
@@ -87,8 +87,8 @@ function chosenParts(upload: OpenUpload, named: NamedPart[]): Part[] {
 function checkPartChecksum({ checksum }: OpenUpload, part: Part, claim: NamedPart): void {
   for (const algorithm of ALGORITHMS) {
     const value = claim[`Checksum${algorithm}`];
-    if (value !== undefined && (algorithm !== checksum?.algorithm || value !== part.checksum))
-      throw invalidPart(claim);
+    if (value === undefined) continue;
+    if (algorithm !== part.checksum?.algorithm || value !== part.checksum.value) throw invalidPart(claim);
   }
   if (checksum?.type === 'COMPOSITE' && claim[`Checksum${checksum.algorithm}`] === undefined) {
     throw new S3Error(
@@ -111,9 +111,16 @@ function wholeChecksum(store: Store, { checksum }: OpenUpload, parts: Part[]): C
   const { algorithm, type } = checksum;
   const values = parts.map(({ size, content, checksum: value }) => ({
     size,
-    value: value ?? store.digest(algorithm, content),
+    value: value?.value ?? store.digest(algorithm, content),
   }));
   return combineParts(algorithm, type, values);
+}
+
+/** An upload without an algorithm has a CRC-64/NVME in the end, which is worked out now if the request speaks of it. */
+function unnamedChecksum({ store, headers }: Call, parts: Part[]): Checksum | undefined {
+  if (headers[checksumHeader('CRC64NVME')] === undefined) return undefined;
+  const content = parts.flatMap((part) => part.content);
+  return { algorithm: 'CRC64NVME', type: 'FULL_OBJECT', value: store.digest('CRC64NVME', content) };
 }
 
 /** What the request says of the whole object has to be so. */
@@ -121,7 +128,14 @@ function checkClaims(call: Call, checksum: Checksum | undefined, size: number): 
   for (const algorithm of ALGORITHMS) {
     const value = header(call, checksumHeader(algorithm));
     if (value === undefined || checksum?.type === 'COMPOSITE') continue;
-    if (algorithm !== checksum?.algorithm || value !== checksum.value) {
+    if (algorithm !== checksum?.algorithm) {
+      const expected = checksum?.algorithm.toLowerCase() ?? 'null';
+      throw new S3Error(
+        'InvalidRequest',
+        `Checksum Type mismatch occurred, expected checksum Type: ${expected}, actual checksum Type: ${algorithm.toLowerCase()}`,
+      );
+    }
+    if (value !== checksum.value) {
       throw new S3Error('BadDigest', `The ${algorithm} you specified did not match the calculated checksum.`);
     }
   }

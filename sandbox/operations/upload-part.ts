@@ -28,7 +28,7 @@ export async function uploadPart(call: Call): Promise<Reply> {
   }
   const { size, md5: etag } = received;
   const part: Part = { partNumber, size, etag, lastModified: call.now(), content };
-  if (given && checksum) part.checksum = given.value;
+  if (given) part.checksum = given;
   store.commit({ type: 'part-put', bucket, uploadId, part });
   return {
     status: 200,
@@ -49,14 +49,16 @@ function parsePartNumber(call: Call): number {
   );
 }
 
-/** Where S3 can compute a part's checksum itself (FULL_OBJECT), a part may come without one. */
+/**
+ * An upload that names no algorithm takes any. Where S3 can compute a part's checksum itself (FULL_OBJECT), a part may
+ * come without one.
+ */
 function checkAlgorithm(expected: OpenUpload['checksum'], actual: ChecksumAlgorithm | undefined): void {
-  if (actual === expected?.algorithm) return;
-  if (actual === undefined && expected?.type === 'FULL_OBJECT') return;
-  const name = (algorithm: string | undefined) => algorithm?.toLowerCase() ?? 'null';
+  if (!expected || actual === expected.algorithm) return;
+  if (actual === undefined && expected.type === 'FULL_OBJECT') return;
   throw new S3Error(
     'InvalidRequest',
-    `Checksum Type mismatch occurred, expected checksum Type: ${name(expected?.algorithm)}, actual checksum Type: ${name(actual)}`,
+    `Checksum Type mismatch occurred, expected checksum Type: ${expected.algorithm.toLowerCase()}, actual checksum Type: ${actual?.toLowerCase() ?? 'null'}`,
   );
 }
 
@@ -80,13 +82,10 @@ export function uploadPartCopy(call: Call): Reply {
     lastModified: call.now(),
     content,
   };
-  if (checksum) part.checksum = store.digest(checksum.algorithm, content);
+  if (checksum)
+    part.checksum = { algorithm: checksum.algorithm, value: store.digest(checksum.algorithm, content) };
   store.commit({ type: 'part-put', bucket, uploadId, part });
-  const computed =
-    checksum && part.checksum !== undefined
-      ? { algorithm: checksum.algorithm, value: part.checksum }
-      : undefined;
-  return xmlReply(copyResult('CopyPartResult', part, computed));
+  return xmlReply(copyResult('CopyPartResult', part, part.checksum));
 }
 
 function sourceRange(text: string | undefined, size: number): { start: number; end: number } {

@@ -87,7 +87,7 @@ export function listParts(call: Call): Reply {
           leaf('LastModified', formatTime(part.lastModified)),
           leaf('ETag', `"${part.etag}"`),
           leaf('Size', part.size),
-          checksum ? leaf(`Checksum${checksum.algorithm}`, part.checksum) : '',
+          checksum ? leaf(`Checksum${checksum.algorithm}`, part.checksum?.value) : '',
         ),
       ),
     ),
