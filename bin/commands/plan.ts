@@ -1,0 +1,117 @@
+import { refuseUnreadable } from '../../lambda/rollup/refuse.ts';
+import { survey as surveyOnce } from '../../lambda/rollup/rollup.ts';
+import { formatSize } from '../../lambda/size.ts';
+import { type OutputAction, estimateRequests } from '../estimate.ts';
+import { type Forecast, forecast } from '../forecast.ts';
+import { formatHistogram } from '../histogram.ts';
+import { parseRollup, rollupCommand } from '../options.ts';
+import { formatColumns, formatCount, formatDollars, formatNoun, printResult } from '../output.ts';
+import { PRICES, REQUEST_CLASSES, costOf } from '../prices.ts';
+import { showProgress } from '../progress.ts';
+import { RunTally } from '../tally.ts';
+
+const EXAMPLES = `
+Examples:
+  $ npm run --silent s3-rollup -- plan \\
+      s3://application-logs/raw/checkout/20261121/08/ \\
+      s3://application-logs/aggregated/checkout/20261121/08/
+  $ npm run --silent s3-rollup -- plan s3://logs/a/ s3://logs/b/ --json | jq .cost
+
+It lists both sides and reads the manifest, if there is one. It writes nothing.`;
+
+/** Outputs shown of a long plan: the first ones and the last ones. */
+const SHOWN = { first: 10, last: 5 };
+
+const ACTIONS: Record<OutputAction, string> = {
+  write: 'to write',
+  copy: 'to copy',
+  reuse: 'there already',
+  sealed: 'sealed',
+};
+
+export const plan = rollupCommand('plan', 'what run would do, and its cost')
+  .addHelpText('after', EXAMPLES)
+  .action(async (source, destination, options) => {
+    const { request, settings, connection } = parseRollup(source, destination, options);
+    const { store, gauge } = connection;
+    const tally = new RunTally({
+      now: () => performance.now(),
+      inUse: () => formatNoun(gauge.connections, 'connection'),
+    });
+    const display = showProgress(() => tally.read(), { enabled: options.progress });
+    try {
+      let pages = 0;
+      const survey = await surveyOnce(request, {
+        store,
+        settings,
+        now: () => new Date(),
+        report: (event) => {
+          if (event.type !== 'listed') return;
+          pages++;
+          tally.add(event);
+          display.update();
+        },
+      });
+      refuseUnreadable(survey.plan.planned);
+      const uploads = await store.listUploads(request.destination);
+      display.stop();
+      const surveyed = {
+        list: pages + Math.max(1, Math.ceil(survey.present.size / 1000)),
+        get: survey.previous === undefined ? 1 : 2,
+      };
+      const { destination } = request;
+      const requests = estimateRequests({ survey, surveyed, uploads, destination, settings });
+      printResult(forecast(request, survey, requests), formatForecast, options);
+    } finally {
+      display.stop();
+      connection.close();
+    }
+  });
+
+export function formatForecast(plan: Forecast): string {
+  const { objects, bytes, skipped, outputs, sizes, requests, cost } = plan;
+  const actions = Object.entries(ACTIONS).flatMap(([action, words]) => {
+    const count = outputs.filter((output) => output.action === action).length;
+    return count === 0 ? [] : [`${formatCount(count)} ${words}`];
+  });
+  const summary = formatColumns(
+    [
+      ['source', plan.source],
+      ['destination', plan.destination],
+      [
+        'objects',
+        `${formatCount(objects)}, ${formatSize(bytes)} (${formatCount(skipped.empty)} empty skipped)`,
+      ],
+      ['outputs', `${formatCount(outputs.length)}${actions.length === 0 ? '' : `: ${actions.join(', ')}`}`],
+    ],
+    'll',
+  );
+  const sections = [`a run would end ${plan.expected}\n${summary}`];
+  if (outputs.length > 0) sections.push(formatOutputs(outputs));
+  if (sizes.length > 0) sections.push(`source sizes\n${formatHistogram(sizes)}`);
+  sections.push(`requests, at the prices of ${cost.prices}\n${formatRequests(requests, cost.usd)}`);
+  return sections.join('\n\n');
+}
+
+function formatOutputs(outputs: Forecast['outputs']): string {
+  const rows = outputs.map(({ index, key, action, sources, size }) => [
+    String(index),
+    key.slice(key.lastIndexOf('/') + 1),
+    formatCount(sources),
+    formatSize(size),
+    action,
+  ]);
+  const left = rows.length - SHOWN.first - SHOWN.last;
+  if (left > 1) rows.splice(SHOWN.first, left, ['', `… ${formatCount(left)} more`, '', '', '']);
+  return `outputs\n${formatColumns([['#', 'key', 'sources', 'size', 'action'], ...rows], 'rlrrl')}`;
+}
+
+function formatRequests(requests: Forecast['requests'], usd: number): string {
+  const rows = REQUEST_CLASSES.map((name) => [
+    name,
+    formatCount(requests[name]),
+    PRICES.per1000[name] === 0 ? 'free' : `$${PRICES.per1000[name]} per 1,000`,
+    formatDollars(costOf(name, requests)),
+  ]);
+  return formatColumns([...rows, ['total', '', '', formatDollars(usd)]], 'lrrr');
+}

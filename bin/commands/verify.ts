@@ -1,0 +1,87 @@
+import { type VerifyReport, verify as verifyOnce } from '../../lambda/rollup/verify.ts';
+import { MiB, formatSize } from '../../lambda/size.ts';
+import { EXIT } from '../exit-code.ts';
+import { interruptible } from '../interrupt.ts';
+import { connectedCommand, parseDestination } from '../options.ts';
+import { formatColumns, formatCount, formatNoun, printResult } from '../output.ts';
+import { type Progress, showProgress } from '../progress.ts';
+
+const EXAMPLES = `
+Examples:
+  $ npm run --silent s3-rollup -- verify \\
+      s3://application-logs/aggregated/checkout/20261121/08/ --deep
+  $ npm run --silent s3-rollup -- verify --hour 2026-11-21T08 \\
+      's3://application-logs/aggregated/checkout/{yyyy}{MM}{dd}/{HH}/' --json
+
+It ends with 1 where what is stored is not what was committed, or where raw
+holds what is not in the rollup.`;
+
+/** An output is compared through two downloads: its own, and that of one source after another. */
+const STREAMS = 2;
+const DEFAULT_CONCURRENCY = 16;
+const SHOWN_PROBLEMS = 20;
+
+type Done = Parameters<Parameters<typeof verifyOnce>[1]['progress']>[0];
+
+export const verify = connectedCommand('verify', 'compare a rollup with what is stored')
+  .argument('<destination>', 'prefix of a rollup: s3://bucket/prefix/')
+  .option('--deep', 'read and compare every byte of both sides, not only what the listings say')
+  .option('--concurrency <number>', `downloads in flight (default: ${DEFAULT_CONCURRENCY})`)
+  .addHelpText('after', EXAMPLES)
+  .action(async (typed, options) => {
+    const raw = { concurrency: options.concurrency ?? DEFAULT_CONCURRENCY };
+    const { destination, settings, connection } = parseDestination(typed, options, raw);
+    const { store } = connection;
+    const concurrency = Math.max(1, Math.floor(settings.concurrency / STREAMS));
+    const deep = options.deep === true;
+    const began = performance.now();
+    let done: Done | undefined;
+    const read = (): Progress => describe(done, deep, performance.now() - began);
+    const display = showProgress(read, { enabled: options.progress });
+    try {
+      const report = await interruptible((signal) => {
+        const progress = (now: Done): void => {
+          done = now;
+          display.update();
+        };
+        return verifyOnce(destination, { store, deep, concurrency, progress, signal });
+      });
+      display.stop();
+      printResult(report, formatReport, options);
+      if (report.status !== 'ok') process.exitCode = EXIT.failed;
+    } finally {
+      display.stop();
+      connection.close();
+    }
+  });
+
+function describe(done: Done | undefined, deep: boolean, ms: number): Progress {
+  if (done === undefined) return { phase: 'listing', brief: '', full: 'the rollup and its source' };
+  const { outputs, bytes, totalOutputs, totalBytes } = done;
+  const rate = deep ? `, ${Math.round((bytes / MiB / ms) * 1000)} MiB/s` : '';
+  const read = deep ? `, ${formatSize(bytes)} of ${formatSize(totalBytes)}${rate}` : '';
+  return {
+    phase: 'verifying',
+    done: totalBytes === 0 ? 1 : bytes / totalBytes,
+    brief: `${formatCount(outputs)}/${formatNoun(totalOutputs, 'output')}${rate}`,
+    full: `${formatCount(outputs)} of ${formatNoun(totalOutputs, 'output')}${read}`,
+  };
+}
+
+export function formatReport(report: VerifyReport): string {
+  const { status, deep, problems, objects, bytes, outputs, outputBytes, expired, unnamed } = report;
+  const gone = expired === 0 ? '' : ` (${formatCount(expired)} expired in raw)`;
+  const left = unnamed === 0 ? '' : ` (${formatCount(unnamed)} more in the destination that no commit names)`;
+  const rows = [
+    ['source', report.source],
+    ['destination', report.destination],
+    ['objects', `${formatCount(objects)}, ${formatSize(bytes)}${gone}`],
+    ['outputs', `${formatCount(outputs)}, ${formatSize(outputBytes)}${left}`],
+    ['compared', deep ? 'every byte of both sides' : 'the manifest with both listings'],
+  ];
+  const shown = problems.slice(0, SHOWN_PROBLEMS).map(({ code, message }) => `\n  ${code}: ${message}`);
+  const more = problems.length - shown.length;
+  if (more > 0) shown.push(`\n  … ${formatCount(more)} more`);
+  const list = problems.length === 0 ? '' : `\n\n${formatNoun(problems.length, 'problem')}${shown.join('')}`;
+  return `${status}\n${formatColumns(rows, 'll')}${list}`;
+}

@@ -1,0 +1,107 @@
+import { ourUploads, sweepable } from '../lambda/rollup/cleanup.ts';
+import { largestSize } from '../lambda/rollup/frames.ts';
+import type { Location } from '../lambda/rollup/location.ts';
+import { MANIFEST_VERSION, type Manifest } from '../lambda/rollup/manifest.ts';
+import type { PlannedOutput } from '../lambda/rollup/pack.ts';
+import type { Survey } from '../lambda/rollup/rollup.ts';
+import type { OpenUpload } from '../lambda/rollup/store.ts';
+import type { Settings } from '../lambda/settings.ts';
+import { GiB } from '../lambda/size.ts';
+import type { RequestClass } from './prices.ts';
+
+export type RequestCounts = Record<RequestClass, number>;
+
+/** What `run` would do with an output. `reuse`: it is there already, from a run that did not come to its commit. */
+export type OutputAction = 'write' | 'copy' | 'reuse' | 'sealed';
+
+export interface EstimateInput {
+  survey: Survey;
+  /** Requests that it took to make the survey: `run` makes the same. */
+  surveyed: Pick<RequestCounts, 'list' | 'get'>;
+  /** Uploads that are open under the destination. */
+  uploads: OpenUpload[];
+  destination: Location;
+  settings: Settings;
+}
+
+const PER_REQUEST = 1000;
+// lambda/s3/copy.ts: up to 5 GB in one request, above it in parts.
+const LARGEST_COPY = 5_000_000_000;
+const COPY_PART = GiB;
+
+/**
+ * The requests that a run makes if nothing changes before it and nothing has to be repeated. A part more or less is
+ * possible where sources lack their last newline: how many do is known only once they are read.
+ */
+export function estimateRequests({
+  survey,
+  surveyed,
+  uploads,
+  destination,
+  settings,
+}: EstimateInput): RequestCounts {
+  const { plan, previous, present, listingBegan } = survey;
+  const counts: RequestCounts = { list: surveyed.list, get: surveyed.get, put: 0, copy: 0, delete: 0 };
+  if (previous !== undefined && plan.planned.length === 0) {
+    const swept = sweepable(present.values(), destination, previous.manifest, listingBegan).length;
+    // The manifest is written anew before a sweep that has no commit of its own.
+    if (swept > 0) counts.put++;
+    counts.delete += Math.ceil(swept / PER_REQUEST);
+    return counts;
+  }
+  for (const output of plan.planned) {
+    for (const [name, count] of Object.entries(requestsOf(output, survey, settings))) {
+      counts[name as RequestClass] += count;
+    }
+  }
+  counts.list++;
+  counts.put += 2;
+  const kept = new Set([...plan.sealed, ...plan.planned].map(({ key }) => key));
+  const replaced = previous?.manifest.outputs.filter(({ key }) => !kept.has(key)).length ?? -1;
+  const swept = sweepable(present.values(), destination, expected(survey, destination), listingBegan).length;
+  counts.delete += Math.ceil((replaced + 1) / PER_REQUEST);
+  counts.delete += ourUploads(uploads, destination).length;
+  counts.delete += Math.ceil(swept / PER_REQUEST);
+  return counts;
+}
+
+export function actionOf(output: PlannedOutput, { present }: Survey): Exclude<OutputAction, 'sealed'> {
+  const found = present.get(output.key);
+  if (found !== undefined && found.size >= output.size && found.size <= largestSize(output)) return 'reuse';
+  return output.mode === 'copy' ? 'copy' : 'write';
+}
+
+function requestsOf(output: PlannedOutput, survey: Survey, { partSize }: Settings): Partial<RequestCounts> {
+  const { key, size, pieces } = output;
+  switch (actionOf(output, survey)) {
+    case 'reuse': {
+      // Its HEAD tells all, but for which of its sources were given a newline where only some were.
+      const found = survey.present.get(key)?.size;
+      return { get: found === size || found === largestSize(output) ? 1 : 2 };
+    }
+    case 'copy': {
+      const whole = pieces[0]?.from === undefined && size <= LARGEST_COPY;
+      return whole ? { copy: 1 } : { put: 2, copy: Math.ceil(size / COPY_PART) };
+    }
+    case 'write': {
+      const parts = Math.ceil(size / partSize);
+      return { get: pieces.length, put: parts === 1 ? 1 : parts + 2 };
+    }
+  }
+}
+
+/** The manifest that the run would write, as far as a sweep looks at it. */
+function expected({ plan }: Survey, { prefix }: Location): Manifest {
+  const outputs = plan.planned.map(({ key, size }) => ({ key, size, etag: '', crc32: '', sources: 0 }));
+  return {
+    version: MANIFEST_VERSION,
+    generation: plan.generation,
+    source: '',
+    destination: '',
+    createdAt: '',
+    settings: {},
+    totals: { objects: 0, bytes: 0, outputs: 0, outputBytes: 0, skipped: plan.skipped },
+    outputs: [...plan.sealed, ...outputs],
+    sources: { key: `${prefix}_sources`, count: 0 },
+  };
+}

@@ -1,0 +1,37 @@
+import { Command, type CommandUnknownOpts } from '@commander-js/extra-typings';
+import { exitCodeOf, formatFailure, isHelp } from './failure.ts';
+import { surviveClosedPipes } from './output.ts';
+
+const DESCRIPTION = 'Rolls an hour of small S3 log objects up into a few large ones.';
+
+/** Runs the command that the arguments name. Returns the exit code of a failure, which is told on stderr. */
+export async function runProgram(
+  commands: CommandUnknownOpts[],
+  args: string[],
+): Promise<number | undefined> {
+  surviveClosedPipes();
+  try {
+    await createProgram(commands).parseAsync(args, { from: 'user' });
+    return undefined;
+  } catch (error) {
+    if (isHelp(error)) return undefined;
+    // Even arguments that could not be parsed say in which form their user wants to read it.
+    process.stderr.write(formatFailure(error, { json: args.includes('--json') }));
+    return exitCodeOf(error);
+  }
+}
+
+function createProgram(commands: CommandUnknownOpts[]): Command {
+  const program = new Command('s3-rollup')
+    .description(DESCRIPTION)
+    .usage('<command> [options]')
+    .exitOverride()
+    // Errors are told in one place, with all others.
+    .configureOutput({ outputError: () => undefined })
+    .addHelpText(
+      'after',
+      '\nEvery command has examples in its help: npm run --silent s3-rollup -- run --help',
+    );
+  for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
+  return program;
+}
