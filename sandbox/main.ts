@@ -28,11 +28,13 @@ const command = new Command('sandbox')
   .option('--access-key <id>', 'check signatures: only these credentials are let in; otherwise any are')
   .option('--secret-key <secret>', 'the secret that goes with --access-key')
   .addHelpText('after', EXAMPLE)
-  .showHelpAfterError('(--help shows the options)');
+  .showHelpAfterError('(--help shows the options)')
+  // Commander itself knows one code for all errors.
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
 
 const options = command.parse().opts();
 if ((options.accessKey === undefined) !== (options.secretKey === undefined)) {
-  command.error('error: --access-key and --secret-key go together', { exitCode: 2 });
+  command.error('error: --access-key and --secret-key go together');
 }
 
 const sandbox = await start();
@@ -71,6 +73,7 @@ async function start(): Promise<Sandbox> {
   try {
     return await startSandbox(settings);
   } catch (error) {
-    return command.error(`error: ${error instanceof Error ? error.message : String(error)}`, { exitCode: 1 });
+    console.error(`error: ${error instanceof Error ? error.message : String(error)}`);
+    return process.exit(1);
   }
 }

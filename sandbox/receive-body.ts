@@ -154,7 +154,7 @@ function badDigest(what: string): S3Error {
   return new S3Error('BadDigest', `The ${what} you specified did not match the calculated checksum.`);
 }
 
-function incomplete(): S3Error {
+export function incomplete(): S3Error {
   return new S3Error(
     'IncompleteBody',
     'You did not provide the number of bytes specified by the Content-Length HTTP header',

@@ -3,6 +3,8 @@ import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { generate } from 'selfsigned';
 import type { Gauges } from './gauges.ts';
+import { incomplete } from './receive-body.ts';
+import { formatError } from './s3-error.ts';
 
 export interface Certificate {
   key: string;
@@ -60,6 +62,10 @@ export async function listen(
       disconnected();
     });
   });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (socket.writable) socket.write(formatClientError(error));
+    socket.destroySoon();
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, '127.0.0.1', resolve);
@@ -74,4 +80,14 @@ export async function listen(
       await stopped;
     },
   };
+}
+
+/** Node's parser has given up on the connection. An end of input within a body is the one case that S3 has words for. */
+function formatClientError({ code = '', message }: NodeJS.ErrnoException): Buffer {
+  const body =
+    code === 'HPE_INVALID_EOF_STATE'
+      ? formatError({ code: 'IncompleteBody', message: incomplete().message, resource: '', requestId: '' })
+      : formatError({ code: 'BadRequest', message, resource: '', requestId: '' });
+  const head = `HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/xml\r\nContent-Length: ${body.length}\r\n\r\n`;
+  return Buffer.concat([Buffer.from(head), body]);
 }

@@ -24,7 +24,8 @@ export interface Host {
   rawSocket: (socket: Socket) => Socket;
 }
 
-type Served = { reply: Reply; fault: Fault | undefined } | 'dropped';
+/** `dropped`: the connection is to be reset. `gone`: the client has left, there is nobody to answer. */
+type Served = { reply: Reply; fault: Fault | undefined } | 'dropped' | 'gone';
 
 /** One request from its headers to its last byte. */
 export async function serve(host: Host, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -35,6 +36,7 @@ export async function serve(host: Host, request: IncomingMessage, response: Serv
   const requestId = logged.id.toString(16).toUpperCase().padStart(16, '0');
   const served = await answer(host, request, response, { logged, address, requestId });
   const socket = host.rawSocket(request.socket);
+  if (served === 'gone') return;
   if (served === 'dropped') {
     socket.resetAndDestroy();
     return;
@@ -130,7 +132,7 @@ async function answer(
       return 'dropped';
     case 'hang':
       await closed(response);
-      return 'dropped';
+      return 'gone';
     case undefined:
     case 'reset-after':
     case 'cut':
@@ -144,8 +146,7 @@ async function answer(
     release(host, reply);
     return 'dropped';
   } catch (cause) {
-    // The client went away with its request half sent: there is nobody to answer.
-    if (request.destroyed && !request.complete) return 'dropped';
+    if (request.destroyed && !request.complete) return 'gone';
     if (!(cause instanceof S3Error)) {
       const body = error(
         'InternalError',

@@ -1,0 +1,62 @@
+import { Bucket } from './bucket.ts';
+import { formatCommand, runCommand } from './command-line.ts';
+import type { RemoteSandbox } from './remote-sandbox.ts';
+import { type Manifest, type RunResult, manifest, runResult, verifyReport } from './results.ts';
+import type { Seen } from './sandbox-process.ts';
+import { type Terminal, count, mebibytes } from './terminal.ts';
+
+export const BUCKET = 'application-logs';
+export const RAW = 'raw/checkout/20261121/08/';
+const AGGREGATED = 'aggregated/checkout/20261121/08/';
+export const SOURCE = `s3://${BUCKET}/${RAW}`;
+export const DESTINATION = `s3://${BUCKET}/${AGGREGATED}`;
+
+export interface StageInput {
+  sandbox: RemoteSandbox;
+  terminal: Terminal;
+  /** With which a command finds the sandbox. */
+  env: Record<string, string>;
+  signal: AbortSignal;
+}
+
+/** What the chapters of the demo do: type commands, and look at what came of them. */
+export class Stage {
+  readonly terminal: Terminal;
+  readonly bucket: Bucket;
+  readonly #input: StageInput;
+
+  constructor(input: StageInput) {
+    this.#input = input;
+    this.terminal = input.terminal;
+    this.bucket = new Bucket(input.sandbox.endpoint, BUCKET);
+  }
+
+  /** A run, and what the server saw of it. */
+  async run(): Promise<{ result: RunResult; seen: Seen }> {
+    await this.#input.sandbox.seen();
+    const result = runResult.parse(await this.#type(['run', SOURCE, DESTINATION, '--json']));
+    this.terminal.say(`${result.status} in ${result.durationSeconds.toFixed(1)} s`);
+    return { result, seen: await this.#input.sandbox.seen() };
+  }
+
+  async verifyDeep(objects: number): Promise<void> {
+    const report = verifyReport.parse(await this.#type(['verify', DESTINATION, '--deep', '--json']));
+    for (const { message } of report.problems.slice(0, 3)) this.terminal.say(message);
+    this.terminal.expect(
+      `${count(report.objects)} objects and ${count(report.outputs)} outputs, ${mebibytes(report.outputBytes)}: every byte is the same`,
+      report.status === 'ok' && report.objects === objects,
+    );
+  }
+
+  async manifest(): Promise<Manifest> {
+    const body = await this.bucket.get(`${AGGREGATED}_manifest.json`);
+    return manifest.parse(JSON.parse(body.toString()));
+  }
+
+  async #type(args: string[]): Promise<unknown> {
+    const { env, signal } = this.#input;
+    signal.throwIfAborted();
+    this.terminal.command(formatCommand(args, '   '));
+    return runCommand(args, { env, signal });
+  }
+}

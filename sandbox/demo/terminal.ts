@@ -1,0 +1,47 @@
+import { styleText } from 'node:util';
+
+const MiB = 2 ** 20;
+const GAUGE_WIDTH = 24;
+
+/** Tells the demo's story on stdout, and keeps count of the expectations that did not hold. */
+export class Terminal {
+  #step = 0;
+  failed = 0;
+
+  title(text: string): void {
+    console.log(`\n${styleText('bold', text)}`);
+  }
+
+  step(text: string): void {
+    console.log(`\n${styleText(['bold', 'cyan'], `${++this.#step}  ${text}`)}`);
+  }
+
+  say(text: string): void {
+    console.log(`   ${text}`);
+  }
+
+  command(text: string): void {
+    console.log(styleText('dim', text));
+  }
+
+  /** What is expected, and whether it came so. */
+  expect(what: string, holds: boolean): void {
+    if (!holds) this.failed++;
+    console.log(`   ${holds ? styleText('green', '✔') : styleText('red', '✘')} ${what}`);
+  }
+
+  /** A peak and the limit that it stays below. */
+  gauge(name: string, value: number, limit: number): void {
+    const filled = Math.min(GAUGE_WIDTH, Math.max(1, Math.round((value / limit) * GAUGE_WIDTH)));
+    const bar = '█'.repeat(filled) + '░'.repeat(GAUGE_WIDTH - filled);
+    this.say(`${name.padEnd(13)}${bar}  ${count(value)} of ${count(limit)}`);
+  }
+}
+
+export function count(value: number): string {
+  return value.toLocaleString('en-US');
+}
+
+export function mebibytes(bytes: number): string {
+  return bytes < 1024 * MiB ? `${(bytes / MiB).toFixed(1)} MiB` : `${(bytes / MiB / 1024).toFixed(2)} GiB`;
+}
