@@ -27,9 +27,9 @@ export function hourEnd(hour: Hour): Date {
 /** `s3://b/raw/{yyyy}{MM}{dd}/{HH}/`, `2026-11-21T08` -> `s3://b/raw/20261121/08/`. */
 export function fillHour(template: string, hour: Hour): string {
   const [, yyyy = '', MM = '', dd = '', HH = ''] = HOUR.exec(hour) ?? [];
-  const fields: Record<string, string> = { yyyy, MM, dd, HH };
+  const fields = new Map(Object.entries({ yyyy, MM, dd, HH }));
   return template.replace(/\{([^{}]*)\}/g, (placeholder, name: string) => {
-    const value = fields[name];
+    const value = fields.get(name);
     if (value !== undefined) return value;
     throw new RollupError(
       'InvalidArgument',

@@ -2,7 +2,12 @@
 export type Kind = 'plain' | 'gzip' | 'zstd' | 'bzip2' | 'xz';
 
 /** Formats whose members, joined, are again a valid stream of the format. */
-const JOINABLE: Partial<Record<string, Kind>> = { gz: 'gzip', zst: 'zstd', bz2: 'bzip2', xz: 'xz' };
+const JOINABLE = new Map<string, Kind>([
+  ['gz', 'gzip'],
+  ['zst', 'zstd'],
+  ['bz2', 'bzip2'],
+  ['xz', 'xz'],
+]);
 
 /** Formats with an index, a trailer or a central directory: two of them joined are neither. */
 const NOT_JOINABLE = new Set([
@@ -13,7 +18,7 @@ const NOT_JOINABLE = new Set([
 /** The kind of a source, told from the end of its key; undefined where it cannot be joined. */
 export function kindOf(key: string): Kind | undefined {
   const [inner, outer] = lastTwoExtensions(key);
-  const kind = JOINABLE[outer];
+  const kind = JOINABLE.get(outer);
   if (kind === undefined) return NOT_JOINABLE.has(outer) ? undefined : 'plain';
   return NOT_JOINABLE.has(inner) ? undefined : kind;
 }
@@ -22,13 +27,12 @@ export function kindOf(key: string): Kind | undefined {
 export function extensionOf(key: string): string {
   const [inner, outer] = lastTwoExtensions(key);
   if (outer === '') return '';
-  const compressed = JOINABLE[outer] !== undefined;
-  return compressed && inner !== '' ? `.${inner}.${outer}` : `.${outer}`;
+  return JOINABLE.has(outer) && inner !== '' ? `.${inner}.${outer}` : `.${outer}`;
 }
 
 /** The extension of an output of sources whose extensions differ. */
 export function commonExtension(kind: Kind): string {
-  const suffix = Object.keys(JOINABLE).find((extension) => JOINABLE[extension] === kind);
+  const [suffix] = [...JOINABLE].find(([, joined]) => joined === kind) ?? [];
   return suffix === undefined ? '.log' : `.log.${suffix}`;
 }
 
@@ -36,6 +40,6 @@ export function commonExtension(kind: Kind): string {
 function lastTwoExtensions(key: string): [inner: string, outer: string] {
   const name = key.slice(key.lastIndexOf('/') + 1);
   const [, inner = '', outer = ''] =
-    /^.+?(?:\.([a-z][a-z0-9]{0,15}|7z))?(?:\.([a-z][a-z0-9]{0,15}|7z))$/i.exec(name) ?? [];
+    /^.*?(?:\.([a-z][a-z0-9]{0,15}|7z))?(?:\.([a-z][a-z0-9]{0,15}|7z))$/i.exec(name) ?? [];
   return [inner.toLowerCase(), outer.toLowerCase()];
 }
