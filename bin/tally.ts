@@ -3,7 +3,7 @@ import { MiB, formatSize } from '../lambda/size.ts';
 import { formatCount, formatNoun } from './output.ts';
 import type { Progress } from './progress.ts';
 
-type Phase = 'listing' | 'rolling up' | 'committing' | 'done';
+type Phase = 'listing' | 'rolling up' | 'committing';
 
 /** What the events of a run come to, as progress to show. */
 export class RunTally {
@@ -45,10 +45,8 @@ export class RunTally {
       case 'lost':
         this.#attempts = event.attempt + 1;
         break;
-      case 'committed':
-        this.#phase = 'done';
-        break;
       case 'begun':
+      case 'committed':
       case 'swept':
         break;
     }
@@ -62,7 +60,12 @@ export class RunTally {
     }
     const [done, total] = [this.#done, this.#total];
     if (total.objects === 0) {
-      return { phase: this.#phase, done: 1, brief: 'nothing new', full: 'nothing new to roll up' };
+      return {
+        phase: this.#phase,
+        done: 1,
+        brief: 'nothing new',
+        full: `nothing new among ${formatNoun(this.#listed, 'object')}`,
+      };
     }
     const seconds = (this.#now() - this.#began) / 1000;
     const rate = seconds > 0 ? `${Math.round(done.bytes / MiB / seconds)} MiB/s` : '';

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,10 +33,11 @@ const { objects, keep } = new Command('demo')
 
 const terminal = new Terminal();
 const stop = new AbortController();
-for (const [name, code] of [
-  ['SIGINT', 130],
-  ['SIGTERM', 143],
-] as const) {
+const stopped = once(stop.signal, 'abort').then(() => {
+  throw stop.signal.reason;
+});
+stopped.catch(() => undefined);
+for (const [name, code] of Object.entries({ SIGINT: 130, SIGTERM: 143 })) {
   process.once(name, () => {
     process.exitCode = code;
     stop.abort(new Error(`Stopped by ${name}.`));
@@ -56,17 +58,20 @@ try {
 async function demonstrate(): Promise<void> {
   terminal.title('s3-log-rollup: an hour of small log objects, rolled up');
   const sandbox = await startRemoteSandbox({ bucket: BUCKET, rawPrefix: RAW, folder });
+  const env = {
+    AWS_ENDPOINT_URL: sandbox.endpoint,
+    AWS_REGION: 'us-east-1',
+    AWS_ACCESS_KEY_ID: 'demo',
+    AWS_SECRET_ACCESS_KEY: 'demo',
+  };
+  terminal.say(`A local S3 listens at ${sandbox.endpoint}, ${folder ?? 'in memory'}.`);
+  const story = tellStory({ sandbox, terminal, env, signal: stop.signal }, objects);
   try {
-    const env = {
-      AWS_ENDPOINT_URL: sandbox.endpoint,
-      AWS_REGION: 'us-east-1',
-      AWS_ACCESS_KEY_ID: 'demo',
-      AWS_SECRET_ACCESS_KEY: 'demo',
-    };
-    terminal.say(`A local S3 listens at ${sandbox.endpoint}, ${folder ?? 'in memory'}.`);
-    await tellStory({ sandbox, terminal, env, signal: stop.signal }, objects);
+    await Promise.race([story, stopped]);
   } finally {
     await sandbox.close();
+    // Without its sandbox it has ended, one way or the other.
+    await story.catch(() => undefined);
   }
   const { failed } = terminal;
   terminal.title(failed === 0 ? 'Everything came as expected.' : `${failed} expectations did not hold.`);

@@ -45,7 +45,8 @@ export class Bucket {
     return crc;
   }
 
-  close(): void {
+  /** Ends its connections; the next request opens new ones. */
+  disconnect(): void {
     this.#agent.destroy();
   }
 

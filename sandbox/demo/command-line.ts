@@ -6,9 +6,9 @@ const CLI = join(import.meta.dirname, '../../bin/s3-rollup.ts');
 
 /** What a user would type, over lines that fit a terminal. */
 export function formatCommand(args: string[], indent: string): string {
-  const [command = '', ...rest] = args;
-  const words = rest.join(` \\\n${indent}    `);
-  return `${indent}$ npm run --silent s3-rollup -- ${command} \\\n${indent}    ${words}`;
+  // A new line for every location.
+  const words = args.map((arg) => (arg.startsWith('s3:') ? `\\\n${indent}    ${arg}` : arg));
+  return `${indent}$ npm run --silent s3-rollup -- ${words.join(' ')}`;
 }
 
 /**

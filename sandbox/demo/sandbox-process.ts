@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startSandbox, type Operation } from '../sandbox.ts';
 
 /** What the server saw since it was last asked. */
@@ -7,12 +8,12 @@ export interface Seen {
   /** Objects that came to be: keys, in order. */
   written: string[];
   peakConnections: number;
-  peakDownloads: number;
 }
 
 /** From the demo to this process, which answers each with one message. */
 export type Order = { type: 'start'; bucket: string; rawPrefix: string; folder?: string } | { type: 'seen' };
 
+const CLOSING_MS = 5;
 const WRITES = new Set<Operation>(['PutObject', 'CopyObject', 'CompleteMultipartUpload']);
 
 // The demo ends it by closing the channel; a Ctrl-C is for the demo to handle.
@@ -36,20 +37,21 @@ async function start(order: Order): Promise<(order: Order) => Promise<unknown>> 
     buckets: [bucket],
     ...(folder === undefined ? {} : { folder }),
     hook: ({ operation, key }) => {
-      if (operation === 'GetObject' && key?.startsWith(rawPrefix)) rawReads++;
+      if (operation === 'GetObject' && key?.startsWith(rawPrefix) === true) rawReads++;
       if (WRITES.has(operation) && key !== undefined) written.push(key);
       return undefined;
     },
   });
   process.once('disconnect', () => void sandbox.close().then(() => process.exit()));
 
-  return ({ type }) => {
-    if (type === 'start') return Promise.resolve(sandbox.endpoint);
-    const { peakConnections, peakInFlightGets } = sandbox.stats();
-    const seen: Seen = { rawReads, written, peakConnections, peakDownloads: peakInFlightGets };
+  return async ({ type }) => {
+    if (type === 'start') return sandbox.endpoint;
+    // Whoever asks has ended its own connections, and the next who comes is to be counted alone.
+    while (sandbox.stats().connections > 0) await sleep(CLOSING_MS);
+    const seen: Seen = { rawReads, written, peakConnections: sandbox.stats().peakConnections };
     rawReads = 0;
     written = [];
     sandbox.resetPeaks();
-    return Promise.resolve(seen);
+    return seen;
   };
 }

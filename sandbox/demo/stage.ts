@@ -3,7 +3,7 @@ import { formatCommand, runCommand } from './command-line.ts';
 import type { RemoteSandbox } from './remote-sandbox.ts';
 import { type Manifest, type RunResult, manifest, runResult, verifyReport } from './results.ts';
 import type { Seen } from './sandbox-process.ts';
-import { type Terminal, count, mebibytes } from './terminal.ts';
+import { type Terminal, mebibytes, noun } from './terminal.ts';
 
 export const BUCKET = 'application-logs';
 export const RAW = 'raw/checkout/20261121/08/';
@@ -33,6 +33,7 @@ export class Stage {
 
   /** A run, and what the server saw of it. */
   async run(): Promise<{ result: RunResult; seen: Seen }> {
+    this.bucket.disconnect();
     await this.#input.sandbox.seen();
     const result = runResult.parse(await this.#type(['run', SOURCE, DESTINATION, '--json']));
     this.terminal.say(`${result.status} in ${result.durationSeconds.toFixed(1)} s`);
@@ -43,7 +44,7 @@ export class Stage {
     const report = verifyReport.parse(await this.#type(['verify', DESTINATION, '--deep', '--json']));
     for (const { message } of report.problems.slice(0, 3)) this.terminal.say(message);
     this.terminal.expect(
-      `${count(report.objects)} objects and ${count(report.outputs)} outputs, ${mebibytes(report.outputBytes)}: every byte is the same`,
+      `${noun(report.objects, 'object')} and ${noun(report.outputs, 'output')}, ${mebibytes(report.outputBytes)}: every byte is the same`,
       report.status === 'ok' && report.objects === objects,
     );
   }

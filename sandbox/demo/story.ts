@@ -3,7 +3,7 @@ import { lateLogs, rawLogs } from './raw-logs.ts';
 import type { Manifest, RunResult } from './results.ts';
 import type { Seen } from './sandbox-process.ts';
 import { RAW, SOURCE, Stage, type StageInput } from './stage.ts';
-import { count, mebibytes } from './terminal.ts';
+import { count, mebibytes, noun } from './terminal.ts';
 
 const LATE = 10;
 const TARGET = 32 * 2 ** 20;
@@ -25,7 +25,7 @@ export async function tellStory(input: StageInput, objects: number): Promise<voi
     await stage.verifyDeep(objects + LATE);
     sumUp(stage, first.result, first.seen);
   } finally {
-    stage.bucket.close();
+    stage.bucket.disconnect();
   }
 }
 
@@ -34,8 +34,9 @@ async function writeHour({ terminal, bucket }: Stage, objects: number): Promise<
   terminal.step('An hour of raw logs');
   const began = performance.now();
   const { bytes, crc32 } = await bucket.putAll(rawLogs(RAW, objects));
+  bucket.disconnect();
   const seconds = (performance.now() - began) / 1000;
-  terminal.say(`${count(objects)} objects of JSON lines, ${mebibytes(bytes)}, in ${seconds.toFixed(1)} s`);
+  terminal.say(`${noun(objects, 'object')} of JSON lines, ${mebibytes(bytes)}, in ${seconds.toFixed(1)} s`);
   terminal.say(`under ${SOURCE}`);
   return crc32;
 }
@@ -51,7 +52,7 @@ async function rollUp(
   const manifest = await stage.manifest();
   const { outputs } = manifest;
   terminal.expect(
-    `${count(result.objects)} objects became ${count(outputs.length)}`,
+    `${noun(result.objects, 'object')} became ${noun(outputs.length, 'output')}`,
     result.status === 'committed' && result.objects === objects && result.written === outputs.length,
   );
   terminal.expect('the server saw every object read exactly once', seen.rawReads === objects);
@@ -85,7 +86,7 @@ async function addLate(stage: Stage, objects: number, before: Manifest): Promise
     result.status === 'committed' && result.objects === objects + LATE && seen.rawReads === LATE,
   );
   stage.terminal.expect(
-    `${count(outputs.length - before.outputs.length)} output is new, the ${count(before.outputs.length)} before it are untouched`,
+    `${noun(outputs.length - before.outputs.length, 'output')} more; the ${count(before.outputs.length)} before untouched`,
     isDeepStrictEqual(outputs.slice(0, before.outputs.length), before.outputs) &&
       !before.outputs.some(({ key }) => seen.written.includes(key)),
   );
@@ -111,7 +112,7 @@ function sumUp({ terminal }: Stage, result: RunResult, seen: Seen): void {
     );
   }
   terminal.expect(
-    `the server counted no more: ${count(seen.peakConnections)} connections, ${count(seen.peakDownloads)} downloads at once`,
+    `the server counted ${noun(seen.peakConnections, 'connection')} too`,
     seen.peakConnections <= peak.connections && peak.connections <= CONNECTION_LIMIT,
   );
 }

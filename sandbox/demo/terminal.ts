@@ -42,6 +42,10 @@ export function count(value: number): string {
   return value.toLocaleString('en-US');
 }
 
+export function noun(value: number, name: string): string {
+  return `${count(value)} ${name}${value === 1 ? '' : 's'}`;
+}
+
 export function mebibytes(bytes: number): string {
   return bytes < 1024 * MiB ? `${(bytes / MiB).toFixed(1)} MiB` : `${(bytes / MiB / 1024).toFixed(2)} GiB`;
 }
