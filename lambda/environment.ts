@@ -50,8 +50,8 @@ export function parseEnvironment(environment: Environment): FunctionConfig {
   const rawRoot = location(ENV.rawRoot);
   const aggregatedRoot = location(ENV.aggregatedRoot);
   const queueUrl = value(ENV.queueUrl);
-  if (queueUrl !== undefined && !z.url().safeParse(queueUrl).success)
-    problems.push(`${ENV.queueUrl} is not a URL.`);
+  if (queueUrl !== undefined && !z.url({ protocol: /^https?$/ }).safeParse(queueUrl).success)
+    problems.push(`${ENV.queueUrl} is not a URL: "${queueUrl}".`);
   const grace = value(ENV.graceSeconds) ?? String(DEFAULT_GRACE_SECONDS);
   if (!/^\d+$/.test(grace))
     problems.push(`${ENV.graceSeconds} must be a whole number of seconds, not "${grace}".`);

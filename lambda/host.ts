@@ -7,7 +7,7 @@ import { type Queue, openQueue } from './queue.ts';
 import { type RequestMessage, type ResolvedRequest, continuationOf, resolveRequest } from './request.ts';
 import { type RunResult, run } from './run.ts';
 import { type Connection, connect } from './s3/connection.ts';
-import { logger, reportFailure, reportResult, startSampling } from './telemetry.ts';
+import { type Effort, logger, reportFailure, reportResult, startSampling } from './telemetry.ts';
 
 /** What lives as long as the process: configuration, the connection to S3, the queue. */
 interface Resources {
@@ -31,21 +31,23 @@ export function createHost(environment: NodeJS.ProcessEnv): Host {
       return parser();
     } catch (error) {
       reportFailure(METRICS.unnamedStream, error);
-      throw error;
+      throw answerOf(error);
     }
   }
 
   async function handle(message: RequestMessage, context: Context): Promise<RunResult> {
     const stream = message.stream ?? METRICS.unnamedStream;
     logger.appendKeys({ stream, continuation: message.continuation ?? 0 });
+    let effort: (() => Effort) | undefined;
     try {
       const { config, connection, queue } = resources();
       const request = resolveRequest(message, config, new Date());
       logger.appendKeys({ hour: request.hour });
+      effort = measure(connection);
       return await rollUpInTime(request, { config, connection, queue }, context);
     } catch (error) {
-      reportFailure(stream, error);
-      throw error;
+      reportFailure(stream, error, effort?.());
+      throw answerOf(error);
     } finally {
       logger.resetKeys();
     }
@@ -70,6 +72,24 @@ function attempt<T>(create: () => T): () => T {
       throw error;
     };
   }
+}
+
+/** Lambda answers with an error's name and message, and shows no code: so the name is the code. */
+function answerOf(error: unknown): unknown {
+  if (!(error instanceof RollupError)) return error;
+  const answer = new Error(error.message, { cause: error });
+  answer.name = error.code;
+  return answer;
+}
+
+/** What a run took that ended without a result. */
+function measure({ gauge, takeRequests }: Connection): () => Effort {
+  const began = performance.now();
+  return () => ({
+    peak: gauge.stop(),
+    requests: takeRequests(),
+    durationSeconds: Math.round(performance.now() - began) / 1000,
+  });
 }
 
 /** One run; what there is no time for goes on in another invocation. */

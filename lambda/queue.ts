@@ -5,8 +5,18 @@ export interface Queue {
   send: (message: unknown) => Promise<void>;
 }
 
+// A continuation is sent in the last seconds of an invocation: an answer that is lost must leave time to ask again.
+const CONNECT_MS = 1_000;
+const ANSWER_MS = 1_500;
+
 export function openQueue(queueUrl: string): Queue {
-  const client = new SQSClient({});
+  const client = new SQSClient({
+    requestHandler: {
+      connectionTimeout: CONNECT_MS,
+      requestTimeout: ANSWER_MS,
+      throwOnRequestTimeout: true,
+    },
+  });
   return {
     send: async (message) => {
       await client.send(new SendMessageCommand({ QueueUrl: queueUrl, MessageBody: JSON.stringify(message) }));

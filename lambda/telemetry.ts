@@ -4,11 +4,19 @@ import { RollupError } from './errors.ts';
 import { openDescriptors } from './gauge.ts';
 import { METRICS } from './names.ts';
 import type { RunResult } from './run.ts';
+import type { Peaks, Requests } from './s3/connection.ts';
 
 const SAMPLE_MS = 5_000;
 
 export const logger = new Logger();
 const metrics = new Metrics({ namespace: METRICS.namespace });
+
+/** What a run took, whether it came to a good end or not. */
+export interface Effort {
+  peak: Peaks;
+  requests: Requests;
+  durationSeconds: number;
+}
 
 /** Logs descriptors and memory every 5 seconds, so that a run that is killed still shows its trend. */
 export function startSampling(connections: () => number): () => void {
@@ -22,17 +30,10 @@ export function startSampling(connections: () => number): () => void {
   };
 }
 
+/** `continued`: a message is on its way that lets another invocation finish what is incomplete. */
 export function reportResult(stream: string, result: RunResult, continued: boolean): void {
   logger.info(`hour ${result.status}`, { ...result, continued });
-  const { peak, requests } = result;
-  metrics.addDimension(METRICS.streamDimension, stream);
-  metrics.addMetric(METRICS.duration, MetricUnit.Seconds, result.durationSeconds);
-  metrics.addMetric(METRICS.retries, MetricUnit.Count, requests.retries);
-  metrics.addMetric(METRICS.connections, MetricUnit.Count, peak.connections);
-  metrics.addMetric(METRICS.memory, MetricUnit.Bytes, peak.rssBytes);
-  if (peak.fileDescriptors !== undefined) {
-    metrics.addMetric(METRICS.fileDescriptors, MetricUnit.Count, peak.fileDescriptors);
-  }
+  addEffort(result);
   if (result.status !== 'incomplete') {
     metrics.addMetric(METRICS.hoursCommitted, MetricUnit.Count, 1);
     metrics.addMetric(METRICS.objects, MetricUnit.Count, result.objects);
@@ -40,14 +41,36 @@ export function reportResult(stream: string, result: RunResult, continued: boole
     metrics.addMetric(METRICS.outputs, MetricUnit.Count, result.outputs);
     metrics.addMetric(METRICS.reused, MetricUnit.Count, result.reused);
   }
-  metrics.publishStoredMetrics();
+  publish(stream);
 }
 
-export function reportFailure(stream: string, error: unknown): void {
-  const known =
-    error instanceof RollupError ? error.toJSON() : { code: 'Unexpected', message: String(error) };
-  logger.error('failed', { ...known, error: error instanceof Error ? error : new Error(String(error)) });
-  metrics.addDimension(METRICS.streamDimension, stream);
+/** `effort` is absent where no run was begun: the request was refused. */
+export function reportFailure(stream: string, error: unknown, effort?: Effort): void {
+  const known = error instanceof RollupError ? { code: error.code, key: error.key } : { code: 'Unexpected' };
+  const status = effort === undefined ? 'refused' : 'failed';
+  logger.error(`request ${status}`, {
+    status,
+    ...known,
+    ...effort,
+    error: error instanceof Error ? error : new Error(String(error)),
+  });
+  // How close to its limits a run was matters most where it failed.
+  if (effort !== undefined) addEffort(effort);
   metrics.addMetric(METRICS.failures, MetricUnit.Count, 1);
+  publish(stream);
+}
+
+function addEffort({ peak, requests, durationSeconds }: Effort): void {
+  metrics.addMetric(METRICS.duration, MetricUnit.Seconds, durationSeconds);
+  metrics.addMetric(METRICS.retries, MetricUnit.Count, requests.retries);
+  metrics.addMetric(METRICS.connections, MetricUnit.Count, peak.connections);
+  metrics.addMetric(METRICS.memory, MetricUnit.Bytes, peak.rssBytes);
+  if (peak.fileDescriptors !== undefined) {
+    metrics.addMetric(METRICS.fileDescriptors, MetricUnit.Count, peak.fileDescriptors);
+  }
+}
+
+function publish(stream: string): void {
+  metrics.addDimension(METRICS.streamDimension, stream);
   metrics.publishStoredMetrics();
 }

@@ -2,11 +2,10 @@ import { S3Client } from '@aws-sdk/client-s3';
 import { Gauge, type Peaks } from '../gauge.ts';
 import { type Settings, maxSockets } from '../settings.ts';
 import { RequestCounter, type Requests } from './requests.ts';
+import { PacedRetryStrategy } from './retry.ts';
 import { CappedRequestHandler } from './request-handler.ts';
 import { S3Store } from './s3-store.ts';
-
-/** Sends of one request, the first included. */
-const MAX_ATTEMPTS = 5;
+import { leavePayloadUnsigned } from './unsigned-payload.ts';
 
 export interface ConnectionOptions {
   settings: Settings;
@@ -33,9 +32,11 @@ export type { Peaks, Requests };
 export function connect({ settings, region, endpointUrl, ca }: ConnectionOptions): Connection {
   const endpoint = endpointUrl ?? process.env['AWS_ENDPOINT_URL_S3'] ?? process.env['AWS_ENDPOINT_URL'];
   const gauge = new Gauge();
+  const pace = new PacedRetryStrategy();
+  const handler = new CappedRequestHandler({ maxSockets: maxSockets(settings), gauge, ca });
   const client = new S3Client({
-    maxAttempts: MAX_ATTEMPTS,
-    requestHandler: new CappedRequestHandler({ maxSockets: maxSockets(settings), gauge, ca }),
+    retryStrategy: pace,
+    requestHandler: handler,
     // Bodies are checked as they land; the SDK's own check of CRC-64/NVME is JavaScript and costs more than TLS.
     responseChecksumValidation: 'WHEN_REQUIRED',
     followRegionRedirects: true,
@@ -44,10 +45,11 @@ export function connect({ settings, region, endpointUrl, ca }: ConnectionOptions
   });
   const counter = new RequestCounter();
   counter.watch(client);
+  leavePayloadUnsigned(client);
   return {
     client,
     gauge,
-    store: new S3Store({ client, counter, partSize: settings.partSize }),
+    store: new S3Store({ client, handler, counter, pace, partSize: settings.partSize }),
     takeRequests: () => counter.take(),
     close: () => {
       client.destroy();

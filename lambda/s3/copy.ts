@@ -61,6 +61,8 @@ async function copyWhole(client: S3Client, { from, to }: CopyInput, signal: Abor
     CopySource: copySource(from.bucket, from.key),
     CopySourceIfMatch: quoteEtag(from.etag),
     ChecksumAlgorithm: 'CRC32',
+    // To copy tags takes permissions that nothing else here needs.
+    TaggingDirective: 'REPLACE',
   });
   const { CopyObjectResult } = await client.send(command, { abortSignal: signal, requestTimeout: COPY_MS });
   return { etag: unquoteEtag(CopyObjectResult?.ETag), checksum: CopyObjectResult?.ChecksumCRC32 };

@@ -1,109 +1,153 @@
-import { GetObjectCommand, type GetObjectCommandInput, type S3Client } from '@aws-sdk/client-s3';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import { GetObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { RollupError, hasCode } from '../errors.ts';
+import type { ObjectAt } from '../rollup/location.ts';
 import type { ReadFrom } from '../rollup/store.ts';
-import { formatRange, quoteEtag, unquoteEtag } from './conditions.ts';
+import { decodeKey, formatRange, parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
+import { FastLane, type Lines, type Opened } from './fast-lane.ts';
 import { BODY_IDLE_MS, land, stalled } from './land.ts';
 import type { RequestCounter } from './requests.ts';
+import { backoff } from './retry.ts';
 
-/** Downloads of one object, the first included, where the body fails; the SDK repeats what fails before that. */
+/** Downloads of one object, the first included, where the body fails; what fails before that is repeated by the SDK. */
 const BODY_ATTEMPTS = 4;
-const FIRST_DELAY_MS = 200;
+const FIRST_DELAY_MS = 100;
 
-/** Gives the buffer for a body of so many bytes. */
-export type BufferFor = (length: number) => Buffer;
+const OPERATION = 'GetObject';
 
-/** The given buffer, for a body of just its length. Throws `ShortBody` for another. */
-export function sameLength(key: string, into: Buffer): BufferFor {
-  return (length) => {
-    if (length === into.length) return into;
-    throw new RollupError(
-      'SourceChanged',
-      `${key} has ${length} bytes where its listing said ${into.length}.`,
-      { key },
-    );
-  };
+/** Every GET: of sources, of outputs, of the manifest. */
+export class Downloads {
+  readonly #client: S3Client;
+  readonly #counter: RequestCounter;
+  readonly #fastLane: FastLane;
+
+  constructor(lines: Lines) {
+    this.#client = lines.client;
+    this.#counter = lines.counter;
+    this.#fastLane = new FastLane(lines);
+  }
+
+  /** See `Store.read`. */
+  read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<number> {
+    return this.#repeated(signal, async () => {
+      const { body, length, crc32 } =
+        (await this.#fastLane.get(from, signal)) ?? (await this.#open(from, signal));
+      try {
+        if (length !== into.length) throw otherLength(from.key, length, into.length);
+        const landed = await land(body, into, from.key, signal);
+        if (crc32 !== undefined && crc32 !== landed) throw mismatch(from.key);
+        return landed;
+      } finally {
+        // An unread body would keep its connection.
+        body.destroy();
+      }
+    });
+  }
+
+  /** A small object, as it is now. */
+  readWhole({ bucket, key }: ObjectAt): Promise<{ body: Buffer; etag: string }> {
+    const { signal } = new AbortController();
+    return this.#repeated(signal, async () => {
+      const { body, length, etag } = await this.#open({ bucket, key }, signal);
+      try {
+        const into = Buffer.allocUnsafe(length);
+        await land(body, into, key, signal);
+        return { body: into, etag };
+      } finally {
+        body.destroy();
+      }
+    });
+  }
+
+  /** See `Store.stream`. */
+  async *stream(from: ReadFrom): AsyncGenerator<Buffer> {
+    const { signal } = new AbortController();
+    const { body, length } = (await this.#fastLane.get(from, signal)) ?? (await this.#open(from, signal));
+    let left = length;
+    const chunks = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+    try {
+      for (;;) {
+        // Only while this side waits: a slow reader is no stalled body.
+        const idle = setTimeout(() => body.destroy(stalled(from.key, BODY_IDLE_MS)), BODY_IDLE_MS);
+        const next = await chunks.next().finally(() => {
+          clearTimeout(idle);
+        });
+        if (next.done === true) break;
+        left -= next.value.length;
+        yield next.value;
+      }
+      if (left !== 0)
+        throw new RollupError('ShortBody', `${from.key} ended ${left} bytes early.`, { key: from.key });
+    } catch (error) {
+      throw toRollupError(error, { operation: OPERATION, ...from });
+    } finally {
+      body.destroy();
+    }
+  }
+
+  /** The SDK's GET, with its retries and its errors. */
+  async #open(from: ObjectAt & Partial<ReadFrom>, signal: AbortSignal): Promise<Opened & { etag: string }> {
+    const { bucket, key, etag, range } = from;
+    const command = new GetObjectCommand({
+      Bucket: bucket,
+      Key: key,
+      ...(etag === undefined ? {} : { IfMatch: quoteEtag(etag) }),
+      ...(range === undefined ? {} : { Range: formatRange(range) }),
+    });
+    try {
+      const found = await this.#client.send(command, { abortSignal: signal });
+      const crc32 = range === undefined ? parseCrc32(found.ChecksumCRC32) : undefined;
+      const length = found.ContentLength ?? NaN;
+      return { body: found.Body as Readable, length, crc32, etag: unquoteEtag(found.ETag) };
+    } catch (error) {
+      const failed = toRollupError(error, { operation: OPERATION, bucket, key });
+      throw hasCode(failed, 'PreconditionFailed')
+        ? changed(key, error)
+        : await refusedOrAbsent(this.#client, from, failed);
+    }
+  }
+
+  /** A body that fails is downloaded anew, whole. */
+  async #repeated<T>(signal: AbortSignal, download: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await download();
+      } catch (error) {
+        const passing = hasCode(error, 'ShortBody', 'BodyStalled', 'ChecksumMismatch');
+        if (!passing || attempt === BODY_ATTEMPTS || signal.aborted) throw error;
+        this.#counter.countRetry();
+        await delay(backoff(FIRST_DELAY_MS, attempt), undefined, { signal });
+      }
+    }
+  }
 }
 
 /**
- * Downloads an object, or a range of it, into memory. With an ETag, just that version of it.
- * Throws `SourceChanged`, `SourceVanished`, `ShortBody`, `BodyStalled`.
+ * S3 answers 403 for an object that is not there to a role that may list only under a prefix: a GET has none. A
+ * listing tells. Gives `SourceVanished` where the object is absent, otherwise the error as it was.
  */
-export async function readObject(
-  client: S3Client,
-  counter: RequestCounter,
-  from: Omit<ReadFrom, 'etag'> & { etag?: string },
-  bufferFor: BufferFor,
-  signal: AbortSignal,
-): Promise<{ body: Buffer; etag: string; crc32: number }> {
-  const { bucket, key } = from;
-  for (let attempt = 1; ; attempt++) {
-    try {
-      const found = await client.send(new GetObjectCommand(inputOf(from)), { abortSignal: signal });
-      const stream = found.Body as Readable;
-      try {
-        const body = bufferFor(found.ContentLength ?? 0);
-        return { body, etag: unquoteEtag(found.ETag), crc32: await land(stream, body, key, signal) };
-      } finally {
-        // An unread body would keep its connection.
-        stream.destroy();
-      }
-    } catch (error) {
-      const failed = toRollupError(error, { operation: 'GetObject', bucket, key });
-      if (hasCode(failed, 'PreconditionFailed')) throw changed(key, error);
-      if (attempt === BODY_ATTEMPTS || signal.aborted || !hasCode(failed, 'ShortBody', 'BodyStalled'))
-        throw failed;
-      counter.countRetry();
-      await delay(Math.random() * FIRST_DELAY_MS * 2 ** attempt, undefined, { signal });
-    }
-  }
-}
-
-/** An object's bytes as they come, for a reader that is slower or holds less. Throws as `readObject` does. */
-export async function* streamObject(client: S3Client, from: ReadFrom): AsyncGenerator<Buffer> {
-  const { bucket, key } = from;
-  let body: Readable | undefined;
-  try {
-    const found = await client.send(new GetObjectCommand(inputOf(from)));
-    body = found.Body as Readable;
-    let left = found.ContentLength ?? 0;
-    const chunks = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-    for (;;) {
-      // Only while this side waits: a slow reader is no stalled body.
-      const idle = setTimeout(() => body?.destroy(stalled(key, BODY_IDLE_MS)), BODY_IDLE_MS);
-      const next = await chunks.next().finally(() => {
-        clearTimeout(idle);
-      });
-      if (next.done === true) break;
-      left -= next.value.length;
-      yield next.value;
-    }
-    if (left !== 0) throw new RollupError('ShortBody', `${key} ended ${left} bytes early.`, { key });
-  } catch (error) {
-    const failed = toRollupError(error, { operation: 'GetObject', bucket, key });
-    throw hasCode(failed, 'PreconditionFailed') ? changed(key, error) : failed;
-  } finally {
-    body?.destroy();
-  }
-}
-
-function inputOf({
-  bucket,
-  key,
-  etag,
-  range,
-}: Omit<ReadFrom, 'etag'> & { etag?: string }): GetObjectCommandInput {
-  return {
-    Bucket: bucket,
-    Key: key,
-    ...(etag === undefined ? {} : { IfMatch: quoteEtag(etag) }),
-    ...(range === undefined ? {} : { Range: formatRange(range) }),
-  };
+export async function refusedOrAbsent(client: S3Client, { bucket, key }: ObjectAt, failed: RollupError) {
+  if (!hasCode(failed, 'AccessDenied')) return failed;
+  const command = new ListObjectsV2Command({ Bucket: bucket, Prefix: key, MaxKeys: 1, EncodingType: 'url' });
+  const listed = await client.send(command).catch(() => undefined);
+  if (listed === undefined || decodeKey(listed.Contents?.[0]?.Key) === key) return failed;
+  return new RollupError('SourceVanished', `s3://${bucket}/${key} is not there.`, { key, cause: failed });
 }
 
 function changed(key: string, cause: unknown): RollupError {
   const message = `${key} changed while it was being rolled up. Run again: what is written is kept.`;
   return new RollupError('SourceChanged', message, { key, cause });
+}
+
+function otherLength(key: string, length: number, listed: number): RollupError {
+  return new RollupError('ShortBody', `${key} has ${length} bytes where its listing said ${listed}.`, {
+    key,
+  });
+}
+
+function mismatch(key: string): RollupError {
+  const message = `${key} arrived with another CRC-32 than S3 has for it.`;
+  return new RollupError('ChecksumMismatch', message, { key });
 }

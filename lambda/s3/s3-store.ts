@@ -11,29 +11,27 @@ import type { ObjectHead, OpenUpload, ReadFrom, Store, WriteCondition, Written }
 import { parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
 import { copyObject } from './copy.ts';
 import { type Doing, toRollupError } from './errors.ts';
+import type { Lines } from './fast-lane.ts';
 import { listObjects, listUploads } from './list.ts';
-import { readObject, sameLength, streamObject } from './read.ts';
-import type { RequestCounter } from './requests.ts';
+import { Downloads, refusedOrAbsent } from './read.ts';
 import { uploadObject } from './upload.ts';
 
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 const KEYS_PER_DELETE = 1000;
 
-export interface S3StoreOptions {
-  client: S3Client;
-  counter: RequestCounter;
+export interface S3StoreOptions extends Lines {
   partSize: number;
 }
 
 /** The store of a rollup, over the SDK. */
 export class S3Store implements Store {
   readonly #client: S3Client;
-  readonly #counter: RequestCounter;
+  readonly #downloads: Downloads;
   readonly #partSize: number;
 
-  constructor({ client, counter, partSize }: S3StoreOptions) {
-    this.#client = client;
-    this.#counter = counter;
+  constructor({ partSize, ...lines }: S3StoreOptions) {
+    this.#client = lines.client;
+    this.#downloads = new Downloads(lines);
     this.#partSize = partSize;
   }
 
@@ -48,7 +46,10 @@ export class S3Store implements Store {
   async head({ bucket, key }: ObjectAt): Promise<ObjectHead | undefined> {
     const command = new HeadObjectCommand({ Bucket: bucket, Key: key, ChecksumMode: 'ENABLED' });
     const found = await absentAsUndefined(
-      this.#do('HeadObject', bucket, key, () => this.#client.send(command)),
+      this.#client.send(command).catch(async (error: unknown) => {
+        const failed = toRollupError(error, { operation: 'HeadObject', bucket, key });
+        throw await refusedOrAbsent(this.#client, { bucket, key }, failed);
+      }),
     );
     if (found === undefined) return undefined;
     const crc32 = parseCrc32(found.ChecksumCRC32);
@@ -56,26 +57,16 @@ export class S3Store implements Store {
     return { size: found.ContentLength ?? 0, etag, ...(crc32 === undefined ? {} : { crc32 }) };
   }
 
-  async getIfPresent({ bucket, key }: ObjectAt): Promise<{ body: Buffer; etag: string } | undefined> {
-    const signal = new AbortController().signal;
-    return absentAsUndefined(
-      readObject(
-        this.#client,
-        this.#counter,
-        { bucket, key },
-        (length) => Buffer.allocUnsafe(length),
-        signal,
-      ),
-    );
+  getIfPresent(at: ObjectAt): Promise<{ body: Buffer; etag: string } | undefined> {
+    return absentAsUndefined(this.#downloads.readWhole(at));
   }
 
-  async read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<number> {
-    const { crc32 } = await readObject(this.#client, this.#counter, from, sameLength(from.key, into), signal);
-    return crc32;
+  read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<number> {
+    return this.#downloads.read(from, into, signal);
   }
 
   stream(from: ReadFrom): AsyncGenerator<Buffer> {
-    return streamObject(this.#client, from);
+    return this.#downloads.stream(from);
   }
 
   async put(

@@ -1,0 +1,64 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { DefaultRateLimiter } from '@smithy/core/retry';
+import type { RetryErrorInfo, RetryStrategyV2, StandardRetryToken } from '@smithy/types';
+
+/** Sends of one request, the first included. A connection that is refused five times is no passing fault. */
+const TRANSIENT_ATTEMPTS = 5;
+const TRANSIENT_DELAY_MS = 100;
+/** S3 answers SlowDown for as long as it takes to split a prefix; a minute of it is worth waiting for. */
+const THROTTLED_ATTEMPTS = 9;
+const THROTTLED_DELAY_MS = 500;
+const LONGEST_DELAY_MS = 20_000;
+
+/** A random part of a delay that doubles with every attempt: those that failed together do not return together. */
+export function backoff(firstMs: number, attempt: number): number {
+  return Math.random() * Math.min(LONGEST_DELAY_MS, firstMs * 2 ** attempt);
+}
+
+/**
+ * Retries without the SDK's quota of them, which a run of 30,000 requests would use up, but with its adaptive rate
+ * limiter: one request that is told to slow down slows all of them.
+ */
+export class PacedRetryStrategy implements RetryStrategyV2 {
+  readonly mode = 'adaptive';
+  readonly #limiter = new DefaultRateLimiter();
+
+  /** Waits for a turn. Until S3 throttles there is no wait. */
+  turn(): Promise<void> {
+    return this.#limiter.getSendToken();
+  }
+
+  succeeded(): void {
+    this.#limiter.updateClientSendingRate({});
+  }
+
+  async acquireInitialRetryToken(): Promise<StandardRetryToken> {
+    await this.turn();
+    return tokenOf(0);
+  }
+
+  async refreshRetryTokenForRetry(
+    token: StandardRetryToken,
+    info: RetryErrorInfo,
+  ): Promise<StandardRetryToken> {
+    this.#limiter.updateClientSendingRate(info);
+    const throttled = info.errorType === 'THROTTLING';
+    const attempts = token.getRetryCount() + 1;
+    const worth = throttled
+      ? attempts < THROTTLED_ATTEMPTS
+      : info.errorType === 'TRANSIENT' && attempts < TRANSIENT_ATTEMPTS;
+    // The SDK then throws what the request failed with.
+    if (!worth) throw new Error('No retry token available');
+    await delay(backoff(throttled ? THROTTLED_DELAY_MS : TRANSIENT_DELAY_MS, attempts));
+    await this.turn();
+    return tokenOf(attempts);
+  }
+
+  recordSuccess(): void {
+    this.succeeded();
+  }
+}
+
+function tokenOf(retries: number): StandardRetryToken {
+  return { getRetryCount: () => retries, getRetryCost: () => undefined, getRetryDelay: () => 0 };
+}
