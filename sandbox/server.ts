@@ -63,8 +63,7 @@ export async function listen(
     });
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    if (socket.writable) socket.write(formatClientError(error));
-    socket.destroySoon();
+    socket.end(formatClientError(error), () => socket.destroy());
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
