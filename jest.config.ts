@@ -4,6 +4,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // The function as it is deployed, for the tests that run it.
+    globalSetup: ['test/lambda/bundle-setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // Two cores are what CI has: more workers would only make timers late.

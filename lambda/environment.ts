@@ -25,17 +25,17 @@ export function parseEnvironment(environment: Environment): FunctionConfig {
     return text === '' ? undefined : text;
   };
   const problems: string[] = [];
-  const attempt = <T>(parse: () => T): T | undefined => {
+  const attempt = <T>(parse: () => T, what = ''): T | undefined => {
     try {
       return parse();
     } catch (error) {
-      problems.push(error instanceof Error ? error.message : String(error));
+      problems.push(what + (error instanceof Error ? error.message : String(error)));
       return undefined;
     }
   };
   const location = (name: string): Location | undefined => {
     const text = value(name);
-    if (text !== undefined) return attempt(() => parseLocation(text));
+    if (text !== undefined) return attempt(() => parseLocation(text), `${name}: `);
     problems.push(`${name} is not set: it must be s3://bucket/prefix/.`);
     return undefined;
   };
@@ -49,6 +49,8 @@ export function parseEnvironment(environment: Environment): FunctionConfig {
   const settings = attempt(() => parseSettings(raw, (setting) => ENV[setting]));
   const rawRoot = location(ENV.rawRoot);
   const aggregatedRoot = location(ENV.aggregatedRoot);
+  if (rawRoot !== undefined && aggregatedRoot !== undefined && overlap(rawRoot, aggregatedRoot))
+    problems.push(`${ENV.rawRoot} and ${ENV.aggregatedRoot} overlap: rollups would be rolled up.`);
   const queueUrl = value(ENV.queueUrl);
   if (queueUrl !== undefined && !z.url({ protocol: /^https?$/ }).safeParse(queueUrl).success)
     problems.push(`${ENV.queueUrl} is not a URL: "${queueUrl}".`);
@@ -64,4 +66,11 @@ export function parseEnvironment(environment: Environment): FunctionConfig {
     throw new RollupError('InvalidEnvironment', problems.join(' '));
   }
   return { settings, rawRoot, aggregatedRoot, queueUrl, graceSeconds: Number(grace) };
+}
+
+function overlap(one: Location, other: Location): boolean {
+  return (
+    one.bucket === other.bucket &&
+    (one.prefix.startsWith(other.prefix) || other.prefix.startsWith(one.prefix))
+  );
 }

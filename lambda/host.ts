@@ -44,7 +44,11 @@ export function createHost(environment: NodeJS.ProcessEnv): Host {
       const request = resolveRequest(message, config, new Date());
       logger.appendKeys({ hour: request.hour });
       effort = measure(connection);
-      return await rollUpInTime(request, { config, connection, queue }, context);
+      const { result, written } = await runInTime(request, { config, connection }, context);
+      effort = () => result;
+      const continued = result.status === 'incomplete' && (await goOn(request, queue, written));
+      reportResult(stream, result, continued);
+      return result;
     } catch (error) {
       reportFailure(stream, error, effort?.());
       throw answerOf(error);
@@ -92,25 +96,22 @@ function measure({ gauge, takeRequests }: Connection): () => Effort {
   });
 }
 
-/** One run; what there is no time for goes on in another invocation. */
-async function rollUpInTime(
-  request: ResolvedRequest,
-  { config: { settings }, connection, queue }: Resources,
+/** One run, as far as it comes in the time that is left. `written`: outputs that came to be in it. */
+async function runInTime(
+  { source, destination, repack }: ResolvedRequest,
+  { config: { settings }, connection }: Pick<Resources, 'config' | 'connection'>,
   context: Context,
-): Promise<RunResult> {
+): Promise<{ result: RunResult; written: number }> {
   const deadline = createDeadline(() => context.getRemainingTimeInMillis());
   const stopSampling = startSampling(() => connection.gauge.connections);
   try {
-    const { source, destination, repack } = request;
     const result = await run({ source, destination, repack }, connection, {
       settings,
       hasTime: deadline.hasTime,
       signal: deadline.signal,
       report: deadline.watch(() => undefined),
     });
-    const continued = result.status === 'incomplete' && (await goOn(request, queue, deadline.written));
-    reportResult(request.stream, result, continued);
-    return result;
+    return { result, written: deadline.written };
   } finally {
     deadline.clear();
     stopSampling();

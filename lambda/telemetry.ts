@@ -51,7 +51,7 @@ export function reportFailure(stream: string, error: unknown, effort?: Effort): 
   logger.error(`request ${status}`, {
     status,
     ...known,
-    ...effort,
+    ...(effort && { durationSeconds: effort.durationSeconds, requests: effort.requests, peak: effort.peak }),
     error: error instanceof Error ? error : new Error(String(error)),
   });
   // How close to its limits a run was matters most where it failed.
