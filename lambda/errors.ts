@@ -19,6 +19,7 @@ export type ErrorCode =
   | 'NoCredentials'
   | 'NoManifest'
   | 'NoProgress'
+  | 'NotInRollup'
   | 'NoRegion'
   | 'NoSuchBucket'
   | 'NoSuchUpload'

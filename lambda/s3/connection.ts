@@ -40,6 +40,8 @@ export function connect({ settings, region, endpointUrl, ca }: ConnectionOptions
     // Bodies are checked as they land; the SDK's own check of CRC-64/NVME is JavaScript and costs more than TLS.
     responseChecksumValidation: 'WHEN_REQUIRED',
     followRegionRedirects: true,
+    // The pause that it asks for would be one for every part.
+    expectContinueHeader: false,
     ...(region === undefined ? {} : { region }),
     ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
   });

@@ -1,0 +1,37 @@
+import { RollupError } from '../errors.ts';
+import { readCommitted } from './committed.ts';
+import { type Location, formatLocation, parseLocation } from './location.ts';
+import { type CommittedSource, MANIFEST_NAME } from './manifest.ts';
+import type { Store } from './store.ts';
+
+/**
+ * Finds one original object in a rollup, in raw or not, by its key: whole, relative to the source prefix, or as an
+ * `s3://` URI. Returns its bytes, by a ranged GET of the output that holds them. Throws `NoManifest`, `NotInRollup`.
+ */
+export async function extract(
+  store: Store,
+  destination: Location,
+  sourceKey: string,
+): Promise<{ source: CommittedSource; bytes: AsyncIterable<Buffer> }> {
+  const rollup = await readCommitted(store, destination);
+  if (rollup === undefined) {
+    const key = destination.prefix + MANIFEST_NAME;
+    throw new RollupError('NoManifest', `Nothing is rolled up under ${formatLocation(destination)}.`, {
+      key,
+    });
+  }
+  const { bucket, prefix } = parseLocation(rollup.manifest.source);
+  const uri = `s3://${bucket}/`;
+  const key = sourceKey.startsWith(uri) ? sourceKey.slice(uri.length) : sourceKey;
+  const source =
+    rollup.sources.find((candidate) => candidate.key === key) ??
+    rollup.sources.find((candidate) => candidate.key === prefix + key);
+  if (source === undefined) {
+    const message = `${key} is not in the rollup under ${formatLocation(destination)}, which is of ${rollup.manifest.source}.`;
+    throw new RollupError('NotInRollup', message, { key });
+  }
+  const { output, offset, length } = source;
+  const etag = rollup.manifest.outputs.find((candidate) => candidate.key === output)?.etag ?? '';
+  const range = { offset, length };
+  return { source, bytes: store.stream({ bucket: destination.bucket, key: output, etag, range }) };
+}
