@@ -87,11 +87,11 @@ function answerOf(error: unknown): unknown {
 }
 
 /** What a run took that ended without a result. */
-function measure({ gauge, takeRequests }: Connection): () => Effort {
+function measure(connection: Connection): () => Effort {
   const began = performance.now();
   return () => ({
-    peak: gauge.stop(),
-    requests: takeRequests(),
+    peak: connection.gauge.stop(),
+    requests: connection.takeRequests(),
     durationSeconds: Math.round(performance.now() - began) / 1000,
   });
 }

@@ -52,12 +52,19 @@ export function reportFailure(stream: string, error: unknown, effort?: Effort): 
     status,
     ...known,
     ...(effort && { durationSeconds: effort.durationSeconds, requests: effort.requests, peak: effort.peak }),
-    error: error instanceof Error ? error : new Error(String(error)),
+    error: describe(error),
   });
   // How close to its limits a run was matters most where it failed.
   if (effort !== undefined) addEffort(effort);
   metrics.addMetric(METRICS.failures, MetricUnit.Count, 1);
   publish(stream);
+}
+
+/** With stack and causes: `toJSON`, which a `RollupError` has for the command line, leaves them out. */
+function describe(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { message: String(error) };
+  const { name, message, stack, cause } = error;
+  return { name, message, stack, ...(cause === undefined ? {} : { cause: describe(cause) }) };
 }
 
 function addEffort({ peak, requests, durationSeconds }: Effort): void {

@@ -1,4 +1,3 @@
-import { hasCode } from '../errors.ts';
 import { crc32 } from './crc32.ts';
 import type { Location } from './location.ts';
 import { type CommittedOutput, type CommittedSource, formatCrc32 } from './manifest.ts';
@@ -6,8 +5,6 @@ import type { Store } from './store.ts';
 import type { Problem } from './verify.ts';
 
 const NEWLINE = 0x0a;
-/** Comparisons of one output, the first included, where a body fails on the way. */
-const ATTEMPTS = 4;
 
 export interface Comparison {
   destination: Location;
@@ -20,18 +17,7 @@ export interface Comparison {
 }
 
 /** Reads an output and its sources side by side, a chunk of each in memory, and tells the first difference. */
-export async function compareOutput(store: Store, comparison: Comparison): Promise<Problem[]> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await compareOnce(store, comparison);
-    } catch (error) {
-      const passing = hasCode(error, 'ShortBody', 'BodyStalled', 'EndpointUnreachable', 'Timeout');
-      if (!passing || attempt === ATTEMPTS) throw error;
-    }
-  }
-}
-
-async function compareOnce(
+export async function compareOutput(
   store: Store,
   { destination, source, output, sources, present }: Comparison,
 ): Promise<Problem[]> {

@@ -57,7 +57,7 @@ export function stalled(key: string, idleMs: number): RollupError {
   return new RollupError('BodyStalled', `${key} sent nothing for ${idleMs / 1000} s.`, { key });
 }
 
-function short(key: string, got: number, expected: number, cause?: unknown): RollupError {
+export function short(key: string, got: number, expected: number, cause?: unknown): RollupError {
   return new RollupError('ShortBody', `${key} sent ${got} bytes where ${expected} were announced.`, {
     key,
     cause,

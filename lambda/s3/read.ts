@@ -7,7 +7,7 @@ import type { ReadFrom } from '../rollup/store.ts';
 import { decodeKey, formatRange, parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
 import { FastLane, type Lines, type Opened } from './fast-lane.ts';
-import { BODY_IDLE_MS, land, stalled } from './land.ts';
+import { BODY_IDLE_MS, land, short, stalled } from './land.ts';
 import type { RequestCounter } from './requests.ts';
 import { backoff } from './retry.ts';
 
@@ -61,29 +61,28 @@ export class Downloads {
     });
   }
 
-  /** See `Store.stream`. */
+  /** See `Store.stream`. A body that fails is gone on with from where it ended. */
   async *stream(from: ReadFrom): AsyncGenerator<Buffer> {
     const { signal } = new AbortController();
-    const { body, length } = (await this.#fastLane.get(from, signal)) ?? (await this.#open(from, signal));
-    let left = length;
-    const chunks = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-    try {
-      for (;;) {
-        // Only while this side waits: a slow reader is no stalled body.
-        const idle = setTimeout(() => body.destroy(stalled(from.key, BODY_IDLE_MS)), BODY_IDLE_MS);
-        const next = await chunks.next().finally(() => {
-          clearTimeout(idle);
-        });
-        if (next.done === true) break;
-        left -= next.value.length;
-        yield next.value;
+    let { offset, length } = from.range ?? { offset: 0, length: undefined };
+    for (let attempt = 1; ; attempt++) {
+      const rest = attempt === 1 || length === undefined ? from : { ...from, range: { offset, length } };
+      const opened = (await this.#fastLane.get(rest, signal)) ?? (await this.#open(rest, signal));
+      length ??= opened.length;
+      try {
+        for await (const chunk of chunksOf(opened, from.key)) {
+          offset += chunk.length;
+          length -= chunk.length;
+          yield chunk;
+        }
+        return;
+      } catch (error) {
+        if (!isPassing(error) || length === 0 || attempt === BODY_ATTEMPTS) throw error;
+        this.#counter.countRetry();
+        await delay(backoff(FIRST_DELAY_MS, attempt));
+      } finally {
+        opened.body.destroy();
       }
-      if (left !== 0)
-        throw new RollupError('ShortBody', `${from.key} ended ${left} bytes early.`, { key: from.key });
-    } catch (error) {
-      throw toRollupError(error, { operation: OPERATION, ...from });
-    } finally {
-      body.destroy();
     }
   }
 
@@ -115,13 +114,38 @@ export class Downloads {
       try {
         return await download();
       } catch (error) {
-        const passing = hasCode(error, 'ShortBody', 'BodyStalled', 'ChecksumMismatch');
-        if (!passing || attempt === BODY_ATTEMPTS || signal.aborted) throw error;
+        if (!isPassing(error) || attempt === BODY_ATTEMPTS || signal.aborted) throw error;
         this.#counter.countRetry();
         await delay(backoff(FIRST_DELAY_MS, attempt), undefined, { signal });
       }
     }
   }
+}
+
+function isPassing(error: unknown): boolean {
+  return hasCode(error, 'ShortBody', 'BodyStalled', 'ChecksumMismatch');
+}
+
+/** A body's chunks, all of them. Throws `ShortBody`, `BodyStalled`. */
+async function* chunksOf({ body, length }: Opened, key: string): AsyncGenerator<Buffer> {
+  const chunks = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  let left = length;
+  for (;;) {
+    // Only while this side waits: a slow reader is no stalled body.
+    const idle = setTimeout(() => body.destroy(stalled(key, BODY_IDLE_MS)), BODY_IDLE_MS);
+    const next = await chunks
+      .next()
+      .catch((error: unknown) => {
+        throw error instanceof RollupError ? error : short(key, length - left, length, error);
+      })
+      .finally(() => {
+        clearTimeout(idle);
+      });
+    if (next.done === true) break;
+    left -= next.value.length;
+    yield next.value;
+  }
+  if (left !== 0) throw short(key, length - left, length);
 }
 
 /**
