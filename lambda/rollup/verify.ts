@@ -12,6 +12,7 @@ import {
   type Rollup,
   formatCrc32,
 } from './manifest.ts';
+import { isArchived } from './plan.ts';
 import type { ListedObject, Store } from './store.ts';
 
 /** A way in which what is stored is not what was committed, or what was committed is not what is in raw. */
@@ -43,7 +44,7 @@ export interface VerifyReport {
   bytes: number;
   outputs: number;
   outputBytes: number;
-  /** Committed sources that have left raw: only the outputs' own checksums speak for them. */
+  /** Committed sources that have left raw, or are archived: only the outputs' own checksums speak for them. */
   expired: number;
   /** Objects of ours in the destination that the manifest does not name; a later run sweeps them. */
   unnamed: number;
@@ -89,7 +90,7 @@ export async function verify(destination: Location, context: VerifyContext): Pro
       if (problems.length === 0)
         problems.push(...(await checkStored(output, stored.get(output.key), context, destination)));
       if (problems.length === 0 && deep) {
-        const present = sources.map((frame) => isSame(raw.get(frame.key), frame));
+        const present = sources.map((frame) => isReadable(raw.get(frame.key), frame));
         problems.push(...(await compareOutput(store, { destination, source, output, sources, present })));
       }
       done.outputs++;
@@ -111,7 +112,7 @@ export async function verify(destination: Location, context: VerifyContext): Pro
     destination: manifest.destination,
     deep,
     ...{ objects, bytes, outputs, outputBytes },
-    expired: rollup.sources.filter(({ key }) => (raw.get(key)?.size ?? 0) === 0).length,
+    expired: rollup.sources.filter(({ key }) => isGone(raw.get(key))).length,
     unnamed: [...stored.keys()].filter((key) => isOurs(key, destination) && !namedKeys.has(key)).length,
     problems,
   };
@@ -119,6 +120,15 @@ export async function verify(destination: Location, context: VerifyContext): Pro
 
 function isSame(now: ListedObject | undefined, committed: CommittedSource): boolean {
   return now !== undefined && now.etag === committed.etag && now.size === committed.size;
+}
+
+function isReadable(now: ListedObject | undefined, committed: CommittedSource): boolean {
+  return isSame(now, committed) && !isGone(now);
+}
+
+/** Its bytes cannot be had from raw, though it may be listed there. */
+function isGone(now: ListedObject | undefined): boolean {
+  return now === undefined || now.size === 0 || isArchived(now);
 }
 
 /** The frames of an output lie one behind another, with one added newline between two of them at the most. */
