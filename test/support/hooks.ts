@@ -1,0 +1,53 @@
+import type { Fault, Hook, Operation, SandboxRequest } from '../../sandbox/sandbox.ts';
+
+type Matcher = (request: SandboxRequest) => boolean;
+
+/** Requests of these operations, for keys under a prefix. */
+export function matching(operations: Operation | Operation[], prefix = ''): Matcher {
+  const wanted = [operations].flat();
+  return ({ operation, key = '' }) => wanted.includes(operation) && key.startsWith(prefix);
+}
+
+/** A fault for the n-th matching request alone, counted from 1. */
+export function onNth(n: number, matches: Matcher, fault: Fault): Hook {
+  let seen = 0;
+  return (request) => (matches(request) && ++seen === n ? fault : undefined);
+}
+
+/** A fault for the n-th matching request and all behind it. */
+export function fromNth(n: number, matches: Matcher, fault: Fault): Hook {
+  let seen = 0;
+  return (request) => (matches(request) && ++seen >= n ? fault : undefined);
+}
+
+/** Runs an action before the n-th matching request is looked at. */
+export function beforeNth(n: number, matches: Matcher, action: () => unknown): Hook {
+  let seen = 0;
+  return async (request) => {
+    if (matches(request) && ++seen === n) await action();
+    return undefined;
+  };
+}
+
+export const REFUSED: Fault = { kind: 'error', status: 403, code: 'AccessDenied' };
+export const LOST_ANSWER: Fault = { kind: 'reset-after' };
+
+/** Holds the first matching request until it is let go. */
+export function gate(matches: Matcher): { hook: Hook; reached: Promise<void>; open: () => void } {
+  const reached = Promise.withResolvers<undefined>();
+  const opened = Promise.withResolvers<undefined>();
+  let held = false;
+  return {
+    hook: async (request) => {
+      if (held || !matches(request)) return undefined;
+      held = true;
+      reached.resolve(undefined);
+      await opened.promise;
+      return undefined;
+    },
+    reached: reached.promise.then(() => undefined),
+    open: () => {
+      opened.resolve(undefined);
+    },
+  };
+}

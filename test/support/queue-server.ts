@@ -1,0 +1,81 @@
+import {
+  CreateQueueCommand,
+  DeleteMessageCommand,
+  GetQueueAttributesCommand,
+  type Message,
+  ReceiveMessageCommand,
+  SQSClient,
+  SendMessageCommand,
+} from '@aws-sdk/client-sqs';
+import { buildApp } from 'fauxqs';
+
+/** SQS over HTTP on 127.0.0.1: a queue of requests, and its dead-letter queue after three receives. */
+export interface QueueServer extends AsyncDisposable {
+  endpoint: string;
+  queueUrl: string;
+  deadLetterUrl: string;
+  send: (body: unknown) => Promise<void>;
+  /** Long-polls; hides what it gives for the queue's visibility timeout. */
+  receive: (queueUrl: string) => Promise<Message | undefined>;
+  delete: (queueUrl: string, message: Message) => Promise<void>;
+  /** What is in a queue, hidden or not. */
+  depth: (queueUrl: string) => Promise<number>;
+}
+
+const MAX_RECEIVES = 3;
+
+export async function startQueues({ visibilitySeconds = 1 } = {}): Promise<QueueServer> {
+  const app = buildApp({ logger: false });
+  const endpoint = await app.listen({ host: '127.0.0.1', port: 0 });
+  const client = new SQSClient({
+    endpoint,
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+  });
+  const create = async (QueueName: string, Attributes: Record<string, string>): Promise<string> => {
+    await client.send(new CreateQueueCommand({ QueueName, Attributes }));
+    // By address: not every resolver knows names under localhost.
+    return `${endpoint}/000000000000/${QueueName}`;
+  };
+  const attributes = async (QueueUrl: string): Promise<Record<string, string>> => {
+    const query = new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['All'] });
+    return (await client.send(query)).Attributes ?? {};
+  };
+  const deadLetterUrl = await create('dead-letters', {});
+  const deadLetterTargetArn = (await attributes(deadLetterUrl))['QueueArn'];
+  const queueUrl = await create('requests', {
+    VisibilityTimeout: String(visibilitySeconds),
+    RedrivePolicy: JSON.stringify({ deadLetterTargetArn, maxReceiveCount: MAX_RECEIVES }),
+  });
+  return {
+    endpoint,
+    queueUrl,
+    deadLetterUrl,
+    send: async (body) => {
+      const MessageBody = typeof body === 'string' ? body : JSON.stringify(body);
+      await client.send(new SendMessageCommand({ QueueUrl: queueUrl, MessageBody }));
+    },
+    receive: async (QueueUrl) => {
+      const receive = new ReceiveMessageCommand({
+        QueueUrl,
+        MaxNumberOfMessages: 1,
+        WaitTimeSeconds: 1,
+        MessageSystemAttributeNames: ['All'],
+      });
+      return (await client.send(receive)).Messages?.[0];
+    },
+    delete: async (QueueUrl, { ReceiptHandle }) => {
+      await client.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle }));
+    },
+    depth: async (QueueUrl) => {
+      const found = await attributes(QueueUrl);
+      return (
+        Number(found['ApproximateNumberOfMessages']) + Number(found['ApproximateNumberOfMessagesNotVisible'])
+      );
+    },
+    [Symbol.asyncDispose]: async () => {
+      client.destroy();
+      await app.close();
+    },
+  };
+}
