@@ -34,13 +34,17 @@ function emptyBucket(power: number): Bucket {
 
 export function formatHistogram(buckets: Bucket[]): string {
   const most = Math.max(...buckets.map(({ objects }) => objects));
-  const rows = buckets.map(({ from, below, objects }) => [
-    formatSize(from),
-    `to ${formatSize(below)}`,
-    formatCount(objects),
-    formatBar(objects / most),
-  ]);
+  const rows = buckets.flatMap(({ from, below, objects }, i) => {
+    if (isInGap(buckets, i)) return isInGap(buckets, i - 1) ? [] : [['…', '', '', '']];
+    return [[formatSize(from), `to ${formatSize(below)}`, formatCount(objects), formatBar(objects / most)]];
+  });
   return formatColumns(rows, 'rlrl');
+}
+
+/** One of three empty buckets or more in a row: they are left out. */
+function isInGap(buckets: Bucket[], at: number): boolean {
+  const isEmpty = (i: number): boolean => buckets[i]?.objects === 0;
+  return [at - 2, at - 1, at].some((i) => isEmpty(i) && isEmpty(i + 1) && isEmpty(i + 2)) && isEmpty(at);
 }
 
 /** 0.5 -> sixteen blocks; what there is at all is seen. */

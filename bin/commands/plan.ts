@@ -15,7 +15,7 @@ Examples:
   $ npm run --silent s3-rollup -- plan \\
       s3://application-logs/raw/checkout/20261121/08/ \\
       s3://application-logs/aggregated/checkout/20261121/08/
-  $ npm run --silent s3-rollup -- plan s3://logs/a/ s3://logs/b/ --json | jq .cost
+  $ npm run --silent s3-rollup -- plan s3://logs/a/ s3://logs/b/ --json
 
 It lists both sides and reads the manifest, if there is one. It writes nothing.`;
 

@@ -75,14 +75,8 @@ export function formatRun(result: RunResult): string {
       '',
       `${formatNoun(requests.retries, 'retry').replace('retrys', 'retries')}, ${formatDollars(totalCost(requests))}`,
     ],
-    [
-      'peak',
-      [
-        ...descriptors,
-        formatNoun(peak.connections, 'connection'),
-        `${formatSize(peak.rssBytes)} of memory, ${formatSize(peak.inFlightBytes)} in flight`,
-      ].join(', '),
-    ],
+    ['peak', [...descriptors, formatNoun(peak.connections, 'connection')].join(', ')],
+    ['', `${formatSize(peak.rssBytes)} of memory, ${formatSize(peak.inFlightBytes)} in flight`],
     ['time', `${durationSeconds.toFixed(1)} s${rate}`],
   ];
   return `${status}\n${formatColumns(rows, 'll')}`;

@@ -1,0 +1,259 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
+import { BUCKET, DESTINATION, SOURCE, cli, environment, lines, parseObject, start } from './command-line.ts';
+
+let sandbox: Sandbox;
+beforeEach(async () => {
+  sandbox = await startSandbox({ buckets: [BUCKET] });
+  for (const name of ['1', '2', '3']) sandbox.put(BUCKET, `raw/app/${name}.log`, lines(2_000));
+});
+afterEach(() => sandbox.close());
+
+interface Failed {
+  code: number | null;
+  error: Record<string, unknown>;
+}
+
+/** Runs with `--json`, and asserts that nothing came to be. */
+async function fail(
+  [command = '', ...rest]: string[],
+  env: Record<string, string | undefined> = {},
+): Promise<Failed> {
+  const before = sandbox.keys(BUCKET);
+  const ended = await start([command, '--json', ...rest], environment(sandbox.endpoint, env)).ended;
+  expect(ended.stdout).toBe('');
+  expect(sandbox.keys(BUCKET)).toEqual(before);
+  expect(sandbox.openUploads(BUCKET)).toEqual([]);
+  const [last = ''] = ended.stderr.split('\n').slice(-2);
+  const printed = parseObject(`${last}\n`);
+  expect(Object.keys(printed)).toEqual(['error']);
+  return { code: ended.code, error: printed['error'] as Record<string, unknown> };
+}
+
+const BOTH = [SOURCE, DESTINATION];
+
+describe('wrong usage ends with 2 and says what is wrong', () => {
+  const cases: [name: string, args: string[], message: RegExp][] = [
+    [
+      'a source that is no URI',
+      ['run', '/raw/app', DESTINATION],
+      /source "\/raw\/app" is not a location: .*s3:\/\/bucket\/prefix\//,
+    ],
+    [
+      'a destination of another scheme',
+      ['run', SOURCE, 'https://logs/x/'],
+      /destination "https:\/\/logs\/x\/" is not a location/,
+    ],
+    ['a URI without a bucket', ['plan', 's3://', DESTINATION], /source "s3:\/\/" is not a location/],
+    ['a prefix that begins with a slash', ['verify', 's3://logs//x/'], /begins with a slash/],
+    [
+      'a placeholder without an hour',
+      ['run', 's3://logs/raw/{yyyy}/', DESTINATION],
+      /placeholder.*give an hour/,
+    ],
+    [
+      'a placeholder that is none',
+      ['run', 's3://logs/raw/{year}/', DESTINATION, '--hour', '2026-11-21T08'],
+      /source "\{year\}"/,
+    ],
+    [
+      'a day that is in no calendar',
+      ['run', ...BOTH, '--hour', '2026-02-30T08'],
+      /--hour "2026-02-30T08" is not an hour/,
+    ],
+    [
+      'the destination inside the source',
+      ['run', SOURCE, `${SOURCE}out/`],
+      /overlap: the destination is inside the source/,
+    ],
+    [
+      'the source inside the destination',
+      ['plan', `${DESTINATION}raw/`, DESTINATION],
+      /overlap: the source is inside the destination/,
+    ],
+    ['the same prefix twice', ['run', SOURCE, SOURCE], /are the same/],
+    ['an unknown option', ['run', ...BOTH, '--frobnicate'], /Unknown option '--frobnicate'/],
+    ['an option without its value', ['run', ...BOTH, '--hour'], /'--hour <hour>' argument missing/],
+    ['an unknown command', ['frobnicate'], /Unknown command 'frobnicate'/],
+    ['a missing argument', ['run', SOURCE], /Missing required argument 'destination'/],
+    ['an argument too many', ['verify', DESTINATION, SOURCE], /Too many arguments/],
+    [
+      "a target below S3's smallest part",
+      ['run', ...BOTH, '--target-size', '3MiB'],
+      /--target-size must be a size from 5 MiB .* not "3MiB"/,
+    ],
+    [
+      'a target that is no size',
+      ['run', ...BOTH, '--target-size', 'lots'],
+      /--target-size must be .* not "lots"/,
+    ],
+    ['a part that is too small', ['run', ...BOTH, '--part-size', '1MiB'], /--part-size must be/],
+    [
+      'no concurrency',
+      ['run', ...BOTH, '--concurrency', '0'],
+      /--concurrency must be a whole number from 1 to 250, not "0"/,
+    ],
+    [
+      'too much concurrency',
+      ['plan', ...BOTH, '--concurrency', '5000'],
+      /--concurrency must be a whole number from 1 to 250/,
+    ],
+    ['no concurrency for verify', ['verify', DESTINATION, '--concurrency', '0'], /--concurrency must be/],
+    ['no outputs in flight', ['run', ...BOTH, '--outputs-in-flight', 'few'], /--outputs-in-flight must be/],
+    [
+      'an unknown newline rule',
+      ['run', ...BOTH, '--newline', 'maybe'],
+      /--newline must be ensure or none, not "maybe"/,
+    ],
+    [
+      'an endpoint that is no URL',
+      ['run', ...BOTH, '--endpoint-url', 'localhost:9000'],
+      /--endpoint-url must be a URL .* not "localhost:9000"/,
+    ],
+  ];
+
+  it.each(cases)('%s', async (_, args, message) => {
+    const { code, error } = await fail(args);
+    expect(error).toEqual({ code: 'InvalidArgument', message: expect.stringMatching(message) as string });
+    expect(code).toBe(2);
+    expect(sandbox.requests).toEqual([]);
+  });
+
+  it('all at once', async () => {
+    const args = [
+      'run',
+      'raw',
+      DESTINATION,
+      '--target-size',
+      'lots',
+      '--concurrency',
+      '0',
+      '--endpoint-url',
+      'x',
+    ];
+    const { message } = (await fail(args)).error;
+    for (const part of ['source "raw"', '--target-size', '--concurrency', '--endpoint-url'])
+      expect(message).toContain(part);
+  });
+
+  it('no command at all shows the help on stderr', async () => {
+    const { code, stdout, stderr } = await cli(sandbox, []);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(/^Usage: [\s\S]*\nerror: A command is missing\. \(InvalidArgument\)\n$/);
+  });
+});
+
+describe('failures end with 1, a code, advice and the key to blame', () => {
+  const run = ['run', ...BOTH];
+  const key = 'raw/app/2.log';
+  const manifestKey = 'rolled/app/_manifest.json';
+
+  it.each<[name: string, prepare: () => void, args: string[], error: Record<string, unknown>]>([
+    [
+      'a source bucket that does not exist',
+      () => undefined,
+      ['run', 's3://nowhere/raw/', DESTINATION],
+      { code: 'NoSuchBucket' },
+    ],
+    [
+      'a destination bucket that does not exist',
+      () => undefined,
+      ['run', SOURCE, 's3://nowhere/x/'],
+      { code: 'NoSuchBucket' },
+    ],
+    ['nothing to verify', () => undefined, ['verify', DESTINATION], { code: 'NoManifest', key: manifestKey }],
+    [
+      'a source that cannot be joined',
+      () => sandbox.put(BUCKET, 'raw/app/4.parquet', 'PAR1'),
+      run,
+      { code: 'SourceNotJoinable', key: 'raw/app/4.parquet' },
+    ],
+    [
+      'a plan with a source that cannot be joined',
+      () => sandbox.put(BUCKET, 'raw/app/4.parquet', 'PAR1'),
+      ['plan', ...BOTH],
+      { code: 'SourceNotJoinable', key: 'raw/app/4.parquet' },
+    ],
+    [
+      'an archived source',
+      () => sandbox.put(BUCKET, key, 'cold', { storageClass: 'GLACIER' }),
+      run,
+      { code: 'SourceArchived', key },
+    ],
+    [
+      'a manifest that is not ours',
+      () => sandbox.put(BUCKET, manifestKey, '{"files":[]}'),
+      run,
+      { code: 'BadManifest', key: manifestKey },
+    ],
+    [
+      'a manifest of a newer version',
+      () => sandbox.put(BUCKET, manifestKey, '{"version":2}'),
+      run,
+      { code: 'ManifestVersion', key: manifestKey },
+    ],
+    [
+      'a source that changes while it is read',
+      () => {
+        sandbox.hook = (request) => {
+          if (request.operation === 'GetObject' && request.key === key)
+            sandbox.put(BUCKET, key, lines(2_000, 'y'));
+          return undefined;
+        };
+      },
+      run,
+      { code: 'SourceChanged', key },
+    ],
+  ])('%s', async (_, prepare, args, expected) => {
+    prepare();
+    const { code, error } = await fail(args);
+    expect(error).toMatchObject({ ...expected, message: expect.stringMatching(/\.$/) as string });
+    expect(code).toBe(1);
+  });
+
+  it('a source that vanishes before it is read', async () => {
+    sandbox.hook = (request) => {
+      if (request.operation === 'GetObject' && request.key === key) sandbox.delete(BUCKET, key);
+      return undefined;
+    };
+    const { code, stderr } = await cli(sandbox, run);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/error: .*raw\/app\/2\.log.* \(SourceVanished\)\n$/);
+    expect(sandbox.keys(BUCKET, 'rolled/')).toEqual([]);
+  });
+
+  it('credentials that are refused', async () => {
+    const locked = await startSandbox({
+      buckets: [BUCKET],
+      credentials: { accessKeyId: 'test', secretAccessKey: 'another-secret' },
+    });
+    try {
+      const { code, stderr } = await cli(locked, run);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/error: .* Check the credentials and their permissions\. \(AccessDenied\)\n$/);
+    } finally {
+      await locked.close();
+    }
+  });
+
+  it('no credentials', async () => {
+    const { code, error } = await fail(run, {
+      AWS_ACCESS_KEY_ID: undefined,
+      AWS_SECRET_ACCESS_KEY: undefined,
+    });
+    expect({ code, error }).toMatchObject({ code: 1, error: { code: 'NoCredentials' } });
+  });
+
+  it.each(['run', 'plan', 'verify'])('an endpoint that is down: %s ends soon', async (command) => {
+    const args = command === 'verify' ? [DESTINATION] : BOTH;
+    const began = performance.now();
+    const { code, error } = await fail([command, ...args, '--endpoint-url', 'http://127.0.0.1:1']);
+    expect({ code, error }).toMatchObject({ code: 1, error: { code: 'EndpointUnreachable' } });
+    expect(performance.now() - began).toBeLessThan(20_000);
+  });
+});
+
+it('an error without --json is one line', async () => {
+  const { stderr } = await cli(sandbox, ['run', SOURCE, SOURCE]);
+  expect(stderr).toMatch(/^error: [^\n]+ \(InvalidArgument\)\n$/);
+});

@@ -1,0 +1,88 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import type { Sandbox } from '../../sandbox/sandbox.ts';
+
+export const BUCKET = 'logs';
+export const SOURCE = `s3://${BUCKET}/raw/app/`;
+export const DESTINATION = `s3://${BUCKET}/rolled/app/`;
+
+const CLI = join(import.meta.dirname, '../../bin/s3-rollup.ts');
+
+export interface Ended {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+export interface Started {
+  child: ChildProcess;
+  ended: Promise<Ended>;
+}
+
+/** What a process needs to find the sandbox; nothing of the machine's own AWS configuration. */
+export function environment(
+  endpoint: string,
+  more: Record<string, string | undefined> = {},
+): NodeJS.ProcessEnv {
+  return {
+    PATH: process.env['PATH'],
+    AWS_ENDPOINT_URL: endpoint,
+    AWS_REGION: 'us-east-1',
+    AWS_ACCESS_KEY_ID: 'test',
+    AWS_SECRET_ACCESS_KEY: 'test-secret',
+    AWS_EC2_METADATA_DISABLED: 'true',
+    AWS_CONFIG_FILE: '/dev/null',
+    AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
+    ...more,
+  };
+}
+
+/** Starts the command line as a process of its own; `shell` runs before it, in the same process. */
+export function start(args: string[], env: NodeJS.ProcessEnv, shell?: string): Started {
+  const command = [process.execPath, CLI, ...args] as const;
+  const [file, ...rest] =
+    shell === undefined ? command : (['bash', '-c', `${shell}; exec "$0" "$@"`, ...command] as const);
+  const child = spawn(file, rest, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const exited = new Promise<Pick<Ended, 'code' | 'signal'>>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code, signal) => {
+      resolve({ code, signal });
+    });
+  });
+  const ended = Promise.all([exited, text(child.stdout), text(child.stderr)]).then(
+    ([exit, stdout, stderr]) => ({
+      ...exit,
+      stdout,
+      stderr,
+    }),
+  );
+  return { child, ended };
+}
+
+export function cli(sandbox: Pick<Sandbox, 'endpoint'>, args: string[]): Promise<Ended> {
+  return start(args, environment(sandbox.endpoint)).ended;
+}
+
+/** The one object that a command with `--json` prints. Throws with what it said where it failed. */
+export async function json(
+  sandbox: Pick<Sandbox, 'endpoint'>,
+  args: string[],
+): Promise<Record<string, unknown>> {
+  const { code, stdout, stderr } = await cli(sandbox, [...args, '--json', '--no-progress']);
+  if (code !== 0) throw new Error(`${args.join(' ')} ended with ${String(code)}: ${stderr}`);
+  if (stderr !== '') throw new Error(`stderr: ${stderr}`);
+  return parseObject(stdout);
+}
+
+/** Exactly one JSON object on one line. */
+export function parseObject(line: string): Record<string, unknown> {
+  if (!/^\{.*\}\n$/.test(line)) throw new Error(`Not one JSON object on one line: ${line}`);
+  return JSON.parse(line) as Record<string, unknown>;
+}
+
+export function lines(bytes: number, of = 'x'): string {
+  const line = `${of.repeat(99)}\n`;
+  return line.repeat(Math.ceil(bytes / line.length)).slice(-Math.floor(bytes));
+}

@@ -1,0 +1,165 @@
+import { CreateMultipartUploadCommand, S3Client } from '@aws-sdk/client-s3';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { formatForecast } from '../../bin/commands/plan.ts';
+import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
+import { BUCKET, DESTINATION, SOURCE, cli, json, lines } from './command-line.ts';
+
+const MiB = 2 ** 20;
+const BOTH = [SOURCE, DESTINATION];
+const SMALL = ['--target-size', '5MiB', '--part-size', '5MiB'];
+
+let sandbox: Sandbox;
+beforeEach(async () => {
+  sandbox = await startSandbox({ buckets: [BUCKET] });
+});
+afterEach(() => sandbox.close());
+
+/** Outputs in one part and in several, one that S3 copies, two kinds, and more than a page of small ones. */
+function fill(): void {
+  for (let i = 0; i < 9; i++) sandbox.put(BUCKET, `raw/app/b${i}.log`, lines(1.2 * MiB, String(i)));
+  for (let i = 0; i < 1_050; i++) sandbox.put(BUCKET, `raw/app/c${i}.json.gz`, lines(100));
+  sandbox.put(BUCKET, 'raw/app/d.log', lines(6 * MiB));
+  sandbox.put(BUCKET, 'raw/app/e.log', '');
+}
+
+/** What plan said, what run then told of itself, and what the sandbox counted. */
+async function planAndRun(...options: string[]) {
+  const before = sandbox.keys(BUCKET).map((key) => [key, sandbox.head(BUCKET, key)]);
+  sandbox.clearRequests();
+  const plan = await json(sandbox, ['plan', ...BOTH, ...SMALL, ...options]);
+  const reads = new Set(['ListObjectsV2', 'ListMultipartUploads', 'GetObject']);
+  expect(sandbox.requests.filter(({ operation }) => !reads.has(operation))).toEqual([]);
+  expect(sandbox.keys(BUCKET).map((key) => [key, sandbox.head(BUCKET, key)])).toEqual(before);
+  const run = await json(sandbox, ['run', ...BOTH, ...SMALL, ...options]);
+  return { plan, run };
+}
+
+function actions(plan: Record<string, unknown>): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { action } of plan['outputs'] as { action: string }[])
+    counts[action] = (counts[action] ?? 0) + 1;
+  return counts;
+}
+
+describe('what plan says is what run does', () => {
+  it('for a first run', async () => {
+    fill();
+    const { plan, run } = await planAndRun();
+    expect(plan).toMatchObject({ expected: 'committed', objects: 1_060, skipped: { empty: 1, filtered: 0 } });
+    expect(actions(plan)).toEqual({ write: 3, copy: 1 });
+    expect({ ...(plan['requests'] as object), retries: 0 }).toEqual(run['requests']);
+    expect(run).toMatchObject({ status: 'committed', written: 3, copied: 1, bytes: plan['bytes'] });
+    const keys = (plan['outputs'] as { key: string }[]).map(({ key }) => key);
+    expect(sandbox.keys(BUCKET, 'rolled/app/part-')).toEqual(keys);
+  });
+
+  it('for an hour without objects', async () => {
+    const { plan, run } = await planAndRun();
+    expect(plan).toMatchObject({ expected: 'empty', outputs: [], sizes: [] });
+    expect({ ...(plan['requests'] as object), retries: 0 }).toEqual(run['requests']);
+    expect(run['status']).toBe('empty');
+  });
+
+  it.each<
+    [name: string, change: () => void, options: string[], expected: string, actions: Record<string, number>]
+  >([
+    ['nothing new', () => undefined, [], 'unchanged', { sealed: 4 }],
+    [
+      'a late object',
+      () => sandbox.put(BUCKET, 'raw/app/a.log', 'late\n'),
+      [],
+      'committed',
+      { sealed: 4, write: 1 },
+    ],
+    [
+      'a source changed in place',
+      () => sandbox.put(BUCKET, 'raw/app/b1.log', lines(1.2 * MiB, 'z')),
+      [],
+      'committed',
+      { sealed: 3, write: 1 },
+    ],
+    ['a repack', () => undefined, ['--repack'], 'committed', { write: 3, copy: 1 }],
+    [
+      'a leftover that is old enough to be swept',
+      () => sandbox.put(BUCKET, 'rolled/app/part-00009-0123456789ab.log', 'x', { lastModified: new Date(0) }),
+      [],
+      'unchanged',
+      { sealed: 4 },
+    ],
+  ])('for a second run with %s', async (_, change, options, expected, expectedActions) => {
+    fill();
+    await json(sandbox, ['run', ...BOTH, ...SMALL]);
+    change();
+    const { plan, run } = await planAndRun(...options);
+    expect({ expected: plan['expected'], actions: actions(plan) }).toEqual({
+      expected,
+      actions: expectedActions,
+    });
+    expect({ ...(plan['requests'] as object), retries: 0 }).toEqual(run['requests']);
+    expect(run['status']).toBe(expected);
+  });
+
+  it('for a run after one that did not come to its commit, with an upload open', async () => {
+    fill();
+    await json(sandbox, ['run', ...BOTH, ...SMALL]);
+    for (const key of sandbox.keys(BUCKET, 'rolled/app/_')) sandbox.delete(BUCKET, key);
+    const [first = '', second = ''] = sandbox.keys(BUCKET, 'rolled/app/part-');
+    sandbox.delete(BUCKET, first);
+    sandbox.delete(BUCKET, second);
+    const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
+    const client = new S3Client({
+      endpoint: sandbox.endpoint,
+      region: 'us-east-1',
+      forcePathStyle: true,
+      credentials,
+    });
+    await client.send(new CreateMultipartUploadCommand({ Bucket: BUCKET, Key: first }));
+    client.destroy();
+
+    const { plan, run } = await planAndRun();
+    expect(actions(plan)).toEqual({ write: 2, reuse: 2 });
+    expect({ ...(plan['requests'] as object), retries: 0 }).toEqual(run['requests']);
+    expect(run).toMatchObject({ status: 'committed', written: 2, reused: 2 });
+    expect(sandbox.openUploads(BUCKET)).toEqual([]);
+  });
+});
+
+it('says what the requests cost, from one table of prices', async () => {
+  fill();
+  const { requests, cost } = await json(sandbox, ['plan', ...BOTH, ...SMALL]);
+  const { list, get, put, copy } = requests as Record<'list' | 'get' | 'put' | 'copy', number>;
+  const usd = ((list + put + copy) * 0.005 + get * 0.0004) / 1_000;
+  expect(cost).toEqual({ usd: Number(usd.toFixed(6)), prices: 'S3 Standard in us-east-1, 2026-11' });
+});
+
+it('shows tables that fit a terminal', async () => {
+  fill();
+  const { code, stdout, stderr } = await cli(sandbox, ['plan', ...BOTH, ...SMALL]);
+  expect(code).toBe(0);
+  expect(stderr).toBe('listing: 1,000 objects listed\n');
+  expect(stdout).toMatch(/^a run would end committed\n/);
+  expect(stdout).toMatch(/ {2}0 {2}part-00000-[0-9a-f]{12}\.log +5 +6\.0 MiB {2}write\n/);
+  expect(stdout).toMatch(/\n +1 MiB {2}to 2 MiB +9 {2}▎\n/);
+  expect(stdout).toMatch(/\n {2}total +\$0\.\d+\n$/);
+  for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+});
+
+it('shortens a long table of outputs', () => {
+  const outputs = Array.from({ length: 400 }, (_, index) => ({
+    ...{ index, key: `rolled/part-${index}`, action: 'write' as const, sources: 60, size: 32 * MiB },
+  }));
+  const text = formatForecast({
+    expected: 'committed',
+    source: SOURCE,
+    destination: DESTINATION,
+    objects: 24_000,
+    bytes: 400 * 32 * MiB,
+    skipped: { empty: 0, filtered: 0 },
+    outputs,
+    sizes: [],
+    requests: { list: 31, get: 24_001, put: 2_402, copy: 0, delete: 0 },
+    cost: { usd: 0.0218, prices: 'somewhere' },
+  });
+  expect(text.match(/part-\d+/g)).toHaveLength(15);
+  expect(text).toMatch(/… 385 more/);
+});
