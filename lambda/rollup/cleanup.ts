@@ -1,6 +1,6 @@
 import { hasCode } from '../errors.ts';
 import type { Location } from './location.ts';
-import { MANIFEST_NAME, type Manifest, type Rollup, formatManifest } from './manifest.ts';
+import { MANIFEST_NAME, type Manifest, type Rollup, formatManifest, namedKeys } from './manifest.ts';
 import type { ListedObject, OpenUpload, Store } from './store.ts';
 
 /**
@@ -21,7 +21,7 @@ export function isOurs(key: string, { prefix }: Location): boolean {
 
 function named(manifest: Manifest | undefined): Set<string> {
   if (manifest === undefined) return new Set();
-  return new Set([...manifest.outputs.map(({ key }) => key), manifest.sources.key]);
+  return new Set(namedKeys(manifest));
 }
 
 /** After a commit: deletes what the manifest before named and this one does not. */

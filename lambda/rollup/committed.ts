@@ -1,6 +1,7 @@
 import { RollupError } from '../errors.ts';
+import { isOurs } from './cleanup.ts';
 import { type Location, formatLocation } from './location.ts';
-import { MANIFEST_NAME, type Rollup, parseManifest, parseSources } from './manifest.ts';
+import { MANIFEST_NAME, type Rollup, namedKeys, parseManifest, parseSources } from './manifest.ts';
 import type { Store } from './store.ts';
 
 /**
@@ -23,6 +24,11 @@ export async function readCommitted(
       `${key} is the rollup of ${manifest.source}, not of ${formatLocation(source)}. Give every source a destination of its own.`,
       { key },
     );
+  }
+  const elsewhere = namedKeys(manifest).find((named) => !isOurs(named, destination));
+  if (elsewhere !== undefined) {
+    // A manifest that was copied here must not lead to deletes where it came from.
+    throw new RollupError('BadManifest', `${key} names ${elsewhere}, which is no output beside it.`, { key });
   }
   const index = await store.getIfPresent({ bucket, key: manifest.sources.key });
   if (index !== undefined) {

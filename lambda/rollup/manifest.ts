@@ -64,6 +64,11 @@ export interface Rollup {
   sources: CommittedSource[];
 }
 
+/** Keys of the objects that a manifest stands for: its outputs and their index of sources. */
+export function namedKeys({ outputs, sources }: Manifest): string[] {
+  return [...outputs.map(({ key }) => key), sources.key];
+}
+
 /** Throws `BadManifest`, `ManifestVersion`. */
 export function parseManifest(body: Buffer, key: string): Manifest {
   const json = parseJson(body.toString('utf8'), key);

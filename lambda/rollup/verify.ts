@@ -11,6 +11,7 @@ import {
   MANIFEST_NAME,
   type Rollup,
   formatCrc32,
+  namedKeys,
 } from './manifest.ts';
 import { isArchived } from './plan.ts';
 import type { ListedObject, Store } from './store.ts';
@@ -105,7 +106,7 @@ export async function verify(destination: Location, context: VerifyContext): Pro
     ...checkRaw(rollup.sources, raw),
   ];
   const { objects, bytes, outputs, outputBytes } = manifest.totals;
-  const namedKeys = new Set([...manifest.outputs.map(({ key }) => key), manifest.sources.key]);
+  const named = new Set(namedKeys(manifest));
   return {
     status: problems.length === 0 ? 'ok' : 'mismatch',
     source: manifest.source,
@@ -113,7 +114,7 @@ export async function verify(destination: Location, context: VerifyContext): Pro
     deep,
     ...{ objects, bytes, outputs, outputBytes },
     expired: rollup.sources.filter(({ key }) => isGone(raw.get(key))).length,
-    unnamed: [...stored.keys()].filter((key) => isOurs(key, destination) && !namedKeys.has(key)).length,
+    unnamed: [...stored.keys()].filter((key) => isOurs(key, destination) && !named.has(key)).length,
     problems,
   };
 }

@@ -1,0 +1,384 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { RollupError } from '../../lambda/errors.ts';
+import { parseLocation } from '../../lambda/rollup/location.ts';
+import { rollUp } from '../../lambda/rollup/rollup.ts';
+import { run } from '../../lambda/run.ts';
+import { connect } from '../../lambda/s3/connection.ts';
+import { startSandbox } from '../../sandbox/sandbox.ts';
+import { CREDENTIALS } from '../support/credentials.ts';
+import { beforeNth, fromNth, matching } from '../support/hooks.ts';
+import {
+  AGGREGATED,
+  BUCKET,
+  DESTINATION,
+  MANIFEST_KEY,
+  RAW,
+  SETTINGS,
+  SOURCE,
+  type World,
+  failureOf,
+  logLines,
+  openWorld,
+} from '../support/world.ts';
+
+/** What a refused run leaves: nothing that was not there, no upload, no request under way. */
+async function expectNothingWritten(world: World, before: string[] = []): Promise<void> {
+  expect(world.stored()).toEqual(before);
+  expect(world.sandbox.openUploads(BUCKET)).toEqual([]);
+  await vi.waitFor(() => {
+    expect(world.sandbox.stats().inFlight).toBe(0);
+  });
+}
+
+describe('before the first download, a run refuses', () => {
+  it.each<[string, (world: World) => void, object]>([
+    [
+      'a .parquet under the prefix',
+      (world) => {
+        world.put('b.parquet', 'PAR1');
+      },
+      { code: 'SourceNotJoinable', key: `${RAW}b.parquet` },
+    ],
+    [
+      'what is archived',
+      (world) => {
+        world.put('b.log', 'b', { storageClass: 'GLACIER' });
+      },
+      { code: 'SourceArchived', key: `${RAW}b.log` },
+    ],
+    [
+      'what is deeply archived',
+      (world) => {
+        world.put('b.log', 'b', { storageClass: 'DEEP_ARCHIVE' });
+      },
+      { code: 'SourceArchived', key: `${RAW}b.log` },
+    ],
+  ])('%s', async (_, prepare, expected) => {
+    await using world = await openWorld();
+    world.put('a.log', 'a');
+    prepare(world);
+    expect(await failureOf(world.roll())).toMatchObject(expected);
+    expect(world.requests('GetObject', RAW)).toEqual([]);
+    expect(world.writes()).toEqual([]);
+    await expectNothingWritten(world);
+  });
+
+  it('names a few of many, and how many more there are', async () => {
+    await using world = await openWorld();
+    for (let i = 0; i < 8; i++) world.put(`${i}.zip`, 'PK');
+    const { message } = await failureOf(world.roll());
+    expect(message).toContain(`${RAW}0.zip, ${RAW}1.zip`);
+    expect(message).toContain(`${RAW}4.zip, and 3 more cannot be joined`);
+  });
+
+  it('and takes what is in an archive class that can be read at once', async () => {
+    await using world = await openWorld();
+    world.put('a.log', 'a', { storageClass: 'GLACIER_IR' });
+    world.put('b.log', 'b', { storageClass: 'STANDARD_IA' });
+    expect(await world.roll()).toMatchObject({ status: 'committed', objects: 2 });
+  });
+});
+
+describe('a manifest', () => {
+  it.each<[string, (text: string) => string, object]>([
+    [
+      'that is not ours',
+      () => '{"entries":[{"url":"s3://b/a"}]}',
+      { code: 'BadManifest', key: MANIFEST_KEY },
+    ],
+    ['that is no JSON', () => 'a,b,c', { code: 'BadManifest', key: MANIFEST_KEY }],
+    ['that is empty', () => '', { code: 'BadManifest', key: MANIFEST_KEY }],
+    [
+      'of a newer version',
+      (text) => text.replace('"version": 1', '"version": 2'),
+      { code: 'ManifestVersion', key: MANIFEST_KEY },
+    ],
+    [
+      'of another source',
+      (text) => text.replaceAll(RAW, 'raw/other/'),
+      { code: 'ManifestOfAnotherSource', key: MANIFEST_KEY },
+    ],
+    [
+      'of another destination',
+      (text) => text.replaceAll(AGGREGATED, 'aggregated/other/'),
+      { code: 'BadManifest', key: MANIFEST_KEY },
+    ],
+    [
+      'that names objects which are not ours',
+      (text) => text.replace(/part-00000-[0-9a-f]{12}.log/, 'dear.log'),
+      { code: 'BadManifest', key: MANIFEST_KEY },
+    ],
+    [
+      'whose index of sources is of another rollup',
+      (text) => text.replace('"count": 5', '"count": 6'),
+      { code: 'BadManifest' },
+    ],
+  ])('%s is left alone', async (_, edit, expected) => {
+    await using world = await openWorld();
+    world.putHour(5);
+    await world.roll();
+    const text = world.sandbox.get(BUCKET, MANIFEST_KEY)?.toString() ?? '';
+    expect(edit(text)).not.toBe(text);
+    world.sandbox.put(BUCKET, MANIFEST_KEY, edit(text));
+    world.put('late.log', 'late');
+    world.put('00000.log', 'changed');
+    const before = world.stored();
+    world.sandbox.clearRequests();
+    expect(await failureOf(world.roll())).toMatchObject(expected);
+    expect(world.requests('GetObject', RAW)).toEqual([]);
+    expect(world.writes()).toEqual([]);
+    await expectNothingWritten(world, before);
+  });
+
+  it('whose index of sources is gone is not taken for an empty one', async () => {
+    await using world = await openWorld();
+    world.putHour(5);
+    await world.roll();
+    const { key } = world.manifest.sources;
+    world.sandbox.delete(BUCKET, key);
+    expect(await failureOf(world.roll())).toMatchObject({ code: 'BadManifest', key });
+  });
+});
+
+describe('a source that', () => {
+  it.each<[string, (world: World, name: string) => void, string]>([
+    [
+      'changes between listing and download',
+      (world, name) => {
+        world.put(name, logLines(50_000));
+      },
+      'SourceChanged',
+    ],
+    [
+      'changes to the same size',
+      (world, name) => {
+        world.put(
+          name,
+          logLines(30_000).map((byte) => byte ^ 1),
+        );
+      },
+      'SourceChanged',
+    ],
+    [
+      'is emptied',
+      (world, name) => {
+        world.put(name, '');
+      },
+      'SourceChanged',
+    ],
+    [
+      'vanishes',
+      (world, name) => {
+        world.remove(name);
+      },
+      'SourceVanished',
+    ],
+    [
+      'is archived',
+      (world, name) => {
+        world.put(name, logLines(30_000), { storageClass: 'GLACIER' });
+      },
+      'SourceArchived',
+    ],
+  ])('%s ends the run with its key, and nothing is committed', async (_, change, code) => {
+    await using world = await openWorld();
+    for (let i = 0; i < 300; i++) world.put(`${i}.log`, logLines(30_000));
+    world.sandbox.hook = beforeNth(150, matching('GetObject', RAW), () => {
+      change(world, '77.log');
+    });
+    const first = world.sandbox.keys(BUCKET, RAW).indexOf(`${RAW}77.log`);
+    expect(first).toBeGreaterThan(200);
+    expect(await failureOf(world.roll())).toMatchObject({ code, key: `${RAW}77.log` });
+    expect(world.isCommitted).toBe(false);
+    await expectNothingWritten(
+      world,
+      world.stored().filter((name) => name.startsWith('part-')),
+    );
+    world.sandbox.hook = undefined;
+    if (code === 'SourceArchived') return;
+    expect(await world.roll()).toMatchObject({ status: 'committed' });
+    await world.expectSound();
+  });
+
+  it.each<[string, (world: World) => void, string]>([
+    [
+      'is large and changes',
+      (world) => {
+        world.put('large.log', logLines(6_000_001));
+      },
+      'SourceChanged',
+    ],
+    [
+      'is large and vanishes',
+      (world) => {
+        world.remove('large.log');
+      },
+      'SourceVanished',
+    ],
+  ])('%s before its copy does the same', async (_, change, code) => {
+    await using world = await openWorld();
+    world.put('large.log', logLines(6_000_000));
+    world.sandbox.hook = beforeNth(1, matching('CopyObject'), () => {
+      change(world);
+    });
+    expect(await failureOf(world.roll())).toMatchObject({ code, key: `${RAW}large.log` });
+    await expectNothingWritten(world);
+  });
+
+  it('can never be had whole ends the run with its key', async () => {
+    await using world = await openWorld();
+    world.putHour(40);
+    const key = `${RAW}00013.log`;
+    world.sandbox.hook = fromNth(1, matching('GetObject', key), {
+      kind: 'cut',
+      afterBytes: 100,
+      how: 'close',
+    });
+    expect(await failureOf(world.roll())).toMatchObject({ code: 'ShortBody', key });
+    expect(world.isCommitted).toBe(false);
+    await expectNothingWritten(world);
+  });
+});
+
+describe('the way to S3', () => {
+  it('leads to no such bucket', async () => {
+    await using world = await openWorld();
+    const nowhere = {
+      source: parseLocation('s3://no-such-bucket/raw/'),
+      destination: parseLocation('s3://no-such-bucket/agg/'),
+    };
+    const failure = await failureOf(run(nowhere, world.connection, { settings: SETTINGS }));
+    expect(failure.code).toBe('NoSuchBucket');
+    expect(failure.message).toContain('no-such-bucket');
+  });
+
+  it('leads to a bucket of raw logs that does not exist', async () => {
+    await using world = await openWorld();
+    const request = { source: parseLocation('s3://no-such-bucket/raw/'), destination: DESTINATION };
+    expect(await failureOf(run(request, world.connection, { settings: SETTINGS }))).toMatchObject({
+      code: 'NoSuchBucket',
+    });
+    await expectNothingWritten(world);
+  });
+
+  it.each([
+    ['another key', { accessKeyId: 'AKIDOTHER', secretAccessKey: CREDENTIALS.secretAccessKey }],
+    ['another secret', { accessKeyId: CREDENTIALS.accessKeyId, secretAccessKey: 'other' }],
+  ])('is refused to %s', async (_, credentials) => {
+    await using world = await openWorld({}, { credentials });
+    world.putHour(3);
+    const failure = await failureOf(world.roll());
+    expect(failure.code).toBe('AccessDenied');
+    expect(failure.message).toContain('Check the credentials');
+    await expectNothingWritten(world);
+  });
+
+  it('is open to the right credentials, every request signed', async () => {
+    await using world = await openWorld({}, { credentials: CREDENTIALS });
+    world.putHour(200);
+    world.put('odd +%&?#=\'"😀\n.log', 'odd');
+    world.put('large.log', logLines(6_000_000));
+    expect(await world.roll()).toMatchObject({ status: 'committed', objects: 202 });
+    await world.expectSound();
+  });
+
+  it('is down: that is known within seconds', async () => {
+    const sandbox = await startSandbox();
+    await sandbox.close();
+    const connection = connect({ settings: SETTINGS, endpointUrl: sandbox.endpoint });
+    const began = performance.now();
+    const failure = await failureOf(
+      run({ source: SOURCE, destination: DESTINATION }, connection, { settings: SETTINGS }),
+    );
+    expect(failure.code).toBe('EndpointUnreachable');
+    expect(performance.now() - began).toBeLessThan(10_000);
+    connection.close();
+  });
+
+  it('goes down on the way: nothing is committed, and nothing hangs', async () => {
+    await using world = await openWorld();
+    world.putHour(200);
+    world.sandbox.hook = fromNth(100, () => true, { kind: 'reset' });
+    expect(await failureOf(world.roll())).toMatchObject({ code: 'EndpointUnreachable' });
+    expect(world.isCommitted).toBe(false);
+    world.sandbox.hook = undefined;
+    expect(await world.roll()).toMatchObject({ status: 'committed', objects: 200 });
+    await world.expectSound();
+  });
+});
+
+it.each([
+  ['s3://b/a/', 's3://b/a/b/'],
+  ['s3://b/a/b/', 's3://b/a/'],
+  ['s3://b/a/', 's3://b/a/'],
+])('%s is not rolled up into %s', async (source, destination) => {
+  await using world = await openWorld();
+  const request = { source: parseLocation(source), destination: parseLocation(destination) };
+  expect(await failureOf(run(request, world.connection, { settings: SETTINGS }))).toMatchObject({
+    code: 'InvalidArgument',
+  });
+  expect(world.sandbox.requests).toEqual([]);
+});
+
+describe('a run that is told to stop', () => {
+  const unhandled: unknown[] = [];
+  const remember = (reason: unknown): void => {
+    unhandled.push(reason);
+  };
+  beforeEach(() => process.on('unhandledRejection', remember));
+  afterEach(() => {
+    process.off('unhandledRejection', remember);
+    expect(unhandled).toEqual([]);
+  });
+
+  const reasons: [string, unknown][] = [
+    ['without a reason', undefined],
+    ['with one of its own', new RollupError('Aborted', 'Enough.')],
+    ['with one of another kind', new Error('SIGTERM')],
+  ];
+  const moments = [
+    ['at a download', 'GetObject', RAW, 60],
+    ['at an upload part', 'UploadPart', AGGREGATED, 2],
+    ['at a copy', 'CopyObject', AGGREGATED, 1],
+  ] as const;
+  it.each(
+    moments.flatMap(([when, ...rest]) =>
+      reasons.map(([how, reason]) => [when, how, reason, ...rest] as const),
+    ),
+  )('%s %s ends as Aborted, all its requests with it', async (_, __, reason, operation, prefix, n) => {
+    await using world = await openWorld();
+    world.putHour(200);
+    world.put('large.log', logLines(6_000_000));
+    const controller = new AbortController();
+    world.sandbox.hook = beforeNth(n, matching(operation, prefix), () => {
+      controller.abort(reason);
+    });
+    expect(await failureOf(world.roll({ signal: controller.signal }))).toMatchObject({ code: 'Aborted' });
+    expect(world.isCommitted).toBe(false);
+    await vi.waitFor(() => {
+      expect(world.sandbox.openUploads(BUCKET)).toEqual([]);
+      expect(world.sandbox.stats().inFlight).toBe(0);
+    });
+    world.sandbox.hook = undefined;
+    expect(await world.roll()).toMatchObject({ status: 'committed', objects: 201 });
+    await world.expectSound();
+  });
+
+  it('before it began sends nothing', async () => {
+    await using world = await openWorld();
+    world.putHour(3);
+    const context = {
+      store: world.connection.store,
+      settings: SETTINGS,
+      now: () => new Date(),
+      report: () => undefined,
+      hasTime: () => true,
+      signal: AbortSignal.abort(),
+    };
+    expect(await failureOf(rollUp({ source: SOURCE, destination: DESTINATION }, context))).toMatchObject({
+      code: 'Aborted',
+    });
+    expect(world.requests('GetObject', RAW)).toEqual([]);
+    await expectNothingWritten(world);
+  });
+});
