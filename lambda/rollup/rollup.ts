@@ -55,6 +55,16 @@ export interface Survey {
 /** Rolls one prefix up: list, plan, assemble, upload, commit. Throws `RollupError`. */
 export async function rollUp(request: RollupRequest, context: RollupContext): Promise<RollupOutcome> {
   refuseOverlap(request.source, request.destination);
+  try {
+    return await attemptUntilCommitted(request, context);
+  } catch (cause) {
+    // Whatever the signal ended first, it is not the reason.
+    if (!context.signal.aborted || hasCode(cause, 'Aborted')) throw cause;
+    throw new RollupError('Aborted', 'The run was stopped.', { cause });
+  }
+}
+
+async function attemptUntilCommitted(request: RollupRequest, context: RollupContext): Promise<RollupOutcome> {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const outcome = await attemptOnce(request, context);
     if (outcome !== 'lost') return outcome;

@@ -65,9 +65,10 @@ export function toRollupError(error: unknown, { operation, bucket, key }: Doing)
 
 function codeOf(error: unknown, name: string, message: string, status: number | undefined): ErrorCode {
   if (/region is missing/i.test(message)) return 'NoRegion';
+  // Before the name: the SDK calls a reset connection a TimeoutError.
+  if (UNREACHABLE.has(nodeCode(error))) return 'EndpointUnreachable';
   const byName = BY_NAME[name];
   if (byName !== undefined) return byName;
-  if (UNREACHABLE.has(nodeCode(error))) return 'EndpointUnreachable';
   return (status === undefined ? undefined : BY_STATUS[status]) ?? 'S3Error';
 }
 
