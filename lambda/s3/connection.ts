@@ -2,10 +2,11 @@ import { S3Client } from '@aws-sdk/client-s3';
 import { Gauge, type Peaks } from '../gauge.ts';
 import { type Settings, maxSockets } from '../settings.ts';
 import { RequestCounter, type Requests } from './requests.ts';
+import { leavePayloadUnsigned } from './middleware.ts';
 import { PacedRetryStrategy } from './retry.ts';
 import { CappedRequestHandler } from './request-handler.ts';
 import { S3Store } from './s3-store.ts';
-import { leavePayloadUnsigned } from './unsigned-payload.ts';
+import { TIMEOUTS, type Timeouts } from './timeouts.ts';
 
 export interface ConnectionOptions {
   settings: Settings;
@@ -15,6 +16,7 @@ export interface ConnectionOptions {
   endpointUrl?: string | undefined;
   /** PEM of a certificate authority to trust besides those that Node does. */
   ca?: string;
+  timeouts?: Partial<Timeouts>;
 }
 
 /** The way to S3: one client, one capped agent, and what is counted on it. Made once in a process. */
@@ -29,11 +31,18 @@ export interface Connection {
 
 export type { Peaks, Requests };
 
-export function connect({ settings, region, endpointUrl, ca }: ConnectionOptions): Connection {
+export function connect({
+  settings,
+  region,
+  endpointUrl,
+  ca,
+  timeouts: given,
+}: ConnectionOptions): Connection {
   const endpoint = endpointUrl ?? process.env['AWS_ENDPOINT_URL_S3'] ?? process.env['AWS_ENDPOINT_URL'];
+  const timeouts = { ...TIMEOUTS, ...given };
   const gauge = new Gauge();
-  const pace = new PacedRetryStrategy();
-  const handler = new CappedRequestHandler({ maxSockets: maxSockets(settings), gauge, ca });
+  const pace = new PacedRetryStrategy(timeouts.retries);
+  const handler = new CappedRequestHandler({ maxSockets: maxSockets(settings), gauge, ca, timeouts });
   const client = new S3Client({
     retryStrategy: pace,
     requestHandler: handler,
@@ -51,7 +60,7 @@ export function connect({ settings, region, endpointUrl, ca }: ConnectionOptions
   return {
     client,
     gauge,
-    store: new S3Store({ client, handler, counter, pace, partSize: settings.partSize }),
+    store: new S3Store({ client, handler, counter, pace, timeouts, partSize: settings.partSize }),
     takeRequests: () => counter.take(),
     close: () => {
       client.destroy();

@@ -27,6 +27,8 @@ export interface CopyInput {
   from: ReadFrom;
   size: number;
   to: ObjectAt;
+  /** Whatever lies there. */
+  overwrite?: boolean;
 }
 
 /** Copies inside S3, pinned to the ETag, as it is. Throws `SourceChanged`, `SourceVanished`, `SourceArchived`. */
@@ -43,7 +45,18 @@ export async function copyObject(
     return { etag, crc32: parseCrc32(checksum) ?? (await crc32Of(store, { ...to, etag })) };
   } catch (error) {
     const failed = toRollupError(error, { operation: 'CopyObject', bucket: from.bucket, key: from.key });
-    if (!hasCode(failed, 'PreconditionFailed')) throw failed;
+    if (!hasCode(failed, 'PreconditionFailed', 'NoSuchUpload')) throw failed;
+    // Another run's, or our own, of which the answer was lost. It stays as it is: it may be committed under its ETag.
+    const standing = await store.head(to);
+    if (standing?.size === size) {
+      const { etag } = standing;
+      return { etag, crc32: standing.crc32 ?? (await crc32Of(store, { ...to, etag })) };
+    }
+    if (hasCode(failed, 'NoSuchUpload')) throw failed;
+    // What has the key of these bytes and is something else is of no use to anybody.
+    if (standing !== undefined && input.overwrite !== true) {
+      return copyObject(store, client, { ...input, overwrite: true }, signal);
+    }
     const message = `${from.key} changed while it was being rolled up. Run again: what is written is kept.`;
     throw new RollupError('SourceChanged', message, { key: from.key, cause: error });
   }
@@ -54,12 +67,17 @@ interface Copied {
   checksum: string | undefined;
 }
 
-async function copyWhole(client: S3Client, { from, to }: CopyInput, signal: AbortSignal): Promise<Copied> {
+async function copyWhole(
+  client: S3Client,
+  { from, to, overwrite }: CopyInput,
+  signal: AbortSignal,
+): Promise<Copied> {
   const command = new CopyObjectCommand({
     Bucket: to.bucket,
     Key: to.key,
     CopySource: copySource(from.bucket, from.key),
     CopySourceIfMatch: quoteEtag(from.etag),
+    ...absentUnless(overwrite),
     ChecksumAlgorithm: 'CRC32',
     // To copy tags takes permissions that nothing else here needs.
     TaggingDirective: 'REPLACE',
@@ -70,13 +88,13 @@ async function copyWhole(client: S3Client, { from, to }: CopyInput, signal: Abor
 
 async function copyParts(
   client: S3Client,
-  { from, size, to }: CopyInput,
+  { from, size, to, overwrite }: CopyInput,
   signal: AbortSignal,
 ): Promise<Copied> {
   const target = { Bucket: to.bucket, Key: to.key };
   const created = await client.send(
+    // Let finish, also when the run ends: without the answer nobody could end the upload.
     new CreateMultipartUploadCommand({ ...target, ChecksumAlgorithm: 'CRC32', ChecksumType: 'FULL_OBJECT' }),
-    { abortSignal: signal },
   );
   const upload = { ...target, UploadId: created.UploadId };
   const limit = pLimit(PARTS_IN_FLIGHT);
@@ -109,6 +127,7 @@ async function copyParts(
     if (failed !== undefined) throw failed.reason;
     const command = new CompleteMultipartUploadCommand({
       ...upload,
+      ...absentUnless(overwrite),
       MultipartUpload: { Parts: await Promise.all(parts) },
     });
     const done = await client.send(command, { abortSignal: signal, requestTimeout: COPY_MS });
@@ -118,6 +137,10 @@ async function copyParts(
     await client.send(new AbortMultipartUploadCommand(upload)).catch(() => undefined);
     throw error;
   }
+}
+
+function absentUnless(overwrite: boolean | undefined): { IfNoneMatch?: string } {
+  return overwrite === true ? {} : { IfNoneMatch: '*' };
 }
 
 /** From the stored object's headers; from its bytes where the store keeps no CRC-32. */

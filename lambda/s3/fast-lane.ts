@@ -5,9 +5,11 @@ import { HttpRequest, extendedEncodeURIComponent } from '@smithy/core/protocols'
 import type { NodeHttpHandler } from '@smithy/node-http-handler';
 import { SignatureV4 } from '@smithy/signature-v4';
 import type { ReadFrom } from '../rollup/store.ts';
-import { formatRange, parseCrc32, quoteEtag } from './conditions.ts';
+import { CHECKSUM_MODE, type Checksums, parseChecksums } from './checksums.ts';
+import { formatRange, quoteEtag } from './conditions.ts';
 import type { RequestCounter } from './requests.ts';
 import type { PacedRetryStrategy } from './retry.ts';
+import type { Timeouts } from './timeouts.ts';
 
 /** SHA-256 of nothing: the payload of a GET. */
 const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
@@ -15,8 +17,8 @@ const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b78
 export interface Opened {
   body: Readable;
   length: number;
-  /** Of the whole object, where S3 holds one. */
-  crc32: number | undefined;
+  /** None for a range. */
+  checksums: Checksums;
 }
 
 /** What every request goes through. */
@@ -26,6 +28,7 @@ export interface Lines {
   handler: NodeHttpHandler;
   counter: RequestCounter;
   pace: PacedRetryStrategy;
+  timeouts: Timeouts;
 }
 
 interface Target {
@@ -66,8 +69,7 @@ export class FastLane {
         host: url.host,
         'if-match': quoteEtag(etag),
         'x-amz-content-sha256': EMPTY_SHA256,
-        'x-amz-checksum-mode': 'ENABLED',
-        ...(range === undefined ? {} : { range: formatRange(range) }),
+        ...(range === undefined ? CHECKSUM_MODE : { range: formatRange(range) }),
       },
     });
     await this.#pace.turn();
@@ -78,12 +80,12 @@ export class FastLane {
       const body = response.body as Readable;
       if (response.statusCode === (range === undefined ? 200 : 206)) {
         this.#pace.succeeded();
-        const { 'content-length': length, 'x-amz-checksum-crc32': checksum } = response.headers;
-        return {
-          body,
-          length: Number(length ?? NaN),
-          crc32: range === undefined ? parseCrc32(checksum) : undefined,
-        };
+        const { 'content-length': length, ...headers } = response.headers;
+        const checksums = parseChecksums(
+          headers['x-amz-checksum-crc32'],
+          headers['x-amz-checksum-crc64nvme'],
+        );
+        return { body, length: Number(length ?? NaN), checksums };
       }
       // An error document is short: read to its end, it leaves the connection fit for use.
       body.resume();

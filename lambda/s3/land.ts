@@ -2,11 +2,9 @@ import type { Readable } from 'node:stream';
 import { crc32 } from 'node:zlib';
 import { RollupError } from '../errors.ts';
 
-/** A body that sends nothing for this long has stalled. The SDK's timeouts end with the response headers. */
-export const BODY_IDLE_MS = 10_000;
-
 /**
  * Copies a body into a buffer of just its length, as it arrives, and returns its CRC-32.
+ * A body that sends nothing for `idleMs` has stalled: the SDK's timeouts end with the response headers.
  * Throws `ShortBody`, `BodyStalled`, and what the signal was aborted with.
  */
 export function land(
@@ -14,7 +12,7 @@ export function land(
   into: Buffer,
   key: string,
   signal: AbortSignal,
-  idleMs = BODY_IDLE_MS,
+  idleMs: number,
 ): Promise<number> {
   return new Promise((resolve, reject) => {
     let at = 0;

@@ -4,12 +4,15 @@ import { GetObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/
 import { RollupError, hasCode } from '../errors.ts';
 import type { ObjectAt } from '../rollup/location.ts';
 import type { ReadFrom } from '../rollup/store.ts';
-import { decodeKey, formatRange, parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
+import { matches, parseChecksums } from './checksums.ts';
+import { decodeKey, formatRange, quoteEtag, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
 import { FastLane, type Lines, type Opened } from './fast-lane.ts';
-import { BODY_IDLE_MS, land, short, stalled } from './land.ts';
+import { land, short, stalled } from './land.ts';
+import { askForChecksums } from './middleware.ts';
 import type { RequestCounter } from './requests.ts';
 import { backoff } from './retry.ts';
+import type { Timeouts } from './timeouts.ts';
 
 /** Downloads of one object, the first included, where the body fails; what fails before that is repeated by the SDK. */
 const BODY_ATTEMPTS = 4;
@@ -22,22 +25,24 @@ export class Downloads {
   readonly #client: S3Client;
   readonly #counter: RequestCounter;
   readonly #fastLane: FastLane;
+  readonly #timeouts: Timeouts;
 
   constructor(lines: Lines) {
     this.#client = lines.client;
     this.#counter = lines.counter;
+    this.#timeouts = lines.timeouts;
     this.#fastLane = new FastLane(lines);
   }
 
   /** See `Store.read`. */
   read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<number> {
     return this.#repeated(signal, async () => {
-      const { body, length, crc32 } =
+      const { body, length, checksums } =
         (await this.#fastLane.get(from, signal)) ?? (await this.#open(from, signal));
       try {
         if (length !== into.length) throw otherLength(from.key, length, into.length);
-        const landed = await land(body, into, from.key, signal);
-        if (crc32 !== undefined && crc32 !== landed) throw mismatch(from.key);
+        const landed = await land(body, into, from.key, signal, this.#timeouts.bodyIdle);
+        if (!matches(into, landed, checksums)) throw mismatch(from.key);
         return landed;
       } finally {
         // An unread body would keep its connection.
@@ -50,10 +55,11 @@ export class Downloads {
   readWhole({ bucket, key }: ObjectAt): Promise<{ body: Buffer; etag: string }> {
     const { signal } = new AbortController();
     return this.#repeated(signal, async () => {
-      const { body, length, etag } = await this.#open({ bucket, key }, signal);
+      const { body, length, etag, checksums } = await this.#open({ bucket, key }, signal);
       try {
         const into = Buffer.allocUnsafe(length);
-        await land(body, into, key, signal);
+        const landed = await land(body, into, key, signal, this.#timeouts.bodyIdle);
+        if (!matches(into, landed, checksums)) throw mismatch(key);
         return { body: into, etag };
       } finally {
         body.destroy();
@@ -70,7 +76,7 @@ export class Downloads {
       const opened = (await this.#fastLane.get(rest, signal)) ?? (await this.#open(rest, signal));
       length ??= opened.length;
       try {
-        for await (const chunk of chunksOf(opened, from.key)) {
+        for await (const chunk of chunksOf(opened, from.key, this.#timeouts.bodyIdle)) {
           offset += chunk.length;
           length -= chunk.length;
           yield chunk;
@@ -95,11 +101,12 @@ export class Downloads {
       ...(etag === undefined ? {} : { IfMatch: quoteEtag(etag) }),
       ...(range === undefined ? {} : { Range: formatRange(range) }),
     });
+    if (range === undefined) askForChecksums(command);
     try {
       const found = await this.#client.send(command, { abortSignal: signal });
-      const crc32 = range === undefined ? parseCrc32(found.ChecksumCRC32) : undefined;
+      const checksums = parseChecksums(found.ChecksumCRC32, found.ChecksumCRC64NVME);
       const length = found.ContentLength ?? NaN;
-      return { body: found.Body as Readable, length, crc32, etag: unquoteEtag(found.ETag) };
+      return { body: found.Body as Readable, length, checksums, etag: unquoteEtag(found.ETag) };
     } catch (error) {
       const failed = toRollupError(error, { operation: OPERATION, bucket, key });
       throw hasCode(failed, 'PreconditionFailed')
@@ -110,11 +117,14 @@ export class Downloads {
 
   /** A body that fails is downloaded anew, whole. */
   async #repeated<T>(signal: AbortSignal, download: () => Promise<T>): Promise<T> {
+    let giveUpAt = Infinity;
     for (let attempt = 1; ; attempt++) {
       try {
         return await download();
       } catch (error) {
         if (!isPassing(error) || attempt === BODY_ATTEMPTS || signal.aborted) throw error;
+        giveUpAt = Math.min(giveUpAt, performance.now() + this.#timeouts.retries);
+        if (performance.now() >= giveUpAt) throw error;
         this.#counter.countRetry();
         await delay(backoff(FIRST_DELAY_MS, attempt), undefined, { signal });
       }
@@ -127,12 +137,12 @@ function isPassing(error: unknown): boolean {
 }
 
 /** A body's chunks, all of them. Throws `ShortBody`, `BodyStalled`. */
-async function* chunksOf({ body, length }: Opened, key: string): AsyncGenerator<Buffer> {
+async function* chunksOf({ body, length }: Opened, key: string, idleMs: number): AsyncGenerator<Buffer> {
   const chunks = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   let left = length;
   for (;;) {
     // Only while this side waits: a slow reader is no stalled body.
-    const idle = setTimeout(() => body.destroy(stalled(key, BODY_IDLE_MS)), BODY_IDLE_MS);
+    const idle = setTimeout(() => body.destroy(stalled(key, idleMs)), idleMs);
     const next = await chunks
       .next()
       .catch((error: unknown) => {
@@ -172,6 +182,6 @@ function otherLength(key: string, length: number, listed: number): RollupError {
 }
 
 function mismatch(key: string): RollupError {
-  const message = `${key} arrived with another CRC-32 than S3 has for it.`;
+  const message = `${key} arrived with another checksum than S3 has for it.`;
   return new RollupError('ChecksumMismatch', message, { key });
 }

@@ -4,10 +4,8 @@ import type { Duplex } from 'node:stream';
 import { Readable } from 'node:stream';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { Gauge } from '../gauge.ts';
+import type { Timeouts } from './timeouts.ts';
 
-/** To be connected, and to see response headers. Requests that send or copy much are given longer. */
-const CONNECT_MS = 5_000;
-export const HEADERS_MS = 5_000;
 const KEEP_ALIVE_MS = 30_000;
 const IDLE_CONNECTION_MS = 90_000;
 
@@ -31,9 +29,16 @@ function counted<A extends HttpAgent>(gauge: Gauge, agent: A): A {
   return agent;
 }
 
+export interface RequestHandlerOptions {
+  maxSockets: number;
+  gauge: Gauge;
+  ca?: string | undefined;
+  timeouts: Timeouts;
+}
+
 /** The one way to S3: an agent that never opens more than `maxSockets` connections to a host. */
 export class CappedRequestHandler extends NodeHttpHandler {
-  constructor({ maxSockets, gauge, ca }: { maxSockets: number; gauge: Gauge; ca?: string | undefined }) {
+  constructor({ maxSockets, gauge, ca, timeouts }: RequestHandlerOptions) {
     const options = {
       maxSockets,
       maxFreeSockets: maxSockets,
@@ -44,8 +49,8 @@ export class CappedRequestHandler extends NodeHttpHandler {
     super({
       httpAgent: counted(gauge, new HttpAgent(options)),
       httpsAgent: counted(gauge, new HttpsAgent(ca === undefined ? options : { ...options, ca })),
-      connectionTimeout: CONNECT_MS,
-      requestTimeout: HEADERS_MS,
+      connectionTimeout: timeouts.connect,
+      requestTimeout: timeouts.headers,
       throwOnRequestTimeout: true,
     });
   }

@@ -15,6 +15,11 @@ export function backoff(firstMs: number, attempt: number): number {
   return Math.random() * Math.min(LONGEST_DELAY_MS, firstMs * 2 ** attempt);
 }
 
+/** What is known of a request that failed: how often, and when it is given up. */
+interface PacedToken extends StandardRetryToken {
+  giveUpAt: number;
+}
+
 /**
  * Retries without the SDK's quota of them, which a run of 30,000 requests would use up, but with its adaptive rate
  * limiter: one request that is told to slow down slows all of them.
@@ -22,6 +27,12 @@ export function backoff(firstMs: number, attempt: number): number {
 export class PacedRetryStrategy implements RetryStrategyV2 {
   readonly mode = 'adaptive';
   readonly #limiter = new DefaultRateLimiter();
+  readonly #budgetMs: number;
+
+  /** `budgetMs`: how long after its first failure a request is still repeated. Waits for a turn do not count. */
+  constructor(budgetMs: number) {
+    this.#budgetMs = budgetMs;
+  }
 
   /** Waits for a turn. Until S3 throttles there is no wait. */
   turn(): Promise<void> {
@@ -32,26 +43,26 @@ export class PacedRetryStrategy implements RetryStrategyV2 {
     this.#limiter.updateClientSendingRate({});
   }
 
-  async acquireInitialRetryToken(): Promise<StandardRetryToken> {
+  async acquireInitialRetryToken(): Promise<PacedToken> {
     await this.turn();
-    return tokenOf(0);
+    return tokenOf(0, Infinity);
   }
 
-  async refreshRetryTokenForRetry(
-    token: StandardRetryToken,
-    info: RetryErrorInfo,
-  ): Promise<StandardRetryToken> {
+  async refreshRetryTokenForRetry(token: PacedToken, info: RetryErrorInfo): Promise<PacedToken> {
     this.#limiter.updateClientSendingRate(info);
     const throttled = info.errorType === 'THROTTLING';
     const attempts = token.getRetryCount() + 1;
     const worth = throttled
       ? attempts < THROTTLED_ATTEMPTS
       : info.errorType === 'TRANSIENT' && attempts < TRANSIENT_ATTEMPTS;
+    const giveUpAt = Math.min(token.giveUpAt, performance.now() + this.#budgetMs);
+    const pauseMs = backoff(throttled ? THROTTLED_DELAY_MS : TRANSIENT_DELAY_MS, attempts);
     // The SDK then throws what the request failed with.
-    if (!worth) throw new Error('No retry token available');
-    await delay(backoff(throttled ? THROTTLED_DELAY_MS : TRANSIENT_DELAY_MS, attempts));
+    if (!worth || performance.now() + pauseMs > giveUpAt) throw new Error('No retry token available');
+    await delay(pauseMs);
+    const asked = performance.now();
     await this.turn();
-    return tokenOf(attempts);
+    return tokenOf(attempts, giveUpAt + performance.now() - asked);
   }
 
   recordSuccess(): void {
@@ -59,6 +70,6 @@ export class PacedRetryStrategy implements RetryStrategyV2 {
   }
 }
 
-function tokenOf(retries: number): StandardRetryToken {
-  return { getRetryCount: () => retries, getRetryCost: () => undefined, getRetryDelay: () => 0 };
+function tokenOf(retries: number, giveUpAt: number): PacedToken {
+  return { getRetryCount: () => retries, getRetryCost: () => undefined, getRetryDelay: () => 0, giveUpAt };
 }

@@ -1,19 +1,22 @@
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
   PutObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { RollupError, hasCode } from '../errors.ts';
 import type { ObjectAt } from '../rollup/location.ts';
-import type { Store, Written } from '../rollup/store.ts';
+import type { ObjectHead, Store, Written } from '../rollup/store.ts';
 import { PARTS_IN_FLIGHT } from '../settings.ts';
 import { encodeCrc32, parseCrc32, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
 
 /** A part, sent and answered. Its headers come only after its last byte has gone out. */
 const PART_MS = 120_000;
+/** Uploads of one object, where S3 says that it is being written by somebody else. */
+const ATTEMPTS = 3;
 
 export interface UploadInput {
   at: ObjectAt;
@@ -22,16 +25,49 @@ export interface UploadInput {
   partSize: number;
 }
 
-/** Uploads a slab in parts, checked by S3: each part, and the whole against `crc32` before it becomes visible. */
+/**
+ * Uploads a slab in parts, checked by S3: each part, and the whole against `crc32` before it becomes visible. What is
+ * there with these bytes already is left as it is: another run may have committed it under the ETag that it has.
+ */
 export async function uploadObject(
   store: Store,
   client: S3Client,
-  { at, body, crc32, partSize }: UploadInput,
+  input: UploadInput,
+  signal: AbortSignal,
+): Promise<Written> {
+  const { at, body, crc32 } = input;
+  const isOurs = (head: ObjectHead | undefined): head is ObjectHead =>
+    head?.size === body.length && head.crc32 === crc32;
+  let overwrite = false;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await uploadOnce(client, { ...input, overwrite }, signal);
+    } catch (error) {
+      const failed = toRollupError(error, { operation: 'Upload', ...at });
+      if (!hasCode(failed, 'NoSuchUpload', 'PreconditionFailed', 'Conflict')) throw failed;
+      // Another run's, or our own: the answer to a first request may have been lost, and the upload be no more because
+      // it is done.
+      const standing = await store.head(at);
+      if (isOurs(standing)) return { etag: standing.etag, crc32 };
+      if (hasCode(failed, 'NoSuchUpload') || attempt === ATTEMPTS) throw failed;
+      // What has the key of these bytes and is something else is of no use to anybody.
+      overwrite = hasCode(failed, 'PreconditionFailed');
+    }
+  }
+}
+
+async function uploadOnce(
+  client: S3Client,
+  { at, body, crc32, partSize, overwrite }: UploadInput & { overwrite: boolean },
   signal: AbortSignal,
 ): Promise<Written> {
   const { bucket, key } = at;
   const upload = new Upload({
-    client: guarded(client, crc32, signal),
+    client: guarded(
+      client,
+      { ChecksumCRC32: encodeCrc32(crc32), IfNoneMatch: overwrite ? undefined : '*' },
+      signal,
+    ),
     queueSize: PARTS_IN_FLIGHT,
     partSize,
     params: {
@@ -42,31 +78,29 @@ export async function uploadObject(
       ...(body.length > partSize ? { ChecksumType: 'FULL_OBJECT' } : {}),
     },
   });
-  try {
-    const done = await upload.done();
-    const stored = parseCrc32(done.ChecksumCRC32);
-    if (stored !== undefined && stored !== crc32) throw mismatch(key);
-    return { etag: unquoteEtag(done.ETag), crc32 };
-  } catch (error) {
-    const failed = toRollupError(error, { operation: 'Upload', bucket, key });
-    if (!hasCode(failed, 'NoSuchUpload')) throw failed;
-    // The answer to a first CompleteMultipartUpload may have been lost, and the upload be no more because it is done.
-    const head = await store.head(at);
-    if (head?.size === body.length && head.crc32 === crc32) return { etag: head.etag, crc32 };
-    throw failed;
-  }
+  const done = await upload.done();
+  const stored = parseCrc32(done.ChecksumCRC32);
+  if (stored !== undefined && stored !== crc32) throw mismatch(key);
+  return { etag: unquoteEtag(done.ETag), crc32 };
 }
 
 /**
  * The client as an upload sees it. `Upload.abort()` returns while parts are in flight and may leave them behind
  * (aws-sdk-js-v3 #8299); here the signal ends every request but the abort itself, so that `done()` fails only after
- * the upload is gone.
+ * the upload is gone. The request that begins an upload is let finish too: without its answer there would be an upload
+ * that nobody could end.
  */
-function guarded(client: S3Client, crc32: number, signal: AbortSignal): S3Client {
-  const send = (command: Parameters<S3Client['send']>[0]): Promise<unknown> => {
+function guarded(
+  client: S3Client,
+  last: { ChecksumCRC32: string; IfNoneMatch: string | undefined },
+  signal: AbortSignal,
+): S3Client {
+  const send = async (command: Parameters<S3Client['send']>[0]): Promise<unknown> => {
     if (command instanceof AbortMultipartUploadCommand) return client.send(command);
+    signal.throwIfAborted();
+    if (command instanceof CreateMultipartUploadCommand) return client.send(command);
     if (command instanceof CompleteMultipartUploadCommand || command instanceof PutObjectCommand) {
-      command.input.ChecksumCRC32 = encodeCrc32(crc32);
+      Object.assign(command.input, last);
     }
     return client.send(command, { abortSignal: signal, requestTimeout: PART_MS });
   };

@@ -1,5 +1,6 @@
-import type { S3Client } from '@aws-sdk/client-s3';
+import type { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { HttpRequest } from '@smithy/core/protocols';
+import { CHECKSUM_MODE } from './checksums.ts';
 
 const HASH_HEADER = 'x-amz-content-sha256';
 
@@ -22,5 +23,19 @@ export function leavePayloadUnsigned(client: S3Client): void {
       return next(args);
     },
     { name: 'leavePayloadUnsigned', step: 'build', priority: 'low' },
+  );
+}
+
+/**
+ * Makes S3 tell its checksums with the object. The command's own input for that would make the SDK check the body too,
+ * CRC-64/NVME in JavaScript.
+ */
+export function askForChecksums(command: GetObjectCommand): void {
+  command.middlewareStack.add(
+    (next) => (args) => {
+      if (HttpRequest.isInstance(args.request)) Object.assign(args.request.headers, CHECKSUM_MODE);
+      return next(args);
+    },
+    { name: 'askForChecksums', step: 'build' },
   );
 }
