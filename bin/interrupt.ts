@@ -8,8 +8,8 @@ export class Interrupted extends Error {
   override readonly name = 'Interrupted';
   readonly exitCode: number;
 
-  constructor(signal: Name) {
-    super(`Stopped by ${signal}. What is written is kept: run again to go on from there.`);
+  constructor(signal: Name, consequence: string) {
+    super(`Stopped by ${signal}. ${consequence}`);
     this.exitCode = EXIT_CODES[signal];
   }
 }
@@ -18,12 +18,15 @@ export class Interrupted extends Error {
  * Work that ends cleanly on the first SIGINT or SIGTERM: uploads are aborted, then it throws `Interrupted`.
  * The second kills, as it does without this.
  */
-export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function interruptible<T>(
+  work: (signal: AbortSignal) => Promise<T>,
+  consequence: string,
+): Promise<T> {
   const controller = new AbortController();
   let interrupted: Interrupted | undefined;
   const stop = (name: NodeJS.Signals): void => {
     ignore();
-    interrupted = new Interrupted(name as Name);
+    interrupted = new Interrupted(name as Name, consequence);
     controller.abort(new RollupError('Aborted', interrupted.message));
   };
   const ignore = (): void => {

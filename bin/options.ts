@@ -1,11 +1,12 @@
 import { Command } from '@commander-js/extra-typings';
-import { RollupError, hasCode } from '../lambda/errors.ts';
+import { RollupError } from '../lambda/errors.ts';
 import { fillHour, parseHour } from '../lambda/rollup/hour.ts';
 import { type Location, parseLocation, refuseOverlap } from '../lambda/rollup/location.ts';
 import type { RollupRequest } from '../lambda/rollup/rollup.ts';
-import { type Connection, connect } from '../lambda/s3/connection.ts';
+import type { Connection } from '../lambda/s3/connection.ts';
 import { DEFAULT_SETTINGS, type RawSettings, type Settings, parseSettings } from '../lambda/settings.ts';
 import { formatSize } from '../lambda/size.ts';
+import { named, parseAll } from './refusals.ts';
 
 const { targetSize, partSize, concurrency, outputsInFlight, newline } = DEFAULT_SETTINGS;
 
@@ -49,20 +50,22 @@ type ConnectedOptions = ReturnType<ReturnType<typeof connectedCommand>['opts']>;
 type RollupOptions = ReturnType<ReturnType<typeof rollupCommand>['opts']>;
 
 /** What was typed for `run` and `plan`. Throws one `InvalidArgument` that names all that is wrong. */
-export function parseRollup(
+export async function parseRollup(
   source: string,
   destination: string,
   options: RollupOptions,
-): { request: RollupRequest; connection: Connection; settings: Settings } {
-  const parsed = parseAll({
-    locations: () => parseLocations({ source, destination }, options.hour),
+): Promise<{ request: RollupRequest; connection: Connection; settings: Settings }> {
+  const { locations, settings, endpointUrl } = parseAll({
+    locations: () => {
+      const both = parseLocations({ source, destination }, options.hour);
+      refuseOverlap(both.source, both.destination);
+      return both;
+    },
     settings: () => parseFlags(pick(options)),
     endpointUrl: () => parseEndpoint(options.endpointUrl),
   });
-  const { locations, settings, endpointUrl } = parsed;
-  refuseOverlap(locations.source, locations.destination);
   const request = { ...locations, repack: options.repack === true };
-  return { request, settings, connection: connect({ settings, endpointUrl, region: options.region }) };
+  return { request, settings, connection: await open(settings, endpointUrl, options) };
 }
 
 function pick({ targetSize, partSize, concurrency, outputsInFlight, newline }: RollupOptions): RawSettings {
@@ -70,19 +73,28 @@ function pick({ targetSize, partSize, concurrency, outputsInFlight, newline }: R
 }
 
 /** What was typed for a command over a destination alone. Throws as `parseRollup` does. */
-export function parseDestination(
+export async function parseDestination(
   destination: string,
   options: ConnectedOptions,
   raw: RawSettings,
-): { destination: Location; connection: Connection; settings: Settings } {
-  const parsed = parseAll({
+): Promise<{ destination: Location; connection: Connection; settings: Settings }> {
+  const { locations, settings, endpointUrl } = parseAll({
     locations: () => parseLocations({ destination }, options.hour),
     settings: () => parseFlags(raw),
     endpointUrl: () => parseEndpoint(options.endpointUrl),
   });
-  const { locations, settings, endpointUrl } = parsed;
-  const connection = connect({ settings, endpointUrl, region: options.region });
+  const connection = await open(settings, endpointUrl, options);
   return { destination: locations.destination, settings, connection };
+}
+
+/** Loads the SDK, which takes longer than all else: help and wrong usage do without. */
+async function open(
+  settings: Settings,
+  endpointUrl: string | undefined,
+  { region }: ConnectedOptions,
+): Promise<Connection> {
+  const { connect } = await import('../lambda/s3/connection.ts');
+  return connect({ settings, endpointUrl, region });
 }
 
 function parseFlags(raw: RawSettings): Settings {
@@ -102,36 +114,14 @@ function parseLocations<Name extends string>(
   return parseAll(Object.fromEntries(parsers) as Record<Name, () => Location>);
 }
 
-function parseEndpoint(url: string | undefined): string | undefined {
-  if (url === undefined || (URL.canParse(url) && /^https?:/.test(url))) return url;
-  const message = `--endpoint-url must be a URL such as http://127.0.0.1:9000, not "${url}".`;
-  throw new RollupError('InvalidArgument', message);
-}
-
-/** Says which of the arguments an `InvalidArgument` is about. */
-function named<T>(name: string, parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    if (!hasCode(error, 'InvalidArgument') || !(error instanceof Error)) throw error;
-    throw new RollupError('InvalidArgument', `${name} ${error.message}`, { cause: error });
-  }
-}
-
-/** Runs every parser. Throws one `InvalidArgument` with the messages of all that were refused. */
-function parseAll<Parsers extends Record<string, () => unknown>>(
-  parsers: Parsers,
-): { [Name in keyof Parsers]: ReturnType<Parsers[Name]> } {
-  const problems: string[] = [];
-  const parsed = Object.entries(parsers).map(([name, parse]) => {
-    try {
-      return [name, parse()];
-    } catch (error) {
-      if (!hasCode(error, 'InvalidArgument') || !(error instanceof Error)) throw error;
-      problems.push(error.message);
-      return [name, undefined];
-    }
+function parseEndpoint(flag: string | undefined): string | undefined {
+  const typed = Object.entries({
+    '--endpoint-url': flag,
+    AWS_ENDPOINT_URL_S3: process.env['AWS_ENDPOINT_URL_S3'],
+    AWS_ENDPOINT_URL: process.env['AWS_ENDPOINT_URL'],
   });
-  if (problems.length > 0) throw new RollupError('InvalidArgument', problems.join(' '));
-  return Object.fromEntries(parsed) as { [Name in keyof Parsers]: ReturnType<Parsers[Name]> };
+  const [name, url] = typed.find(([, value]) => value !== undefined) ?? [];
+  if (url === undefined || (URL.canParse(url) && /^https?:/.test(url))) return url;
+  const message = `${name ?? ''} must be a URL such as http://127.0.0.1:9000, not "${url}".`;
+  throw new RollupError('InvalidArgument', message);
 }

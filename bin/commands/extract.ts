@@ -22,7 +22,7 @@ export const extract = connectedCommand('extract', 'write one original object, b
   .option('--output <file>', 'write to this file instead of stdout; it appears once it is whole')
   .addHelpText('after', EXAMPLES)
   .action(async (typed, sourceKey, options) => {
-    const { destination, connection } = parseDestination(typed, options, {});
+    const { destination, connection } = await parseDestination(typed, options, {});
     try {
       const { bytes } = await extractOnce(connection.store, destination, sourceKey);
       if (options.output === undefined) await pipeline(bytes, process.stdout, { end: false });

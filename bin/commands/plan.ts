@@ -32,7 +32,7 @@ const ACTIONS: Record<OutputAction, string> = {
 export const plan = rollupCommand('plan', 'what run would do, and its cost')
   .addHelpText('after', EXAMPLES)
   .action(async (source, destination, options) => {
-    const { request, settings, connection } = parseRollup(source, destination, options);
+    const { request, settings, connection } = await parseRollup(source, destination, options);
     const { store, gauge } = connection;
     const tally = new RunTally({
       now: () => performance.now(),

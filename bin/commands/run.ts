@@ -1,5 +1,6 @@
 import { openDescriptors } from '../../lambda/gauge.ts';
 import { type RunResult, run as runOnce } from '../../lambda/run.ts';
+import type { RollupEvent } from '../../lambda/rollup/events.ts';
 import { formatSize, MiB } from '../../lambda/size.ts';
 import { EXIT } from '../exit-code.ts';
 import { interruptible } from '../interrupt.ts';
@@ -24,7 +25,7 @@ came, nothing is done.`;
 export const run = rollupCommand('run', 'roll up one prefix')
   .addHelpText('after', EXAMPLES)
   .action(async (source, destination, options) => {
-    const { request, settings, connection } = parseRollup(source, destination, options);
+    const { request, settings, connection } = await parseRollup(source, destination, options);
     const inUse = (): string => {
       const descriptors = openDescriptors();
       const files = descriptors === undefined ? '' : `, ${formatNoun(descriptors, 'descriptor')}`;
@@ -33,15 +34,13 @@ export const run = rollupCommand('run', 'roll up one prefix')
     const tally = new RunTally({ now: () => performance.now(), inUse });
     const display = showProgress(() => tally.read(), { enabled: options.progress });
     try {
-      const result = await interruptible((signal) =>
-        runOnce(request, connection, {
-          settings,
-          signal,
-          report: (event) => {
-            tally.add(event);
-            display.update();
-          },
-        }),
+      const report = (event: RollupEvent): void => {
+        tally.add(event);
+        display.update();
+      };
+      const result = await interruptible(
+        (signal) => runOnce(request, connection, { settings, signal, report }),
+        'What is written is kept: run again to go on from there.',
       );
       display.stop();
       printResult(result, formatRun, options);

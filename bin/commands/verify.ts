@@ -30,7 +30,7 @@ export const verify = connectedCommand('verify', 'compare a rollup with what is 
   .addHelpText('after', EXAMPLES)
   .action(async (typed, options) => {
     const raw = { concurrency: options.concurrency ?? DEFAULT_CONCURRENCY };
-    const { destination, settings, connection } = parseDestination(typed, options, raw);
+    const { destination, settings, connection } = await parseDestination(typed, options, raw);
     const { store } = connection;
     const concurrency = Math.max(1, Math.floor(settings.concurrency / STREAMS));
     const deep = options.deep === true;
@@ -39,13 +39,14 @@ export const verify = connectedCommand('verify', 'compare a rollup with what is 
     const read = (): Progress => describe(done, deep, performance.now() - began);
     const display = showProgress(read, { enabled: options.progress });
     try {
-      const report = await interruptible((signal) => {
-        const progress = (now: Done): void => {
-          done = now;
-          display.update();
-        };
-        return verifyOnce(destination, { store, deep, concurrency, progress, signal });
-      });
+      const progress = (now: Done): void => {
+        done = now;
+        display.update();
+      };
+      const report = await interruptible(
+        (signal) => verifyOnce(destination, { store, deep, concurrency, progress, signal }),
+        'Nothing is known of what was not compared.',
+      );
       display.stop();
       printResult(report, formatReport, options);
       if (report.status !== 'ok') process.exitCode = EXIT.failed;

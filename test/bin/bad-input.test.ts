@@ -136,6 +136,17 @@ describe('wrong usage ends with 2 and says what is wrong', () => {
       expect(message).toContain(part);
   });
 
+  it('an endpoint in the environment that is no URL', async () => {
+    const { code, error } = await fail(['run', ...BOTH], { AWS_ENDPOINT_URL: 'localhost' });
+    expect({ code, error }).toEqual({
+      code: 2,
+      error: {
+        code: 'InvalidArgument',
+        message: 'AWS_ENDPOINT_URL must be a URL such as http://127.0.0.1:9000, not "localhost".',
+      },
+    });
+  });
+
   it('no command at all shows the help on stderr', async () => {
     const { code, stdout, stderr } = await cli(sandbox, []);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });

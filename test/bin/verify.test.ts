@@ -1,14 +1,15 @@
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { BUCKET, DESTINATION, SOURCE, cli, json, lines, parseObject } from './command-line.ts';
 
 let sandbox: Sandbox;
-beforeEach(async () => {
+// One rollup for all: the tests behind the first ones add to raw.
+beforeAll(async () => {
   sandbox = await startSandbox({ buckets: [BUCKET] });
   for (const name of ['1', '2', '3']) sandbox.put(BUCKET, `raw/app/${name}.log`, lines(2_000, name));
   await json(sandbox, ['run', SOURCE, DESTINATION]);
 });
-afterEach(() => sandbox.close());
+afterAll(() => sandbox.close());
 
 it.each([
   ['the listings', []],
@@ -30,6 +31,13 @@ it.each([
   });
 });
 
+it('writes nothing', async () => {
+  sandbox.clearRequests();
+  await json(sandbox, ['verify', DESTINATION, '--deep']);
+  const operations = new Set(sandbox.requests.map(({ operation }) => operation));
+  expect([...operations].sort()).toEqual(['GetObject', 'HeadObject', 'ListObjectsV2']);
+});
+
 it('ends with 1 on a mismatch, and names what differs', async () => {
   sandbox.put(BUCKET, 'raw/app/4.log', 'late\n');
   const { code, stdout, stderr } = await cli(sandbox, ['verify', DESTINATION, '--json']);
@@ -49,11 +57,4 @@ it('prints a short table to stdout and progress to stderr', async () => {
     /^mismatch\n {2}source +s3:[\s\S]*\n\n1 problem\n {2}source-late: raw\/app\/4\.log is not in the rollup/,
   );
   expect(stderr).toMatch(/^verifying: 100%, 1 of 1 output, 5\.9 KiB of 5\.9 KiB, .*\n$/);
-});
-
-it('writes nothing', async () => {
-  sandbox.clearRequests();
-  await json(sandbox, ['verify', DESTINATION, '--deep']);
-  const operations = new Set(sandbox.requests.map(({ operation }) => operation));
-  expect([...operations].sort()).toEqual(['GetObject', 'HeadObject', 'ListObjectsV2']);
 });
