@@ -1,13 +1,16 @@
 import type { Context } from 'aws-lambda';
 import { createDeadline } from './deadline.ts';
 import { type FunctionConfig, parseEnvironment } from './environment.ts';
-import { RollupError } from './errors.ts';
+import { RollupError, hasCode } from './errors.ts';
 import { METRICS } from './names.ts';
 import { type Queue, openQueue } from './queue.ts';
 import { type RequestMessage, type ResolvedRequest, continuationOf, resolveRequest } from './request.ts';
 import { type RunResult, run } from './run.ts';
 import { type Connection, connect } from './s3/connection.ts';
 import { type Effort, logger, reportFailure, reportResult, startSampling } from './telemetry.ts';
+
+const LAST_WORD_MS = 1_000;
+const OUT_OF_TIME = 'The time of the invocation was over before the run was. Outputs that it wrote are kept.';
 
 /** What lives as long as the process: configuration, the connection to S3, the queue. */
 interface Resources {
@@ -39,11 +42,13 @@ export function createHost(environment: NodeJS.ProcessEnv): Host {
     const stream = message.stream ?? METRICS.unnamedStream;
     logger.appendKeys({ stream, continuation: message.continuation ?? 0 });
     let effort: (() => Effort) | undefined;
+    let lastWord: NodeJS.Timeout | undefined;
     try {
       const { config, connection, queue } = resources();
       const request = resolveRequest(message, config, new Date());
       logger.appendKeys({ hour: request.hour });
       effort = measure(connection);
+      lastWord = sayLastWord(stream, effort, context);
       const { result, written } = await runInTime(request, { config, connection }, context);
       effort = () => result;
       const continued = result.status === 'incomplete' && (await goOn(request, queue, written));
@@ -53,6 +58,7 @@ export function createHost(environment: NodeJS.ProcessEnv): Host {
       reportFailure(stream, error, effort?.());
       throw answerOf(error);
     } finally {
+      clearTimeout(lastWord);
       logger.resetKeys();
     }
   }
@@ -86,6 +92,14 @@ function answerOf(error: unknown): unknown {
   return answer;
 }
 
+/** Lambda kills without a word a run that a store without answers holds past its end. */
+function sayLastWord(stream: string, effort: () => Effort, context: Context): NodeJS.Timeout {
+  const say = (): void => {
+    reportFailure(stream, new RollupError('Timeout', OUT_OF_TIME), effort());
+  };
+  return setTimeout(say, Math.max(0, context.getRemainingTimeInMillis() - LAST_WORD_MS));
+}
+
 /** What a run took that ended without a result. */
 function measure(connection: Connection): () => Effort {
   const began = performance.now();
@@ -112,6 +126,9 @@ async function runInTime(
       report: deadline.watch(() => undefined),
     });
     return { result, written: deadline.written };
+  } catch (error) {
+    if (!deadline.signal.aborted || !hasCode(error, 'Aborted')) throw error;
+    throw new RollupError('Timeout', OUT_OF_TIME, { cause: error });
   } finally {
     deadline.clear();
     stopSampling();

@@ -1,8 +1,9 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { inject } from 'vitest';
 import { z } from 'zod';
 
@@ -39,6 +40,7 @@ export interface Invoked extends Answer {
 }
 
 export interface LambdaProcess extends AsyncDisposable {
+  /** Processor time that importing the bundle took. */
   importMs: number;
   invoke: (event: unknown, clock?: { remainingMs?: number; speed?: number }) => Promise<Invoked>;
 }
@@ -64,43 +66,56 @@ export async function startLambda({ env, execArgv = [] }: LambdaOptions): Promis
       ...env,
     },
     execArgv,
-    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   const importMs = z.object({ importMs: z.number() }).parse((await once(child, 'message'))[0]).importMs;
-  const output = collect(child);
+  const exited = once(child, 'exit');
+  const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
   return {
     importMs,
     invoke: async (event, { remainingMs = 900_000, speed = 1 } = {}) => {
       const id = randomUUID();
-      const written = output(id);
+      const written = Promise.all([stdout(id), stderr(id)]);
       child.send({ id, event, remainingMs, speed } satisfies Invocation);
-      const [answer] = (await once(child, 'message')) as [Answer];
-      const lines = await written;
+      const timeout = setTimeout(() => child.kill('SIGKILL'), remainingMs / speed);
+      const answers = once(child, 'message') as Promise<[Answer]>;
+      const killed = exited.then((): [Answer] => [timedOut(id)]);
+      const [answer] = await Promise.race([answers, killed]);
+      clearTimeout(timeout);
+      const lines = (await written).flat();
       const metrics = lines.filter((line) => '_aws' in line);
       return { ...answer, log: lines.filter((line) => !metrics.includes(line)), metrics };
     },
     [Symbol.asyncDispose]: async () => {
-      if (child.exitCode !== null) return;
-      const exited = once(child, 'exit');
       child.kill();
       await exited;
     },
   };
 }
 
-/** The lines on stdout up to the one that ends an invocation. */
-function collect(child: ChildProcess): (id: string) => Promise<LogLine[]> {
-  if (child.stdout === null) throw new Error('The process has no stdout.');
+/** What Lambda answers for a function that it killed. */
+function timedOut(id: string): Answer {
+  const failure = { errorType: 'Sandbox.Timedout', errorMessage: 'Task timed out' };
+  return { id, failure, leftMs: 0, usage: { descriptors: 0, rssBytes: 0 } };
+}
+
+/** The lines up to the one that ends an invocation, or to the end of the process. What is not JSON is the text of a line. */
+function collect(stream: Readable | null): (id: string) => Promise<LogLine[]> {
+  if (stream === null) throw new Error('The process has no output.');
   let lines: LogLine[] = [];
   const waiting = new Map<string, (lines: LogLine[]) => void>();
-  createInterface({ input: child.stdout }).on('line', (text) => {
-    const line = lineSchema.parse(JSON.parse(text));
-    if (typeof line['endOf'] !== 'string') {
+  const reader = createInterface({ input: stream });
+  reader.on('close', () => {
+    for (const end of waiting.values()) end(lines);
+  });
+  reader.on('line', (text) => {
+    const line = text.startsWith('{') ? lineSchema.parse(JSON.parse(text)) : { text };
+    if (!('endOf' in line)) {
       lines.push(line);
       return;
     }
-    waiting.get(line['endOf'])?.(lines);
-    waiting.delete(line['endOf']);
+    waiting.get(String(line['endOf']))?.(lines);
+    waiting.delete(String(line['endOf']));
     lines = [];
   });
   return (id) => new Promise((resolve) => waiting.set(id, resolve));

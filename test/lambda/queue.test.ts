@@ -1,0 +1,93 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Sandbox } from '../../sandbox/sandbox.ts';
+import { type QueueServer, startQueues } from '../support/queue-server.ts';
+import { drain, moveBack } from './event-source.ts';
+import { type LambdaProcess, startLambda } from './lambda-process.ts';
+import { TEMPLATE, environmentOf, hourText, openBucket, putHour, rawPrefix, rolledUp } from './raw-logs.ts';
+
+let sandbox: Sandbox;
+let queues: QueueServer;
+let lambda: LambdaProcess;
+
+beforeEach(async () => {
+  sandbox = await openBucket();
+  queues = await startQueues();
+  const env = environmentOf(sandbox, { AWS_ENDPOINT_URL_SQS: queues.endpoint, QUEUE_URL: queues.queueUrl });
+  const fastBackoff = new URL('fast-backoff.ts', import.meta.url).href;
+  lambda = await startLambda({ env, execArgv: ['--import', fastBackoff] });
+});
+afterEach(async () => {
+  await lambda[Symbol.asyncDispose]();
+  await queues[Symbol.asyncDispose]();
+  await sandbox.close();
+});
+
+const scheduled = { source: TEMPLATE, scheduledTime: '2025-11-21T09:10:00Z', stream: 'checkout' };
+
+describe('the queue', () => {
+  it('schedule message -> rolled up', async () => {
+    const logs = putHour(sandbox, 8);
+    await queues.send(scheduled);
+    expect(await drain(queues, lambda)).toMatchObject([{ receives: 1, result: { status: 'committed' } }]);
+    expect(rolledUp(sandbox, 8)).toBe(logs);
+    expect(await queues.depth(queues.deadLetterUrl)).toBe(0);
+  });
+
+  it('the same message twice -> rolled up once', async () => {
+    const logs = putHour(sandbox, 8);
+    await queues.send(scheduled);
+    await queues.send(scheduled);
+    expect((await drain(queues, lambda)).map(({ result }) => result)).toMatchObject([
+      { status: 'committed', written: 1 },
+      { status: 'unchanged', written: 0 },
+    ]);
+    expect(rolledUp(sandbox, 8)).toBe(logs);
+  });
+
+  it('a poison message -> dead letters after three receives, others unharmed', async () => {
+    const logs = [8, 9].map((hour) => putHour(sandbox, hour));
+    const poison = '{"source":';
+    await queues.send({ source: TEMPLATE, hour: hourText(8) });
+    await queues.send(poison);
+    await queues.send({ source: TEMPLATE, hour: hourText(9) });
+    const deliveries = await drain(queues, lambda);
+    const failed = deliveries.filter(({ failure }) => failure !== undefined);
+    expect(failed).toMatchObject(
+      [1, 2, 3].map((receives) => ({
+        body: poison,
+        receives,
+        failure: { errorType: 'InvalidRequest' },
+        log: [{ code: 'InvalidRequest' }],
+      })),
+    );
+    expect(deliveries).toHaveLength(5);
+    expect([8, 9].map((hour) => rolledUp(sandbox, hour))).toEqual(logs);
+    expect(await queues.depth(queues.deadLetterUrl)).toBe(1);
+    expect((await queues.receive(queues.deadLetterUrl))?.Body).toBe(poison);
+  });
+
+  it('a store that throttles -> tried again, dead letters, redriven, committed', async () => {
+    const logs = putHour(sandbox, 8);
+    const busy = `${rawPrefix(8)}00001.log`;
+    sandbox.hook = ({ operation, key }) =>
+      operation === 'GetObject' && key === busy
+        ? { kind: 'error', status: 503, code: 'SlowDown' }
+        : undefined;
+    await queues.send(scheduled);
+    expect(await drain(queues, lambda)).toMatchObject(
+      [1, 2, 3].map((receives) => ({
+        receives,
+        failure: { errorType: 'SlowDown' },
+        log: [{ code: 'SlowDown', key: busy }],
+      })),
+    );
+    expect(await queues.depth(queues.deadLetterUrl)).toBe(1);
+    expect(rolledUp(sandbox, 8)).toBeUndefined();
+
+    sandbox.hook = undefined;
+    await moveBack(queues);
+    expect(await drain(queues, lambda)).toMatchObject([{ receives: 1, result: { status: 'committed' } }]);
+    expect(rolledUp(sandbox, 8)).toBe(logs);
+    expect(await queues.depth(queues.deadLetterUrl)).toBe(0);
+  });
+});
