@@ -31,8 +31,9 @@ export interface PlannedOutput {
 export interface PackOptions {
   targetSize: number;
   newline: 'ensure' | 'none';
-  /** The commit that is planned from: its index of sources, empty where there is none, and its generation. */
+  /** The commit that is planned from, empty where there is none. */
   basis: string;
+  /** Of what is planned. */
   generation: number;
   destinationPrefix: string;
   firstIndex: number;

@@ -67,7 +67,7 @@ export function planRollup({
   const generation = (committed?.manifest.generation ?? 0) + (repack ? 1 : 0);
   const packer = new Packer({
     ...settings,
-    basis: committed?.manifest.sources.key.slice(destinationPrefix.length) ?? '',
+    basis: basisOf(committed, destinationPrefix),
     generation,
     destinationPrefix,
     firstIndex: repack ? 0 : nextIndex(committed),
@@ -91,6 +91,16 @@ function unsealedOutputs(
   }
   const outputs = committed?.manifest.outputs.filter((output) => changed.has(output.key)) ?? [];
   return new Map(outputs.map((output) => [output.key, output]));
+}
+
+/**
+ * The commit that is planned from, by name. Its generation is part of it: a sweep raises that of a commit and leaves
+ * the rest, and a repack planned before then must not share keys with a plan made after it.
+ */
+function basisOf(committed: Rollup | undefined, destinationPrefix: string): string {
+  if (committed === undefined) return '';
+  const { generation, sources } = committed.manifest;
+  return `${generation}:${sources.key.slice(destinationPrefix.length)}`;
 }
 
 function isSame(now: ListedObject, committed: CommittedSource): boolean {

@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest';
+import { AGGREGATED, Interleaving, type RunPlan } from './interleaving.ts';
+
+/** A run that goes on only as far as it is told to. */
+function stepped(hour: Interleaving, plan: Partial<RunPlan> = {}) {
+  let stop: RegExp | undefined;
+  let reached = Promise.withResolvers<undefined>();
+  let held = Promise.withResolvers<undefined>();
+  const end = hour.run(plan, async (what) => {
+    await Promise.resolve();
+    if (stop?.test(what) !== true) return;
+    reached.resolve(undefined);
+    await held.promise;
+  });
+  const goOn = (to: RegExp | undefined): void => {
+    stop = to;
+    const last = held;
+    [reached, held] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
+    last.resolve(undefined);
+  };
+  return {
+    /** Goes on until it is about to do this. */
+    until: async (step: RegExp) => {
+      goOn(step);
+      const ended = end.then((how) => {
+        throw new Error(`It ended as ${how} before ${String(step)}.`);
+      });
+      await Promise.race([reached.promise, ended]);
+    },
+    finish: () => {
+      goOn(undefined);
+      return end;
+    },
+  };
+}
+
+const COMMIT = /^put .*_manifest\.json/;
+
+function openHour(): Interleaving {
+  const hour = new Interleaving('of content');
+  hour.apply({ type: 'put', name: 'a', size: 20 });
+  return hour;
+}
+
+describe('counter-examples that were found', () => {
+  it('a repack that lost to a sweep deletes nothing that a run planned since counts on', async () => {
+    const hour = openHour();
+    await hour.run();
+    hour.bucket.put(`${AGGREGATED}part-00099-0123456789ab.log`, Buffer.from('leftover'));
+    hour.apply({ type: 'two hours pass' });
+
+    const sweeper = stepped(hour);
+    // It has found nothing new, and is about to raise the generation.
+    await sweeper.until(COMMIT);
+    hour.apply({ type: 'put', name: 'z', size: 9 });
+    const repacker = stepped(hour, { repack: true });
+    // Its first output has the index of the one that is committed, its second holds the late source alone.
+    await repacker.until(COMMIT);
+    expect(await sweeper.finish()).toBe('unchanged');
+    const adder = stepped(hour);
+    // Its one output, at the second index, holds the late source alone, too.
+    await adder.until(COMMIT);
+    // Sees that it lost, tidies up, and is about to plan again.
+    await repacker.until(/^get .*_manifest/);
+    await repacker.until(/^delete/);
+    await repacker.until(/^list raw/);
+    expect(await adder.finish()).toBe('committed');
+    expect(hour.watch.violations).toEqual(new Set());
+    expect(await repacker.finish()).toBe('committed');
+    expect(await hour.settle()).toEqual([]);
+  });
+
+  it('an upload that a killed run left open is ended although nothing new ever comes', async () => {
+    const hour = openHour();
+    await hour.run();
+    hour.apply({ type: 'put', name: 'b', size: 9 });
+    await stepped(hour, { repack: true }).until(/^complete/);
+    expect(hour.bucket.uploads.size).toBe(1);
+    hour.apply({ type: 'expire', name: 'b' });
+    expect(await hour.run()).toBe('unchanged');
+    expect(hour.bucket.uploads.size).toBe(1);
+    hour.apply({ type: 'two hours pass' });
+    expect(await hour.run()).toBe('unchanged');
+    expect(hour.bucket.uploads.size).toBe(0);
+    expect(await hour.settle()).toEqual([]);
+  });
+});

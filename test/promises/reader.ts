@@ -1,0 +1,156 @@
+import { crc32, gunzipSync } from 'node:zlib';
+
+/**
+ * An independent reader of rollups: it knows the format of the manifest and S3, and nothing of the program. What it
+ * finds wrong it says in words.
+ */
+
+/** A bucket, looked at from outside. */
+export interface Bucket {
+  get(key: string): Buffer | undefined;
+  etag(key: string): string | undefined;
+  keys(prefix: string): string[];
+}
+
+interface Manifest {
+  version: 1;
+  generation: number;
+  totals: { objects: number; bytes: number; outputs: number; outputBytes: number };
+  outputs: { key: string; size: number; etag: string; crc32: string; sources: number }[];
+  sources: { key: string; count: number };
+}
+
+interface Line {
+  key: string;
+  etag: string;
+  size: number;
+  output: string;
+  offset: number;
+  length: number;
+}
+
+export interface Reading {
+  manifest: Manifest;
+  /** What is committed of every source: the bytes and the ETag they had. */
+  sources: Map<string, { body: Buffer; etag: string }>;
+  problems: string[];
+}
+
+const MANIFEST = '_manifest.json';
+const NEWLINE = 0x0a;
+
+export function readManifest(bucket: Bucket, prefix: string): Manifest | undefined {
+  const body = bucket.get(prefix + MANIFEST);
+  return body === undefined ? undefined : (JSON.parse(body.toString()) as Manifest);
+}
+
+export function readLines(bucket: Bucket, manifest: Manifest): Line[] | undefined {
+  const body = bucket.get(manifest.sources.key);
+  if (body === undefined) return undefined;
+  const lines = gunzipSync(body).toString().split('\n');
+  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Line);
+}
+
+/** Reads every byte of what is committed; undefined where nothing is. */
+export function readRollup(bucket: Bucket, prefix: string): Reading | undefined {
+  const manifest = readManifest(bucket, prefix);
+  if (manifest === undefined) return undefined;
+  const problems: string[] = [];
+  const sources: Reading['sources'] = new Map();
+  const lines = readLines(bucket, manifest);
+  if (lines === undefined) return { manifest, sources, problems: [`${manifest.sources.key} is missing`] };
+
+  let total = 0;
+  for (const output of manifest.outputs) {
+    const body = bucket.get(output.key);
+    if (body === undefined) {
+      problems.push(`${output.key} is missing`);
+      continue;
+    }
+    total += body.length;
+    if (body.length !== output.size) problems.push(`${output.key} has ${body.length} bytes`);
+    if (bucket.etag(output.key) !== output.etag) problems.push(`${output.key} has another ETag`);
+    if (crc32(body).toString(16).padStart(8, '0') !== output.crc32) problems.push(`${output.key}: CRC-32`);
+    const own = lines.filter((line) => line.output === output.key);
+    if (own.length !== output.sources) problems.push(`${output.key} holds ${own.length} sources`);
+    let end = 0;
+    for (const { key, etag, offset, length, size } of own) {
+      if (!endsAt(body, end, offset)) problems.push(`${key} begins at ${offset}, not ${end}`);
+      if (length !== size) problems.push(`${key} has a frame of ${length}, a size of ${size}`);
+      if (sources.has(key)) problems.push(`${key} is there twice`);
+      end = offset + length;
+      sources.set(key, { body: body.subarray(offset, end), etag });
+    }
+    if (!endsAt(body, end, body.length)) problems.push(`${output.key} has bytes of no source`);
+  }
+  const indices = manifest.outputs.map(({ key }) => Number(/part-(\d+)-/.exec(key)?.[1]));
+  if (indices.some((index, i) => i > 0 && index <= (indices[i - 1] ?? 0)))
+    problems.push('outputs out of order');
+  if (lines.length !== manifest.sources.count || sources.size !== lines.length)
+    problems.push('sources do not add up');
+  const { objects, outputs, outputBytes } = manifest.totals;
+  if (objects !== lines.length || outputs !== manifest.outputs.length || outputBytes !== total)
+    problems.push('totals do not add up');
+  return { manifest, sources, problems };
+}
+
+/** One thing follows another, with a newline between at the most, where the first lacks it. */
+function endsAt(body: Buffer, end: number, next: number): boolean {
+  if (next === end) return true;
+  return next === end + 1 && end > 0 && body[end] === NEWLINE && body[end - 1] !== NEWLINE;
+}
+
+/** Keys under the destination that are neither the manifest nor named by it. */
+export function orphans(bucket: Bucket, prefix: string): string[] {
+  const manifest = readManifest(bucket, prefix);
+  const named =
+    manifest === undefined ? [] : [manifest.sources.key, ...manifest.outputs.map(({ key }) => key)];
+  const known = new Set([prefix + MANIFEST, ...named]);
+  return bucket.keys(prefix).filter((key) => !known.has(key));
+}
+
+/** Looks on while others work: what is committed has to be there at every moment, and no source is ever forgotten. */
+export class Watch {
+  readonly #bucket: Bucket;
+  readonly #prefix: string;
+  #etag: string | undefined;
+  #manifest: Manifest | undefined;
+  #sources = new Set<string>();
+  /** Commits that were seen. */
+  commits = 0;
+  readonly violations = new Set<string>();
+
+  constructor(bucket: Bucket, prefix: string) {
+    this.#bucket = bucket;
+    this.#prefix = prefix;
+  }
+
+  check(): void {
+    const etag = this.#bucket.etag(this.#prefix + MANIFEST);
+    if (etag === undefined) {
+      if (this.#etag !== undefined) this.violations.add('the manifest is gone');
+      return;
+    }
+    if (etag !== this.#etag) this.#commit(etag);
+    for (const { key, etag: committed } of this.#manifest?.outputs ?? []) {
+      const now = this.#bucket.etag(key);
+      if (now === undefined) this.violations.add(`${key} is committed and missing`);
+      else if (now !== committed) this.violations.add(`${key} is committed and was overwritten`);
+    }
+  }
+
+  #commit(etag: string): void {
+    this.commits++;
+    this.#etag = etag;
+    this.#manifest = readManifest(this.#bucket, this.#prefix);
+    const lines = this.#manifest && readLines(this.#bucket, this.#manifest);
+    if (lines === undefined) {
+      this.violations.add(`the index of commit ${this.commits} is missing`);
+      return;
+    }
+    const now = new Set(lines.map(({ key }) => key));
+    for (const key of this.#sources)
+      if (!now.has(key)) this.violations.add(`${key} was committed and is lost`);
+    this.#sources = now;
+  }
+}
