@@ -62,6 +62,12 @@ export async function abortReplaced(store: Store, uploads: OpenUpload[]): Promis
   for (const upload of uploads) await store.abortUpload(upload);
 }
 
+/** Uploads that were begun over an hour before the listing began and not ended. */
+export function abandoned(uploads: OpenUpload[], destination: Location, listingBegan: Date): OpenUpload[] {
+  const before = listingBegan.getTime() - SWEEP_AGE_MS;
+  return ourUploads(uploads, destination).filter(({ initiated }) => initiated.getTime() < before);
+}
+
 /** What lies unnamed in the destination and was written over an hour before the listing began. */
 export function sweepable(
   present: Iterable<ListedObject>,

@@ -1,7 +1,15 @@
 import { RollupError, hasCode } from '../errors.ts';
 import type { Settings } from '../settings.ts';
 import { type AssembleContext, type Assembled, assemble } from './assemble.ts';
-import { abortReplaced, deleteLost, deleteReplaced, ourUploads, retire, sweepable } from './cleanup.ts';
+import {
+  abandoned,
+  abortReplaced,
+  deleteLost,
+  deleteReplaced,
+  ourUploads,
+  retire,
+  sweepable,
+} from './cleanup.ts';
 import { commit } from './commit.ts';
 import { readCommitted } from './committed.ts';
 import type { OutputFate, Report, RollupEvent } from './events.ts';
@@ -192,7 +200,10 @@ async function obtain({ plan, present }: Survey, context: AssembleContext): Prom
   return { assembled: all.filter((output) => output !== undefined), peakInFlightBytes };
 }
 
-/** Deletes old leftovers. Without a commit of this run's own, the manifest is retired first. */
+/**
+ * Deletes old leftovers. Without a commit of this run's own, which has ended all uploads before it, it looks for old
+ * uploads too, and retires the manifest first.
+ */
 async function sweep(
   { destination }: RollupRequest,
   { store, now, report }: RollupContext,
@@ -201,10 +212,13 @@ async function sweep(
   standing: Rollup | undefined,
 ): Promise<void> {
   const keys = sweepable(present.values(), destination, manifest, listingBegan);
-  if (keys.length === 0) return;
+  const uploads =
+    standing === undefined ? [] : abandoned(await store.listUploads(destination), destination, listingBegan);
+  if (keys.length === 0 && uploads.length === 0) return;
   if (standing !== undefined && !(await retire(store, destination, standing, now()))) return;
   await store.delete(destination.bucket, keys);
-  report({ type: 'swept', keys });
+  await abortReplaced(store, uploads);
+  if (keys.length > 0) report({ type: 'swept', keys });
 }
 
 function outcomeOf(
