@@ -11,6 +11,7 @@ import {
 import { verify } from '../../lambda/rollup/verify.ts';
 import { type RunOptions, type RunResult, run } from '../../lambda/run.ts';
 import { type Connection, connect } from '../../lambda/s3/connection.ts';
+import type { Timeouts } from '../../lambda/s3/timeouts.ts';
 import type { Settings } from '../../lambda/settings.ts';
 import { MiB } from '../../lambda/size.ts';
 import {
@@ -81,10 +82,11 @@ export class World implements AsyncDisposable {
   }
 
   /** Another connection, as another process would have. */
-  connect(settings: Partial<Settings> = {}): Connection {
+  connect(settings: Partial<Settings> = {}, timeouts: Partial<Timeouts> = {}): Connection {
     const connection = connect({
       settings: { ...this.settings, ...settings },
       endpointUrl: this.sandbox.endpoint,
+      timeouts,
     });
     this.#others.push(connection);
     return connection;

@@ -1,0 +1,227 @@
+import { describe, expect, it, vi } from 'vitest';
+import { openDescriptors } from '../../lambda/gauge.ts';
+import { MAX_CONNECTIONS, maxSockets } from '../../lambda/settings.ts';
+import { MiB } from '../../lambda/size.ts';
+import type { Hook, SandboxRequest } from '../../sandbox/sandbox.ts';
+import { REFUSED, beforeNth, fromNth, matching } from '../support/hooks.ts';
+import { BUCKET, RAW, type World, failureOf, logLines, openWorld, seeded } from '../support/world.ts';
+
+/** Descriptors that are neither connections nor files of the run: pipes, timers, the event loop's own. */
+const OTHER_DESCRIPTORS = 32;
+
+/**
+ * Lets downloads pile up: each is held until as many are waiting as there may be at once, or no more come. What is
+ * counted as being in flight then are requests of which the client has the answer still to come.
+ */
+function pilingUp(limit: number): Hook {
+  const held: (() => void)[] = [];
+  const letGo = (): void => {
+    for (const go of held.splice(0)) go();
+  };
+  let turns = 0;
+  return ({ operation, key = '' }: SandboxRequest) => {
+    if (operation !== 'GetObject' || !key.startsWith(RAW)) return undefined;
+    return new Promise((resolve) => {
+      held.push(() => {
+        resolve(undefined);
+      });
+      if (held.length >= limit) letGo();
+      const mine = ++turns;
+      // As long as others come, it waits.
+      let patience = 50;
+      const wait = (): void => {
+        if (mine !== turns) return;
+        if (--patience > 0) setImmediate(wait);
+        else letGo();
+      };
+      setImmediate(wait);
+    });
+  };
+}
+
+describe('the ceilings', () => {
+  it.each([
+    { concurrency: 1, outputsInFlight: 1 },
+    { concurrency: 7, outputsInFlight: 3 },
+    { concurrency: 64, outputsInFlight: 3 },
+    { concurrency: 250, outputsInFlight: 16 },
+  ])('hold on the side of S3, with $concurrency downloads and $outputsInFlight outputs', async (settings) => {
+    await using world = await openWorld(settings);
+    const random = seeded(1);
+    let largest = 0;
+    for (let i = 0; i < 600; i++) {
+      const body = logLines(10_000 + random(60_000), random);
+      largest = Math.max(largest, body.length);
+      world.put(`${i}.log`, body);
+    }
+    const piling = pilingUp(settings.concurrency);
+    let mostUploads = 0;
+    world.sandbox.hook = (request) => {
+      mostUploads = Math.max(mostUploads, world.sandbox.openUploads(BUCKET).length);
+      return piling(request);
+    };
+    const cap = maxSockets(world.settings);
+    const baseline = openDescriptors() ?? 0;
+    const { peak, status, requests } = await world.roll();
+    expect([status, requests.retries]).toEqual(['committed', 0]);
+    const { peakInFlightGets, peakConnections } = world.sandbox.stats();
+    // Reached, so that the ceiling is one, and not passed.
+    expect(peakInFlightGets).toBe(settings.concurrency);
+    expect(peakConnections).toBeLessThanOrEqual(cap);
+    expect(peakConnections).toBeLessThanOrEqual(MAX_CONNECTIONS);
+    expect(peak.connections).toBe(peakConnections);
+    // Here both ends of every connection are this process's.
+    expect(peak.fileDescriptors).toBeLessThanOrEqual(baseline + 2 * peak.connections + OTHER_DESCRIPTORS);
+    expect(mostUploads).toBeLessThanOrEqual(settings.outputsInFlight);
+    expect(peak.inFlightBytes).toBeGreaterThan(0);
+    expect(peak.inFlightBytes).toBeLessThanOrEqual(
+      settings.outputsInFlight * (world.settings.targetSize + largest),
+    );
+  });
+
+  it('hold while parts are uploaded, too', async () => {
+    await using world = await openWorld({ targetSize: 16 * MiB, concurrency: 2, outputsInFlight: 2 });
+    for (let i = 0; i < 80; i++) world.put(`${i}.log`, logLines(MiB));
+    const cap = maxSockets(world.settings);
+    let inFlight = 0;
+    let most = 0;
+    world.sandbox.hook = async (request) => {
+      if (request.operation !== 'UploadPart') return undefined;
+      most = Math.max(most, ++inFlight);
+      // Until the others have had their turn to come in beside it.
+      for (let turn = 0; turn < 30; turn++) await new Promise(setImmediate);
+      inFlight--;
+      return undefined;
+    };
+    await world.roll();
+    expect(most).toBeGreaterThan(1);
+    expect(most).toBeLessThanOrEqual(8);
+    expect(world.sandbox.stats().peakConnections).toBeLessThanOrEqual(cap);
+    await world.expectSound();
+  });
+
+  it('do not move with the number of objects', async () => {
+    const peaks = [];
+    for (const count of [200, 600]) {
+      await using world = await openWorld({ concurrency: 8 });
+      for (let i = 0; i < count; i++) world.put(`${i}.log`, Buffer.alloc(60_000, 'line of a log\n'));
+      const { peak } = await world.roll();
+      peaks.push([peak.inFlightBytes, peak.connections <= maxSockets(world.settings)]);
+    }
+    expect(peaks[1]).toEqual(peaks[0]);
+  });
+});
+
+describe('connections', () => {
+  const putAll = (world: World, round: number): void => {
+    for (let i = 0; i < 150; i++) world.put(`${i}.log`, logLines(50_000 + round));
+  };
+  const breaking: [string, (world: World, round: number) => Hook][] = [
+    ['refused downloads', () => fromNth(20, matching('GetObject', RAW), REFUSED)],
+    [
+      'bodies that break',
+      () => fromNth(20, matching('GetObject', RAW), { kind: 'cut', afterBytes: 1_000, how: 'reset' }),
+    ],
+    [
+      'bodies that end early',
+      () => fromNth(20, matching('GetObject', RAW), { kind: 'cut', afterBytes: 1_000, how: 'close' }),
+    ],
+    ['refused parts', () => fromNth(1, matching('UploadPart'), REFUSED)],
+    ['uploads that are refused at their end', () => fromNth(1, matching('CompleteMultipartUpload'), REFUSED)],
+    [
+      'sources that have changed',
+      (world, round) =>
+        beforeNth(20, matching('GetObject', RAW), () => {
+          putAll(world, round);
+        }),
+    ],
+  ];
+  it.each(breaking)('are all free again after %s', async (_, hookOf) => {
+    await using world = await openWorld({ concurrency: 2, outputsInFlight: 1 });
+    putAll(world, 0);
+    // More often than there are connections.
+    for (let round = 1; round <= 9; round++) {
+      world.sandbox.hook = hookOf(world, round);
+      await failureOf(world.roll());
+      await vi.waitFor(() => {
+        expect(world.sandbox.stats().inFlight).toBe(0);
+      });
+      expect(world.connection.gauge.connections).toBeLessThanOrEqual(maxSockets(world.settings));
+    }
+    world.sandbox.hook = undefined;
+    // With all of its connections lost, this could not end.
+    expect(await world.roll()).toMatchObject({ status: 'committed', objects: 150 });
+    await world.expectSound();
+  });
+});
+
+describe('time', () => {
+  it('of a body that stalls is bounded: it is cut, and the download begun anew', async () => {
+    await using world = await openWorld();
+    world.putHour(100);
+    const connection = world.connect({}, { bodyIdle: 100 });
+    world.sandbox.hook = (() => {
+      let seen = 0;
+      return ({ operation, key = '' }: SandboxRequest) =>
+        operation === 'GetObject' && key.startsWith(RAW) && ++seen % 40 === 0
+          ? ({ kind: 'stall', afterBytes: 2_000 } as const)
+          : undefined;
+    })();
+    const result = await world.roll({ connection });
+    expect(result).toMatchObject({ status: 'committed', objects: 100 });
+    expect(result.requests.retries).toBe(2);
+    world.sandbox.hook = undefined;
+    await world.expectSound();
+  });
+
+  it('of a body that stalls every time ends the run, its key named', async () => {
+    await using world = await openWorld();
+    world.putHour(30);
+    const key = `${RAW}00007.log`;
+    world.sandbox.hook = fromNth(1, matching('GetObject', key), { kind: 'stall', afterBytes: 10 });
+    const connection = world.connect({}, { bodyIdle: 50 });
+    expect(await failureOf(world.roll({ connection }))).toMatchObject({ code: 'BodyStalled', key });
+    expect(world.isCommitted).toBe(false);
+  });
+
+  it('of a request that is never answered is bounded', async () => {
+    await using world = await openWorld();
+    world.putHour(30);
+    let hung = 0;
+    world.sandbox.hook = ({ operation }) =>
+      operation === 'GetObject' && hung++ === 12 ? { kind: 'hang' } : undefined;
+    const connection = world.connect({}, { headers: 200 });
+    const result = await world.roll({ connection });
+    expect(result).toMatchObject({ status: 'committed', objects: 30 });
+    expect(result.requests.retries).toBe(1);
+    await world.expectSound();
+  });
+
+  it('that has run out begins no further output; what is written is gone on from', async () => {
+    await using world = await openWorld({ outputsInFlight: 1 });
+    world.putHour(400);
+    let written = 0;
+    const report = (event: { type: string }): void => {
+      if (event.type === 'output') written++;
+    };
+    const result = await world.roll({ report, hasTime: () => written < 2 });
+    expect(result).toMatchObject({ status: 'incomplete', written: 2, manifest: null, objects: 400 });
+    expect(world.isCommitted).toBe(false);
+    expect(world.stored()).toHaveLength(2);
+    expect(await world.roll()).toMatchObject({
+      status: 'committed',
+      objects: 400,
+      reused: 2,
+      written: result.outputs - 2,
+    });
+    await world.expectSound();
+  });
+
+  it('that has run out before anything was begun commits nothing', async () => {
+    await using world = await openWorld();
+    world.putHour(10);
+    expect(await world.roll({ hasTime: () => false })).toMatchObject({ status: 'incomplete', written: 0 });
+    expect(world.stored()).toEqual([]);
+    expect(world.requests('GetObject', RAW)).toEqual([]);
+  });
+});

@@ -1,0 +1,55 @@
+import { crc32 } from 'node:zlib';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  copySource,
+  decodeKey,
+  encodeCrc32,
+  formatRange,
+  parseCrc32,
+  quoteEtag,
+  unquoteEtag,
+} from '../../lambda/s3/conditions.ts';
+
+describe('on the wire', () => {
+  it('a CRC-32 reads back as itself', () => {
+    fc.assert(
+      fc.property(fc.uint8Array(), (bytes) => {
+        expect(parseCrc32(encodeCrc32(crc32(bytes)))).toBe(crc32(bytes));
+      }),
+    );
+    expect(encodeCrc32(0)).toBe('AAAAAA==');
+    expect(encodeCrc32(0x3610a686)).toBe('NhCmhg==');
+  });
+
+  it.each([undefined, '', 'NhCmhg==-3', 'NhCmhg', 'NhCmhgAA', 'NhCmhg==\n'])(
+    '%j is no CRC-32 of a whole object',
+    (text) => {
+      expect(parseCrc32(text)).toBeUndefined();
+    },
+  );
+
+  it.each([
+    ['"abc"', 'abc'],
+    ['"abc-3"', 'abc-3'],
+    ['abc', 'abc'],
+    [undefined, ''],
+  ])('the ETag %j is %j', (wire, etag) => {
+    expect(unquoteEtag(wire)).toBe(etag);
+    expect(unquoteEtag(quoteEtag(etag))).toBe(etag);
+  });
+
+  it('a range names its last byte', () => {
+    expect(formatRange({ offset: 100, length: 50 })).toBe('bytes=100-149');
+    expect(formatRange({ offset: 0, length: 1 })).toBe('bytes=0-0');
+  });
+
+  it('keys of a listing are form-encoded', () => {
+    expect(decodeKey('a+b%2Bc%20%0A%F0%9F%98%80%25')).toBe('a b+c \n😀%');
+    expect(decodeKey(undefined)).toBe('');
+  });
+
+  it('a copy source keeps its slashes', () => {
+    expect(copySource('b', 'a/b c+d?e#f%/😀')).toBe('b/a/b%20c%2Bd%3Fe%23f%25/%F0%9F%98%80');
+  });
+});

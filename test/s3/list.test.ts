@@ -1,0 +1,127 @@
+import '../support/credentials.ts';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { ListedObject } from '../../lambda/rollup/store.ts';
+import { connect } from '../../lambda/s3/connection.ts';
+import { DEFAULT_SETTINGS } from '../../lambda/settings.ts';
+import { inKeyOrder } from '../support/planning.ts';
+import { BUCKET, RAW, SOURCE, failureOf, openWorld } from '../support/world.ts';
+
+/** A listing that answers with these keys, in this order, in pages of three. */
+async function listing(keys: string[]): Promise<string[]> {
+  const connection = connect({ settings: DEFAULT_SETTINGS, endpointUrl: 'http://127.0.0.1:9' });
+  connection.client.middlewareStack.add(
+    () => (args) => {
+      const { ContinuationToken } = args.input as { ContinuationToken?: string };
+      const from = Number(ContinuationToken ?? 0);
+      const Contents = keys.slice(from, from + 3).map((key) => ({
+        Key: encodeURIComponent(key).replaceAll('%20', '+'),
+        Size: 1,
+        ETag: '"e"',
+        LastModified: new Date(0),
+      }));
+      const more =
+        from + 3 < keys.length ? { IsTruncated: true, NextContinuationToken: String(from + 3) } : {};
+      return Promise.resolve({ response: {}, output: { $metadata: {}, Contents, ...more } });
+    },
+    { step: 'initialize', name: 'cannedListing', priority: 'high' },
+  );
+  try {
+    const got: string[] = [];
+    for await (const page of connection.store.list(SOURCE)) got.push(...page.map(({ key }) => key));
+    return got;
+  } finally {
+    connection.close();
+  }
+}
+
+const anyKeys = fc.uniqueArray(
+  fc.string({
+    unit: fc.constantFrom('a', 'B', '/', ' ', '+', '%', '\n', 'ü', '\uffff', '😀'),
+    minLength: 1,
+    maxLength: 4,
+  }),
+  {
+    minLength: 2,
+    maxLength: 9,
+  },
+);
+
+describe('a listing', () => {
+  it('in key order is taken as it is, pages and all', async () => {
+    await fc.assert(
+      fc.asyncProperty(anyKeys, async (keys) => {
+        const sorted = keys
+          .map((key) => ({ key }))
+          .toSorted(inKeyOrder)
+          .map(({ key }) => key);
+        expect(await listing(sorted)).toEqual(sorted);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('in any other order is refused', async () => {
+    const shuffled = anyKeys.chain((keys) =>
+      fc.shuffledSubarray(keys, { minLength: keys.length, maxLength: keys.length }),
+    );
+    await fc.assert(
+      fc.asyncProperty(shuffled, async (keys) => {
+        const sorted = keys
+          .map((key) => ({ key }))
+          .toSorted(inKeyOrder)
+          .map(({ key }) => key);
+        fc.pre(keys.some((key, i) => key !== sorted[i]));
+        expect(await failureOf(listing(keys))).toMatchObject({ code: 'UnsortedListing' });
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it.each([
+    ['twice the same key', ['a', 'a']],
+    ['twice the same key, on two pages', ['a', 'b', 'c', 'c']],
+    ['UTF-16 order', ['😀', '\uffff']],
+    ['an order that is broken between two pages', ['b', 'c', 'd', 'a']],
+  ])('with %s is refused', async (_, keys) => {
+    expect(await failureOf(listing(keys))).toMatchObject({ code: 'UnsortedListing', key: keys.at(-1) });
+  });
+
+  it('over several pages of S3 has every object once, with what is known of it', async () => {
+    await using world = await openWorld();
+    for (let i = 0; i < 2_345; i++) world.put(`${i % 7}/${i}`, `${i}`);
+    world.put('archived.log', 'x', { storageClass: 'GLACIER' });
+    const objects: ListedObject[] = [];
+    let pages = 0;
+    for await (const page of world.connection.store.list(SOURCE)) {
+      objects.push(...page);
+      pages++;
+    }
+    expect(pages).toBe(3);
+    expect(objects.map(({ key }) => key)).toEqual(world.sandbox.keys(BUCKET, RAW));
+    const archived = objects.find(({ key }) => key === `${RAW}archived.log`);
+    const head = world.sandbox.head(BUCKET, `${RAW}archived.log`);
+    expect(archived).toEqual({
+      key: `${RAW}archived.log`,
+      size: 1,
+      etag: head?.etag,
+      lastModified: head?.lastModified.toISOString(),
+      storageClass: 'GLACIER',
+    });
+  });
+
+  it('of open uploads goes over several pages', async () => {
+    await using world = await openWorld();
+    for (let i = 0; i < 1_050; i++) {
+      await fetch(`${world.sandbox.endpoint}/${BUCKET}/${RAW}${i % 40}%20%2B%0A?uploads`, { method: 'POST' });
+    }
+    const uploads = await world.connection.store.listUploads(SOURCE);
+    expect(uploads.map(({ uploadId }) => uploadId).toSorted()).toEqual(
+      world.sandbox
+        .openUploads(BUCKET)
+        .map(({ uploadId }) => uploadId)
+        .toSorted(),
+    );
+    expect(uploads.every(({ key }) => /\d+ \+\n$/.test(key))).toBe(true);
+  });
+});
