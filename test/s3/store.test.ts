@@ -1,0 +1,223 @@
+import { crc32 } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { MiB } from '../../lambda/size.ts';
+import { LOST_ANSWER, REFUSED, fromNth, matching, onNth } from '../support/hooks.ts';
+import { BUCKET, type World, failureOf, openWorld } from '../support/world.ts';
+
+const KEY = 'agg/part-00000-0123456789ab.log';
+const AT = { bucket: BUCKET, key: KEY };
+const unstopped = (): AbortSignal => new AbortController().signal;
+
+function upload(world: World, body: Buffer, crc = crc32(body)) {
+  return world.connection.store.upload(AT, body, crc, unstopped());
+}
+
+describe('an upload', () => {
+  it.each([
+    ['of one part', 4 * MiB],
+    ['of just a part', 5 * MiB],
+    ['of many parts', 23 * MiB + 1],
+    ['of one byte', 1],
+  ])('%s is there as it was sent, its CRC-32 kept by S3', async (_, size) => {
+    await using world = await openWorld();
+    const body = Buffer.alloc(size, 'line of a log\n');
+    const written = await upload(world, body);
+    const head = world.sandbox.head(BUCKET, KEY);
+    expect(written).toEqual({ etag: head?.etag, crc32: crc32(body) });
+    expect(await world.connection.store.head(AT)).toEqual({ size, ...written });
+    expect(world.sandbox.get(BUCKET, KEY)?.equals(body)).toBe(true);
+  });
+
+  it.each([
+    ['in one request', 1 * MiB],
+    ['in parts', 11 * MiB],
+  ])('%s whose bytes are not those of its CRC-32 is refused by S3, and leaves nothing', async (_, size) => {
+    await using world = await openWorld();
+    expect(await failureOf(upload(world, Buffer.alloc(size), 1))).toBeDefined();
+    expect(world.sandbox.keys(BUCKET)).toEqual([]);
+    expect(world.sandbox.openUploads(BUCKET)).toEqual([]);
+  });
+
+  it('of which a part is refused ends its upload once no part is on its way', async () => {
+    await using world = await openWorld();
+    let inFlight = 0;
+    let atTheEnd: number | undefined;
+    const refused = onNth(2, matching('UploadPart'), REFUSED);
+    world.sandbox.hook = async (request) => {
+      if (request.operation === 'AbortMultipartUpload') atTheEnd = inFlight;
+      const fault = await refused(request);
+      if (request.operation !== 'UploadPart' || fault !== undefined) return fault;
+      inFlight++;
+      for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
+      inFlight--;
+      return undefined;
+    };
+    expect(await failureOf(upload(world, Buffer.alloc(23 * MiB)))).toMatchObject({ code: 'AccessDenied' });
+    expect(atTheEnd).toBe(0);
+    expect(world.sandbox.openUploads(BUCKET)).toEqual([]);
+  });
+
+  it.each([
+    ['in one request', 1 * MiB, 'PutObject'],
+    ['in parts', 11 * MiB, 'CompleteMultipartUpload'],
+  ] as const)('%s leaves what is there with these bytes as it is', async (_, size, operation) => {
+    await using world = await openWorld();
+    const body = Buffer.alloc(size, 'line\n');
+    const first = await upload(world, body);
+    world.sandbox.age(BUCKET, KEY, 3_600_000);
+    const before = world.sandbox.head(BUCKET, KEY);
+    expect(await upload(world, body)).toEqual(first);
+    expect(world.sandbox.head(BUCKET, KEY)).toEqual(before);
+    world.sandbox.delete(BUCKET, KEY);
+    world.sandbox.hook = onNth(1, matching(operation), LOST_ANSWER);
+    expect(await upload(world, body)).toEqual(first);
+    expect(world.sandbox.openUploads(BUCKET)).toEqual([]);
+  });
+
+  it('takes the place of what is there with other bytes', async () => {
+    await using world = await openWorld();
+    world.sandbox.put(BUCKET, KEY, 'something else');
+    const body = Buffer.alloc(6 * MiB, 'line\n');
+    await upload(world, body);
+    expect(world.sandbox.get(BUCKET, KEY)?.equals(body)).toBe(true);
+  });
+});
+
+describe('a read', () => {
+  it('whose bytes were changed on the way is repeated', async () => {
+    await using world = await openWorld();
+    const body = Buffer.from('line of a log\n'.repeat(1000));
+    const { etag } = world.sandbox.put(BUCKET, 'raw/a', body);
+    world.sandbox.hook = onNth(1, matching('GetObject'), { kind: 'corrupt', atByte: 5_000 });
+    const into = Buffer.alloc(body.length);
+    expect(await world.connection.store.read({ bucket: BUCKET, key: 'raw/a', etag }, into, unstopped())).toBe(
+      crc32(body),
+    );
+    expect(into.equals(body)).toBe(true);
+    expect(world.connection.takeRequests().retries).toBe(1);
+  });
+
+  it('whose bytes are changed every time ends with the key', async () => {
+    await using world = await openWorld();
+    const { etag } = world.sandbox.put(BUCKET, 'raw/a', 'line\n');
+    world.sandbox.hook = fromNth(1, matching('GetObject'), { kind: 'corrupt', atByte: 2 });
+    const reading = world.connection.store.read(
+      { bucket: BUCKET, key: 'raw/a', etag },
+      Buffer.alloc(5),
+      unstopped(),
+    );
+    expect(await failureOf(reading)).toMatchObject({ code: 'ChecksumMismatch', key: 'raw/a' });
+  });
+
+  it('of a part gives just that part', async () => {
+    await using world = await openWorld();
+    const { etag } = world.sandbox.put(BUCKET, 'raw/a', '0123456789');
+    const into = Buffer.alloc(4);
+    const from = { bucket: BUCKET, key: 'raw/a', etag, range: { offset: 3, length: 4 } };
+    expect(await world.connection.store.read(from, into, unstopped())).toBe(crc32('3456'));
+    expect(into.toString()).toBe('3456');
+  });
+
+  it('of another length than listed is no read', async () => {
+    await using world = await openWorld();
+    const { etag } = world.sandbox.put(BUCKET, 'raw/a', '0123456789');
+    const reading = world.connection.store.read(
+      { bucket: BUCKET, key: 'raw/a', etag },
+      Buffer.alloc(9),
+      unstopped(),
+    );
+    expect(await failureOf(reading)).toMatchObject({ key: 'raw/a' });
+  });
+});
+
+describe('a stream', () => {
+  it('goes on where its body broke', async () => {
+    await using world = await openWorld();
+    const body = Buffer.from('0123456789'.repeat(50_000));
+    const { etag } = world.sandbox.put(BUCKET, 'raw/a', body);
+    world.sandbox.hook = onNth(1, matching('GetObject'), { kind: 'cut', afterBytes: 200_003, how: 'reset' });
+    const chunks: Buffer[] = [];
+    for await (const chunk of world.connection.store.stream({ bucket: BUCKET, key: 'raw/a', etag }))
+      chunks.push(chunk);
+    expect(Buffer.concat(chunks).equals(body)).toBe(true);
+  });
+
+  it('does not go on in another version of the object', async () => {
+    await using world = await openWorld();
+    const { etag } = world.sandbox.put(BUCKET, 'raw/a', Buffer.alloc(500_000));
+    world.sandbox.hook = onNth(1, matching('GetObject'), { kind: 'cut', afterBytes: 200_003, how: 'reset' });
+    const reading = (async () => {
+      let length = 0;
+      for await (const chunk of world.connection.store.stream({ bucket: BUCKET, key: 'raw/a', etag })) {
+        length += chunk.length;
+        world.sandbox.put(BUCKET, 'raw/a', Buffer.alloc(500_000, 1));
+      }
+      return length;
+    })();
+    expect(await failureOf(reading)).toMatchObject({ code: 'SourceChanged', key: 'raw/a' });
+  });
+
+  it('that is left early gives its connection back', async () => {
+    await using world = await openWorld({ concurrency: 1, outputsInFlight: 1 });
+    const { etag } = world.sandbox.put(BUCKET, 'raw/a', Buffer.alloc(3_000_000));
+    const at = { bucket: BUCKET, key: 'raw/a', etag };
+    for (let i = 0; i < 20; i++) {
+      for await (const chunk of world.connection.store.stream(at)) {
+        expect(chunk.length).toBeGreaterThan(0);
+        break;
+      }
+    }
+    expect(await world.connection.store.head(at)).toBeDefined();
+  });
+});
+
+describe('a small object', () => {
+  it('is written on its conditions alone', async () => {
+    await using world = await openWorld();
+    const { store } = world.connection;
+    const at = { bucket: BUCKET, key: 'agg/_manifest.json' };
+    expect(await failureOf(store.put(at, Buffer.from('1'), 'text/plain', { etag: 'none' }))).toBeDefined();
+    const { etag } = await store.put(at, Buffer.from('1'), 'text/plain', 'absent');
+    expect(await failureOf(store.put(at, Buffer.from('2'), 'text/plain', 'absent'))).toMatchObject({
+      code: 'PreconditionFailed',
+    });
+    expect(await failureOf(store.put(at, Buffer.from('2'), 'text/plain', { etag: 'other' }))).toMatchObject({
+      code: 'PreconditionFailed',
+    });
+    expect(world.sandbox.get(BUCKET, at.key)?.toString()).toBe('1');
+    await store.put(at, Buffer.from('2'), 'text/plain', { etag });
+    expect((await store.getIfPresent(at))?.body.toString()).toBe('2');
+  });
+
+  it.each([
+    ['is not there', 'missing'],
+    ['is empty', 'empty'],
+  ])('that %s', async (_, key) => {
+    await using world = await openWorld();
+    world.sandbox.put(BUCKET, 'empty', '');
+    const found = await world.connection.store.getIfPresent({ bucket: BUCKET, key });
+    expect(found?.body).toEqual(key === 'empty' ? Buffer.alloc(0) : undefined);
+    expect(await world.connection.store.head({ bucket: BUCKET, key })).toEqual(
+      key === 'empty' ? expect.objectContaining({ size: 0 }) : undefined,
+    );
+    expect(world.connection.takeRequests().retries).toBe(0);
+  });
+});
+
+describe('a delete', () => {
+  it('takes more keys than S3 takes at once, also those that are not there', async () => {
+    await using world = await openWorld();
+    const keys = Array.from({ length: 1_500 }, (_, i) => `agg/${i} +%&<>'"ü😀`);
+    for (const key of keys) world.sandbox.put(BUCKET, key, 'x');
+    world.sandbox.put(BUCKET, 'agg/kept', 'x');
+    await world.connection.store.delete(BUCKET, [...keys, 'agg/never-there']);
+    expect(world.sandbox.keys(BUCKET)).toEqual(['agg/kept']);
+    expect(world.requests('DeleteObjects')).toHaveLength(2);
+  });
+
+  it('of nothing asks nothing', async () => {
+    await using world = await openWorld();
+    await world.connection.store.delete(BUCKET, []);
+    expect(world.sandbox.requests).toEqual([]);
+  });
+});
