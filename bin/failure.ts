@@ -2,6 +2,7 @@ import { CommanderError } from 'commander';
 import { RollupError, hasCode } from '../lambda/errors.ts';
 import { EXIT } from './exit-code.ts';
 import { Interrupted } from './interrupt.ts';
+import { OperatorError } from './operator/operator-error.ts';
 
 interface Failure {
   code: string;
@@ -33,6 +34,7 @@ export function formatFailure(error: unknown, { json }: { json: boolean }): stri
 
 function describe(error: unknown): Failure {
   if (error instanceof RollupError) return error.toJSON();
+  if (error instanceof OperatorError) return { code: error.code, message: error.message };
   if (error instanceof Interrupted) return { code: 'Aborted', message: error.message };
   if (error instanceof CommanderError) {
     // Without a command, commander prints its help to stderr and ends with this.

@@ -114,7 +114,8 @@ function parseLocations<Name extends string>(
   return parseAll(Object.fromEntries(parsers) as Record<Name, () => Location>);
 }
 
-function parseEndpoint(flag: string | undefined): string | undefined {
+/** Throws `InvalidArgument`. */
+export function parseEndpoint(flag: string | undefined): string | undefined {
   const typed = Object.entries({
     '--endpoint-url': flag,
     AWS_ENDPOINT_URL_S3: process.env['AWS_ENDPOINT_URL_S3'],

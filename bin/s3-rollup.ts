@@ -1,10 +1,15 @@
 #!/usr/bin/env node
+import { backfill } from './commands/backfill.ts';
 import { extract } from './commands/extract.ts';
 import { plan } from './commands/plan.ts';
+import { redrive } from './commands/redrive.ts';
+import { rerun } from './commands/rerun.ts';
 import { run } from './commands/run.ts';
+import { status } from './commands/status.ts';
 import { verify } from './commands/verify.ts';
 import { runProgram } from './program.ts';
 
 /** The registry of commands and the exit code. A command that ended badly without an error has set it already. */
-const failed = await runProgram([run, plan, verify, extract], process.argv.slice(2));
+const commands = [run, plan, verify, extract, status, rerun, backfill, redrive];
+const failed = await runProgram(commands, process.argv.slice(2));
 process.exitCode = failed ?? process.exitCode ?? 0;

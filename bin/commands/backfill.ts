@@ -1,0 +1,103 @@
+import { interruptible } from '../interrupt.ts';
+import { type BackfillResult, backfillHours } from '../operator/backfill.ts';
+import { findDeployment } from '../operator/deployment.ts';
+import { parseRange, refuseShared } from '../operator/hours.ts';
+import { operatorCommand, parseWhole, requireOneOf, withServices } from '../operator/options.ts';
+import { buildRequest } from '../operator/request.ts';
+import { formatColumns, formatCount, formatNoun, printResult } from '../output.ts';
+import { showProgress } from '../progress.ts';
+import { parseAll } from '../refusals.ts';
+
+const EXAMPLES = `
+Examples:
+  $ npm run --silent s3-rollup -- backfill --stack LogRollup \\
+      --source 's3://application-logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/' \\
+      --from 2026-11-20T00 --to 2026-11-21T08
+  $ npm run --silent s3-rollup -- backfill --stack LogRollup --dry-run --json \\
+      --source 's3://application-logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/' \\
+      --from 2026-11-20T00 --to 2026-11-21T08
+
+It waits while the queue holds --max-in-queue messages, those in work among
+them, so that the hours of the schedule do not queue behind all of it. It
+ends once the last message is queued: status tells when its hour is done.`;
+
+const DEFAULT_MAX_IN_QUEUE = 24;
+
+export const backfill = operatorCommand('backfill', 'have a range of hours rolled up')
+  .requiredOption('--source <template>', 'raw prefix with {yyyy} {MM} {dd} {HH}: s3://bucket/prefix/')
+  .requiredOption('--from <hour>', 'the first hour: 2026-11-20T00, in UTC')
+  .requiredOption('--to <hour>', 'the last hour, included')
+  .option('--destination <template>', 'where to (default: the source, its raw root replaced)')
+  .option('--stream <name>', "name in logs and metrics (default: the stack's stream of this source)")
+  .option('--force', 'also hours that have not ended')
+  .option('--repack', 'plan every source afresh, into new outputs')
+  .option('--max-in-queue <number>', `messages in the queue at once (default: ${DEFAULT_MAX_IN_QUEUE})`)
+  .option('--dry-run', 'show the requests; queue nothing')
+  .optionsGroup('Deployment:')
+  .option('--queue-url <url>', 'queue of requests')
+  .addHelpText('after', EXAMPLES)
+  .action(async (options) => {
+    const { stack, queueUrl, source, destination } = options;
+    const now = new Date();
+    const { hours, maxInQueue } = parseAll({
+      hours: () => parseRange(options.from, options.to),
+      maxInQueue: () => parseWhole('--max-in-queue', options.maxInQueue ?? String(DEFAULT_MAX_IN_QUEUE), 1),
+      deployment: () => {
+        requireOneOf({ '--stack': stack, '--queue-url': queueUrl });
+      },
+    });
+    refuseShared('--source', source, hours);
+    if (destination !== undefined) refuseShared('--destination', destination, hours);
+    for (const hour of hours) buildRequest(options, hour, undefined, now);
+    const result = await withServices(options, async (services) => {
+      const deployment = await findDeployment(services, stack);
+      const requests = hours.map((hour) => buildRequest(options, hour, deployment, now));
+      const url = queueUrl ?? deployment?.queueUrl ?? '';
+      if (options.dryRun === true) {
+        return { status: 'dry-run' as const, queueUrl: url, hours: hours.length, sent: 0, requests };
+      }
+      let told = { sent: 0, inQueue: 0, waiting: false };
+      const read = () => ({
+        phase: told.waiting ? 'waiting' : 'queueing',
+        done: told.sent / hours.length,
+        brief: `${told.sent}/${hours.length} hours`,
+        full: `${formatCount(told.sent)} of ${formatNoun(hours.length, 'hour')}, ${formatCount(told.inQueue)} in the queue`,
+      });
+      const display = showProgress(read, { enabled: options.progress });
+      try {
+        const work = (signal: AbortSignal) =>
+          backfillHours(services, requests, {
+            queueUrl: url,
+            maxInQueue,
+            signal,
+            progress: (now) => {
+              told = now;
+              display.update();
+            },
+          });
+        return await interruptible(
+          work,
+          'What is queued is rolled up. Run again: hours that are done cost little.',
+        );
+      } finally {
+        display.stop();
+      }
+    });
+    printResult(result, formatBackfill, options);
+  });
+
+function formatBackfill(result: BackfillResult): string {
+  const { status, queueUrl, hours, sent, requests } = result;
+  const rows = [
+    ['queue', queueUrl],
+    ['hours', `${formatCount(sent)} of ${formatCount(hours)} queued`],
+  ];
+  const shown =
+    requests === undefined
+      ? ''
+      : `\n\nrequests\n${formatColumns(
+          requests.map(({ hour = '', source }) => [hour, source]),
+          'll',
+        )}`;
+  return `${status}\n${formatColumns(rows, 'll')}${shown}`;
+}

@@ -1,0 +1,102 @@
+import { interruptible } from '../interrupt.ts';
+import { findDeployment } from '../operator/deployment.ts';
+import { operatorCommand, requireOneOf, withServices } from '../operator/options.ts';
+import { type DeadLetter, describeDeadLetter, moveAll, refuseRunning } from '../operator/redrive.ts';
+import type { Move } from '../operator/services.ts';
+import { formatColumns, formatCount, formatNoun, printResult } from '../output.ts';
+import { showProgress } from '../progress.ts';
+
+const EXAMPLES = `
+Examples:
+  $ npm run --silent s3-rollup -- redrive --stack LogRollup --dry-run
+  $ npm run --silent s3-rollup -- redrive --json \\
+      --dlq-url https://sqs.eu-central-1.amazonaws.com/111122223333/dead-letters
+
+It shows what is in the dead-letter queue, moves all of it back to the queue
+that it came from, and follows that to its end. A message whose cause is not
+mended comes back after three more attempts.`;
+
+/** What `redrive` prints. */
+interface Redrive {
+  status: 'moved' | 'empty' | 'dry-run';
+  deadLetterUrl: string;
+  /** About as many were in the queue. */
+  messages: number;
+  /** Some of them. */
+  sample: DeadLetter[];
+  moved: number;
+}
+
+const BODY_WIDTH = 100;
+
+export const redrive = operatorCommand('redrive', 'move dead letters back to the queue')
+  .option('--dry-run', 'show what is in the dead-letter queue; move nothing')
+  .optionsGroup('Deployment:')
+  .option('--dlq-url <url>', 'dead-letter queue')
+  .addHelpText('after', EXAMPLES)
+  .action(async (options) => {
+    const { stack, dlqUrl } = options;
+    requireOneOf({ '--stack': stack, '--dlq-url': dlqUrl });
+    await withServices(options, async (services) => {
+      const deadLetterUrl = dlqUrl ?? (await findDeployment(services, stack))?.deadLetterUrl ?? '';
+      const { arn, waiting, inWork } = await services.queue(deadLetterUrl);
+      if (options.dryRun !== true) refuseRunning(await services.lastMove(arn));
+      const sample = (await services.peek(deadLetterUrl)).map(describeDeadLetter);
+      const messages = Math.max(waiting + inWork, sample.length);
+      const found = { deadLetterUrl, messages, sample, moved: 0 };
+      if (messages === 0 || options.dryRun === true) {
+        printResult({ ...found, status: messages === 0 ? 'empty' : 'dry-run' }, formatAll, options);
+        return;
+      }
+      // Before anything is moved.
+      if (options.json !== true) process.stdout.write(`${formatFound(found)}\n\n`);
+      let told: Move | undefined;
+      const read = () => {
+        const { moved = 0, toMove = messages } = told ?? {};
+        const text = `${formatCount(moved)} of ${formatNoun(toMove, 'message')}`;
+        return { phase: 'moving', done: toMove === 0 ? 1 : moved / toMove, brief: text, full: text };
+      };
+      const display = showProgress(read, { enabled: options.progress });
+      try {
+        const progress = (move: Move): void => {
+          told = move;
+          display.update();
+        };
+        const { moved } = await interruptible(
+          (signal) => moveAll(services, arn, progress, signal),
+          'What was moving goes on moving, without being followed.',
+        );
+        display.stop();
+        printResult({ ...found, status: 'moved', moved }, formatEnd, options);
+      } finally {
+        display.stop();
+      }
+    });
+  });
+
+function formatAll(result: Redrive): string {
+  return result.messages === 0 ? formatEnd(result) : `${result.status}\n${formatFound(result)}`;
+}
+
+function formatEnd({ status, deadLetterUrl, moved }: Redrive): string {
+  const rows = [
+    ['queue', deadLetterUrl],
+    ['messages', `${formatCount(moved)} moved`],
+  ];
+  return `${status}\n${formatColumns(rows, 'll')}`;
+}
+
+function formatFound({ messages, sample }: Pick<Redrive, 'messages' | 'sample'>): string {
+  const rows = sample.flatMap(({ sentAt, receives, body, reason }) => [
+    [sentAt.slice(0, 19) + 'Z', formatNoun(receives, 'receive'), shorten(body)],
+    ...(reason === undefined ? [] : [['', '', `reason: ${shorten(reason)}`]]),
+  ]);
+  const some = sample.length < messages ? `, ${formatCount(sample.length)} of them:` : '';
+  const table = rows.length === 0 ? '' : `\n${formatColumns(rows, 'lll')}`;
+  return `${formatNoun(messages, 'message')} in the dead-letter queue${some}${table}`;
+}
+
+function shorten(text: string): string {
+  const line = text.replace(/\s+/g, ' ');
+  return line.length <= BODY_WIDTH ? line : `${line.slice(0, BODY_WIDTH - 1)}…`;
+}

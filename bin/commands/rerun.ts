@@ -1,0 +1,96 @@
+import type { RequestMessage } from '../../lambda/request.ts';
+import { parseHour } from '../../lambda/rollup/hour.ts';
+import { EXIT } from '../exit-code.ts';
+import { findDeployment } from '../operator/deployment.ts';
+import { operatorCommand, requireOneOf, withServices } from '../operator/options.ts';
+import { buildRequest } from '../operator/request.ts';
+import { formatColumns, printResult } from '../output.ts';
+import { showProgress } from '../progress.ts';
+import { named } from '../refusals.ts';
+
+const EXAMPLES = `
+Examples:
+  $ npm run --silent s3-rollup -- rerun --stack LogRollup --hour 2026-11-21T08 \\
+      --source 's3://application-logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/'
+  $ npm run --silent s3-rollup -- rerun --stack LogRollup --invoke \\
+      --source s3://application-logs/raw/checkout/20261121/08/
+
+An hour that is rolled up already stays as it is, but for what came late.
+With --invoke it ends with 1 where the function failed, or did not come to
+the end of the hour.`;
+
+/** What `rerun` prints. `result` is the function's, with `--invoke`. */
+interface Rerun {
+  status: string;
+  request: RequestMessage;
+  queueUrl?: string;
+  messageId?: string;
+  function?: string;
+  result?: unknown;
+}
+
+export const rerun = operatorCommand('rerun', 'have an hour rolled up again')
+  .requiredOption('--source <prefix>', 'raw prefix: s3://bucket/prefix/, with or without placeholders')
+  .option('--hour <hour>', 'fills {yyyy} {MM} {dd} {HH}: 2026-11-21T08, in UTC')
+  .option('--destination <prefix>', 'where to (default: the source, its raw root replaced)')
+  .option('--stream <name>', "name in logs and metrics (default: the stack's stream of this source)")
+  .option('--force', 'also an hour that has not ended')
+  .option('--repack', 'plan every source afresh, into new outputs')
+  .option('--invoke', 'invoke the function and wait for its answer, instead of queueing a message')
+  .optionsGroup('Deployment:')
+  .option('--queue-url <url>', 'queue of requests')
+  .option('--function <name>', 'function, for --invoke')
+  .addHelpText('after', EXAMPLES)
+  .action(async (options) => {
+    const { stack, invoke, queueUrl } = options;
+    if (invoke === true) requireOneOf({ '--stack': stack, '--function': options.function });
+    else requireOneOf({ '--stack': stack, '--queue-url': queueUrl });
+    const typed = options.hour;
+    const hour = typed === undefined ? undefined : named('--hour', () => parseHour(typed));
+    // Without a deployment: what is wrong in itself is told before anything is asked for.
+    buildRequest(options, hour, undefined, new Date());
+    const done = await withServices(options, async (services): Promise<Rerun> => {
+      const deployment = await findDeployment(services, stack);
+      const request = buildRequest(options, hour, deployment, new Date());
+      if (invoke !== true) {
+        const url = queueUrl ?? deployment?.queueUrl ?? '';
+        return { status: 'queued', request, queueUrl: url, messageId: await services.send(url, request) };
+      }
+      const name = options.function ?? deployment?.functionName ?? '';
+      const began = performance.now();
+      const waited = (): string => `${name}, ${Math.round((performance.now() - began) / 1000)} s`;
+      const read = () => ({ phase: 'rolling up', brief: waited(), full: waited() });
+      const display = showProgress(read, { enabled: options.progress });
+      try {
+        display.update();
+        const result = await services.invoke(name, request);
+        return { status: statusOf(result), request, function: name, result };
+      } finally {
+        display.stop();
+      }
+    });
+    printResult(done, formatRerun, options);
+    if (done.status === 'incomplete') process.exitCode = EXIT.failed;
+  });
+
+function statusOf(result: unknown): string {
+  const status: unknown =
+    typeof result === 'object' && result !== null ? Reflect.get(result, 'status') : null;
+  return typeof status === 'string' ? status : 'unknown';
+}
+
+function formatRerun({ status, request, queueUrl, messageId, function: name, result }: Rerun): string {
+  const rows = [
+    ['source', request.source],
+    ...(request.hour === undefined ? [] : [['hour', request.hour]]),
+    ...(queueUrl === undefined ? [] : [['queue', queueUrl]]),
+    ...(messageId === undefined ? [] : [['message', messageId]]),
+    ...(name === undefined ? [] : [['function', name]]),
+    ...Object.entries(result ?? {})
+      .filter(([key]) => !['status', 'source'].includes(key))
+      .map(([key, value]) => [key, typeof value === 'string' ? value : JSON.stringify(value)]),
+  ];
+  const note =
+    status === 'incomplete' ? '\nthe function goes on by itself with what there was no time for' : '';
+  return `${status}\n${formatColumns(rows, 'll')}${note}`;
+}

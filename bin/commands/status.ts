@@ -1,0 +1,131 @@
+import pLimit from 'p-limit';
+import { RollupError } from '../../lambda/errors.ts';
+import { allOrFirstFailure } from '../../lambda/rollup/assemble.ts';
+import { type Hour, fillHour } from '../../lambda/rollup/hour.ts';
+import { type Location, parseLocation, refuseOverlap } from '../../lambda/rollup/location.ts';
+import { DEFAULT_SETTINGS } from '../../lambda/settings.ts';
+import { formatSize } from '../../lambda/size.ts';
+import { EXIT } from '../exit-code.ts';
+import { type Roots, findDeployment } from '../operator/deployment.ts';
+import { BAD_STATES, type HourStatus, readHourStatus } from '../operator/hour-status.ts';
+import { parseRange, refuseShared } from '../operator/hours.ts';
+import { operatorCommand, refuseBadEndpoint, requireOneOf, withServices } from '../operator/options.ts';
+import { formatColumns, formatCount, formatNoun, printResult } from '../output.ts';
+import { showProgress } from '../progress.ts';
+import { named, parseAll } from '../refusals.ts';
+
+const EXAMPLES = `
+Examples:
+  $ npm run --silent s3-rollup -- status --stack LogRollup \\
+      --source 's3://application-logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/' \\
+      --from 2026-11-20T00 --to 2026-11-21T08
+  $ npm run --silent s3-rollup -- status --json \\
+      --source 's3://application-logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/' \\
+      --destination 's3://application-logs/aggregated/checkout/{yyyy}{MM}{dd}/{HH}/' \\
+      --from 2026-11-20T00 --to 2026-11-21T08
+
+It reads manifests and lists raw prefixes, and ends with 1 where an hour is
+missing, or late: raw objects came, or were changed, after it was rolled up.`;
+
+/** Hours looked at in parallel. Each holds the index of its sources in memory. */
+const AT_ONCE = 8;
+
+interface Status {
+  status: 'complete' | 'incomplete';
+  hours: HourStatus[];
+}
+
+export const status = operatorCommand('status', 'which hours are rolled up, late or missing')
+  .requiredOption('--source <template>', 'raw prefix with {yyyy} {MM} {dd} {HH}: s3://bucket/prefix/')
+  .requiredOption('--from <hour>', 'the first hour: 2026-11-20T00, in UTC')
+  .requiredOption('--to <hour>', 'the last hour, included')
+  .option('--destination <template>', "of the rollups (default: the source, the stack's raw root replaced)")
+  .addHelpText('after', EXAMPLES)
+  .action(async (options) => {
+    const { stack, source, destination } = options;
+    const { hours } = parseAll({
+      hours: () => parseRange(options.from, options.to),
+      destination: () => {
+        requireOneOf({ '--stack': stack, '--destination': destination });
+      },
+    });
+    refuseBadEndpoint(options);
+    refuseShared('--source', source, hours);
+    if (destination !== undefined) refuseShared('--destination', destination, hours);
+    const roots =
+      destination === undefined
+        ? await withServices(options, async (services) => (await findDeployment(services, stack))?.roots)
+        : undefined;
+    const locations = hours.map((hour) => locate(options, hour, roots));
+    const { connect } = await import('../../lambda/s3/connection.ts');
+    const { region, endpointUrl } = options;
+    const connection = connect({ settings: DEFAULT_SETTINGS, region, endpointUrl });
+    let done = 0;
+    const read = () => {
+      const text = `${formatCount(done)} of ${formatNoun(hours.length, 'hour')}`;
+      return { phase: 'reading', done: done / hours.length, brief: text, full: text };
+    };
+    const display = showProgress(read, { enabled: options.progress });
+    try {
+      const limit = pLimit(AT_ONCE);
+      const stop = new AbortController();
+      const now = new Date();
+      const reads = locations.map(({ hour, ...at }) =>
+        limit(async () => {
+          stop.signal.throwIfAborted();
+          const row = await readHourStatus(connection.store, hour, at, now);
+          done++;
+          display.update();
+          return row;
+        }),
+      );
+      const rows = await allOrFirstFailure(reads, stop);
+      display.stop();
+      const bad = rows.some(({ state }) => BAD_STATES.includes(state));
+      printResult({ status: bad ? 'incomplete' : 'complete', hours: rows }, formatStatus, options);
+      if (bad) process.exitCode = EXIT.failed;
+    } finally {
+      display.stop();
+      connection.close();
+    }
+  });
+
+function locate(
+  { source: template, destination }: { source: string; destination?: string | undefined },
+  hour: Hour,
+  roots: Roots | undefined,
+): { hour: Hour; source: Location; destination: Location } {
+  const source = named('--source', () => parseLocation(fillHour(template, hour)));
+  if (destination === undefined) return { hour, source, destination: replaceRoot(source, roots) };
+  const to = named('--destination', () => parseLocation(fillHour(destination, hour)));
+  refuseOverlap(source, to);
+  return { hour, source, destination: to };
+}
+
+function replaceRoot(source: Location, roots: Roots | undefined): Location {
+  if (roots !== undefined) {
+    const { rawRoot, aggregatedRoot } = roots;
+    if (source.bucket === rawRoot.bucket && source.prefix.startsWith(rawRoot.prefix)) {
+      const { bucket, prefix } = aggregatedRoot;
+      return { bucket, prefix: prefix + source.prefix.slice(rawRoot.prefix.length) };
+    }
+  }
+  throw new RollupError('OutsideRoot', `--source is not under the stack's raw root: give --destination.`);
+}
+
+function formatStatus({ status: state, hours }: Status): string {
+  const rows = hours.map((hour) => [
+    hour.hour,
+    formatCount(hour.objects),
+    formatSize(hour.bytes),
+    formatCount(hour.rolledUp),
+    formatCount(hour.outputs),
+    formatCount(hour.late),
+    hour.state,
+  ]);
+  const header = ['hour', 'raw objects', 'raw size', 'rolled up', 'outputs', 'late', 'state'];
+  const problems = hours.flatMap(({ hour, problem }) =>
+    problem === undefined ? [] : [`\n  ${hour}: ${problem}`],
+  );
+  return `${state}\n${formatColumns([header, ...rows], 'lrrrrrl')}${problems.join('')}`;
+}

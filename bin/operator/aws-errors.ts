@@ -1,0 +1,50 @@
+import { OperatorError } from './operator-error.ts';
+
+const BY_NAME: Partial<Record<string, string>> = {
+  CredentialsProviderError: 'NoCredentials',
+  AccessDeniedException: 'AccessDenied',
+  AccessDenied: 'AccessDenied',
+  TimeoutError: 'Timeout',
+  QueueDoesNotExist: 'NoSuchQueue',
+  ResourceNotFoundException: 'NotFound',
+  TooManyRequestsException: 'Throttled',
+  ThrottlingException: 'Throttled',
+};
+
+const ADVICE: Partial<Record<string, string>> = {
+  NoCredentials: 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role.',
+  NoRegion: 'Set AWS_REGION or --region.',
+  NoSuchStack: 'Check its name and the region.',
+  NoSuchQueue: 'Check its URL and the region.',
+  NotFound: 'Check its name and the region.',
+  AccessDenied: 'Check the credentials and their permissions.',
+  EndpointUnreachable: 'Check the endpoint, the network and the region.',
+  Throttled:
+    'Every run that the function has room for is taken: without --invoke the request waits in the queue.',
+};
+
+/** Any failure of a call as an `OperatorError` that says what it was about and what to do. */
+export function toOperatorError(error: unknown, what: string): OperatorError {
+  if (error instanceof OperatorError) return error;
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  const code = codeOf(error, name, message);
+  const text = message === '' ? name : message.replace(/\.$/, '');
+  const advice = ADVICE[code];
+  return new OperatorError(code, `${what}: ${text}.${advice === undefined ? '' : ` ${advice}`}`, error);
+}
+
+function codeOf(error: unknown, name: string, message: string): string {
+  if (/region is missing/i.test(message)) return 'NoRegion';
+  if (name === 'ValidationError' && message.includes('does not exist')) return 'NoSuchStack';
+  // SQS has no error of its own for this; it answers with InvalidParameterValue or UnsupportedOperation.
+  if (/already a task running|active task/i.test(message)) return 'RedriveRunning';
+  const node = nodeCode(error);
+  if (/^(ECONN|EHOST|ENET|ENOTFOUND|EAI_|EPIPE)/.test(node)) return 'EndpointUnreachable';
+  return BY_NAME[name] ?? name;
+}
+
+/** A refused connection to a name with several addresses is an `AggregateError`, its code on the first of them. */
+function nodeCode(error: unknown): string {
+  if (error instanceof AggregateError) return nodeCode(error.errors[0]);
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}

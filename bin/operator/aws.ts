@@ -1,0 +1,170 @@
+import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
+import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
+import {
+  ChangeMessageVisibilityBatchCommand,
+  GetQueueAttributesCommand,
+  ListMessageMoveTasksCommand,
+  type Message as SqsMessage,
+  ReceiveMessageCommand,
+  SQSClient,
+  SendMessageCommand,
+  StartMessageMoveTaskCommand,
+} from '@aws-sdk/client-sqs';
+import { z } from 'zod';
+import { toOperatorError } from './aws-errors.ts';
+import { OperatorError } from './operator-error.ts';
+import type { Message, Move, QueueState, Services } from './services.ts';
+
+/** Longer than a function can run: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html */
+const INVOKE_MS = 910_000;
+const ANSWER_MS = 20_000;
+const CONNECT_MS = 5_000;
+const SAMPLE = 10;
+/** A receive may answer with a part of what there is. */
+const PEEK_RECEIVES = 5;
+/** How long a message that was looked at stays hidden, should this process not live to release it. */
+const PEEK_SECONDS = 10;
+
+const moveStatus = z.enum(['RUNNING', 'COMPLETED', 'CANCELLING', 'CANCELLED', 'FAILED']);
+const functionError = z.object({ errorType: z.string().optional(), errorMessage: z.string() });
+
+export interface AwsOptions {
+  /** Otherwise `AWS_REGION`, or the profile's. */
+  region: string | undefined;
+  /** Of every service; otherwise `AWS_ENDPOINT_URL_SQS` and the like, or AWS's own. */
+  endpointUrl: string | undefined;
+}
+
+/** The only place of the command line that makes AWS clients, but for S3's. */
+export function openServices({ region, endpointUrl }: AwsOptions): Services {
+  const requestHandler = {
+    connectionTimeout: CONNECT_MS,
+    requestTimeout: ANSWER_MS,
+    throwOnRequestTimeout: true,
+  };
+  const options = {
+    requestHandler,
+    ...(region === undefined ? {} : { region }),
+    ...(endpointUrl === undefined ? {} : { endpoint: endpointUrl }),
+  };
+  const sqs = new SQSClient(options);
+  const cloudFormation = new CloudFormationClient(options);
+  const lambda = new LambdaClient({
+    ...options,
+    // An invocation is not repeated because its answer is late.
+    maxAttempts: 1,
+    requestHandler: { ...requestHandler, requestTimeout: INVOKE_MS },
+  });
+
+  return {
+    stackOutputs: (stackName) =>
+      translated(`Stack ${stackName}`, async () => {
+        const found = await cloudFormation.send(new DescribeStacksCommand({ StackName: stackName }));
+        const outputs = found.Stacks?.[0]?.Outputs ?? [];
+        return Object.fromEntries(
+          outputs.map(({ OutputKey = '', OutputValue = '' }) => [OutputKey, OutputValue]),
+        );
+      }),
+    send: (queueUrl, body) =>
+      translated(`Queue ${queueUrl}`, async () => {
+        const command = new SendMessageCommand({ QueueUrl: queueUrl, MessageBody: JSON.stringify(body) });
+        return (await sqs.send(command)).MessageId ?? '';
+      }),
+    queue: (queueUrl) => translated(`Queue ${queueUrl}`, () => readQueue(sqs, queueUrl)),
+    peek: (queueUrl) => translated(`Queue ${queueUrl}`, () => peek(sqs, queueUrl)),
+    startMove: (deadLetterArn) =>
+      translated(`Queue ${deadLetterArn}`, async () => {
+        await sqs.send(new StartMessageMoveTaskCommand({ SourceArn: deadLetterArn }));
+      }),
+    lastMove: (deadLetterArn) => translated(`Queue ${deadLetterArn}`, () => readLastMove(sqs, deadLetterArn)),
+    invoke: (functionName, request) =>
+      translated(`Function ${functionName}`, () => invoke(lambda, functionName, request)),
+    close: () => {
+      for (const client of [sqs, cloudFormation, lambda]) client.destroy();
+    },
+  };
+}
+
+async function readQueue(sqs: SQSClient, queueUrl: string): Promise<QueueState> {
+  const { Attributes = {} } = await sqs.send(
+    new GetQueueAttributesCommand({
+      QueueUrl: queueUrl,
+      AttributeNames: ['QueueArn', 'ApproximateNumberOfMessages', 'ApproximateNumberOfMessagesNotVisible'],
+    }),
+  );
+  return {
+    arn: Attributes.QueueArn ?? '',
+    waiting: Number(Attributes.ApproximateNumberOfMessages ?? 0),
+    inWork: Number(Attributes.ApproximateNumberOfMessagesNotVisible ?? 0),
+  };
+}
+
+async function peek(sqs: SQSClient, queueUrl: string): Promise<Message[]> {
+  const seen = new Map<string, SqsMessage>();
+  try {
+    for (let i = 0; i < PEEK_RECEIVES && seen.size < SAMPLE; i++) {
+      const { Messages = [] } = await sqs.send(
+        new ReceiveMessageCommand({
+          QueueUrl: queueUrl,
+          MaxNumberOfMessages: SAMPLE - seen.size,
+          VisibilityTimeout: PEEK_SECONDS,
+          MessageSystemAttributeNames: ['SentTimestamp', 'ApproximateReceiveCount'],
+          MessageAttributeNames: ['All'],
+        }),
+      );
+      if (Messages.length === 0) break;
+      for (const message of Messages) seen.set(message.MessageId ?? '', message);
+    }
+  } finally {
+    const Entries = Array.from(seen.values(), ({ ReceiptHandle }, i) => ({
+      Id: String(i),
+      ReceiptHandle,
+      VisibilityTimeout: 0,
+    }));
+    if (Entries.length > 0)
+      await sqs.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl: queueUrl, Entries }));
+  }
+  return Array.from(seen, ([id, { Body = '', Attributes = {}, MessageAttributes = {} }]) => ({
+    id,
+    body: Body,
+    sentAt: new Date(Number(Attributes.SentTimestamp ?? 0)).toISOString(),
+    // This look is one of them.
+    receives: Math.max(0, Number(Attributes.ApproximateReceiveCount ?? 1) - 1),
+    attributes: Object.fromEntries(
+      Object.entries(MessageAttributes).map(([name, { StringValue = '' }]) => [name, StringValue]),
+    ),
+  }));
+}
+
+async function readLastMove(sqs: SQSClient, SourceArn: string): Promise<Move | undefined> {
+  const { Results = [] } = await sqs.send(new ListMessageMoveTasksCommand({ SourceArn, MaxResults: 1 }));
+  const [last] = Results;
+  if (last === undefined) return undefined;
+  return {
+    status: moveStatus.parse(last.Status),
+    moved: last.ApproximateNumberOfMessagesMoved ?? 0,
+    toMove: last.ApproximateNumberOfMessagesToMove ?? 0,
+    failure: last.FailureReason,
+  };
+}
+
+async function invoke(lambda: LambdaClient, functionName: string, request: unknown): Promise<unknown> {
+  const { Payload, FunctionError } = await lambda.send(
+    new InvokeCommand({ FunctionName: functionName, Payload: JSON.stringify(request) }),
+  );
+  const answer: unknown = JSON.parse(Payload?.transformToString() ?? 'null');
+  if (FunctionError === undefined) return answer;
+  const failure = functionError.safeParse(answer).data;
+  throw new OperatorError(
+    failure?.errorType ?? 'FunctionFailed',
+    failure?.errorMessage ?? `${functionName} failed: ${JSON.stringify(answer)}`,
+  );
+}
+
+async function translated<T>(what: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw toOperatorError(error, what);
+  }
+}

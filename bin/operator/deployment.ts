@@ -1,0 +1,43 @@
+import { z } from 'zod';
+import { STACK_OUTPUTS } from '../../lambda/names.ts';
+import { type Location, parseLocation } from '../../lambda/rollup/location.ts';
+import { OperatorError } from './operator-error.ts';
+import type { Services } from './services.ts';
+
+export interface Roots {
+  rawRoot: Location;
+  aggregatedRoot: Location;
+}
+
+/** Where things are: as the stack's outputs say. */
+export interface Deployment {
+  queueUrl: string;
+  deadLetterUrl: string;
+  functionName: string;
+  roots: Roots;
+  streams: { name: string; source: string }[];
+}
+
+const streamsSchema = z.array(z.object({ name: z.string(), source: z.string() }));
+
+/** Undefined where no stack was named. Throws `NoSuchStack`, and `NotARollupStack` where an output is missing. */
+export async function findDeployment(
+  services: Pick<Services, 'stackOutputs'>,
+  stackName: string | undefined,
+): Promise<Deployment | undefined> {
+  if (stackName === undefined) return undefined;
+  const outputs = await services.stackOutputs(stackName);
+  const read = (name: keyof typeof STACK_OUTPUTS): string => {
+    const value = outputs[STACK_OUTPUTS[name]];
+    if (value !== undefined) return value;
+    const message = `Stack ${stackName} has no output ${STACK_OUTPUTS[name]}: it is not a log rollup, or its deployment has not ended.`;
+    throw new OperatorError('NotARollupStack', message);
+  };
+  return {
+    queueUrl: read('queueUrl'),
+    deadLetterUrl: read('deadLetterQueueUrl'),
+    functionName: read('functionName'),
+    roots: { rawRoot: parseLocation(read('rawRoot')), aggregatedRoot: parseLocation(read('aggregatedRoot')) },
+    streams: streamsSchema.parse(JSON.parse(read('streams'))),
+  };
+}

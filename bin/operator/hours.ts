@@ -1,0 +1,37 @@
+import { RollupError } from '../../lambda/errors.ts';
+import { type Hour, fillHour, formatHour, hourEnd, parseHour } from '../../lambda/rollup/hour.ts';
+import { named, parseAll } from '../refusals.ts';
+
+/** Ten years. */
+const MOST_HOURS = 87_672;
+
+/** Every hour from the first to the last, both included. Throws `InvalidArgument`. */
+export function parseRange(fromText: string, toText: string): Hour[] {
+  const { from, to } = parseAll({
+    from: () => named('--from', () => parseHour(fromText)),
+    to: () => named('--to', () => parseHour(toText)),
+  });
+  if (from > to) throw new RollupError('InvalidArgument', `--from ${from} is after --to ${to}.`);
+  const hours: Hour[] = [];
+  for (let hour = from; hour <= to; hour = formatHour(hourEnd(hour))) {
+    hours.push(hour);
+    if (hours.length > MOST_HOURS) {
+      throw new RollupError('InvalidArgument', `From ${from} to ${to} are more than ten years.`);
+    }
+  }
+  return hours;
+}
+
+/** Throws `InvalidArgument` where two hours of a range would be one prefix. */
+export function refuseShared(flag: string, template: string, hours: Hour[]): void {
+  const seen = new Map<string, Hour>();
+  for (const hour of hours) {
+    const uri = fillHour(template, hour);
+    const other = seen.get(uri);
+    if (other !== undefined) {
+      const message = `${flag} "${template}" is ${uri} both for ${other} and for ${hour}: it lacks placeholders such as {HH}.`;
+      throw new RollupError('InvalidArgument', message);
+    }
+    seen.set(uri, hour);
+  }
+}

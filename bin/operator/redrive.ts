@@ -1,0 +1,76 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { parseEvent } from '../../lambda/request.ts';
+import { OperatorError } from './operator-error.ts';
+import type { Message, Move, Services } from './services.ts';
+
+const POLL_MS = 1_000;
+
+/** Attributes in which Lambda and EventBridge leave why they gave up on a message. */
+const REASONS = ['ErrorMessage', 'ERROR_MESSAGE', 'ErrorCode', 'ERROR_CODE'];
+
+/** A message of the dead-letter queue, as far as it can be told from outside why it is there. */
+export interface DeadLetter {
+  id: string;
+  sentAt: string;
+  receives: number;
+  body: string;
+  /** Absent where nothing tells: the function's log does. */
+  reason?: string;
+}
+
+export function describeDeadLetter({ id, sentAt, receives, body, attributes }: Message): DeadLetter {
+  const attached = REASONS.map((name) => attributes[name]).find((value) => value !== undefined);
+  const reason = attached ?? refusal(body);
+  return { id, sentAt, receives, body, ...(reason === undefined ? {} : { reason }) };
+}
+
+/** Why the function will refuse a message whenever it comes; undefined where it will not. */
+function refusal(body: string): string | undefined {
+  try {
+    parseEvent({ Records: [{ messageId: 'it', body }] });
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message.replace(/^Message it is/, 'It is') : String(error);
+  }
+}
+
+/** Throws `RedriveRunning`. */
+export function refuseRunning(last: Move | undefined): void {
+  if (last?.status !== 'RUNNING' && last?.status !== 'CANCELLING') return;
+  throw new OperatorError(
+    'RedriveRunning',
+    `A redrive of this queue is ${last.status.toLowerCase()}, ${last.moved} of ${last.toMove} messages moved: SQS allows one at a time. Wait for its end.`,
+  );
+}
+
+/** Starts to move what is in a dead-letter queue, and follows the task to its end. Throws where it did not complete. */
+export async function moveAll(
+  services: Pick<Services, 'startMove' | 'lastMove'>,
+  deadLetterArn: string,
+  progress: (move: Move) => void,
+  signal: AbortSignal,
+): Promise<Move> {
+  await services.startMove(deadLetterArn);
+  for (;;) {
+    const move = await services.lastMove(deadLetterArn);
+    if (move !== undefined) progress(move);
+    switch (move?.status) {
+      case 'COMPLETED':
+        return move;
+      case 'FAILED':
+        throw new OperatorError(
+          'RedriveFailed',
+          `The redrive failed after ${move.moved} of ${move.toMove} messages: ${move.failure ?? 'SQS does not say why'}. Those that are left are where they were.`,
+        );
+      case 'CANCELLED':
+        throw new OperatorError(
+          'RedriveCancelled',
+          `The redrive was cancelled after ${move.moved} of ${move.toMove} messages. Those that are left are where they were.`,
+        );
+      case 'RUNNING':
+      case 'CANCELLING':
+      case undefined:
+        await delay(POLL_MS, undefined, { signal });
+    }
+  }
+}
