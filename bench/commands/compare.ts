@@ -1,0 +1,59 @@
+import { writeFileSync } from 'node:fs';
+import { type Measured, measure } from '../measure.ts';
+import { dataSetOf, machine, measuringCommand, parseCount, settingsOf } from '../options.ts';
+import { say } from '../report/say.ts';
+import { comparisonChart } from '../report/comparison-chart.ts';
+import { type Comparison, formatComparison, ratios } from '../report/comparison.ts';
+import { summarize } from '../report/summary.ts';
+import { startRemoteServer } from '../server/remote-server.ts';
+import { VARIANTS, type VariantName } from '../variants/variant.ts';
+
+const EXAMPLES = `
+Examples:
+  $ npm run --silent bench
+  $ npm run --silent bench -- --objects 300 --rounds 3 --json
+  $ npm run --silent bench -- --concurrency 250 --checksum crc64`;
+
+export const compare = measuringCommand(
+  'compare',
+  's3-log-rollup against the least that Node needs and against the obvious program',
+  3000,
+)
+  .option('--rounds <number>', 'runs of each; medians are shown', parseCount, 5)
+  .option('--svg <file>', 'write a chart')
+  .addHelpText('after', EXAMPLES)
+  .action(async (options) => {
+    const settings = settingsOf(options);
+    const dataSet = dataSetOf(options);
+    const runs = Object.fromEntries(VARIANTS.map((name) => [name, [] as Measured[]])) as Record<
+      VariantName,
+      Measured[]
+    >;
+    const server = await startRemoteServer(dataSet);
+    try {
+      for (let round = 1; round <= options.rounds; round++) {
+        for (const name of VARIANTS) {
+          const run = await measure(server, name, settings);
+          runs[name].push(run);
+          say(`round ${round} of ${options.rounds}, ${name}: ${run.cpuSeconds.toFixed(2)} CPU s`);
+        }
+      }
+    } finally {
+      await server.close();
+    }
+    const summaries = Object.fromEntries(
+      VARIANTS.map((name) => [name, summarize(runs[name])]),
+    ) as Comparison['variants'];
+    const comparison: Comparison = {
+      machine: machine(),
+      dataSet: { ...dataSet, bytes: server.raw.bytes },
+      rounds: options.rounds,
+      settings,
+      variants: summaries,
+      ratios: ratios(summaries),
+    };
+    if (options.svg !== undefined) writeFileSync(options.svg, comparisonChart(comparison));
+    process.stdout.write(
+      options.json === true ? `${JSON.stringify(comparison)}\n` : `${formatComparison(comparison)}\n`,
+    );
+  });

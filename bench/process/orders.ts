@@ -1,0 +1,21 @@
+/** What goes back for an order. */
+export type Answer = { value: unknown } | { error: string };
+
+/** In a worker: answers the orders of the process that forked it, one after another. */
+export function answerOrders(answer: (order: never) => unknown): void {
+  let before = Promise.resolve();
+  const say = (message: Answer): void => {
+    process.send?.(message);
+  };
+  process.on('message', (order: never) => {
+    before = before.then(async () => {
+      try {
+        say({ value: await answer(order) });
+      } catch (error) {
+        say({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+      }
+    });
+  });
+  // Whoever forked it is done, or gone.
+  process.once('disconnect', () => process.exit());
+}

@@ -1,0 +1,37 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import type { Answer } from './orders.ts';
+
+/** A process of its own, so that what is measured of it is its own alone. */
+export class Worker<Order> {
+  readonly #child: ChildProcess;
+  readonly #exited: Promise<never>;
+
+  constructor(module: string, environment: NodeJS.ProcessEnv = {}) {
+    // stdout is for the result.
+    this.#child = fork(module, { stdio: ['ignore', 2, 2, 'ipc'], env: { ...process.env, ...environment } });
+    this.#exited = once(this.#child, 'exit').then(([code, signal]) => {
+      throw new Error(`A process of the benchmark ended: ${String(signal ?? code)}.`);
+    });
+    this.#exited.catch(() => undefined);
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** One order at a time; its answer. */
+  async ask<Value>(order: Order): Promise<Value> {
+    const answered = once(this.#child, 'message') as Promise<[Answer]>;
+    this.#child.send(order as object);
+    const [answer] = await Promise.race([answered, this.#exited]);
+    if ('error' in answer) throw new Error(answer.error);
+    // The protocol of this repository alone, both ends of it in the same commit.
+    return answer.value as Value;
+  }
+
+  async end(): Promise<void> {
+    if (this.#child.connected) this.#child.disconnect();
+    await this.#exited.catch(() => undefined);
+  }
+}

@@ -1,0 +1,89 @@
+import type { Settings } from '../../lambda/settings.ts';
+import { VARIANTS, type VariantName } from '../variants/variant.ts';
+import type { machine } from '../options.ts';
+import type { DataSetOptions } from '../server/data-set.ts';
+import type { Summary } from './summary.ts';
+import { formatMegabytes, formatNumber, formatTable } from './table.ts';
+
+export interface Comparison {
+  machine: ReturnType<typeof machine>;
+  dataSet: DataSetOptions & { bytes: number };
+  rounds: number;
+  settings: Settings;
+  variants: Record<VariantName, Summary>;
+  /** s3-log-rollup by the others. */
+  ratios: Record<'floor' | 'simple', Ratios>;
+}
+
+export interface Ratios {
+  cpu: number;
+  wall: number;
+  rss: number;
+}
+
+export function ratios(variants: Comparison['variants']): Comparison['ratios'] {
+  const own = variants['s3-log-rollup'];
+  const against = (other: Summary): Ratios => ({
+    cpu: own.cpuSecondsPerGb / other.cpuSecondsPerGb,
+    wall: own.wallSeconds / other.wallSeconds,
+    rss: own.rssBytes / other.rssBytes,
+  });
+  return { floor: against(variants.floor), simple: against(variants.simple) };
+}
+
+const HEAD = [
+  '',
+  'CPU s/GB',
+  'CPU s/1,000 objects',
+  'time, s',
+  'peak RSS, MB',
+  'descriptors',
+  'connections',
+  'requests',
+];
+
+export function formatComparison(comparison: Comparison): string {
+  const { dataSet, rounds, settings, variants, machine } = comparison;
+  const gigabytes = formatNumber(dataSet.bytes / 1e9);
+  const rows = VARIANTS.map((name) => [name, ...cells(variants[name])]);
+  for (const other of ['floor', 'simple'] as const) {
+    const { cpu, wall, rss } = comparison.ratios[other];
+    const [cpuRatio, wallRatio, rssRatio] = [cpu, wall, rss].map(formatNumber) as [string, string, string];
+    rows.push([`against ${other}`, cpuRatio, cpuRatio, wallRatio, rssRatio, '', '', '']);
+  }
+  return [
+    `${dataSet.objects.toLocaleString('en-US')} objects, ${gigabytes} GB, ${dataSet.checksum}; concurrency ${settings.concurrency}, ` +
+      `${settings.outputsInFlight} outputs in flight; medians of ${rounds}; ` +
+      `Node ${machine.node}, ${machine.cores} cores, ${machine.date}`,
+    '',
+    formatTable(HEAD, rows),
+    '',
+    serverLine(variants),
+  ].join('\n');
+}
+
+function cells(summary: Summary): string[] {
+  return [
+    formatNumber(summary.cpuSecondsPerGb),
+    formatNumber(summary.cpuSecondsPer1000Objects),
+    formatNumber(summary.wallSeconds),
+    formatMegabytes(summary.rssBytes),
+    String(summary.fileDescriptors ?? ''),
+    String(summary.connections),
+    summary.requests.toLocaleString('en-US'),
+  ];
+}
+
+/** Says so where the server's one thread is what the clients wait for. */
+function serverLine(variants: Comparison['variants']): string {
+  const shares = VARIANTS.map((name) => {
+    const { serverLoad, serverCpuSecondsPerGb } = variants[name];
+    return `${name} ${formatNumber(serverCpuSecondsPerGb)} (${Math.round(serverLoad * 100)} % of the time)`;
+  });
+  const waited = VARIANTS.filter((name) => variants[name].serverLoad > 0.9);
+  const verdict =
+    waited.length === 0
+      ? 'It was never what the others waited for.'
+      : `Times of ${waited.join(' and ')} are the server's; CPU and memory are their own.`;
+  return `The server took, in CPU s/GB: ${shares.join(', ')}. ${verdict}`;
+}

@@ -1,0 +1,43 @@
+import type { Measured } from '../measure.ts';
+
+/** What is compared: medians of several runs. Memory is in bytes, GB are of 10^9. */
+export interface Summary {
+  cpuSecondsPerGb: number;
+  cpuSecondsPer1000Objects: number;
+  wallSeconds: number;
+  rssBytes: number;
+  fileDescriptors: number | undefined;
+  connections: number;
+  requests: number;
+  serverCpuSecondsPerGb: number;
+  /** The server's CPU time by wall time: near 1, its one thread is what all wait for. */
+  serverLoad: number;
+  mainThreadShare: number | undefined;
+}
+
+export function summarize(runs: Measured[]): Summary {
+  const of = (figure: (run: Measured) => number): number => median(runs.map(figure));
+  const ifKnown = (figure: (run: Measured) => number | undefined): number | undefined => {
+    const known = runs.map(figure).filter((value) => value !== undefined);
+    return known.length === 0 ? undefined : median(known);
+  };
+  return {
+    cpuSecondsPerGb: of(({ cpuSeconds, bytes }) => cpuSeconds / (bytes / 1e9)),
+    cpuSecondsPer1000Objects: of(({ cpuSeconds, objects }) => cpuSeconds / (objects / 1000)),
+    wallSeconds: of(({ wallSeconds }) => wallSeconds),
+    rssBytes: of(({ rssBytes }) => rssBytes),
+    fileDescriptors: ifKnown(({ fileDescriptors }) => fileDescriptors),
+    connections: of(({ connections }) => connections),
+    requests: of(({ requests }) => requests),
+    serverCpuSecondsPerGb: of(({ serverCpuSeconds, bytes }) => serverCpuSeconds / (bytes / 1e9)),
+    serverLoad: of(({ serverCpuSeconds, wallSeconds }) => serverCpuSeconds / wallSeconds),
+    mainThreadShare: ifKnown(({ mainThreadShare }) => mainThreadShare),
+  };
+}
+
+export function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const upper = sorted[Math.floor(sorted.length / 2)] ?? NaN;
+  const lower = sorted[Math.ceil(sorted.length / 2) - 1] ?? NaN;
+  return (upper + lower) / 2;
+}

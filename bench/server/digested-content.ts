@@ -1,0 +1,84 @@
+import { randomUUID } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import { combineCrc32 } from '../../lambda/rollup/crc32.ts';
+import type { Content, ContentStore, Spool } from '../../sandbox/content.ts';
+
+/** Bodies up to this size are kept: manifests, and whatever else is read again. */
+const KEPT_SIZE = 1024 * 1024;
+
+/**
+ * Where the bytes of outputs go in a benchmark: they are counted and their CRC-32 is taken, then they are dropped, so
+ * that 16 GB of outputs need no memory. What the server says of an object stays true; to read one that was dropped
+ * is an error. Objects that were put in directly are kept by reference.
+ */
+export class DigestedContent implements ContentStore {
+  readonly #digests = new Map<string, number>();
+  readonly #holders = new Map<string, number>();
+
+  spool(length: number): Spool {
+    const kept: Buffer[] = [];
+    const file = randomUUID();
+    let size = 0;
+    let crc = 0;
+    return {
+      write: (chunk) => {
+        if (length <= KEPT_SIZE) kept.push(Buffer.from(chunk));
+        size += chunk.length;
+        crc = crc32(chunk, crc);
+      },
+      finish: () => {
+        if (length <= KEPT_SIZE) return Promise.resolve([{ bytes: Buffer.concat(kept) }]);
+        this.#digests.set(file, crc);
+        return Promise.resolve([{ file, start: 0, length: size }]);
+      },
+      discard: () => undefined,
+    };
+  }
+
+  keep(bytes: Buffer): Content {
+    return [{ bytes }];
+  }
+
+  retain(content: Content): void {
+    for (const segment of content) {
+      if ('file' in segment) this.#holders.set(segment.file, (this.#holders.get(segment.file) ?? 0) + 1);
+    }
+  }
+
+  release(content: Content): void {
+    for (const segment of content) {
+      if (!('file' in segment)) continue;
+      const left = (this.#holders.get(segment.file) ?? 0) - 1;
+      this.#holders.set(segment.file, left);
+      if (left > 0) continue;
+      this.#holders.delete(segment.file);
+      this.#digests.delete(segment.file);
+    }
+  }
+
+  discard(content: Content): void {
+    for (const segment of content) if ('file' in segment) this.#digests.delete(segment.file);
+  }
+
+  read(content: Content): Iterable<Buffer> {
+    return this.readNow(content);
+  }
+
+  *readNow(content: Content): Iterable<Buffer> {
+    for (const segment of content) {
+      if ('file' in segment) throw new Error('The bytes of this object were digested and dropped.');
+      yield segment.bytes;
+    }
+  }
+
+  /** Length and CRC-32 of what is before, with this content behind it. */
+  append(before: { bytes: number; crc32: number }, content: Content): { bytes: number; crc32: number } {
+    return content.reduce(({ bytes, crc32: crc }, segment) => {
+      if ('bytes' in segment) {
+        return { bytes: bytes + segment.bytes.length, crc32: crc32(segment.bytes, crc) };
+      }
+      const digest = this.#digests.get(segment.file) ?? 0;
+      return { bytes: bytes + segment.length, crc32: combineCrc32(crc, digest, segment.length) };
+    }, before);
+  }
+}

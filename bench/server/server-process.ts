@@ -1,0 +1,16 @@
+import { answerOrders } from '../process/orders.ts';
+import { startBenchServer } from './bench-server.ts';
+import type { DataSetOptions } from './data-set.ts';
+
+export type ServerOrder = { type: 'start'; dataSet: DataSetOptions } | { type: 'reset' } | { type: 'seen' };
+
+let server: Awaited<ReturnType<typeof startBenchServer>> | undefined;
+
+answerOrders(async (order: ServerOrder) => {
+  if (order.type === 'start') {
+    server = await startBenchServer(order.dataSet);
+    return server.started;
+  }
+  if (server === undefined) throw new Error('The server was not started.');
+  return order.type === 'seen' ? server.seen() : server.reset();
+});

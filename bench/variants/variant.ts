@@ -1,0 +1,40 @@
+import type { Settings } from '../../lambda/settings.ts';
+
+export const VARIANTS = ['floor', 'simple', 's3-log-rollup'] as const;
+export type VariantName = (typeof VARIANTS)[number];
+
+/** What a variant is to do: the objects under one prefix, joined in key order, in outputs under the other. */
+export interface Job {
+  bucket: string;
+  source: string;
+  destination: string;
+  settings: Settings;
+}
+
+/** A program that can do it; it resolves when the last output is stored. */
+export type Variant = (job: Job) => Promise<void>;
+
+export interface Listed {
+  key: string;
+  size: number;
+}
+
+/** As s3-log-rollup packs: an output closes once it holds `targetSize` or more. */
+export function groupsOf(listed: Listed[], targetSize: number): Listed[][] {
+  const groups: Listed[][] = [];
+  let size = Infinity;
+  for (const object of listed) {
+    if (size >= targetSize) {
+      groups.push([]);
+      size = 0;
+    }
+    groups.at(-1)?.push(object);
+    size += object.size;
+  }
+  return groups;
+}
+
+/** 7 -> `part-00007.log` */
+export function outputName(index: number): string {
+  return `part-${String(index).padStart(5, '0')}.log`;
+}
