@@ -7,10 +7,10 @@ export function answerOrders(answer: (order: never) => unknown): void {
   const say = (message: Answer): void => {
     process.send?.(message);
   };
-  process.on('message', (order: never) => {
+  process.on('message', (order: unknown) => {
     before = before.then(async () => {
       try {
-        say({ value: await answer(order) });
+        say({ value: await answer(order as never) });
       } catch (error) {
         say({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
       }
