@@ -3,8 +3,8 @@ import type { RequestMessage } from '../../lambda/request.ts';
 import { OperatorError } from './operator-error.ts';
 import type { Services } from './services.ts';
 
-/** SQS's counts follow what happens by some seconds; asking more often tells nothing new. */
-const POLL_MS = 2_000;
+/** SQS's counts follow what happens by seconds: asked more often they would let more through than there is room for. */
+const POLL_MS = 5_000;
 
 export interface BackfillResult {
   status: 'queued' | 'dry-run';

@@ -5,16 +5,23 @@ import type { Services } from './services.ts';
 
 /** A command over what is deployed. */
 export function operatorCommand(name: string, description: string) {
-  return new Command(name)
-    .description(description)
-    .optionsGroup('Deployment:')
-    .option('--stack <name>', 'find what the command needs by the outputs of this stack')
-    .optionsGroup('Connection and output:')
-    .option('--endpoint-url <url>', 'endpoint of every service; otherwise AWS_ENDPOINT_URL_SQS and the like')
-    .option('--region <region>', "region; otherwise AWS_REGION, or the profile's")
-    .option('--json', 'the result as one JSON object on stdout, an error as one on stderr')
-    .option('--no-progress', 'no progress on stderr')
-    .optionsGroup('Options:');
+  return (
+    new Command(name)
+      .description(description)
+      .optionsGroup('Options:')
+      .option('--json', 'the result as one JSON object on stdout, an error as one on stderr')
+      .option('--no-progress', 'no progress on stderr')
+      .optionsGroup('Deployment:')
+      .option('--stack <name>', 'find what the command needs by the outputs of this stack')
+      .optionsGroup('Connection:')
+      .option(
+        '--endpoint-url <url>',
+        'endpoint of every service; otherwise AWS_ENDPOINT_URL_SQS and the like',
+      )
+      .option('--region <region>', "region; otherwise AWS_REGION, or the profile's")
+      // What a command adds goes with the first.
+      .optionsGroup('Options:')
+  );
 }
 
 export type OperatorOptions = ReturnType<ReturnType<typeof operatorCommand>['opts']>;

@@ -14,7 +14,8 @@ export interface QueueServer extends AsyncDisposable {
   endpoint: string;
   queueUrl: string;
   deadLetterUrl: string;
-  send: (body: unknown) => Promise<void>;
+  /** To the queue of requests, where no other is named. */
+  send: (body: unknown, queueUrl?: string) => Promise<void>;
   /** Long-polls; hides what it gives for the queue's visibility timeout. */
   receive: (queueUrl: string) => Promise<Message | undefined>;
   delete: (queueUrl: string, message: Message) => Promise<void>;
@@ -51,9 +52,9 @@ export async function startQueues({ visibilitySeconds = 1 } = {}): Promise<Queue
     endpoint,
     queueUrl,
     deadLetterUrl,
-    send: async (body) => {
+    send: async (body, to = queueUrl) => {
       const MessageBody = typeof body === 'string' ? body : JSON.stringify(body);
-      await client.send(new SendMessageCommand({ QueueUrl: queueUrl, MessageBody }));
+      await client.send(new SendMessageCommand({ QueueUrl: to, MessageBody }));
     },
     receive: async (QueueUrl) => {
       const receive = new ReceiveMessageCommand({
