@@ -12,6 +12,8 @@ const BY_NAME: Partial<Record<string, ErrorCode>> = {
   BadDigest: 'ChecksumMismatch',
   ConditionalRequestConflict: 'Conflict',
   CredentialsProviderError: 'NoCredentials',
+  ExpiredToken: 'AccessDenied',
+  InternalError: 'S3Error',
   InvalidObjectState: 'SourceArchived',
   NoSuchBucket: 'NoSuchBucket',
   NoSuchKey: 'SourceVanished',

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { DefaultRateLimiter } from '@smithy/core/retry';
-import type { RetryErrorInfo, RetryStrategyV2, StandardRetryToken } from '@smithy/types';
+import type { ResponseMetadata, RetryErrorInfo, RetryStrategyV2, StandardRetryToken } from '@smithy/types';
 
 /** Sends of one request, the first included. A connection that is refused five times is no passing fault. */
 const TRANSIENT_ATTEMPTS = 5;
@@ -9,6 +9,8 @@ const TRANSIENT_DELAY_MS = 100;
 const THROTTLED_ATTEMPTS = 9;
 const THROTTLED_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 20_000;
+/** What S3 calls a signature that is too old or too new. */
+const CLOCK_IS_OFF = new Set(['RequestTimeTooSkewed', 'RequestExpired']);
 
 /** A random part of a delay that doubles with every attempt: those that failed together do not return together. */
 export function backoff(firstMs: number, attempt: number): number {
@@ -54,7 +56,7 @@ export class PacedRetryStrategy implements RetryStrategyV2 {
     const attempts = token.getRetryCount() + 1;
     const worth = throttled
       ? attempts < THROTTLED_ATTEMPTS
-      : info.errorType === 'TRANSIENT' && attempts < TRANSIENT_ATTEMPTS;
+      : info.errorType === 'TRANSIENT' && attempts < TRANSIENT_ATTEMPTS && !isFinal(info);
     const giveUpAt = Math.min(token.giveUpAt, performance.now() + this.#budgetMs);
     const pauseMs = backoff(throttled ? THROTTLED_DELAY_MS : TRANSIENT_DELAY_MS, attempts);
     // The SDK then throws what the request failed with.
@@ -68,6 +70,21 @@ export class PacedRetryStrategy implements RetryStrategyV2 {
   recordSuccess(): void {
     this.succeeded();
   }
+}
+
+interface Answered extends ResponseMetadata {
+  /** Not among the SDK's types. */
+  clockSkewCorrected?: boolean;
+}
+
+/**
+ * On a machine whose clock is off by minutes the SDK takes every refusal for one that the clock is to blame for, an
+ * object that is not there too, and would repeat it.
+ */
+function isFinal({ error }: RetryErrorInfo): boolean {
+  if (!(error instanceof Error) || CLOCK_IS_OFF.has(error.name) || !('$metadata' in error)) return false;
+  const { httpStatusCode: status = 0, clockSkewCorrected } = error.$metadata as Answered;
+  return clockSkewCorrected === true && status >= 400 && status < 500;
 }
 
 function tokenOf(retries: number, giveUpAt: number): PacedToken {
