@@ -1,9 +1,9 @@
-import { ourUploads, sweepable } from '../lambda/rollup/cleanup.ts';
+import { abandoned, ourUploads, sweepable } from '../lambda/rollup/cleanup.ts';
 import { largestSize } from '../lambda/rollup/frames.ts';
 import type { Location } from '../lambda/rollup/location.ts';
 import { MANIFEST_VERSION, type Manifest } from '../lambda/rollup/manifest.ts';
 import type { PlannedOutput } from '../lambda/rollup/pack.ts';
-import type { Survey } from '../lambda/rollup/rollup.ts';
+import type { Survey } from '../lambda/rollup/survey.ts';
 import type { OpenUpload } from '../lambda/rollup/store.ts';
 import type { Settings } from '../lambda/settings.ts';
 import { GiB } from '../lambda/size.ts';
@@ -44,9 +44,11 @@ export function estimateRequests({
   const counts: RequestCounts = { list: surveyed.list, get: surveyed.get, put: 0, copy: 0, delete: 0 };
   if (previous !== undefined && plan.planned.length === 0) {
     const swept = sweepable(present.values(), destination, previous.manifest, listingBegan).length;
+    const ended = abandoned(uploads, destination, listingBegan).length;
+    counts.list++;
     // The manifest is written anew before a sweep that has no commit of its own.
-    if (swept > 0) counts.put++;
-    counts.delete += Math.ceil(swept / PER_REQUEST);
+    if (swept + ended > 0) counts.put++;
+    counts.delete += Math.ceil(swept / PER_REQUEST) + ended;
     return counts;
   }
   for (const output of plan.planned) {

@@ -1,6 +1,7 @@
 import { formatLocation } from '../lambda/rollup/location.ts';
 import { indexOf } from '../lambda/rollup/plan.ts';
-import type { RollupRequest, Survey } from '../lambda/rollup/rollup.ts';
+import type { RollupRequest } from '../lambda/rollup/rollup.ts';
+import type { Survey } from '../lambda/rollup/survey.ts';
 import { type OutputAction, type RequestCounts, actionOf } from './estimate.ts';
 import { type Bucket, bucketsOf } from './histogram.ts';
 import { PRICES, totalCost } from './prices.ts';

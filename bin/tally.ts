@@ -8,11 +8,12 @@ type Phase = 'listing' | 'rolling up' | 'committing';
 /** What the events of a run come to, as progress to show. */
 export class RunTally {
   #phase: Phase = 'listing';
-  #listed = 0;
-  #total = { objects: 0, bytes: 0, outputs: 0 };
+  #listed = { objects: 0, bytes: 0 };
+  /** All that there is to do; undefined while that is not known. */
+  #total: { objects: number; bytes: number; outputs: number | undefined } | undefined;
   #done = { objects: 0, bytes: 0, outputs: 0 };
   #attempts = 1;
-  #began = 0;
+  #began: number | undefined;
   readonly #now: () => number;
   readonly #inUse: () => string;
 
@@ -25,14 +26,14 @@ export class RunTally {
   add(event: RollupEvent): void {
     switch (event.type) {
       case 'listed':
-        this.#phase = 'listing';
-        this.#listed = event.objects;
+        this.#listed = event;
         break;
       case 'planned':
-        this.#phase = 'rolling up';
-        this.#began = this.#now();
-        this.#total = { objects: event.objects, bytes: event.bytes, outputs: event.outputs };
-        this.#done = { objects: 0, bytes: 0, outputs: 0 };
+        this.#total = event;
+        this.#begin();
+        break;
+      case 'begun':
+        this.#begin();
         break;
       case 'landed':
         this.#done.objects += event.objects;
@@ -40,46 +41,55 @@ export class RunTally {
         break;
       case 'output':
         this.#done.outputs++;
-        if (this.#done.outputs === this.#total.outputs) this.#phase = 'committing';
+        if (this.#done.outputs === this.#total?.outputs) this.#phase = 'committing';
         break;
       case 'lost':
         this.#attempts = event.attempt + 1;
+        this.#phase = 'listing';
+        this.#total = undefined;
+        this.#done = { objects: 0, bytes: 0, outputs: 0 };
         break;
-      case 'begun':
       case 'committed':
       case 'swept':
         break;
     }
   }
 
+  #begin(): void {
+    if (this.#phase === 'listing') this.#phase = 'rolling up';
+    this.#began ??= this.#now();
+  }
+
   read(): Progress {
     const again = this.#attempts === 1 ? '' : `, attempt ${this.#attempts}: another run committed first`;
     if (this.#phase === 'listing') {
-      const listed = `${formatNoun(this.#listed, 'object')} listed${again}`;
+      const listed = `${formatNoun(this.#listed.objects, 'object')} listed${again}`;
       return { phase: this.#phase, brief: listed, full: listed };
     }
-    const [done, total] = [this.#done, this.#total];
-    if (total.objects === 0) {
-      return {
-        phase: this.#phase,
-        done: 1,
-        brief: 'nothing new',
-        full: `nothing new among ${formatNoun(this.#listed, 'object')}`,
-      };
+    if (this.#total?.objects === 0) {
+      const among = formatNoun(this.#listed.objects, 'object');
+      return { phase: this.#phase, done: 1, brief: 'nothing new', full: `nothing new among ${among}` };
     }
-    const seconds = (this.#now() - this.#began) / 1000;
+    const done = this.#done;
+    // While the listing goes on, the total is what was listed so far, and more.
+    const more = this.#total === undefined ? '+' : '';
+    const { objects, bytes } = this.#total ?? this.#listed;
+    const outputs = this.#total?.outputs;
+    const seconds = (this.#now() - (this.#began ?? this.#now())) / 1000;
     const rate = seconds > 0 ? `${Math.round(done.bytes / MiB / seconds)} MiB/s` : '';
     const full = [
-      `${formatCount(done.objects)} of ${formatNoun(total.objects, 'object')}`,
-      `${formatSize(done.bytes)} of ${formatSize(total.bytes)}`,
+      `${formatCount(done.objects)} of ${formatCount(objects)}${more} ${objects === 1 ? 'object' : 'objects'}`,
+      `${formatSize(done.bytes)} of ${formatSize(bytes)}${more}`,
       ...(rate === '' ? [] : [rate]),
-      `${formatCount(done.outputs)} of ${formatNoun(total.outputs, 'output')}`,
+      outputs === undefined
+        ? formatNoun(done.outputs, 'output')
+        : `${formatCount(done.outputs)} of ${formatNoun(outputs, 'output')}`,
       this.#inUse() + again,
     ].join(', ');
     return {
       phase: this.#phase,
-      done: done.bytes / total.bytes,
-      brief: `${formatCount(done.objects)}/${formatCount(total.objects)} objects ${rate} ${done.outputs}/${total.outputs} outputs`,
+      ...(this.#total === undefined ? {} : { done: done.bytes / bytes }),
+      brief: `${formatCount(done.objects)}/${formatCount(objects)}${more} objects ${rate} ${done.outputs}/${outputs ?? '?'} outputs`,
       full,
     };
   }

@@ -1,9 +1,10 @@
-import { refuseUnreadable } from '../../lambda/rollup/refuse.ts';
-import { survey as surveyOnce } from '../../lambda/rollup/rollup.ts';
+import type { RollupEvent } from '../../lambda/rollup/events.ts';
+import { survey as surveyOnce } from '../../lambda/rollup/survey.ts';
 import { formatSize } from '../../lambda/size.ts';
 import { type OutputAction, estimateRequests } from '../estimate.ts';
 import { type Forecast, forecast } from '../forecast.ts';
 import { formatHistogram } from '../histogram.ts';
+import { interruptible } from '../interrupt.ts';
 import { parseRollup, rollupCommand } from '../options.ts';
 import { formatColumns, formatCount, formatDollars, formatNoun, printResult } from '../output.ts';
 import { PRICES, REQUEST_CLASSES, costOf } from '../prices.ts';
@@ -41,18 +42,15 @@ export const plan = rollupCommand('plan', 'what run would do, and its cost')
     const display = showProgress(() => tally.read(), { enabled: options.progress });
     try {
       let pages = 0;
-      const survey = await surveyOnce(request, {
-        store,
-        settings,
-        now: () => new Date(),
-        report: (event) => {
+      const survey = await interruptible((signal) => {
+        const report = (event: RollupEvent): void => {
           if (event.type !== 'listed') return;
           pages++;
           tally.add(event);
           display.update();
-        },
-      });
-      refuseUnreadable(survey.plan.planned);
+        };
+        return surveyOnce(request, { store, settings, signal, now: () => new Date(), report });
+      }, 'Nothing was written.');
       const uploads = await store.listUploads(request.destination);
       display.stop();
       const surveyed = {

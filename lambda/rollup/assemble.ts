@@ -1,13 +1,14 @@
-import pLimit from 'p-limit';
-import { RollupError, hasCode } from '../errors.ts';
+import pLimit, { type LimitFunction } from 'p-limit';
 import type { Settings } from '../settings.ts';
 import type { OutputFate, Report } from './events.ts';
 import { closeLines, framesOf, largestSize } from './frames.ts';
+import { aborted, allOrFirstFailure, inOrder } from './in-order.ts';
 import type { Location } from './location.ts';
 import { type CommittedOutput, type CommittedSource, formatCrc32 } from './manifest.ts';
 import type { Piece, PlannedOutput } from './pack.ts';
+import { findFinished } from './reuse.ts';
 import { Slabs } from './slabs.ts';
-import type { ReadFrom, Store, Written } from './store.ts';
+import type { ListedObject, ReadFrom, Store, Written } from './store.ts';
 
 /** An output that is in the destination, with what the manifest and `_sources` will say of it. */
 export interface Assembled {
@@ -20,6 +21,8 @@ export interface AssembleContext {
   store: Store;
   source: Location;
   destination: Location;
+  /** What was in the destination before, by key. */
+  present: ReadonlyMap<string, ListedObject>;
   settings: Settings;
   report: Report;
   /** False once no further output should be begun. */
@@ -28,101 +31,96 @@ export interface AssembleContext {
   signal: AbortSignal;
 }
 
-export interface AssembleResult {
-  /** By index; undefined for an output that there was no time to begin, or to finish. */
-  assembled: (Assembled | undefined)[];
-  peakInFlightBytes: number;
-}
-
 /**
- * Writes outputs: downloads in any order under one limit, each to its place in a slab, then uploads the slab.
- * On the first failure everything in flight is aborted and waited for; then it is thrown.
+ * Brings outputs about: finds what is there already, and writes the others. Downloads run in any order under one limit,
+ * each to its place in a slab; then the slab is uploaded.
  */
-export async function assemble(outputs: PlannedOutput[], context: AssembleContext): Promise<AssembleResult> {
-  const { settings, store, destination, report, hasTime } = context;
-  const begun = pLimit(settings.outputsInFlight);
-  const downloads = pLimit(settings.concurrency);
-  const inSlab = outputs.filter(({ mode }) => mode === 'assemble').map(largestSize);
-  const slabs = new Slabs(inSlab.reduce((most, size) => Math.max(most, size), 0));
-  const stop = new AbortController();
-  const signal = AbortSignal.any([stop.signal, context.signal]);
+export class Assembler {
+  readonly #context: AssembleContext;
+  readonly #outputs: LimitFunction;
+  readonly #downloads: LimitFunction;
+  readonly #slabs: Slabs;
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
 
-  async function write(output: PlannedOutput): Promise<Assembled> {
-    const at = { bucket: destination.bucket, key: output.key };
-    if (output.mode === 'copy') {
-      const [piece] = output.pieces as [Piece];
-      const written = await store.copy(originOf(piece, context), output.size, at, signal);
-      report({ type: 'landed', objects: 1, bytes: output.size });
-      return finished(output, 'copied', output.size, written, []);
+  constructor(context: AssembleContext) {
+    const { outputsInFlight, concurrency, targetSize } = context.settings;
+    this.#context = context;
+    this.#outputs = pLimit(outputsInFlight);
+    this.#downloads = pLimit(concurrency);
+    this.#slabs = new Slabs(targetSize);
+    this.#signal = AbortSignal.any([this.#stop.signal, context.signal]);
+  }
+
+  /** The most bytes that were held at one time. */
+  get peakInFlightBytes(): number {
+    return this.#slabs.peakBytes;
+  }
+
+  /**
+   * Yields every output in the order in which it was planned; undefined for one that there was no time to begin or to
+   * finish. On the first failure everything in flight is aborted and waited for; then it is thrown.
+   */
+  assemble(planned: AsyncIterable<PlannedOutput>): AsyncGenerator<Assembled | undefined> {
+    const ahead = 2 * this.#context.settings.outputsInFlight;
+    return inOrder(planned, ahead, this.#stop, (output) => this.#obtain(output));
+  }
+
+  async #obtain(output: PlannedOutput): Promise<Assembled | undefined> {
+    const { report, hasTime } = this.#context;
+    const found = await findFinished(output, this.#context);
+    if (found !== undefined) {
+      report({ type: 'landed', objects: output.pieces.length, bytes: output.size });
+      report({ type: 'output', ...describe(found) });
+      return found;
     }
-    return slabs.use(largestSize(output), async (slab) => {
-      const crcs = await fill(output, slab);
-      const { length, crc32, added } = closeLines(slab, output, crcs);
-      const written = await store.upload(at, slab.subarray(0, length), crc32, signal);
-      return finished(output, 'written', length, written, added);
-    });
-  }
-
-  async function fill(output: PlannedOutput, slab: Buffer): Promise<number[]> {
-    let offset = 0;
-    const landings = output.pieces.map((piece) => {
-      const place = slab.subarray(offset, (offset += piece.source.size));
-      return downloads(async () => {
-        signal.throwIfAborted();
-        const crc = await store.read(originOf(piece, context), place, signal);
-        report({ type: 'landed', objects: 1, bytes: place.length });
-        return crc;
-      });
-    });
-    return allOrFirstFailure(landings, stop);
-  }
-
-  const tasks = outputs.map((output) =>
-    begun(async () => {
+    return this.#outputs(async () => {
       if (!hasTime()) return undefined;
-      if (signal.aborted) throw aborted();
+      if (this.#signal.aborted) throw aborted();
       report({ type: 'begun', key: output.key, bytes: output.size });
       try {
-        const assembled = await write(output);
+        const assembled = await this.#write(output);
         report({ type: 'output', ...describe(assembled) });
         return assembled;
       } catch (error) {
         // Stopped because time is up is as good as not begun.
-        if (context.signal.aborted && !hasTime()) return undefined;
+        if (this.#context.signal.aborted && !hasTime()) return undefined;
         throw error;
       }
-    }),
-  );
-  const assembled = await allOrFirstFailure(tasks, stop);
-  return { assembled, peakInFlightBytes: slabs.peakBytes };
-}
+    });
+  }
 
-/** Waits for every task. Where one fails, the others are told to stop, and what failed first is thrown. */
-export async function allOrFirstFailure<T>(tasks: Promise<T>[], stop: AbortController): Promise<T[]> {
-  let first: { error: unknown } | undefined;
-  const settled = await Promise.allSettled(
-    tasks.map((task) =>
-      task.catch((error: unknown) => {
-        // What failed because it was told to stop is not the reason.
-        if (first === undefined && !(stop.signal.aborted && isAbort(error))) first = { error };
-        stop.abort(aborted());
-        throw error;
-      }),
-    ),
-  );
-  if (first !== undefined) throw first.error;
-  return settled.map((result) => {
-    if (result.status === 'rejected') throw result.reason;
-    return result.value;
-  });
-}
+  async #write(output: PlannedOutput): Promise<Assembled> {
+    const { store, destination, report } = this.#context;
+    const at = { bucket: destination.bucket, key: output.key };
+    if (output.mode === 'copy') {
+      const [piece] = output.pieces as [Piece];
+      const written = await store.copy(originOf(piece, this.#context), output.size, at, this.#signal);
+      report({ type: 'landed', objects: 1, bytes: output.size });
+      return finished(output, 'copied', output.size, written, []);
+    }
+    return this.#slabs.use(largestSize(output), async (slab) => {
+      const crcs = await this.#fill(slab, output);
+      const { length, crc32, added } = closeLines(slab, output, crcs);
+      const written = await store.upload(at, slab.subarray(0, length), crc32, this.#signal);
+      return finished(output, 'written', length, written, added);
+    });
+  }
 
-function isAbort(error: unknown): boolean {
-  return hasCode(error, 'Aborted') || (error instanceof Error && error.name === 'AbortError');
-}
-
-function aborted(): RollupError {
-  return new RollupError('Aborted', 'The run was stopped.');
+  #fill(slab: Buffer, output: PlannedOutput): Promise<number[]> {
+    const { store, report } = this.#context;
+    let offset = 0;
+    const landings = output.pieces.map((piece) => {
+      const place = slab.subarray(offset, (offset += piece.source.size));
+      return this.#downloads(async () => {
+        this.#signal.throwIfAborted();
+        const crc = await store.read(originOf(piece, this.#context), place, this.#signal);
+        report({ type: 'landed', objects: 1, bytes: place.length });
+        return crc;
+      });
+    });
+    return allOrFirstFailure(landings, this.#stop);
+  }
 }
 
 function originOf(piece: Piece, { source, destination }: AssembleContext): ReadFrom {
@@ -148,6 +146,6 @@ export function finished(
   };
 }
 
-export function describe({ how, output }: Assembled) {
+function describe({ how, output }: Assembled) {
   return { key: output.key, how, bytes: output.size, sources: output.sources };
 }

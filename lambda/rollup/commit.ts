@@ -1,17 +1,16 @@
 import { hasCode } from '../errors.ts';
-import { type Settings } from '../settings.ts';
-import type { Assembled } from './assemble.ts';
+import type { Settings } from '../settings.ts';
 import { type Location, formatLocation } from './location.ts';
 import {
-  type CommittedSource,
+  type CommittedOutput,
   MANIFEST_NAME,
   MANIFEST_VERSION,
   type Manifest,
   type Rollup,
   formatManifest,
-  formatSources,
 } from './manifest.ts';
-import { indexOf, type Plan } from './plan.ts';
+import { type Skipped, indexOf } from './plan.ts';
+import type { SourcesIndex } from './sources-index.ts';
 import type { Store } from './store.ts';
 
 export interface CommitInput {
@@ -19,8 +18,12 @@ export interface CommitInput {
   source: Location;
   destination: Location;
   settings: Settings;
-  plan: Plan;
-  assembled: Assembled[];
+  generation: number;
+  skipped: Skipped;
+  /** Every output of the commit: those that stay and those that are new. */
+  outputs: CommittedOutput[];
+  /** Every source of it. */
+  index: SourcesIndex;
   /** What the plan was made from: what must still be committed. */
   previous: Rollup | undefined;
   now: Date;
@@ -38,10 +41,9 @@ export type CommitOutcome =
 export async function commit(input: CommitInput): Promise<CommitOutcome> {
   const { store, destination, previous } = input;
   const { bucket, prefix } = destination;
-  const sources = sourcesOf(input);
-  const index = await formatSources(sources);
+  const index = await input.index.end();
   const sourcesKey = prefix + index.name;
-  const manifest = manifestOf(input, sources, sourcesKey);
+  const manifest = manifestOf(input, sourcesKey);
   const body = formatManifest(manifest);
 
   await store.put({ bucket, key: sourcesKey }, index.body, 'application/gzip');
@@ -58,31 +60,24 @@ export async function commit(input: CommitInput): Promise<CommitOutcome> {
   }
 }
 
-function sourcesOf({ plan, assembled, previous }: CommitInput): CommittedSource[] {
-  const sealed = new Set(plan.sealed.map(({ key }) => key));
-  const kept = previous?.sources.filter(({ output }) => sealed.has(output)) ?? [];
-  return [...kept, ...assembled.flatMap(({ sources }) => sources)];
-}
-
-function manifestOf(input: CommitInput, sources: CommittedSource[], sourcesKey: string): Manifest {
-  const { source, destination, settings, plan, assembled, now } = input;
-  const outputs = [...plan.sealed, ...assembled.map(({ output }) => output)];
-  outputs.sort((a, b) => indexOf(a.key) - indexOf(b.key));
+function manifestOf(input: CommitInput, sourcesKey: string): Manifest {
+  const { source, destination, settings, generation, skipped, index, now } = input;
+  const outputs = input.outputs.toSorted((a, b) => indexOf(a.key) - indexOf(b.key));
   return {
     version: MANIFEST_VERSION,
-    generation: plan.generation,
+    generation,
     source: formatLocation(source),
     destination: formatLocation(destination),
     createdAt: now.toISOString(),
     settings: { targetSize: settings.targetSize, partSize: settings.partSize, newline: settings.newline },
     totals: {
-      objects: sources.length,
-      bytes: sources.reduce((sum, { size }) => sum + size, 0),
+      objects: index.count,
+      bytes: index.bytes,
       outputs: outputs.length,
       outputBytes: outputs.reduce((sum, { size }) => sum + size, 0),
-      skipped: plan.skipped,
+      skipped,
     },
     outputs,
-    sources: { key: sourcesKey, count: sources.length },
+    sources: { key: sourcesKey, count: index.count },
   };
 }

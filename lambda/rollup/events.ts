@@ -1,7 +1,9 @@
 /** What a run tells of itself while it goes on. */
 export type RollupEvent =
+  /** So far. */
   | { type: 'listed'; objects: number; bytes: number }
-  | { type: 'planned'; objects: number; bytes: number; outputs: number; sealed: number }
+  /** All that there is to do, once it is known; the number of outputs is known last. */
+  | { type: 'planned'; objects: number; bytes: number; outputs: number | undefined }
   /** Bytes of a source are where they belong: in a slab, in a copy, or in an output found finished. */
   | { type: 'landed'; objects: number; bytes: number }
   | { type: 'begun'; key: string; bytes: number }

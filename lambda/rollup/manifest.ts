@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
-import { gunzip, gzip } from 'node:zlib';
+import { gunzip } from 'node:zlib';
 import { z } from 'zod';
 import { RollupError } from '../errors.ts';
 import type { ListedObject } from './store.ts';
@@ -111,16 +110,6 @@ export async function parseSources(body: Buffer, manifest: Manifest): Promise<Co
     throw badManifest(key, `it has ${sources.length} lines where the manifest says ${expected}`);
   }
   return sources;
-}
-
-/** The index of sources as it is stored; its name is a digest of what it says. */
-export async function formatSources(sources: CommittedSource[]): Promise<{ name: string; body: Buffer }> {
-  const lines = sources.map(({ key, etag, size, lastModified, output, offset, length }) =>
-    JSON.stringify({ key, etag, size, lastModified, output, offset, length }),
-  );
-  const text = lines.length === 0 ? '' : `${lines.join('\n')}\n`;
-  const digest = createHash('sha256').update(text).digest('hex').slice(0, 12);
-  return { name: `_sources-${digest}.jsonl.gz`, body: await promisify(gzip)(text) };
 }
 
 export function formatCrc32(crc32: number): string {

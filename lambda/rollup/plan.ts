@@ -11,7 +11,12 @@ export interface Plan {
   sealed: CommittedOutput[];
   /** Outputs to be written, in index order. */
   planned: PlannedOutput[];
-  skipped: { empty: number; filtered: number };
+  skipped: Skipped;
+}
+
+export interface Skipped {
+  empty: number;
+  filtered: number;
 }
 
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html#sc-glacier
@@ -21,9 +26,7 @@ export function isArchived(object: ListedObject): boolean {
   return object.storageClass !== undefined && ARCHIVED.has(object.storageClass);
 }
 
-export interface PlanInput {
-  /** The source prefix, whole, in key order. */
-  listed: ListedObject[];
+export interface PlannerInput {
   /** What is committed, if anything is. */
   committed: Rollup | undefined;
   /** The destination prefix, with its slash: output keys begin with it. */
@@ -33,63 +36,108 @@ export interface PlanInput {
   repack?: boolean;
 }
 
-/** Pure: the same listing, commit and settings give the same plan. */
-export function planRollup({
-  listed,
-  committed,
-  destinationPrefix,
-  settings,
-  repack = false,
-}: PlanInput): Plan {
-  const skipped = { empty: 0, filtered: 0 };
-  const present = new Map<string, ListedObject>();
-  for (const object of listed) {
-    // Directory markers are zero-byte objects too. An object emptied in place is as one that has left raw:
-    // what was committed of it stays.
-    if (object.size === 0) skipped.empty++;
-    else present.set(object.key, object);
+/**
+ * Plans while the listing comes. Where nothing is committed, an output is planned as soon as its last source is listed;
+ * otherwise what changed decides what is planned again, and that is known at the end.
+ */
+export class Planner {
+  readonly generation: number;
+  readonly skipped: Skipped = { empty: 0, filtered: 0 };
+  readonly #committed: Rollup | undefined;
+  readonly #repack: boolean;
+  readonly #packer: Packer;
+  /** What was listed, by key, where something is committed. */
+  readonly #present = new Map<string, ListedObject>();
+  #sealed: CommittedOutput[] = [];
+
+  constructor({ committed, destinationPrefix, settings, repack = false }: PlannerInput) {
+    this.#committed = committed;
+    this.#repack = repack;
+    this.generation = (committed?.manifest.generation ?? 0) + (repack ? 1 : 0);
+    this.#packer = new Packer({
+      ...settings,
+      basis: basisOf(committed, destinationPrefix),
+      generation: this.generation,
+      destinationPrefix,
+      firstIndex: repack ? 0 : nextIndex(committed),
+    });
   }
 
-  const unsealed = unsealedOutputs(committed, present, repack);
-  const pieces: Piece[] = [];
-  for (const source of committed?.sources ?? []) {
-    const now = present.get(source.key);
-    if (!unsealed.has(source.output)) {
-      present.delete(source.key);
-    } else if (now === undefined || (isArchived(now) && isSame(now, source))) {
-      present.delete(source.key);
-      pieces.push({ source: asListed(source), from: originInOutput(source, unsealed) });
+  /** A page of the source prefix; pages and what is in them are in key order. Returns the outputs that are closed now. */
+  add(page: ListedObject[]): PlannedOutput[] {
+    const planned: PlannedOutput[] = [];
+    for (const object of page) {
+      // Directory markers are zero-byte objects too. An object emptied in place is as one that has left raw:
+      // what was committed of it stays.
+      if (object.size === 0) this.skipped.empty++;
+      else if (this.#committed === undefined)
+        planned.push(...this.#packer.add({ source: object, from: undefined }));
+      else this.#present.set(object.key, object);
     }
+    return planned;
   }
-  for (const source of present.values()) pieces.push({ source, from: undefined });
-  pieces.sort((a, b) => compareKeys(a.source.key, b.source.key));
 
-  const generation = (committed?.manifest.generation ?? 0) + (repack ? 1 : 0);
-  const packer = new Packer({
-    ...settings,
-    basis: basisOf(committed, destinationPrefix),
-    generation,
-    destinationPrefix,
-    firstIndex: repack ? 0 : nextIndex(committed),
-  });
-  const planned = pieces.flatMap((piece) => packer.add(piece));
-  planned.push(...packer.end());
-  const sealed = committed?.manifest.outputs.filter((output) => !unsealed.has(output.key)) ?? [];
+  /** After the last page: the outputs that are left to plan. */
+  end(): PlannedOutput[] {
+    const pieces = this.#committed === undefined ? [] : this.#reconcile(this.#committed);
+    return [...pieces.flatMap((piece) => this.#packer.add(piece)), ...this.#packer.end()];
+  }
+
+  /** Whether nothing is committed: then outputs are planned while the listing comes. */
+  get isFirst(): boolean {
+    return this.#committed === undefined;
+  }
+
+  /** Outputs that stay as they are; known once `end` was called. */
+  get sealed(): CommittedOutput[] {
+    return this.#sealed;
+  }
+
+  /** What is new, and what outputs that must be rebuilt held, in key order. */
+  #reconcile({ manifest, sources }: Rollup): Piece[] {
+    const present = this.#present;
+    const unsealed = unsealedOutputs({ manifest, sources }, present, this.#repack);
+    this.#sealed = manifest.outputs.filter((output) => !unsealed.has(output.key));
+    const pieces: Piece[] = [];
+    for (const source of sources) {
+      const now = present.get(source.key);
+      if (!unsealed.has(source.output)) {
+        present.delete(source.key);
+      } else if (now === undefined || (isArchived(now) && isSame(now, source))) {
+        present.delete(source.key);
+        pieces.push({ source: asListed(source), from: originInOutput(source, unsealed) });
+      }
+    }
+    for (const source of present.values()) pieces.push({ source, from: undefined });
+    return pieces.sort((a, b) => compareKeys(a.source.key, b.source.key));
+  }
+}
+
+export interface PlanInput extends PlannerInput {
+  /** The source prefix, whole, in key order. */
+  listed: ListedObject[];
+}
+
+/** Pure: the same listing, commit and settings give the same plan. */
+export function planRollup({ listed, ...input }: PlanInput): Plan {
+  const planner = new Planner(input);
+  const planned = [...planner.add(listed), ...planner.end()];
+  const { generation, sealed, skipped } = planner;
   return { generation, sealed, planned, skipped };
 }
 
 /** Outputs that hold a source which is in raw with other content now; on a repack, all of them. */
 function unsealedOutputs(
-  committed: Rollup | undefined,
+  { manifest, sources }: Pick<Rollup, 'manifest' | 'sources'>,
   present: Map<string, ListedObject>,
   repack: boolean,
 ): Map<string, CommittedOutput> {
   const changed = new Set<string>();
-  for (const source of committed?.sources ?? []) {
+  for (const source of sources) {
     const now = present.get(source.key);
     if (repack || (now !== undefined && !isSame(now, source))) changed.add(source.output);
   }
-  const outputs = committed?.manifest.outputs.filter((output) => changed.has(output.key)) ?? [];
+  const outputs = manifest.outputs.filter((output) => changed.has(output.key));
   return new Map(outputs.map((output) => [output.key, output]));
 }
 

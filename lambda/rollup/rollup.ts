@@ -1,6 +1,6 @@
 import { RollupError, hasCode } from '../errors.ts';
 import type { Settings } from '../settings.ts';
-import { type AssembleContext, type Assembled, assemble } from './assemble.ts';
+import { type AssembleContext, Assembler } from './assemble.ts';
 import {
   abandoned,
   abortReplaced,
@@ -14,11 +14,18 @@ import { commit } from './commit.ts';
 import { readCommitted } from './committed.ts';
 import type { OutputFate, Report, RollupEvent } from './events.ts';
 import { type Location, refuseOverlap } from './location.ts';
-import { MANIFEST_NAME, type Manifest, type Rollup } from './manifest.ts';
-import { type Plan, planRollup } from './plan.ts';
-import { refuseUnreadable } from './refuse.ts';
-import { findFinished } from './reuse.ts';
-import type { ListedObject, OpenUpload, Store } from './store.ts';
+import {
+  type CommittedOutput,
+  type CommittedSource,
+  MANIFEST_NAME,
+  type Manifest,
+  type Rollup,
+} from './manifest.ts';
+import type { PlannedOutput } from './pack.ts';
+import type { Planner, Skipped } from './plan.ts';
+import { SourcesIndex } from './sources-index.ts';
+import type { OpenUpload, Store } from './store.ts';
+import { type Before, createPlanner, planSources, readBefore } from './survey.ts';
 
 /** How often a run plans again after it lost to another. */
 const ATTEMPTS = 3;
@@ -51,15 +58,6 @@ export interface RollupOutcome {
   peakInFlightBytes: number;
 }
 
-/** What is there before a run does anything. */
-export interface Survey {
-  previous: Rollup | undefined;
-  /** The destination, by key, listed after the manifest was read. */
-  present: Map<string, ListedObject>;
-  listingBegan: Date;
-  plan: Plan;
-}
-
 /** Rolls one prefix up: list, plan, assemble, upload, commit. Throws `RollupError`. */
 export async function rollUp(request: RollupRequest, context: RollupContext): Promise<RollupOutcome> {
   refuseOverlap(request.source, request.destination);
@@ -86,64 +84,67 @@ async function attemptUntilCommitted(request: RollupRequest, context: RollupCont
 }
 
 async function attemptOnce(request: RollupRequest, context: RollupContext): Promise<RollupOutcome | 'lost'> {
+  const { store } = context;
   const { destination } = request;
-  const before = await survey(request, context);
-  const { plan, previous } = before;
-  refuseUnreadable(plan.planned);
-
-  if (previous !== undefined && plan.planned.length === 0) {
-    await sweep(request, context, before, previous.manifest, previous);
-    const { totals, outputs } = previous.manifest;
-    return outcomeOf('unchanged', totals, outputs.length, NOTHING, destination);
-  }
+  const before = await readBefore(request, context);
+  const { previous } = before;
   const result = await writeAndCommit(request, context, before);
-  if (result.status === 'lost') return 'lost';
-  if (result.status === 'incomplete') {
-    return outcomeOf('incomplete', plannedTotals(plan), plan.sealed.length, result.obtained, undefined);
+  switch (result.status) {
+    case 'lost':
+      return 'lost';
+    case 'incomplete':
+      return { ...result, manifest: undefined };
+    case 'unchanged':
+      await sweep(request, context, before, result.previous.manifest, result.previous);
+      return outcomeOf('unchanged', result.previous.manifest, NOTHING, destination);
+    case 'committed': {
+      const { manifest, obtained, replacedUploads } = result;
+      context.report({ type: 'committed', manifest: destination.prefix + MANIFEST_NAME });
+      await deleteReplaced(store, destination, previous, manifest);
+      await abortReplaced(store, replacedUploads);
+      await sweep(request, context, before, manifest, undefined);
+      const status = manifest.totals.objects === 0 ? 'empty' : 'committed';
+      return outcomeOf(status, manifest, obtained, destination);
+    }
   }
-  const { manifest, obtained, replacedUploads } = result;
-  context.report({ type: 'committed', manifest: destination.prefix + MANIFEST_NAME });
-  await deleteReplaced(context.store, destination, previous, manifest);
-  await abortReplaced(context.store, replacedUploads);
-  await sweep(request, context, before, manifest, undefined);
-  const status = manifest.totals.objects === 0 ? 'empty' : 'committed';
-  return outcomeOf(status, manifest.totals, plan.sealed.length, obtained, destination);
 }
 
 type Result =
   | { status: 'lost' }
-  | { status: 'incomplete'; obtained: Obtained }
+  | ({ status: 'incomplete' } & Omit<RollupOutcome, 'status' | 'manifest'>)
+  | { status: 'unchanged'; previous: Rollup }
   | { status: 'committed'; obtained: Obtained; manifest: Manifest; replacedUploads: OpenUpload[] };
 
 /** Brings every planned output about and commits; what a loser wrote is deleted where the winner does not use it. */
 async function writeAndCommit(
   request: RollupRequest,
   context: RollupContext,
-  before: Survey,
+  before: Before,
 ): Promise<Result> {
   const { store, settings, now } = context;
   const { source, destination } = request;
-  const { plan, previous } = before;
+  const { previous, present } = before;
   const wrote: string[] = [];
   const report = (event: RollupEvent): void => {
     if (event.type === 'output' && event.how !== 'reused') wrote.push(event.key);
     context.report(event);
   };
   try {
-    const obtained = await obtain(before, { ...context, source, destination, report });
-    const assembled = obtained.assembled;
-    if (assembled.length < plan.planned.length) return { status: 'incomplete', obtained };
+    const planner = createPlanner(request, context, before);
+    const planned = planSources(request, context, planner);
+    const assembly = { ...context, source, destination, present, report };
+    const obtained = await obtain(planned, planner, previous, assembly);
+    const { index, complete, written, copied, reused, peakInFlightBytes } = obtained;
+    const { generation, skipped, sealed } = planner;
+    const outputs = [...sealed, ...obtained.outputs];
+    if (!complete) {
+      const totals = totalsSoFar(outputs, skipped);
+      return { status: 'incomplete', totals, written, copied, reused, peakInFlightBytes };
+    }
+    if (previous !== undefined && obtained.outputs.length === 0) return { status: 'unchanged', previous };
     const replacedUploads = ourUploads(await store.listUploads(destination), destination);
-    const outcome = await commit({
-      store,
-      source,
-      destination,
-      settings,
-      plan,
-      assembled,
-      previous,
-      now: now(),
-    });
+    const commitment = { source, destination, settings, generation, skipped, outputs, index, previous };
+    const outcome = await commit({ store, ...commitment, now: now() });
     if (outcome.status === 'committed') return { ...outcome, obtained, replacedUploads };
     wrote.push(outcome.sourcesKey);
   } catch (error) {
@@ -158,46 +159,59 @@ async function writeAndCommit(
   return { status: 'lost' };
 }
 
-/** Reads what is committed, lists both sides and plans; writes nothing. */
-export async function survey(
-  { source, destination, repack = false }: RollupRequest,
-  { store, settings, now, report }: Pick<RollupContext, 'store' | 'settings' | 'now' | 'report'>,
-): Promise<Survey> {
-  const previous = await readCommitted(store, destination, source);
-  const listingBegan = now();
-  const present = new Map<string, ListedObject>();
-  for await (const page of store.list(destination))
-    for (const object of page) present.set(object.key, object);
-  const listed: ListedObject[] = [];
-  for await (const page of store.list(source)) {
-    listed.push(...page);
-    report({ type: 'listed', objects: listed.length, bytes: page.reduce((sum, { size }) => sum + size, 0) });
-  }
-  const destinationPrefix = destination.prefix;
-  const plan = planRollup({ listed, committed: previous, destinationPrefix, settings, repack });
-  const pieces = plan.planned.reduce((sum, output) => sum + output.pieces.length, 0);
-  const bytes = plan.planned.reduce((sum, { size }) => sum + size, 0);
-  const [outputs, sealed] = [plan.planned.length, plan.sealed.length];
-  report({ type: 'planned', objects: pieces, bytes, outputs, sealed });
-  return { previous, present, listingBegan, plan };
-}
+const NOTHING = { written: 0, copied: 0, peakInFlightBytes: 0 };
 
 interface Obtained {
-  /** By index; fewer than were planned where time ran out. */
-  assembled: Assembled[];
+  /** By index. */
+  outputs: CommittedOutput[];
+  /** Of all sources of the commit. */
+  index: SourcesIndex;
+  /** How the outputs came to be there; those that stay are reused. */
+  written: number;
+  copied: number;
+  reused: number;
+  /** False where time ran out. */
+  complete: boolean;
   peakInFlightBytes: number;
 }
 
-const NOTHING: Obtained = { assembled: [], peakInFlightBytes: 0 };
+/** Brings the planned outputs about, and writes down where their sources are while it goes on. */
+async function obtain(
+  planned: AsyncIterable<PlannedOutput>,
+  planner: Planner,
+  previous: Rollup | undefined,
+  context: AssembleContext,
+): Promise<Obtained> {
+  const assembler = new Assembler(context);
+  const index = new SourcesIndex();
+  const outputs: CommittedOutput[] = [];
+  const count: Record<OutputFate, number> = { written: 0, copied: 0, reused: 0 };
+  let complete = true;
 
-/** The planned outputs: those that are there already, and the others written now. */
-async function obtain({ plan, present }: Survey, context: AssembleContext): Promise<Obtained> {
-  const found = await findFinished(plan.planned, present, context);
-  const missing = plan.planned.filter((output) => !found.has(output));
-  const { assembled, peakInFlightBytes } = await assemble(missing, context);
-  const written = new Map(missing.map((output, i) => [output, assembled[i]]));
-  const all = plan.planned.map((output) => found.get(output) ?? written.get(output));
-  return { assembled: all.filter((output) => output !== undefined), peakInFlightBytes };
+  async function* whileThereIsTime(): AsyncGenerator<PlannedOutput> {
+    for await (const output of planned) {
+      complete &&= context.hasTime();
+      if (!complete) return;
+      yield output;
+    }
+  }
+
+  for await (const assembled of assembler.assemble(whileThereIsTime())) {
+    complete &&= assembled !== undefined;
+    if (assembled === undefined) continue;
+    if (outputs.length === 0) await index.add(keptSources(planner, previous));
+    await index.add(assembled.sources);
+    outputs.push(assembled.output);
+    count[assembled.how]++;
+  }
+  count.reused += planner.sealed.length;
+  return { outputs, index, ...count, complete, peakInFlightBytes: assembler.peakInFlightBytes };
+}
+
+/** Sources of the outputs that stay: known once the first output is planned. */
+function* keptSources(planner: Planner, previous: Rollup | undefined): Generator<CommittedSource> {
+  const sealed = new Set(planner.sealed.map(({ key }) => key));
+  for (const source of previous?.sources ?? []) if (sealed.has(source.output)) yield source;
 }
 
 /**
@@ -207,7 +221,7 @@ async function obtain({ plan, present }: Survey, context: AssembleContext): Prom
 async function sweep(
   { destination }: RollupRequest,
   { store, now, report }: RollupContext,
-  { present, listingBegan }: Survey,
+  { present, listingBegan }: Before,
   manifest: Manifest,
   standing: Rollup | undefined,
 ): Promise<void> {
@@ -221,25 +235,19 @@ async function sweep(
   if (keys.length > 0) report({ type: 'swept', keys });
 }
 
-function outcomeOf(
-  status: RollupOutcome['status'],
-  totals: Manifest['totals'],
-  sealed: number,
-  { assembled, peakInFlightBytes }: Obtained,
-  committedTo: Location | undefined,
-): RollupOutcome {
-  const count = (fate: OutputFate): number => assembled.filter(({ how }) => how === fate).length;
-  const [written, copied, reused] = [count('written'), count('copied'), count('reused') + sealed];
-  const manifest = committedTo === undefined ? undefined : committedTo.prefix + MANIFEST_NAME;
-  return { status, totals, written, copied, reused, manifest, peakInFlightBytes };
+/** Of a rollup that is not committed yet. */
+function totalsSoFar(outputs: CommittedOutput[], skipped: Skipped): Manifest['totals'] {
+  const outputBytes = outputs.reduce((sum, { size }) => sum + size, 0);
+  const objects = outputs.reduce((sum, { sources }) => sum + sources, 0);
+  return { objects, bytes: outputBytes, outputs: outputs.length, outputBytes, skipped };
 }
 
-/** Totals of a rollup that is not committed yet. */
-function plannedTotals({ planned, sealed, skipped }: Plan): Manifest['totals'] {
-  const bytes =
-    planned.reduce((sum, { size }) => sum + size, 0) + sealed.reduce((sum, { size }) => sum + size, 0);
-  const objects =
-    planned.reduce((sum, { pieces }) => sum + pieces.length, 0) +
-    sealed.reduce((sum, { sources }) => sum + sources, 0);
-  return { objects, bytes, outputs: planned.length + sealed.length, outputBytes: bytes, skipped };
+function outcomeOf(
+  status: RollupOutcome['status'],
+  { totals }: Manifest,
+  { written, copied, peakInFlightBytes }: Pick<Obtained, 'written' | 'copied' | 'peakInFlightBytes'>,
+  { prefix }: Location,
+): RollupOutcome {
+  const reused = totals.outputs - written - copied;
+  return { status, totals, written, copied, reused, manifest: prefix + MANIFEST_NAME, peakInFlightBytes };
 }

@@ -44,7 +44,7 @@ export type WriteCondition = 'absent' | { etag: string };
  */
 export interface Store {
   /** Every object under the prefix, page by page, in S3's key order. Throws `UnsortedListing` where it is not. */
-  list(at: Location): AsyncIterable<ListedObject[]>;
+  list(at: Location, signal?: AbortSignal): AsyncIterable<ListedObject[]>;
   head(at: ObjectAt): Promise<ObjectHead | undefined>;
   /** A small object, whole; undefined where there is none. */
   getIfPresent(at: ObjectAt): Promise<{ body: Buffer; etag: string } | undefined>;

@@ -1,6 +1,6 @@
 import pLimit from 'p-limit';
 import { RollupError } from '../errors.ts';
-import { allOrFirstFailure } from './assemble.ts';
+import { allOrFirstFailure } from './in-order.ts';
 import { isOurs } from './cleanup.ts';
 import { readCommitted } from './committed.ts';
 import { compareOutput } from './compare.ts';

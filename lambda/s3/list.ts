@@ -15,12 +15,13 @@ import { toRollupError } from './errors.ts';
 export async function* listObjects(
   client: S3Client,
   { bucket, prefix }: Location,
+  abortSignal?: AbortSignal,
 ): AsyncGenerator<ListedObject[]> {
   // Keys may hold what XML cannot; `url` is the encoding for that.
   const input = { Bucket: bucket, Prefix: prefix, EncodingType: 'url' } as const;
   let last: string | undefined;
   try {
-    for await (const { Contents = [] } of paginateListObjectsV2({ client }, input)) {
+    for await (const { Contents = [] } of paginateListObjectsV2({ client }, input, { abortSignal })) {
       const page = Contents.map(({ Key, Size = 0, ETag, LastModified, StorageClass }) => ({
         key: decodeKey(Key),
         size: Size,

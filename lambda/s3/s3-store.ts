@@ -35,8 +35,8 @@ export class S3Store implements Store {
     this.#partSize = partSize;
   }
 
-  list(at: Location) {
-    return listObjects(this.#client, at);
+  list(at: Location, signal?: AbortSignal) {
+    return listObjects(this.#client, at, signal);
   }
 
   listUploads(at: Location): Promise<OpenUpload[]> {

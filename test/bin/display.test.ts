@@ -63,7 +63,7 @@ describe('progress', () => {
 });
 
 describe('the tally of a run', () => {
-  const planned: RollupEvent = { type: 'planned', objects: 4, bytes: 4 * MiB, outputs: 2, sealed: 0 };
+  const planned: RollupEvent = { type: 'planned', objects: 4, bytes: 4 * MiB, outputs: 2 };
   const landed: RollupEvent = { type: 'landed', objects: 2, bytes: 2 * MiB };
   const output: RollupEvent = { type: 'output', key: 'k', how: 'written', bytes: 2 * MiB, sources: 2 };
 
@@ -84,12 +84,21 @@ describe('the tally of a run', () => {
         full: '2 of 4 objects, 2 MiB of 4 MiB, 1 MiB/s, 1 of 2 outputs, in use',
       },
     ],
+    [
+      'some of it, while the listing goes on',
+      [{ type: 'listed', objects: 3, bytes: 3 * MiB }, { type: 'begun', key: 'k', bytes: 2 * MiB }, landed],
+      {
+        phase: 'rolling up',
+        brief: '2/3+ objects 1 MiB/s 0/? outputs',
+        full: '2 of 3+ objects, 2 MiB of 3 MiB+, 1 MiB/s, 0 outputs, in use',
+      },
+    ],
     ['all of it', [planned, landed, landed, output, output], { phase: 'committing', done: 1 }],
     [
       'nothing new',
       [
         { type: 'listed', objects: 3, bytes: 1 },
-        { ...planned, objects: 0, bytes: 0, outputs: 0, sealed: 1 },
+        { ...planned, objects: 0, bytes: 0, outputs: 0 },
       ],
       { done: 1, full: 'nothing new among 3 objects' },
     ],

@@ -200,15 +200,14 @@ describe('time', () => {
       if (event.type === 'output') written++;
     };
     const result = await world.roll({ report, hasTime: () => written < 2 });
-    expect(result).toMatchObject({ status: 'incomplete', written: 2, manifest: null, objects: 400 });
+    // What it tells of is what was brought about; how much more there is, the listing was not read to find out.
+    expect(result).toMatchObject({ status: 'incomplete', outputs: 2, written: 2, manifest: null });
+    expect(result.objects).toBeLessThan(400);
     expect(world.isCommitted).toBe(false);
     expect(world.stored()).toHaveLength(2);
-    expect(await world.roll()).toMatchObject({
-      status: 'committed',
-      objects: 400,
-      reused: 2,
-      written: result.outputs - 2,
-    });
+    const second = await world.roll();
+    expect(second).toMatchObject({ status: 'committed', objects: 400, reused: 2 });
+    expect(second.written).toBe(second.outputs - 2);
     await world.expectSound();
   });
 

@@ -5,12 +5,11 @@ import {
   type Manifest,
   formatCrc32,
   formatManifest,
-  formatSources,
   parseManifest,
   parseSources,
 } from '../../lambda/rollup/manifest.ts';
 import { planRollup } from '../../lambda/rollup/plan.ts';
-import { PREFIX, carriedOut, inKeyOrder, listed } from '../support/planning.ts';
+import { PREFIX, carriedOut, formatSources, inKeyOrder, listed } from '../support/planning.ts';
 
 const KEY = `${PREFIX}_manifest.json`;
 

@@ -1,7 +1,8 @@
 import { framesOf } from '../../lambda/rollup/frames.ts';
-import type { Rollup } from '../../lambda/rollup/manifest.ts';
+import type { CommittedSource, Rollup } from '../../lambda/rollup/manifest.ts';
 import type { PlannedOutput } from '../../lambda/rollup/pack.ts';
 import type { Plan } from '../../lambda/rollup/plan.ts';
+import { SourcesIndex } from '../../lambda/rollup/sources-index.ts';
 import type { ListedObject } from '../../lambda/rollup/store.ts';
 
 export const PREFIX = 'aggregated/app/';
@@ -60,4 +61,11 @@ export function carriedOut(plan: Plan, previous: Rollup | undefined): Rollup {
 
 function asCommitted({ key, size, pieces }: PlannedOutput) {
   return { key, size, etag: `etag-of-${key}`, crc32: '00000000', sources: pieces.length };
+}
+
+/** The index of sources as it is stored. */
+export async function formatSources(sources: CommittedSource[]): Promise<{ name: string; body: Buffer }> {
+  const index = new SourcesIndex();
+  await index.add(sources);
+  return index.end();
 }

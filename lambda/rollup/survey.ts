@@ -1,0 +1,104 @@
+import { Readable } from 'node:stream';
+import { readCommitted } from './committed.ts';
+import type { Report } from './events.ts';
+import type { Rollup } from './manifest.ts';
+import type { PlannedOutput } from './pack.ts';
+import { type Plan, Planner } from './plan.ts';
+import { refuseUnreadable } from './refuse.ts';
+import type { RollupContext, RollupRequest } from './rollup.ts';
+import type { ListedObject } from './store.ts';
+
+/** Pages of the source prefix that are listed ahead of what is being planned: 1,000 objects each. */
+const PAGES_AHEAD = 64;
+
+type SurveyContext = Pick<RollupContext, 'store' | 'settings' | 'now' | 'report' | 'signal'>;
+
+/** What is there before a run looks at its sources. */
+export interface Before {
+  /** What is committed. */
+  previous: Rollup | undefined;
+  /** The destination, by key, listed after the manifest was read. */
+  present: Map<string, ListedObject>;
+  listingBegan: Date;
+}
+
+/** Reads what is committed and lists the destination. */
+export async function readBefore(
+  { source, destination }: RollupRequest,
+  { store, now, signal }: SurveyContext,
+): Promise<Before> {
+  const previous = await readCommitted(store, destination, source);
+  const listingBegan = now();
+  const present = new Map<string, ListedObject>();
+  for await (const page of store.list(destination, signal)) {
+    for (const object of page) present.set(object.key, object);
+  }
+  return { previous, present, listingBegan };
+}
+
+export function createPlanner(
+  { destination, repack = false }: RollupRequest,
+  { settings }: SurveyContext,
+  { previous }: Before,
+): Planner {
+  return new Planner({ committed: previous, destinationPrefix: destination.prefix, settings, repack });
+}
+
+/**
+ * Lists the source prefix, and yields outputs as they are planned: on a first run, the first one long before the last
+ * page. Throws `SourceNotJoinable`, `SourceArchived` before it yields an output that holds such a source.
+ */
+export async function* planSources(
+  { source }: RollupRequest,
+  { store, report, signal }: SurveyContext,
+  planner: Planner,
+): AsyncGenerator<PlannedOutput> {
+  const total = { objects: 0, bytes: 0, outputs: 0 };
+  const take = (outputs: PlannedOutput[]): PlannedOutput[] => {
+    refuseUnreadable(outputs);
+    total.outputs += outputs.length;
+    total.objects += outputs.reduce((sum, { pieces }) => sum + pieces.length, 0);
+    total.bytes += outputs.reduce((sum, { size }) => sum + size, 0);
+    return outputs;
+  };
+  const pages = listAhead(store.list(source, signal), planner.isFirst, report);
+  for await (const page of pages) yield* take(planner.add(page));
+  const last = take(planner.end());
+  report({ type: 'planned', ...total });
+  yield* last;
+}
+
+/** Reads the listing ahead. On a first run, what is to be done is known when it ends. */
+function listAhead(
+  pages: AsyncIterable<ListedObject[]>,
+  isFirst: boolean,
+  report: Report,
+): AsyncIterable<ListedObject[]> {
+  async function* reported(): AsyncGenerator<ListedObject[]> {
+    const listed = { objects: 0, bytes: 0 };
+    let empty = 0;
+    for await (const page of pages) {
+      listed.objects += page.length;
+      listed.bytes += page.reduce((sum, { size }) => sum + size, 0);
+      empty += page.filter(({ size }) => size === 0).length;
+      report({ type: 'listed', ...listed });
+      yield page;
+    }
+    const { objects, bytes } = listed;
+    if (isFirst) report({ type: 'planned', objects: objects - empty, bytes, outputs: undefined });
+  }
+  return Readable.from(reported(), { highWaterMark: PAGES_AHEAD }) as AsyncIterable<ListedObject[]>;
+}
+
+export interface Survey extends Before {
+  plan: Plan;
+}
+
+/** All that a run would do; writes nothing. Throws as `planSources` does. */
+export async function survey(request: RollupRequest, context: SurveyContext): Promise<Survey> {
+  const before = await readBefore(request, context);
+  const planner = createPlanner(request, context, before);
+  const planned = await Array.fromAsync(planSources(request, context, planner));
+  const { generation, sealed, skipped } = planner;
+  return { ...before, plan: { generation, sealed, planned, skipped } };
+}
