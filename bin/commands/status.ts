@@ -1,6 +1,6 @@
 import pLimit from 'p-limit';
 import { RollupError } from '../../lambda/errors.ts';
-import { allOrFirstFailure } from '../../lambda/rollup/assemble.ts';
+import { allOrFirstFailure } from '../../lambda/rollup/in-order.ts';
 import { type Hour, fillHour } from '../../lambda/rollup/hour.ts';
 import { type Location, parseLocation, refuseOverlap } from '../../lambda/rollup/location.ts';
 import { DEFAULT_SETTINGS } from '../../lambda/settings.ts';
