@@ -39,6 +39,7 @@ export async function compareOutput(
             const why = `differs from byte ${differs} of ${frame.key}`;
             return at('source-bytes', frame.offset + differs, why, frame.key);
           }
+          await original.finish();
         } finally {
           await original.close();
         }
@@ -54,6 +55,7 @@ export async function compareOutput(
         return at('output-bytes', end, `is not a newline that ${frame.key} lacked`, frame.key);
       }
     }
+    await stored.finish();
     if (formatCrc32(stored.crc32) === output.crc32) return [];
     return at('output-checksum', 0, `has CRC-32 ${formatCrc32(stored.crc32)}; committed was ${output.crc32}`);
   } finally {
@@ -105,6 +107,11 @@ class Bytes {
 
   async skip(length: number): Promise<void> {
     for (let left = length; left > 0;) left -= (await this.read(left)).length;
+  }
+
+  /** Takes the stream's end, behind its last byte: a body that is left before it takes its connection along. */
+  async finish(): Promise<void> {
+    await this.#chunks.next();
   }
 
   async close(): Promise<void> {

@@ -1,8 +1,9 @@
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { type Manifest, formatManifest } from '../../lambda/rollup/manifest.ts';
 import { type VerifyReport, verify } from '../../lambda/rollup/verify.ts';
-import { onNth, matching } from '../support/hooks.ts';
+import { maxSockets } from '../../lambda/settings.ts';
+import { matching, onNth } from '../support/hooks.ts';
 import {
   AGGREGATED,
   BUCKET,
@@ -90,6 +91,14 @@ describe('what is sound', () => {
     });
     expect(await verified(world, true)).toMatchObject({ status: 'ok' });
   });
+});
+
+it('reads every source over the connections that it has', async () => {
+  await using world = await rolledUp();
+  const opened = vi.spyOn(world.connection.gauge, 'connectionOpened');
+  expect(await verified(world, true)).toMatchObject({ status: 'ok' });
+  expect(world.requests('GetObject', RAW).length).toBeGreaterThan(200);
+  expect(opened.mock.calls.length).toBeLessThanOrEqual(maxSockets(world.settings));
 });
 
 describe('a mismatch is named', () => {
