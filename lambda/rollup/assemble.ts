@@ -126,8 +126,9 @@ export class Assembler {
 function originOf(piece: Piece, { source, destination }: AssembleContext): ReadFrom {
   const { key, etag, size } = piece.source;
   if (piece.from === undefined) return { bucket: source.bucket, key, etag };
-  const range = { offset: piece.from.offset, length: size };
-  return { bucket: destination.bucket, key: piece.from.key, etag: piece.from.etag, range };
+  const whole = { bucket: destination.bucket, key: piece.from.key, etag: piece.from.etag };
+  // S3 copies no range of an object of 5 MiB or less, and copies what is whole in one request.
+  return piece.from.whole ? whole : { ...whole, range: { offset: piece.from.offset, length: size } };
 }
 
 /** An output as it will be committed. */

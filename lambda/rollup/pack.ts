@@ -7,6 +7,8 @@ export interface Origin {
   key: string;
   etag: string;
   offset: number;
+  /** The output holds nothing else. */
+  whole: boolean;
 }
 
 /** A source and where to read it: in raw, or in a committed output. */

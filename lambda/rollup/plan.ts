@@ -160,8 +160,8 @@ function asListed({ key, size, etag, lastModified }: CommittedSource): ListedObj
 }
 
 function originInOutput(source: CommittedSource, outputs: Map<string, CommittedOutput>): Origin {
-  const etag = outputs.get(source.output)?.etag ?? '';
-  return { key: source.output, etag, offset: source.offset };
+  const { etag = '', size } = outputs.get(source.output) ?? {};
+  return { key: source.output, etag, offset: source.offset, whole: size === source.size };
 }
 
 /**
