@@ -29,11 +29,14 @@ export default function setup(project: TestProject) {
       AWS_PROFILE: undefined,
     },
   });
-  if (status !== 0) throw new Error(`cdk synth failed:\n${stderr}`);
-  const asset = readdirSync(output).find((name) => name.startsWith('asset.'));
-  if (asset === undefined) throw new Error(`cdk synth made no bundle:\n${stderr}`);
-  project.provide('bundle', join(output, asset));
-  return () => {
+  const remove = (): void => {
     rmSync(output, { recursive: true });
   };
+  const asset = readdirSync(output).find((name) => name.startsWith('asset.'));
+  if (status !== 0 || asset === undefined) {
+    remove();
+    throw new Error(`cdk synth made no bundle:\n${stderr}`);
+  }
+  project.provide('bundle', join(output, asset));
+  return remove;
 }
