@@ -25,6 +25,9 @@ export const SMALL: Settings = {
 /** Short enough for tests, long enough for a busy machine. */
 export const QUICK = { connect: 2_000, headers: 1_500, bodyIdle: 700, retries: 2_500 };
 
+/** The index of sources holds it: two hours made alike are committed alike. */
+const PRODUCED = new Date('2026-11-21T08:30:00Z');
+
 export type End = RunResult | RollupError;
 
 export interface RollOptions {
@@ -59,7 +62,7 @@ export class Hour implements AsyncDisposable {
     const checksum = Buffer.alloc(4);
     checksum.writeUInt32BE(crc32(body));
     const headers = withCrc32 ? { 'x-amz-checksum-crc32': checksum.toString('base64') } : {};
-    this.sandbox.put(BUCKET, RAW + name, body, { headers });
+    this.sandbox.put(BUCKET, RAW + name, body, { headers, lastModified: PRODUCED });
   }
 
   expire(name: string): void {

@@ -1,0 +1,60 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import type { Hour } from './hour.ts';
+
+const RUNNER = join(import.meta.dirname, 'crash-runner.ts');
+
+/** Processes that stand ready to run an hour, the next one always being started. */
+export class Runners implements Disposable {
+  #next: ChildProcess = start();
+
+  async #take(): Promise<ChildProcess> {
+    const child = this.#next;
+    this.#next = start();
+    if (child.stdout !== null) await once(child.stdout, 'data');
+    return child;
+  }
+
+  /**
+   * Runs the hour in a process that is killed (SIGKILL) at its n-th request, before or after that took effect, or after
+   * some milliseconds. False where it ended before.
+   */
+  async runAndKill(hour: Hour, when: KillWhen, options: { repack?: boolean } = {}): Promise<boolean> {
+    const child = await this.#take();
+    const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+    const kill = (): void => {
+      child.kill('SIGKILL');
+    };
+    let requests = 0;
+    hour.sandbox.hook = async () => {
+      hour.watch.check();
+      requests++;
+      if (!('request' in when) || requests < when.request) return undefined;
+      // From here on nothing of this process is to take effect but, where it is said so, this request.
+      if (requests === when.request && when.effect) return { kind: 'reset-after' };
+      kill();
+      await exited;
+      return { kind: 'reset' };
+    };
+    const { repack = false } = options;
+    child.stdin?.write(
+      `${JSON.stringify({ endpoint: hour.sandbox.endpoint, repack, targetSize: hour.settings.targetSize })}\n`,
+    );
+    const timer = 'ms' in when ? setTimeout(kill, when.ms) : undefined;
+    const [, signal] = await exited;
+    clearTimeout(timer);
+    hour.sandbox.hook = undefined;
+    return signal === 'SIGKILL';
+  }
+
+  [Symbol.dispose](): void {
+    this.#next.kill();
+  }
+}
+
+export type KillWhen = { request: number; effect: boolean } | { ms: number };
+
+function start(): ChildProcess {
+  return spawn(process.execPath, [RUNNER], { stdio: ['pipe', 'pipe', 'inherit'] });
+}
