@@ -84,4 +84,52 @@ describe('counter-examples that were found', () => {
     expect(hour.bucket.uploads.size).toBe(0);
     expect(await hour.settle()).toEqual([]);
   });
+
+  it('a loser deletes nothing that a run planned from the winner counts on', async () => {
+    const hour = new Interleaving('of content');
+    for (const name of ['a', 'b', 'c']) hour.apply({ type: 'put', name, size: 9 });
+    // Writes every source into an output of its own; the winner, all of them into one.
+    const loser = stepped(hour, { targetSize: 10 });
+    await loser.until(COMMIT);
+    expect(await hour.run({ targetSize: 100 })).toBe('committed');
+    hour.apply({ type: 'put', name: 'b', size: 9 });
+    const next = stepped(hour, { targetSize: 10 });
+    await next.until(COMMIT);
+    await loser.until(/^delete/);
+    await loser.until(/^list raw/);
+    expect(await next.finish()).toBe('committed');
+    expect(hour.watch.violations).toEqual(new Set());
+    await loser.finish();
+    expect(await hour.settle()).toEqual([]);
+  });
+
+  it('a run that was slow for hours commits nothing that was swept meanwhile', async () => {
+    const hour = openHour();
+    await hour.run();
+    hour.apply({ type: 'put', name: 'b', size: 9 });
+    const slow = stepped(hour);
+    await slow.until(COMMIT);
+    hour.apply({ type: 'two hours pass' });
+    hour.apply({ type: 'expire', name: 'b' });
+    expect(await hour.run()).toBe('unchanged');
+    expect(await slow.finish()).toBe('unchanged');
+    expect(await hour.settle()).toEqual([]);
+  });
+});
+
+describe('a sweep', () => {
+  it.each([
+    ['leaves alone', 59, 1],
+    ['deletes', 61, 0],
+  ])('%s what was written %i minutes ago', async (_, minutes, left) => {
+    const hour = openHour();
+    await hour.run();
+    const key = `${AGGREGATED}part-00099-0123456789ab.log`;
+    hour.bucket.put(key, Buffer.from('leftover'));
+    hour.bucket.begin({ bucket: 'b', key });
+    hour.bucket.now = new Date(hour.bucket.now.getTime() + minutes * 60_000);
+    expect(await hour.run()).toBe('unchanged');
+    expect(hour.bucket.keys(key)).toHaveLength(left);
+    expect(hour.bucket.uploads.size).toBe(left);
+  });
 });
