@@ -74,13 +74,11 @@ export function actionOf(output: PlannedOutput, { present }: Survey): Exclude<Ou
 }
 
 function requestsOf(output: PlannedOutput, survey: Survey, { partSize }: Settings): Partial<RequestCounts> {
-  const { key, size, pieces } = output;
+  const { size, pieces } = output;
   switch (actionOf(output, survey)) {
-    case 'reuse': {
-      // Its HEAD tells all, but for which of its sources were given a newline where only some were.
-      const found = survey.present.get(key)?.size;
-      return { get: found === size || found === largestSize(output) ? 1 : 2 };
-    }
+    case 'reuse':
+      // Its HEAD tells all that the commit says of it.
+      return { get: 1 };
     case 'copy': {
       const whole = pieces[0]?.from === undefined && size <= LARGEST_COPY;
       return whole ? { copy: 1 } : { put: 2, copy: Math.ceil(size / COPY_PART) };

@@ -1,7 +1,7 @@
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { Settings } from '../settings.ts';
 import type { OutputFate, Report } from './events.ts';
-import { closeLines, framesOf, largestSize } from './frames.ts';
+import { closeLines, formatAdded, framesOf, largestSize } from './frames.ts';
 import { aborted, allOrFirstFailure, inOrder } from './in-order.ts';
 import type { Location } from './location.ts';
 import { type CommittedOutput, type CommittedSource, formatCrc32 } from './manifest.ts';
@@ -102,7 +102,13 @@ export class Assembler {
     return this.#slabs.use(largestSize(output), async (slab) => {
       const crcs = await this.#fill(slab, output);
       const { length, crc32, added } = closeLines(slab, output, crcs);
-      const written = await store.upload(at, slab.subarray(0, length), crc32, this.#signal);
+      const written = await store.upload(
+        at,
+        slab.subarray(0, length),
+        crc32,
+        this.#signal,
+        formatAdded(added),
+      );
       return finished(output, 'written', length, written, added);
     });
   }

@@ -53,6 +53,31 @@ export function framesOf(output: PlannedOutput, added: boolean[]): CommittedSour
   });
 }
 
+/** S3 takes 2 KB of metadata with an object. */
+const MOST_METADATA = 1536;
+
+/**
+ * Which sources were followed by an added newline, as metadata of the output, so that a run which finds it need not read
+ * it: a bit a source. Empty where the size tells (all of them or none) or where there are too many sources.
+ */
+export function formatAdded(added: boolean[]): Record<string, string> {
+  if (!added.includes(true) || !added.includes(false)) return {};
+  const bits = Buffer.alloc(Math.ceil(added.length / 8));
+  for (const [i, is] of added.entries()) if (is) bits[i >> 3] = (bits[i >> 3] ?? 0) | (1 << (i & 7));
+  const text = bits.toString('base64url');
+  return text.length > MOST_METADATA ? {} : { 'added-newlines': text };
+}
+
+/** What `formatAdded` wrote; undefined where there is none, or none for so many sources. */
+export function parseAdded(
+  metadata: Readonly<Record<string, string>>,
+  sources: number,
+): boolean[] | undefined {
+  const bits = Buffer.from(metadata['added-newlines'] ?? '', 'base64url');
+  if (bits.length !== Math.ceil(sources / 8)) return undefined;
+  return Array.from({ length: sources }, (_, i) => ((bits[i >> 3] ?? 0) & (1 << (i & 7))) !== 0);
+}
+
 /**
  * Finds out from a finished output's own bytes which of its sources were followed by an added newline, and its
  * CRC-32. Undefined where the bytes cannot be those of this output.

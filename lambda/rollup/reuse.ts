@@ -1,6 +1,7 @@
 import { type AssembleContext, type Assembled, finished } from './assemble.ts';
-import { largestSize, readFrames } from './frames.ts';
+import { largestSize, parseAdded, readFrames } from './frames.ts';
 import type { PlannedOutput } from './pack.ts';
+import type { ObjectHead } from './store.ts';
 
 /**
  * An output that is in the destination already, from a run that ended early: by its key. S3 writes are atomic, and the
@@ -8,7 +9,7 @@ import type { PlannedOutput } from './pack.ts';
  */
 export async function findFinished(
   output: PlannedOutput,
-  { store, destination, present }: AssembleContext,
+  { store, destination, present, signal }: AssembleContext,
 ): Promise<Assembled | undefined> {
   const listed = present.get(output.key);
   if (listed === undefined || listed.size < output.size || listed.size > largestSize(output))
@@ -16,13 +17,20 @@ export async function findFinished(
   const at = { bucket: destination.bucket, key: output.key };
   const head = await store.head(at);
   if (head === undefined || head.size !== listed.size || head.etag !== listed.etag) return undefined;
-  const all = listed.size > output.size;
-  const told = listed.size === output.size || listed.size === largestSize(output);
-  // Its size tells which newlines were added where it is all or none of them; otherwise its bytes do.
+  const { etag, size, crc32 } = head;
+  const added = addedTo(output, head);
+  // Where neither its size nor its metadata tells which newlines were added, its bytes do.
   const known =
-    head.crc32 !== undefined && told
-      ? { crc32: head.crc32, added: output.pieces.map(() => all) }
-      : await readFrames(output, store.stream({ ...at, etag: head.etag }));
-  if (known === undefined) return undefined;
-  return finished(output, 'reused', head.size, { etag: head.etag, crc32: known.crc32 }, known.added);
+    crc32 !== undefined && added !== undefined
+      ? { crc32, added }
+      : await readFrames(output, store.stream({ ...at, etag }, signal));
+  return known && finished(output, 'reused', size, { etag, crc32: known.crc32 }, known.added);
+}
+
+/** Which sources of a finished output were followed by an added newline, as far as its headers tell. */
+function addedTo(output: PlannedOutput, { size, metadata = {} }: ObjectHead): boolean[] | undefined {
+  const count = size - output.size;
+  if (count === 0 || size === largestSize(output)) return output.pieces.map(() => count > 0);
+  const added = parseAdded(metadata, output.pieces.length);
+  return added?.filter(Boolean).length === count ? added : undefined;
 }

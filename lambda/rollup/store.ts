@@ -16,6 +16,8 @@ export interface ObjectHead {
   etag: string;
   /** CRC-32 of the whole object, where S3 holds one. */
   crc32?: number;
+  /** As it was given to `upload`. */
+  metadata?: Readonly<Record<string, string>>;
 }
 
 /** Bytes of an object as it was when `etag` was seen: all of them, or `length` from `offset`. */
@@ -54,14 +56,20 @@ export interface Store {
    */
   read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<number>;
   /** The same bytes as they come, for comparing what memory should not hold. */
-  stream(from: ReadFrom): AsyncIterable<Buffer>;
+  stream(from: ReadFrom, signal?: AbortSignal): AsyncIterable<Buffer>;
   /** A small object in one request. Throws `PreconditionFailed` where the condition does not hold. */
   put(at: ObjectAt, body: Buffer, contentType: string, condition?: WriteCondition): Promise<{ etag: string }>;
   /**
    * Uploads in parts; S3 refuses what does not have this CRC-32. A failed upload leaves no parts behind.
    * Throws `NoSuchUpload` where somebody else ended the upload.
    */
-  upload(at: ObjectAt, body: Buffer, crc32: number, signal: AbortSignal): Promise<Written>;
+  upload(
+    at: ObjectAt,
+    body: Buffer,
+    crc32: number,
+    signal: AbortSignal,
+    metadata?: Readonly<Record<string, string>>,
+  ): Promise<Written>;
   /** Copies inside S3, `size` bytes. Throws as `read` and `upload` do. */
   copy(from: ReadFrom, size: number, to: ObjectAt, signal: AbortSignal): Promise<Written>;
   delete(bucket: string, keys: string[]): Promise<void>;

@@ -10,6 +10,7 @@ import {
 import pLimit from 'p-limit';
 import { crc32 } from 'node:zlib';
 import { RollupError, hasCode } from '../errors.ts';
+import { allOrFirstFailure } from '../rollup/in-order.ts';
 import type { ObjectAt } from '../rollup/location.ts';
 import type { ReadFrom, Store, Written } from '../rollup/store.ts';
 import { PARTS_IN_FLIGHT } from '../settings.ts';
@@ -98,10 +99,12 @@ async function copyParts(
   );
   const upload = { ...target, UploadId: created.UploadId };
   const limit = pLimit(PARTS_IN_FLIGHT);
+  const stop = new AbortController();
+  const abortSignal = AbortSignal.any([signal, stop.signal]);
   const base = from.range?.offset ?? 0;
 
   async function copyPart(index: number): Promise<CompletedPart> {
-    signal.throwIfAborted();
+    abortSignal.throwIfAborted();
     const offset = index * COPY_PART;
     const command = new UploadPartCopyCommand({
       ...upload,
@@ -110,7 +113,7 @@ async function copyParts(
       CopySourceIfMatch: quoteEtag(from.etag),
       CopySourceRange: formatRange({ offset: base + offset, length: Math.min(COPY_PART, size - offset) }),
     });
-    const { CopyPartResult } = await client.send(command, { abortSignal: signal, requestTimeout: COPY_MS });
+    const { CopyPartResult } = await client.send(command, { abortSignal, requestTimeout: COPY_MS });
     return {
       PartNumber: index + 1,
       ETag: CopyPartResult?.ETag,
@@ -122,13 +125,11 @@ async function copyParts(
     limit(() => copyPart(index)),
   );
   try {
-    const settled = await Promise.allSettled(parts);
-    const failed = settled.find((part) => part.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
+    const Parts = await allOrFirstFailure(parts, stop);
     const command = new CompleteMultipartUploadCommand({
       ...upload,
       ...absentUnless(overwrite),
-      MultipartUpload: { Parts: await Promise.all(parts) },
+      MultipartUpload: { Parts },
     });
     const done = await client.send(command, { abortSignal: signal, requestTimeout: COPY_MS });
     return { etag: unquoteEtag(done.ETag), checksum: done.ChecksumCRC32 };

@@ -68,8 +68,7 @@ export class Downloads {
   }
 
   /** See `Store.stream`. A body that fails is gone on with from where it ended. */
-  async *stream(from: ReadFrom): AsyncGenerator<Buffer> {
-    const { signal } = new AbortController();
+  async *stream(from: ReadFrom, signal = new AbortController().signal): AsyncGenerator<Buffer> {
     let { offset, length } = from.range ?? { offset: 0, length: undefined };
     for (let attempt = 1; ; attempt++) {
       const rest = attempt === 1 || length === undefined ? from : { ...from, range: { offset, length } };
@@ -83,9 +82,9 @@ export class Downloads {
         }
         return;
       } catch (error) {
-        if (!isPassing(error) || length === 0 || attempt === BODY_ATTEMPTS) throw error;
+        if (!isPassing(error) || length === 0 || attempt === BODY_ATTEMPTS || signal.aborted) throw error;
         this.#counter.countRetry();
-        await delay(backoff(FIRST_DELAY_MS, attempt));
+        await delay(backoff(FIRST_DELAY_MS, attempt), undefined, { signal });
       } finally {
         opened.body.destroy();
       }

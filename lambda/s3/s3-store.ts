@@ -54,7 +54,8 @@ export class S3Store implements Store {
     if (found === undefined) return undefined;
     const crc32 = parseCrc32(found.ChecksumCRC32);
     const etag = unquoteEtag(found.ETag);
-    return { size: found.ContentLength ?? 0, etag, ...(crc32 === undefined ? {} : { crc32 }) };
+    const metadata = found.Metadata ?? {};
+    return { size: found.ContentLength ?? 0, etag, metadata, ...(crc32 === undefined ? {} : { crc32 }) };
   }
 
   getIfPresent(at: ObjectAt): Promise<{ body: Buffer; etag: string } | undefined> {
@@ -65,8 +66,8 @@ export class S3Store implements Store {
     return this.#downloads.read(from, into, signal);
   }
 
-  stream(from: ReadFrom): AsyncGenerator<Buffer> {
-    return this.#downloads.stream(from);
+  stream(from: ReadFrom, signal?: AbortSignal): AsyncGenerator<Buffer> {
+    return this.#downloads.stream(from, signal);
   }
 
   async put(
@@ -87,8 +88,15 @@ export class S3Store implements Store {
     return { etag: unquoteEtag(ETag) };
   }
 
-  upload(at: ObjectAt, body: Buffer, crc32: number, signal: AbortSignal): Promise<Written> {
-    return uploadObject(this, this.#client, { at, body, crc32, partSize: this.#partSize }, signal);
+  upload(
+    at: ObjectAt,
+    body: Buffer,
+    crc32: number,
+    signal: AbortSignal,
+    metadata: Readonly<Record<string, string>> = {},
+  ): Promise<Written> {
+    const input = { at, body, crc32, metadata, partSize: this.#partSize };
+    return uploadObject(this, this.#client, input, signal);
   }
 
   copy(from: ReadFrom, size: number, to: ObjectAt, signal: AbortSignal): Promise<Written> {

@@ -22,6 +22,7 @@ export interface UploadInput {
   at: ObjectAt;
   body: Buffer;
   crc32: number;
+  metadata: Readonly<Record<string, string>>;
   partSize: number;
 }
 
@@ -58,7 +59,7 @@ export async function uploadObject(
 
 async function uploadOnce(
   client: S3Client,
-  { at, body, crc32, partSize, overwrite }: UploadInput & { overwrite: boolean },
+  { at, body, crc32, metadata, partSize, overwrite }: UploadInput & { overwrite: boolean },
   signal: AbortSignal,
 ): Promise<Written> {
   const { bucket, key } = at;
@@ -74,6 +75,7 @@ async function uploadOnce(
       Bucket: bucket,
       Key: key,
       Body: body,
+      Metadata: metadata,
       ChecksumAlgorithm: 'CRC32',
       ...(body.length > partSize ? { ChecksumType: 'FULL_OBJECT' } : {}),
     },

@@ -2,7 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { crc32 } from 'node:zlib';
 import { combineCrc32 } from '../../lambda/rollup/crc32.ts';
-import { closeLines, framesOf, largestSize, readFrames } from '../../lambda/rollup/frames.ts';
+import {
+  closeLines,
+  formatAdded,
+  framesOf,
+  largestSize,
+  parseAdded,
+  readFrames,
+} from '../../lambda/rollup/frames.ts';
 import type { PlannedOutput } from '../../lambda/rollup/pack.ts';
 import { planRollup } from '../../lambda/rollup/plan.ts';
 import { PREFIX, listed } from '../support/planning.ts';
@@ -150,5 +157,26 @@ describe('combineCrc32', () => {
     expect(combineCrc32(combineCrc32(crc32('a'), zeros, half), zeros, half)).toBe(
       combineCrc32(crc32('a'), twice, 2 * half),
     );
+  });
+});
+
+describe('added newlines as metadata', () => {
+  it('is read as it was written, where only some were added', () => {
+    fc.assert(
+      fc.property(fc.array(fc.boolean(), { minLength: 2, maxLength: 200 }), (added) => {
+        fc.pre(added.includes(true) && added.includes(false));
+        expect(parseAdded(formatAdded(added), added.length)).toEqual(added);
+        expect(parseAdded(formatAdded(added), added.length + 8)).toBeUndefined();
+      }),
+    );
+  });
+
+  it.each<[string, boolean[]]>([
+    ['where none was', [false, false]],
+    ['where all were', [true, true]],
+    ['for no source', []],
+    ['for more sources than S3 has room for', Array.from({ length: 10_000 }, (_, i) => i % 2 === 0)],
+  ])('is left out %s', (_, added) => {
+    expect(formatAdded(added)).toEqual({});
   });
 });

@@ -8,8 +8,10 @@ const KEY = 'agg/part-00000-0123456789ab.log';
 const AT = { bucket: BUCKET, key: KEY };
 const unstopped = (): AbortSignal => new AbortController().signal;
 
+const METADATA = { 'added-newlines': 'AQ' };
+
 function upload(world: World, body: Buffer, crc = crc32(body)) {
-  return world.connection.store.upload(AT, body, crc, unstopped());
+  return world.connection.store.upload(AT, body, crc, unstopped(), METADATA);
 }
 
 describe('an upload', () => {
@@ -18,13 +20,13 @@ describe('an upload', () => {
     ['of just a part', 5 * MiB],
     ['of many parts', 23 * MiB + 1],
     ['of one byte', 1],
-  ])('%s is there as it was sent, its CRC-32 kept by S3', async (_, size) => {
+  ])('%s is there as it was sent, its CRC-32 and metadata kept by S3', async (_, size) => {
     await using world = await openWorld();
     const body = Buffer.alloc(size, 'line of a log\n');
     const written = await upload(world, body);
     const head = world.sandbox.head(BUCKET, KEY);
     expect(written).toEqual({ etag: head?.etag, crc32: crc32(body) });
-    expect(await world.connection.store.head(AT)).toEqual({ size, ...written });
+    expect(await world.connection.store.head(AT)).toEqual({ size, ...written, metadata: METADATA });
     expect(world.sandbox.get(BUCKET, KEY)?.equals(body)).toBe(true);
   });
 
