@@ -1,10 +1,16 @@
 import type { Model } from '../simulate/hour.ts';
-import { CONCURRENCIES, DEFAULT_MEMORY, MEMORIES, MISSION, hourAt } from '../simulate/scenarios.ts';
+import { DEFAULT_MEMORY, MEMORIES, MISSION, hourAt } from '../simulate/scenarios.ts';
 import { COLORS, INK, drawDot, drawLine, drawSvg, drawText } from './svg.ts';
 
-const [WIDTH, HEIGHT] = [760, 320];
+const [WIDTH, HEIGHT] = [760, 340];
 const PANEL = { width: 290, height: 210, top: 50 };
-const SHOWN = CONCURRENCIES.filter((most) => most !== 32 && most !== 128);
+
+const SHOWN = [
+  { concurrency: 16, outputsInFlight: 3 },
+  { concurrency: 64, outputsInFlight: 3 },
+  { concurrency: 250, outputsInFlight: 3 },
+  { concurrency: 64, outputsInFlight: 6 },
+];
 
 interface Panel {
   left: number;
@@ -28,7 +34,7 @@ const PANELS: Panel[] = [
   {
     left: 440,
     title: 'Lambda, US cents an hour',
-    most: 1.5,
+    most: 2,
     step: 0.5,
     format: (cents) => cents.toFixed(1),
     value: ({ dollars }) => dollars * 100,
@@ -37,11 +43,11 @@ const PANELS: Panel[] = [
 
 /** Memory to the right; one line a concurrency. */
 export function simulationChart(model: Model): string {
-  const legend = SHOWN.map((most, i) =>
+  const legend = SHOWN.map(({ concurrency, outputsInFlight }, i) =>
     drawText({
-      x: 60 + i * 150,
-      y: HEIGHT - 8,
-      text: `concurrency ${most}`,
+      x: 60 + i * 175,
+      y: HEIGHT - 12,
+      text: `${concurrency} at once, ${outputsInFlight} outputs`,
       fill: COLORS[i + 1] ?? INK,
       bold: true,
     }),
@@ -51,7 +57,7 @@ export function simulationChart(model: Model): string {
       x: 16,
       y: 20,
       size: 11,
-      text: 'Simulated: 30,000 objects of 100 KB to 1 MB, 16 GB; 3 outputs in flight',
+      text: 'Simulated: 30,000 objects of 100 KB to 1 MB, 16 GB, by memory in MB',
     }),
     ...PANELS.flatMap((panel) => drawPanel(panel, model)),
     ...legend,
@@ -87,9 +93,9 @@ function drawPanel({ left, title, most, step, format, value }: Panel, model: Mod
         anchor: 'middle',
       }),
     ),
-    ...SHOWN.flatMap((concurrency, i) => {
+    ...SHOWN.flatMap((setting, i) => {
       const points = MEMORIES.flatMap((memory): [number, number][] => {
-        const hour = hourAt(model, MISSION, { memory, concurrency });
+        const hour = hourAt(model, MISSION, { memory, ...setting });
         return hour.fits ? [[x(memory), y(Math.min(most, value(hour)))]] : [];
       });
       const color = COLORS[i + 1] ?? INK;

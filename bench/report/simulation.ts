@@ -45,11 +45,17 @@ function grid(model: Model): string {
 function byOutputs(model: Model): string {
   const rows = OUTPUTS_IN_FLIGHT.map((outputsInFlight) => [
     String(outputsInFlight),
+    formatMegabytes(neededMemory(outputsInFlight)),
     ...[768, 1024, DEFAULT_MEMORY].map((memory) =>
       formatOutcome(hourAt(model, MISSION, { memory, concurrency, outputsInFlight })),
     ),
   ]);
-  return formatTable(['outputs in flight', '768 MB', '1,024 MB', '1,769 MB'], rows);
+  return formatTable(['outputs in flight', 'memory needed, MB', '768 MB', '1,024 MB', '1,769 MB'], rows);
+}
+
+function neededMemory(outputsInFlight: number): number {
+  const settings = { ...DEFAULT_SETTINGS, outputsInFlight };
+  return memoryOf({ ...MISSION, memory: 0, settings }, FIGURES);
 }
 
 function loads(model: Model): string {
@@ -94,9 +100,4 @@ function formatOutcome(hour: SimulatedHour): string {
   if (hour.fits)
     return `${formatDuration(hour.seconds)}, $${hour.dollars.toFixed(hour.dollars < 0.1 ? 4 : 2)}`;
   return hour.why === 'memory' ? `needs ${formatMegabytes(hour.needed)} MB` : 'no progress';
-}
-
-/** What the model holds a function to need, in bytes; for the tables of documentation. */
-export function neededMemory(load: Load, most: number): number {
-  return memoryOf({ ...load, memory: 0, settings: { ...DEFAULT_SETTINGS, concurrency: most } }, FIGURES);
 }

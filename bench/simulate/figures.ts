@@ -15,7 +15,7 @@ export interface Figures {
     perByteOut: number;
     /** One upload request besides its bytes. */
     perRequestOut: number;
-    /** Listing and planning one object anew. */
+    /** Listing and planning one object that is rolled up already. */
     perListed: number;
     /** Looking at one output that is there already. */
     perFinished: number;
@@ -24,8 +24,10 @@ export interface Figures {
   };
   memory: {
     base: number;
+    /** A slab. */
+    perOutput: number;
     perConnection: number;
-    /** Of the listing and the plan. */
+    /** Of the index of sources. */
     perObject: number;
     /** What the kernel and the runtime need beside the process. */
     beside: number;
@@ -77,7 +79,7 @@ const MEASURED = {
     perFinished: 1e-3,
     mainThreadShare: 0.8,
   },
-  memory: { base: 280 * MB, perConnection: 0.5 * MB, perObject: 1000, beside: 40 * MB },
+  memory: { base: 180 * MB, perOutput: 34 * MB, perConnection: 0.5 * MB, perObject: 100, beside: 40 * MB },
 };
 
 export const FIGURES: Figures = {

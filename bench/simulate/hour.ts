@@ -48,6 +48,12 @@ export function createModel(figures: Figures, seed = 1): Model {
   };
 }
 
+/** What earlier invocations of the hour did. */
+interface Finished {
+  share: number;
+  outputs: number;
+}
+
 function simulatedObjects({ objects, minSize, maxSize, settings }: HourOptions): number {
   const perOutput = settings.targetSize / ((minSize + maxSize) / 2);
   return Math.min(objects, Math.max(MOST_OBJECTS, Math.ceil(MOST_OUTPUTS * perOutput)));
@@ -62,7 +68,8 @@ function invocationsOf(options: HourOptions, figures: Figures, sample: Transfer)
   const { lambda } = figures;
   let [left, invocations, seconds, billed] = [transfer.seconds, 0, 0, 0];
   while (left > 0) {
-    const finished = outputs * (1 - left / transfer.seconds);
+    const share = 1 - left / transfer.seconds;
+    const finished = { share, outputs: outputs * share };
     const start = invocations === 0 ? lambda.coldStart : 0;
     const before = start + overhead({ ...options, finished }, figures);
     const end = endingOf(figures);
@@ -94,20 +101,29 @@ function invocationsOf(options: HourOptions, figures: Figures, sample: Transfer)
 
 export function memoryOf({ objects, settings }: HourOptions, { memory }: Figures): number {
   return (
-    memory.base + memory.beside + memory.perConnection * maxSockets(settings) + memory.perObject * objects
+    memory.base +
+    memory.beside +
+    memory.perOutput * settings.outputsInFlight +
+    memory.perConnection * maxSockets(settings) +
+    memory.perObject * objects
   );
 }
 
-/** What comes before the first download: the listing, page after page, and a look at what is finished already. */
+/**
+ * What comes before the first download: the destination's listing, and that of the source up to the first object that
+ * is not rolled up yet; of what is, a HEAD each. The rest of the listing goes on beside the downloads.
+ */
 function overhead(
-  { objects, memory, settings, finished }: HourOptions & { finished: number },
+  { objects, memory, settings, finished }: HourOptions & { finished: Finished },
   figures: Figures,
 ): number {
   const { cpu, latency } = figures;
-  const pages = Math.ceil(objects / PAGE) + Math.ceil((finished + 1) / PAGE);
-  const heads = (finished * meanLatency(latency.get)) / settings.concurrency;
-  const work = objects * cpu.perListed + finished * cpu.perFinished;
-  return pages * meanLatency(latency.list) + heads + work / cpuRate(memory, figures);
+  const passed = objects * finished.share;
+  const listing = Math.ceil((passed + 1) / PAGE) * meanLatency(latency.list);
+  const heads = (finished.outputs * meanLatency(latency.get)) / (2 * settings.outputsInFlight);
+  const work = passed * cpu.perListed + finished.outputs * cpu.perFinished;
+  const destination = Math.ceil((finished.outputs + 1) / PAGE) * meanLatency(latency.list);
+  return destination + Math.max(listing, heads, work / cpuRate(memory, figures));
 }
 
 /** The index, the manifest, and the listing of open uploads. */
