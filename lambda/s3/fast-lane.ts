@@ -14,6 +14,9 @@ import type { Timeouts } from './timeouts.ts';
 /** SHA-256 of nothing: the payload of a GET. */
 const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
+/** Of SlowDown. The SDK's GET that follows then waits for its turn, like all others. */
+const THROTTLED = new Set([429, 503]);
+
 export interface Opened {
   body: Readable;
   length: number;
@@ -87,6 +90,7 @@ export class FastLane {
         );
         return { body, length: Number(length ?? NaN), checksums };
       }
+      if (THROTTLED.has(response.statusCode)) this.#pace.throttled();
       // An error document is short: read to its end, it leaves the connection fit for use.
       body.resume();
     } catch (error) {

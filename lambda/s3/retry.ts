@@ -41,6 +41,11 @@ export class PacedRetryStrategy implements RetryStrategyV2 {
     return this.#limiter.getSendToken();
   }
 
+  /** S3 said to slow down. */
+  throttled(): void {
+    this.#limiter.updateClientSendingRate({ errorType: 'THROTTLING' });
+  }
+
   succeeded(): void {
     this.#limiter.updateClientSendingRate({});
   }
