@@ -1,7 +1,7 @@
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { Settings } from '../settings.ts';
 import type { OutputFate, Report } from './events.ts';
-import { closeLines, formatAdded, framesOf, largestSize } from './frames.ts';
+import { closeLines, formatAdded, framesOf, largestSize, partCrcsOf } from './frames.ts';
 import { aborted, allOrFirstFailure, inOrder } from './in-order.ts';
 import type { Location } from './location.ts';
 import { type CommittedOutput, type CommittedSource, formatCrc32 } from './manifest.ts';
@@ -91,7 +91,8 @@ export class Assembler {
   }
 
   async #write(output: PlannedOutput): Promise<Assembled> {
-    const { store, destination, report } = this.#context;
+    const { store, destination, report, settings } = this.#context;
+    const { partSize } = settings;
     const at = { bucket: destination.bucket, key: output.key };
     if (output.mode === 'copy') {
       const [piece] = output.pieces as [Piece];
@@ -102,13 +103,10 @@ export class Assembler {
     return this.#slabs.use(largestSize(output), async (slab) => {
       const crcs = await this.#fill(slab, output);
       const { length, crc32, added } = closeLines(slab, output, crcs);
-      const written = await store.upload(
-        at,
-        slab.subarray(0, length),
-        crc32,
-        this.#signal,
-        formatAdded(added),
-      );
+      const partCrcs = partCrcsOf(slab, length, framesOf(output, added), crcs, partSize);
+      const body = slab.subarray(0, length);
+      const content = { body, crc32, partSize, partCrcs, metadata: formatAdded(added) };
+      const written = await store.upload(at, content, this.#signal);
       return finished(output, 'written', length, written, added);
     });
   }

@@ -43,6 +43,43 @@ export function closeLines(
   return { length, crc32: crc, added };
 }
 
+/**
+ * The CRC-32 of every part of an output in its slab: from those of the sources that lie whole in a part, so that only
+ * what straddles two of them is read again.
+ */
+export function partCrcsOf(
+  slab: Buffer,
+  length: number,
+  frames: CommittedSource[],
+  crcs: number[],
+  partSize: number,
+): number[] {
+  const parts: number[] = [];
+  let next = 0;
+  for (let start = 0; start < length; start += partSize) {
+    const end = Math.min(start + partSize, length);
+    let crc = 0;
+    let at = start;
+    while (at < end) {
+      // Sources that ended before this part, or in it but began before it, are behind us.
+      while ((frames[next]?.offset ?? end) < at) next++;
+      const frame = frames[next];
+      if (frame?.offset === at && at + frame.length <= end) {
+        crc = combineCrc32(crc, crcs[next] ?? 0, frame.length);
+        at += frame.length;
+        next++;
+      } else {
+        // Of a source that straddles, or a newline that was added: up to the next source, or the end of the part.
+        const until = Math.min(end, frame !== undefined && frame.offset > at ? frame.offset : end);
+        crc = crc32(slab.subarray(at, until), crc);
+        at = until;
+      }
+    }
+    parts.push(crc);
+  }
+  return parts;
+}
+
 /** The lines of `_sources` for an output, given which of its sources were followed by an added newline. */
 export function framesOf(output: PlannedOutput, added: boolean[]): CommittedSource[] {
   let offset = 0;

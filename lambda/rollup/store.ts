@@ -32,6 +32,15 @@ export interface Written {
   crc32: number;
 }
 
+/** What is uploaded, with the CRC-32 of all of it and of every part. */
+export interface UploadContent {
+  body: Buffer;
+  crc32: number;
+  partSize: number;
+  partCrcs: number[];
+  metadata: Readonly<Record<string, string>>;
+}
+
 export interface OpenUpload extends ObjectAt {
   uploadId: string;
   initiated: Date;
@@ -63,13 +72,7 @@ export interface Store {
    * Uploads in parts; S3 refuses what does not have this CRC-32. A failed upload leaves no parts behind.
    * Throws `NoSuchUpload` where somebody else ended the upload.
    */
-  upload(
-    at: ObjectAt,
-    body: Buffer,
-    crc32: number,
-    signal: AbortSignal,
-    metadata?: Readonly<Record<string, string>>,
-  ): Promise<Written>;
+  upload(at: ObjectAt, content: UploadContent, signal: AbortSignal): Promise<Written>;
   /** Copies inside S3, `size` bytes. Throws as `read` and `upload` do. */
   copy(from: ReadFrom, size: number, to: ObjectAt, signal: AbortSignal): Promise<Written>;
   delete(bucket: string, keys: string[]): Promise<void>;

@@ -52,7 +52,9 @@ export function connect({
     // The pause that it asks for would be one for every part.
     expectContinueHeader: false,
     ...(region === undefined ? {} : { region }),
-    ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
+    ...(endpoint === undefined
+      ? {}
+      : { endpoint, forcePathStyle: true, region: region ?? environmentRegion() }),
   });
   const counter = new RequestCounter();
   counter.watch(client);
@@ -60,10 +62,15 @@ export function connect({
   return {
     client,
     gauge,
-    store: new S3Store({ client, handler, counter, pace, timeouts, partSize: settings.partSize }),
+    store: new S3Store({ client, handler, counter, pace, timeouts }),
     takeRequests: () => counter.take(),
     close: () => {
       client.destroy();
     },
   };
+}
+
+/** Other endpoints than S3's own mostly know no regions, but a signature names one. */
+function environmentRegion(): string {
+  return process.env['AWS_REGION'] ?? process.env['AWS_DEFAULT_REGION'] ?? 'us-east-1';
 }

@@ -7,7 +7,15 @@ import {
 } from '@aws-sdk/client-s3';
 import { RollupError, hasCode } from '../errors.ts';
 import type { Location, ObjectAt } from '../rollup/location.ts';
-import type { ObjectHead, OpenUpload, ReadFrom, Store, WriteCondition, Written } from '../rollup/store.ts';
+import type {
+  ObjectHead,
+  OpenUpload,
+  ReadFrom,
+  Store,
+  UploadContent,
+  WriteCondition,
+  Written,
+} from '../rollup/store.ts';
 import { parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
 import { copyObject } from './copy.ts';
 import { type Doing, toRollupError } from './errors.ts';
@@ -19,20 +27,14 @@ import { uploadObject } from './upload.ts';
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 const KEYS_PER_DELETE = 1000;
 
-export interface S3StoreOptions extends Lines {
-  partSize: number;
-}
-
 /** The store of a rollup, over the SDK. */
 export class S3Store implements Store {
   readonly #client: S3Client;
   readonly #downloads: Downloads;
-  readonly #partSize: number;
 
-  constructor({ partSize, ...lines }: S3StoreOptions) {
+  constructor(lines: Lines) {
     this.#client = lines.client;
     this.#downloads = new Downloads(lines);
-    this.#partSize = partSize;
   }
 
   list(at: Location, signal?: AbortSignal) {
@@ -88,15 +90,8 @@ export class S3Store implements Store {
     return { etag: unquoteEtag(ETag) };
   }
 
-  upload(
-    at: ObjectAt,
-    body: Buffer,
-    crc32: number,
-    signal: AbortSignal,
-    metadata: Readonly<Record<string, string>> = {},
-  ): Promise<Written> {
-    const input = { at, body, crc32, metadata, partSize: this.#partSize };
-    return uploadObject(this, this.#client, input, signal);
+  upload(at: ObjectAt, content: UploadContent, signal: AbortSignal): Promise<Written> {
+    return uploadObject(this, this.#client, at, content, signal);
   }
 
   copy(from: ReadFrom, size: number, to: ObjectAt, signal: AbortSignal): Promise<Written> {

@@ -4,11 +4,12 @@ import {
   CreateMultipartUploadCommand,
   PutObjectCommand,
   type S3Client,
+  UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { RollupError, hasCode } from '../errors.ts';
 import type { ObjectAt } from '../rollup/location.ts';
-import type { ObjectHead, Store, Written } from '../rollup/store.ts';
+import type { ObjectHead, Store, UploadContent, Written } from '../rollup/store.ts';
 import { PARTS_IN_FLIGHT } from '../settings.ts';
 import { encodeCrc32, parseCrc32, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
@@ -18,14 +19,6 @@ const PART_MS = 120_000;
 /** Uploads of one object, where S3 says that it is being written by somebody else. */
 const ATTEMPTS = 3;
 
-export interface UploadInput {
-  at: ObjectAt;
-  body: Buffer;
-  crc32: number;
-  metadata: Readonly<Record<string, string>>;
-  partSize: number;
-}
-
 /**
  * Uploads a slab in parts, checked by S3: each part, and the whole against `crc32` before it becomes visible. What is
  * there with these bytes already is left as it is: another run may have committed it under the ETag that it has.
@@ -33,16 +26,17 @@ export interface UploadInput {
 export async function uploadObject(
   store: Store,
   client: S3Client,
-  input: UploadInput,
+  at: ObjectAt,
+  content: UploadContent,
   signal: AbortSignal,
 ): Promise<Written> {
-  const { at, body, crc32 } = input;
+  const { body, crc32 } = content;
   const isOurs = (head: ObjectHead | undefined): head is ObjectHead =>
     head?.size === body.length && head.crc32 === crc32;
   let overwrite = false;
   for (let attempt = 1; ; attempt++) {
     try {
-      return await uploadOnce(client, { ...input, overwrite }, signal);
+      return await uploadOnce(client, at, { ...content, overwrite }, signal);
     } catch (error) {
       const failed = toRollupError(error, { operation: 'Upload', ...at });
       if (!hasCode(failed, 'NoSuchUpload', 'PreconditionFailed', 'Conflict')) throw failed;
@@ -59,16 +53,13 @@ export async function uploadObject(
 
 async function uploadOnce(
   client: S3Client,
-  { at, body, crc32, metadata, partSize, overwrite }: UploadInput & { overwrite: boolean },
+  { bucket, key }: ObjectAt,
+  content: UploadContent & { overwrite: boolean },
   signal: AbortSignal,
 ): Promise<Written> {
-  const { bucket, key } = at;
+  const { body, crc32, partSize, metadata } = content;
   const upload = new Upload({
-    client: guarded(
-      client,
-      { ChecksumCRC32: encodeCrc32(crc32), IfNoneMatch: overwrite ? undefined : '*' },
-      signal,
-    ),
+    client: guarded(client, content, signal),
     queueSize: PARTS_IN_FLIGHT,
     partSize,
     params: {
@@ -94,15 +85,21 @@ async function uploadOnce(
  */
 function guarded(
   client: S3Client,
-  last: { ChecksumCRC32: string; IfNoneMatch: string | undefined },
+  { crc32, partCrcs, overwrite }: UploadContent & { overwrite: boolean },
   signal: AbortSignal,
 ): S3Client {
   const send = async (command: Parameters<S3Client['send']>[0]): Promise<unknown> => {
     if (command instanceof AbortMultipartUploadCommand) return client.send(command);
     signal.throwIfAborted();
     if (command instanceof CreateMultipartUploadCommand) return client.send(command);
+    if (command instanceof UploadPartCommand) {
+      // Known since it landed: the SDK need not read the part for it.
+      const crc = partCrcs[(command.input.PartNumber ?? 0) - 1];
+      if (crc !== undefined) command.input.ChecksumCRC32 = encodeCrc32(crc);
+    }
     if (command instanceof CompleteMultipartUploadCommand || command instanceof PutObjectCommand) {
-      Object.assign(command.input, last);
+      command.input.ChecksumCRC32 = encodeCrc32(crc32);
+      if (!overwrite) command.input.IfNoneMatch = '*';
     }
     return client.send(command, { abortSignal: signal, requestTimeout: PART_MS });
   };

@@ -8,6 +8,7 @@ import type {
   OpenUpload,
   ReadFrom,
   Store,
+  UploadContent,
   WriteCondition,
   Written,
 } from '../../lambda/rollup/store.ts';
@@ -136,7 +137,11 @@ export class MemoryStore implements Store {
     return this.#bucket.put(key, body);
   }
 
-  async upload(at: ObjectAt, slab: Buffer, crc: number, signal: AbortSignal): Promise<Written> {
+  async upload(
+    at: ObjectAt,
+    { body: slab, crc32: crc }: UploadContent,
+    signal: AbortSignal,
+  ): Promise<Written> {
     const body = Buffer.from(slab);
     await this.#turn(`begin ${at.key}`);
     const upload = this.#bucket.begin(at);

@@ -8,6 +8,7 @@ import {
   framesOf,
   largestSize,
   parseAdded,
+  partCrcsOf,
   readFrames,
 } from '../../lambda/rollup/frames.ts';
 import type { PlannedOutput } from '../../lambda/rollup/pack.ts';
@@ -156,6 +157,30 @@ describe('combineCrc32', () => {
     const twice = combineCrc32(zeros, zeros, half);
     expect(combineCrc32(combineCrc32(crc32('a'), zeros, half), zeros, half)).toBe(
       combineCrc32(crc32('a'), twice, 2 * half),
+    );
+  });
+});
+
+describe('the CRC-32 of parts', () => {
+  const bodies = fc.array(fc.constantFrom('a', 'b\n', 'ccc', 'dd\n', 'a longer line', 'and\ntwo\n'), {
+    minLength: 1,
+  });
+
+  it('is that of their bytes, wherever sources and added newlines fall', () => {
+    fc.assert(
+      fc.property(bodies, fc.integer({ min: 1, max: 20 }), (texts, partSize) => {
+        const given = texts.map((text) => Buffer.from(text));
+        const output = outputOf(given);
+        const slab = slabOf(output, given);
+        const crcs = given.map((body) => crc32(body));
+        const { length, added } = closeLines(slab, output, crcs);
+        const parts = partCrcsOf(slab, length, framesOf(output, added), crcs, partSize);
+        const whole = slab.subarray(0, length);
+        const expected = Array.from({ length: Math.ceil(length / partSize) }, (_, i) =>
+          crc32(whole.subarray(i * partSize, (i + 1) * partSize)),
+        );
+        expect(parts).toEqual(expected);
+      }),
     );
   });
 });

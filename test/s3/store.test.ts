@@ -11,7 +11,13 @@ const unstopped = (): AbortSignal => new AbortController().signal;
 const METADATA = { 'added-newlines': 'AQ' };
 
 function upload(world: World, body: Buffer, crc = crc32(body)) {
-  return world.connection.store.upload(AT, body, crc, unstopped(), METADATA);
+  const partSize = 5 * MiB;
+  const partCrcs: number[] = [];
+  for (let start = 0; start < body.length; start += partSize) {
+    partCrcs.push(crc32(body.subarray(start, start + partSize)));
+  }
+  const content = { body, crc32: crc, partSize, partCrcs, metadata: METADATA };
+  return world.connection.store.upload(AT, content, unstopped());
 }
 
 describe('an upload', () => {
