@@ -20,8 +20,8 @@ Examples:
       --source 's3://application-logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/' \\
       --from 2026-11-20T00 --to 2026-11-21T08
   $ npm run --silent s3-rollup -- status --json \\
-      --source 's3://application-logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/' \\
-      --destination 's3://application-logs/aggregated/checkout/{yyyy}{MM}{dd}/{HH}/' \\
+      --source 's3://logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/' \\
+      --destination 's3://logs/aggregated/checkout/{yyyy}{MM}{dd}/{HH}/' \\
       --from 2026-11-20T00 --to 2026-11-21T08
 
 It reads manifests and lists raw prefixes, and ends with 1 where an hour is
