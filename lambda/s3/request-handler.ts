@@ -1,4 +1,4 @@
-import { Agent as HttpAgent, type ClientRequestArgs } from 'node:http';
+import { Agent as HttpAgent, type ClientRequestArgs, IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { Readable } from 'node:stream';
@@ -12,6 +12,7 @@ const IDLE_CONNECTION_MS = 90_000;
 /** One write of a whole part makes Node hold several copies of it; slices of this much, with backpressure, do not. */
 const SLICE = 256 * 1024;
 
+type HandledRequest = Parameters<NodeHttpHandler['handle']>[0];
 type Create = (options: ClientRequestArgs, callback?: Created) => Duplex | null | undefined;
 type Created = (error: Error | null, stream: Duplex) => void;
 
@@ -38,6 +39,8 @@ export interface RequestHandlerOptions {
 
 /** The one way to S3: an agent that never opens more than `maxSockets` connections to a host. */
 export class CappedRequestHandler extends NodeHttpHandler {
+  readonly #bodyIdleMs: number;
+
   constructor({ maxSockets, gauge, ca, timeouts }: RequestHandlerOptions) {
     const options = {
       maxSockets,
@@ -53,18 +56,40 @@ export class CappedRequestHandler extends NodeHttpHandler {
       requestTimeout: timeouts.headers,
       throwOnRequestTimeout: true,
     });
+    this.#bodyIdleMs = timeouts.bodyIdle;
   }
 
-  override handle(
+  override async handle(
     ...[request, options]: Parameters<NodeHttpHandler['handle']>
   ): ReturnType<NodeHttpHandler['handle']> {
-    const body: unknown = request.body;
-    if (!(body instanceof Uint8Array) || body.byteLength <= SLICE) return super.handle(request, options);
-    const sliced = Object.assign(Object.create(request) as typeof request, {
-      body: Readable.from(slices(body)),
-    });
-    return super.handle(sliced, options);
+    const handled = await super.handle(inSlices(request), options);
+    const { statusCode, headers } = handled.response;
+    const body: unknown = handled.response.body;
+    // The bytes of an object have an idle timer of their own, which knows whether somebody waits for them.
+    const isObject = request.method === 'GET' && statusCode < 300 && headers['etag'] !== undefined;
+    if (!isObject && body instanceof IncomingMessage) endIdle(body, this.#bodyIdleMs);
+    return handled;
   }
+}
+
+/** The SDK reads listings, results and errors to their end, however long that takes: it has no timeout for bodies. */
+function endIdle(body: IncomingMessage, idleMs: number): void {
+  const { socket } = body;
+  const end = (): void => {
+    const message = `A response sent nothing for ${idleMs / 1000} s.`;
+    body.destroy(Object.assign(new Error(message), { name: 'TimeoutError' }));
+  };
+  socket.setTimeout(idleMs);
+  socket.once('timeout', end);
+  body.once('close', () => {
+    socket.off('timeout', end);
+  });
+}
+
+function inSlices(request: HandledRequest): HandledRequest {
+  const body: unknown = request.body;
+  if (!(body instanceof Uint8Array) || body.byteLength <= SLICE) return request;
+  return Object.assign(Object.create(request) as HandledRequest, { body: Readable.from(slices(body)) });
 }
 
 function* slices(body: Uint8Array): Generator<Uint8Array> {

@@ -1,7 +1,9 @@
 import { createServer } from 'node:net';
 import { once } from 'node:events';
+import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { type ErrorCode, RollupError } from '../../lambda/errors.ts';
+import { land } from '../../lambda/s3/land.ts';
 import { MiB } from '../../lambda/size.ts';
 import { type Fault, type Operation, type SandboxRequest, startSandbox } from '../../sandbox/sandbox.ts';
 import { AGGREGATED, BUCKET, Hour, MANIFEST_KEY, RAW, SMALL, bodyOf, endOf, openHour } from './hour.ts';
@@ -62,6 +64,14 @@ const PASSING: [string, Victim, Fault][] = [
   ['a body that stalls', download, { kind: 'stall', afterBytes: MiB }],
   ['a first byte that never comes', download, { kind: 'hang' }],
   ['a listing that never comes', listing, { kind: 'hang' }],
+  ['a listing that stalls', listing, { kind: 'stall', afterBytes: 500 }],
+  ['an error document that stalls', requests('GetObject', MANIFEST_KEY), { kind: 'stall', afterBytes: 30 }],
+  [
+    'the answer to a completion stalls',
+    requests('CompleteMultipartUpload'),
+    { kind: 'stall', afterBytes: 0 },
+  ],
+  ['the answer to a copy stalls', requests('CopyObject'), { kind: 'stall', afterBytes: 10 }],
   ['a listing that is cut', listing, { kind: 'cut', afterBytes: 500, how: 'close' }],
   ['a flipped byte, against a CRC-32', download, { kind: 'corrupt', atByte: 2 * MiB }],
   ['a flipped byte, against a CRC-64', requests('GetObject', `${RAW}d.log`), { kind: 'corrupt', atByte: 7 }],
@@ -248,5 +258,13 @@ describe('a machine whose clock is off', () => {
     hour.put('a.log', bodyOf('a', 1, 100));
     const end = await hour.roll();
     expect(end).toMatchObject({ status: 'committed', requests: { retries: 0 } });
+  });
+});
+
+describe('a body', () => {
+  it('that ends early without an error is a short one', async () => {
+    const body = Readable.from([Buffer.alloc(3)]);
+    const landing = land(body, Buffer.alloc(5), 'key', new AbortController().signal, 1_000);
+    await expect(landing).rejects.toMatchObject({ code: 'ShortBody', key: 'key' });
   });
 });

@@ -7,7 +7,7 @@ const REFUSED: Fault = { kind: 'error', status: 403, code: 'AccessDenied' };
 
 describe('a run that fails', () => {
   it('stops what else it was going to do', async () => {
-    await using hour = await openHour({ concurrency: 4 });
+    await using hour = await openHour({ targetSize: MiB, concurrency: 4 });
     for (let i = 100; i < 200; i++) hour.put(`${i}.log`, bodyOf(String(i), 1, 50));
     let downloads = 0;
     hour.sandbox.hook = ({ operation, key = '' }) => {

@@ -1,0 +1,40 @@
+import fc from 'fast-check';
+import type { Change } from './interleaving.ts';
+import type { Etags } from './memory-store.ts';
+
+const NAMES = ['a', 'b', 'c', 'd'];
+
+const put: fc.Arbitrary<Change> = fc.record({
+  type: fc.constant('put' as const),
+  name: fc.constantFrom(...NAMES),
+  size: fc.constantFrom(8, 9, 20, 24),
+});
+const expire: fc.Arbitrary<Change> = fc.record({
+  type: fc.constant('expire' as const),
+  name: fc.constantFrom(...NAMES),
+});
+const hours = fc.constant<Change>({ type: 'two hours pass' });
+const run = fc.record({
+  repack: fc.boolean(),
+  targetSize: fc.constantFrom(20, 20, 9, 40),
+  killedAt: fc.option(fc.integer({ min: 5, max: 30 }), { nil: undefined, freq: 4 }),
+});
+/** Any hour, any runs on it, any changes to it between their steps. */
+export const anyScenario = fc.record({
+  etags: fc.constantFrom<Etags[]>('of content', 'new at every write'),
+  before: fc.array(put, { minLength: 1, maxLength: 4 }),
+  since: fc.array(fc.oneof(put, put, expire), { maxLength: 3 }),
+  leftover: fc.boolean(),
+  runs: fc.array(run, { minLength: 2, maxLength: 3 }),
+  meanwhile: fc.array(fc.oneof(put, expire, hours), { maxLength: 4 }),
+});
+
+/** How a run may end that was not killed. The last two: a source changed or left between listing and reading. */
+export const expectedEnds = new Set([
+  'committed',
+  'unchanged',
+  'empty',
+  'Conflict',
+  'SourceChanged',
+  'SourceVanished',
+]);
