@@ -12,6 +12,9 @@ const LONGEST_DELAY_MS = 20_000;
 /** What S3 calls a signature that is too old or too new. */
 const CLOCK_IS_OFF = new Set(['RequestTimeTooSkewed', 'RequestExpired']);
 
+/** Requests a second. S3 throttles a prefix at thousands: the SDK's floor of one in two seconds only makes a run late. */
+const LEAST_RATE = 5;
+
 /** A random part of a delay that doubles with every attempt: those that failed together do not return together. */
 export function backoff(firstMs: number, attempt: number): number {
   return Math.random() * Math.min(LONGEST_DELAY_MS, firstMs * 2 ** attempt);
@@ -28,7 +31,7 @@ interface PacedToken extends StandardRetryToken {
  */
 export class PacedRetryStrategy implements RetryStrategyV2 {
   readonly mode = 'adaptive';
-  readonly #limiter = new DefaultRateLimiter();
+  readonly #limiter = new DefaultRateLimiter({ minFillRate: LEAST_RATE, minCapacity: LEAST_RATE });
   readonly #budgetMs: number;
 
   /** `budgetMs`: how long after its first failure a request is still repeated. Waits for a turn do not count. */
