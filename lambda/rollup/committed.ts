@@ -18,10 +18,12 @@ export async function readCommitted(
   const found = await store.getIfPresent({ bucket, key });
   if (found === undefined) return undefined;
   const manifest = parseManifest(found.body, key);
-  if (source !== undefined && manifest.source !== formatLocation(source)) {
+  // An empty one is no loss: a prefix that was mistyped once must not stand in the way of the right one.
+  const another = source !== undefined && manifest.source !== formatLocation(source);
+  if (another && manifest.totals.objects > 0) {
     throw new RollupError(
       'ManifestOfAnotherSource',
-      `${key} is the rollup of ${manifest.source}, not of ${formatLocation(source)}. Give every source a destination of its own.`,
+      `${key} is the rollup of ${manifest.source}, not of ${formatLocation(source)}. Give every source a destination of its own; if that rollup was a mistake, delete what is under ${formatLocation(destination)} first.`,
       { key },
     );
   }

@@ -72,5 +72,6 @@ export function connect({
 
 /** Other endpoints than S3's own mostly know no regions, but a signature names one. */
 function environmentRegion(): string {
-  return process.env['AWS_REGION'] ?? process.env['AWS_DEFAULT_REGION'] ?? 'us-east-1';
+  const { AWS_REGION: region = '' } = process.env;
+  return region === '' ? 'us-east-1' : region;
 }

@@ -80,6 +80,17 @@ describe('before the first download, a run refuses', () => {
 });
 
 describe('a manifest', () => {
+  it('of another source that was empty gives way', async () => {
+    await using world = await openWorld();
+    expect(await world.roll()).toMatchObject({ status: 'empty' });
+    const text = world.sandbox.get(BUCKET, MANIFEST_KEY)?.toString() ?? '';
+    world.sandbox.put(BUCKET, MANIFEST_KEY, text.replaceAll(RAW, 'raw/mistyped/'));
+    world.putHour(5);
+    expect(await world.roll()).toMatchObject({ status: 'committed', objects: 5 });
+    expect(world.manifest.source).toBe(`s3://${BUCKET}/${RAW}`);
+    await world.expectSound();
+  });
+
   it.each<[string, (text: string) => string, object]>([
     [
       'that is not ours',
