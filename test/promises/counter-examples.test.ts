@@ -87,13 +87,15 @@ describe('counter-examples that were found', () => {
 
   it('a loser deletes nothing that a run planned from the winner counts on', async () => {
     const hour = new Interleaving('of content');
-    for (const name of ['a', 'b', 'c']) hour.apply({ type: 'put', name, size: 9 });
-    // Writes every source into an output of its own; the winner, all of them into one.
-    const loser = stepped(hour, { targetSize: 10 });
+    const sizes = { a: 9, b: 3, c: 7, d: 3 };
+    for (const [name, size] of Object.entries(sizes)) hour.apply({ type: 'put', name, size });
+    // Writes every source into an output of its own, the last one as the fourth; the winner, all of them into one.
+    const loser = stepped(hour, { targetSize: 4 });
     await loser.until(COMMIT);
     expect(await hour.run({ targetSize: 100 })).toBe('committed');
-    hour.apply({ type: 'put', name: 'b', size: 9 });
-    const next = stepped(hour, { targetSize: 10 });
+    hour.apply({ type: 'put', name: 'c', size: 7 });
+    // The winner's output is unsealed. This one's fourth output, behind that, holds the last source alone too.
+    const next = stepped(hour, { targetSize: 9 });
     await next.until(COMMIT);
     await loser.until(/^delete/);
     await loser.until(/^list raw/);

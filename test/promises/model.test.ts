@@ -3,7 +3,7 @@ import { describe, it } from 'vitest';
 import { openHour } from './hour.ts';
 import { commands } from './model.ts';
 
-const TRIALS = Number(process.env['HISTORIES'] ?? 15);
+const TRIALS = Number(process.env['HISTORIES'] ?? 25);
 
 describe('any history of an hour', () => {
   it('is committed as the model says', async () => {

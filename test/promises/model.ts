@@ -141,9 +141,10 @@ class AgeAndSweep implements Command {
   toString = (): string => 'age and sweep';
 }
 
-const names = fc.constantFrom('a.log', 'b.log', 'c.log', 'd.log.gz', 'e.json', '\u{1f600}.log', '\uffff.log');
+const names = fc.constantFrom('a.log', 'b.log', 'c.log.gz', '\u{1f600}.log', '\uffff.log');
 
 export const commands = [
+  fc.tuple(names, fc.nat(9)).map(([name, version]) => new Put(name, version)),
   fc.tuple(names, fc.nat(9)).map(([name, version]) => new Put(name, version)),
   fc.tuple(names, fc.nat(9)).map(([name, version]) => new Put(name, version)),
   names.map((name) => new Expire(name)),

@@ -1,0 +1,247 @@
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A deliberate breakage, and the test that has to notice it. */
+interface Mutation {
+  what: string;
+  /** Texts to replace, by file. */
+  patch: Record<string, [find: string, replace: string][]>;
+  test: { file: string; name: string };
+}
+
+const promises = (file: string, name: string): Mutation['test'] => ({
+  file: `test/promises/${file}.test.ts`,
+  name,
+});
+
+export const MUTATIONS: Mutation[] = [
+  {
+    what: 'no If-Match on a download',
+    patch: {
+      'lambda/s3/fast-lane.ts': [["'if-match': quoteEtag(etag),", '']],
+      'lambda/s3/read.ts': [['{ IfMatch: quoteEtag(etag) }', '{}']],
+    },
+    test: promises('faults', 'a source that changed after the listing'),
+  },
+  {
+    what: 'no check of the length',
+    patch: { 'lambda/s3/land.ts': [['const whole = at === into.length;', 'const whole = true;']] },
+    test: promises('faults', 'that ends early without an error'),
+  },
+  {
+    what: 'no check of the checksum',
+    patch: {
+      'lambda/s3/read.ts': [['if (!matches(into, landed, checksums)) throw mismatch(from.key);', '']],
+    },
+    test: promises('faults', 'a flipped byte, against a CRC-64'),
+  },
+  {
+    what: 'an unconditional commit',
+    patch: {
+      'lambda/rollup/commit.ts': [
+        ["previous === undefined ? 'absent' : { etag: previous.etag }", "undefined as 'absent' | undefined"],
+      ],
+    },
+    test: promises('interleavings', 'lose nothing'),
+  },
+  {
+    what: 'a sweep without age',
+    patch: {
+      'lambda/rollup/cleanup.ts': [['const SWEEP_AGE_MS = 60 * 60 * 1000;', 'const SWEEP_AGE_MS = 0;']],
+    },
+    test: promises('counter-examples', 'leaves alone what was written 59 minutes ago'),
+  },
+  {
+    what: 'a failure that stops nothing',
+    patch: { 'lambda/rollup/in-order.ts': [['stop.abort(aborted());', 'stop.signal.throwIfAborted();']] },
+    test: promises('stopping', 'stops what else it was going to do'),
+  },
+  {
+    what: 'keys in the order of a locale',
+    patch: {
+      'lambda/rollup/key-order.ts': [
+        ['  const shared = Math.min', '  if (a !== b) return a.localeCompare(b);\n  const shared = Math.min'],
+      ],
+    },
+    test: promises('model', 'is committed as the model says'),
+  },
+  {
+    what: 'a loser that deletes what the winner names',
+    patch: {
+      'lambda/rollup/cleanup.ts': [
+        ['  const kept = named(winner?.manifest);', '  void winner;\n  const kept = named(undefined);'],
+      ],
+    },
+    test: promises('interleavings', 'lose nothing'),
+  },
+  {
+    what: 'a sweep that retires nothing',
+    patch: {
+      'lambda/rollup/rollup.ts': [
+        [
+          'if (standing !== undefined && !(await retire(store, destination, standing, now()))) return;',
+          'void [standing, retire, now];',
+        ],
+      ],
+    },
+    test: promises('counter-examples', 'a run that was slow for hours'),
+  },
+  {
+    what: 'keys that are not bound to a commit',
+    patch: { 'lambda/rollup/plan.ts': [['basis: basisOf(committed, destinationPrefix),', "basis: '',"]] },
+    test: promises('counter-examples', 'a loser deletes nothing that a run planned from the winner'),
+  },
+  {
+    what: 'keys that are not bound to a generation',
+    patch: {
+      'lambda/rollup/plan.ts': [['return `${generation}:${sources', 'void generation;\n  return `${sources']],
+    },
+    test: promises('counter-examples', 'a repack that lost to a sweep'),
+  },
+  {
+    what: 'uploads that overwrite',
+    patch: {
+      'lambda/s3/upload.ts': [["if (!overwrite) command.input.IfNoneMatch = '*';", 'void overwrite;']],
+    },
+    test: promises('stopping', 'does not overwrite an output that was committed'),
+  },
+  {
+    what: 'the beginning of an upload is cut off',
+    patch: {
+      'lambda/s3/upload.ts': [
+        [
+          'if (command instanceof CreateMultipartUploadCommand) return client.send(command);',
+          'void CreateMultipartUploadCommand;',
+        ],
+      ],
+    },
+    test: promises('stopping', 'ends an upload that was just being begun'),
+  },
+  {
+    what: 'CRC-32 not combined',
+    patch: {
+      'lambda/rollup/frames.ts': [
+        ['crc = combineCrc32(crc, crcs[i] ?? 0, source.size);', 'crc = crcs[i] ?? combineCrc32(0, 0, 0);'],
+      ],
+    },
+    test: promises('model', 'is committed as the model says'),
+  },
+  {
+    what: 'a newline behind every source',
+    patch: {
+      'lambda/rollup/frames.ts': [
+        ['output.ensureNewline && slab[end - 1] !== NEWLINE;', 'output.ensureNewline;'],
+      ],
+    },
+    test: promises('model', 'is committed as the model says'),
+  },
+  {
+    what: 'a changed source that stays as it was',
+    patch: {
+      'lambda/rollup/plan.ts': [
+        [
+          'return now.etag === committed.etag && now.size === committed.size;',
+          'return now.size === now.size && committed.size >= 0;',
+        ],
+      ],
+    },
+    test: promises('model', 'is committed as the model says'),
+  },
+  {
+    what: 'old leftovers that nobody deletes',
+    patch: { 'lambda/rollup/rollup.ts': [['await store.delete(destination.bucket, keys);', '']] },
+    test: promises('interleavings', 'lose nothing'),
+  },
+  {
+    what: 'retries without end',
+    patch: {
+      'lambda/s3/retry.ts': [
+        ['if (!worth || performance.now() + pauseMs > giveUpAt)', 'if (!worth && throttled && giveUpAt < 0)'],
+      ],
+    },
+    test: promises('faults', 'an expired token .403. is not tried again'),
+  },
+  {
+    what: 'one request alone slows down',
+    patch: { 'lambda/s3/retry.ts': [['return this.#limiter.getSendToken();', 'return Promise.resolve();']] },
+    test: promises('pace', 'slows all of them'),
+  },
+];
+
+const ROOT = join(import.meta.dirname, '../..');
+const CONFIG = `export default { test: { include: ['test/**/*.test.ts'], testTimeout: 60_000, maxWorkers: 1 } };\n`;
+
+/** A copy of the tree that can be broken. */
+function copyTree(): string {
+  const copy = mkdtempSync(join(tmpdir(), 'mutations-'));
+  for (const folder of [
+    'lambda',
+    'sandbox',
+    'test/promises',
+    'test/support',
+    'package.json',
+    'tsconfig.json',
+  ])
+    cpSync(join(ROOT, folder), join(copy, folder), { recursive: true });
+  symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
+  writeFileSync(join(copy, 'mutations.config.ts'), CONFIG);
+  return copy;
+}
+
+/** Whether the one test passes; throws where there is none that passes or fails. */
+function passes(copy: string, { file, name }: Mutation['test']): boolean {
+  const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs');
+  const { stdout } = spawnSync(
+    process.execPath,
+    [vitest, 'run', '--config', 'mutations.config.ts', file, '-t', name],
+    {
+      cwd: copy,
+      encoding: 'utf8',
+      timeout: 180_000,
+      env: { ...process.env, NO_COLOR: '1', HISTORIES: '80', INTERLEAVINGS: '1500' },
+    },
+  );
+  const [, outcome] = /^ +Tests +\d+ (passed|failed)/m.exec(stdout) ?? [];
+  if (outcome === undefined) throw new Error(`No test was run: ${file} ${name}\n${stdout}`);
+  return outcome === 'passed';
+}
+
+/** Breaks the copy, runs the one test, and mends the copy. */
+function survives(copy: string, { patch, test }: Mutation): boolean {
+  const originals = Object.keys(patch).map((file) => [file, readFileSync(join(copy, file), 'utf8')] as const);
+  try {
+    for (const [file, original] of originals) {
+      let text = original;
+      for (const [find, replace] of patch[file] ?? []) {
+        if (!text.includes(find)) throw new Error(`${file} has no such text: ${find}`);
+        text = text.replaceAll(find, replace);
+      }
+      writeFileSync(join(copy, file), text);
+    }
+    return passes(copy, test);
+  } finally {
+    for (const [file, original] of originals) writeFileSync(join(copy, file), original);
+  }
+}
+
+const only = process.argv[2];
+const chosen = MUTATIONS.filter(({ what }) => only === undefined || what.includes(only));
+const copy = copyTree();
+let survivors = 0;
+try {
+  const tests = new Map(chosen.map(({ test }) => [`${test.file} ${test.name}`, test]));
+  for (const [label, test] of tests) if (!passes(copy, test)) throw new Error(`It fails as it is: ${label}`);
+  for (const mutation of chosen) {
+    const alive = survives(copy, mutation);
+    if (alive) survivors++;
+    console.log(
+      `${alive ? 'SURVIVED' : 'caught  '}  ${mutation.what.padEnd(44)}${mutation.test.file}: ${mutation.test.name}`,
+    );
+  }
+} finally {
+  rmSync(copy, { recursive: true });
+}
+console.log(`${chosen.length - survivors} of ${chosen.length} caught`);
+process.exitCode = survivors > 0 ? 1 : 0;
