@@ -21,7 +21,7 @@ export async function runProgram(
   }
 }
 
-function createProgram(commands: CommandUnknownOpts[]): Command {
+export function createProgram(commands: CommandUnknownOpts[]): Command {
   const program = new Command('s3-rollup')
     .description(DESCRIPTION)
     .usage('<command> [options]')

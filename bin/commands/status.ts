@@ -17,7 +17,6 @@ import { named, parseAll } from '../refusals.ts';
 const EXAMPLES = `
 Examples:
   $ npm run --silent s3-rollup -- status --stack LogRollup \\
-      --source 's3://application-logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/' \\
       --from 2026-11-20T00 --to 2026-11-21T08
   $ npm run --silent s3-rollup -- status --json \\
       --source 's3://logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/' \\
@@ -36,7 +35,7 @@ interface Status {
 }
 
 export const status = operatorCommand('status', 'which hours are rolled up, late or missing')
-  .requiredOption('--source <template>', 'raw prefix with {yyyy} {MM} {dd} {HH}: s3://bucket/prefix/')
+  .option('--source <template>', "raw prefix with {yyyy} {MM} {dd} {HH} (default: the stack's streams)")
   .requiredOption('--from <hour>', 'the first hour: 2026-11-20T00, in UTC')
   .requiredOption('--to <hour>', 'the last hour, included')
   .option('--destination <template>', "of the rollups (default: the source, the stack's raw root replaced)")
@@ -45,38 +44,48 @@ export const status = operatorCommand('status', 'which hours are rolled up, late
     const { stack, source, destination } = options;
     const { hours } = parseAll({
       hours: () => parseRange(options.from, options.to),
+      source: () => {
+        requireOneOf({ '--stack': stack, '--source': source });
+      },
       destination: () => {
         requireOneOf({ '--stack': stack, '--destination': destination });
+        if (destination === undefined || source !== undefined) return;
+        throw new RollupError('InvalidArgument', '--destination is for one --source: give both, or neither.');
       },
     });
     refuseBadEndpoint(options);
-    refuseShared('--source', source, hours);
+    if (source !== undefined) refuseShared('--source', source, hours);
     if (destination !== undefined) refuseShared('--destination', destination, hours);
-    const roots =
+    const deployment =
       destination === undefined
-        ? await withServices(options, async (services) => (await findDeployment(services, stack))?.roots)
+        ? await withServices(options, (services) => findDeployment(services, stack))
         : undefined;
-    const locations = hours.map((hour) => locate(options, hour, roots));
+    const streams = source === undefined ? (deployment?.streams ?? []) : [{ name: undefined, source }];
+    const rowsOf = hours.flatMap((hour) => streams.map((stream) => ({ hour, stream })));
+    const locations = rowsOf.map(({ hour, stream: { name, source } }) => ({
+      ...locate({ source, destination }, hour, deployment?.roots),
+      ...(name === undefined ? {} : { stream: name }),
+    }));
     const { connect } = await import('../../lambda/s3/connection.ts');
     const { region, endpointUrl } = options;
     const connection = connect({ settings: DEFAULT_SETTINGS, region, endpointUrl });
     let done = 0;
     const read = () => {
-      const text = `${formatCount(done)} of ${formatNoun(hours.length, 'hour')}`;
-      return { phase: 'reading', done: done / hours.length, brief: text, full: text };
+      const text = `${formatCount(done)} of ${formatNoun(locations.length, 'hour')}`;
+      return { phase: 'reading', done: done / locations.length, brief: text, full: text };
     };
     const display = showProgress(read, { enabled: options.progress });
     try {
       const limit = pLimit(AT_ONCE);
       const stop = new AbortController();
       const now = new Date();
-      const reads = locations.map(({ hour, ...at }) =>
+      const reads = locations.map(({ hour, stream, ...at }) =>
         limit(async () => {
           stop.signal.throwIfAborted();
           const row = await readHourStatus(connection.store, hour, at, now);
           done++;
           display.update();
-          return row;
+          return stream === undefined ? row : { stream, ...row };
         }),
       );
       const rows = await allOrFirstFailure(reads, stop);
@@ -114,8 +123,10 @@ function replaceRoot(source: Location, roots: Roots | undefined): Location {
 }
 
 function formatStatus({ status: state, hours }: Status): string {
+  const named = hours.some(({ stream }) => stream !== undefined);
   const rows = hours.map((hour) => [
     hour.hour,
+    ...(named ? [hour.stream ?? ''] : []),
     formatCount(hour.objects),
     formatSize(hour.bytes),
     formatCount(hour.rolledUp),
@@ -123,9 +134,18 @@ function formatStatus({ status: state, hours }: Status): string {
     formatCount(hour.late),
     hour.state,
   ]);
-  const header = ['hour', 'raw objects', 'raw size', 'rolled up', 'outputs', 'late', 'state'];
-  const problems = hours.flatMap(({ hour, problem }) =>
-    problem === undefined ? [] : [`\n  ${hour}: ${problem}`],
+  const header = [
+    'hour',
+    ...(named ? ['stream'] : []),
+    'raw objects',
+    'raw size',
+    'rolled up',
+    'outputs',
+    'late',
+    'state',
+  ];
+  const problems = hours.flatMap(({ hour, stream, problem }) =>
+    problem === undefined ? [] : [`\n  ${hour}${stream === undefined ? '' : ` ${stream}`}: ${problem}`],
   );
-  return `${state}\n${formatColumns([header, ...rows], 'lrrrrrl')}${problems.join('')}`;
+  return `${state}\n${formatColumns([header, ...rows], named ? 'llrrrrrl' : 'lrrrrrl')}${problems.join('')}`;
 }

@@ -16,6 +16,8 @@ export const BAD_STATES: readonly HourState[] = ['late', 'missing', 'unreadable'
 
 export interface HourStatus {
   hour: Hour;
+  /** Where the stack told of its streams. */
+  stream?: string;
   state: HourState;
   source: string;
   destination: string;

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { STACK_OUTPUTS } from '../../lambda/names.ts';
 import { cli } from '../bin/command-line.ts';
 import { type Account, AGGREGATED, BUCKET, STACK, TEMPLATE, openAccount } from './operator-line.ts';
 
@@ -92,6 +93,34 @@ describe('status', () => {
     expect(account.stub.calls).toEqual([]);
   });
 
+  it('takes every stream of the stack where no source is given', async () => {
+    const streams = ['checkout', 'search'].map((name) => ({
+      name,
+      source: TEMPLATE.replace('checkout', name),
+      minute: 10,
+    }));
+    account.stub.stacks[STACK] = {
+      ...account.stub.stacks[STACK],
+      [STACK_OUTPUTS.streams]: JSON.stringify(streams),
+    };
+    put(1, 'a', 'one\n');
+    await rollUp(1);
+    account.sandbox.put(BUCKET, 'raw/search/20251121/01/a.log', 'one\n');
+    const args = ['status', '--stack', STACK, ...range(1, 2)];
+    const { code, printed } = await account.json(args);
+    expect({ code, status: printed['status'] }).toEqual({ code: 1, status: 'incomplete' });
+    const rows = printed['hours'] as Record<string, unknown>[];
+    expect(rows.map(({ hour, stream, state }) => [hour, stream, state])).toEqual([
+      ['2025-11-21T01', 'checkout', 'rolled-up'],
+      ['2025-11-21T01', 'search', 'missing'],
+      ['2025-11-21T02', 'checkout', 'empty'],
+      ['2025-11-21T02', 'search', 'empty'],
+    ]);
+    expect(rows[1]).toMatchObject({ destination: `s3://${BUCKET}/aggregated/search/20251121/01/` });
+    const { stdout } = await account.cli(args);
+    expect(stdout).toMatch(/\n {2}hour +stream +raw objects .*\n {2}2025-11-21T01 {2}checkout +1 /);
+  });
+
   it('tells an hour that goes on from one that is missing', async () => {
     const hour = new Date().toISOString().slice(0, 13);
     const [, day = '', HH = ''] = /^(.*)T(..)$/.exec(hour) ?? [];
@@ -129,6 +158,13 @@ describe('status', () => {
   });
 
   it.each<[string, string[], number, RegExp]>([
+    ['no source to be had', ['--destination', AGGREGATED], 2, /Give --stack or --source\./],
+    [
+      'a destination for all streams',
+      ['--stack', STACK, '--destination', AGGREGATED],
+      2,
+      /--destination is for one --source/,
+    ],
     ['no destination to be had', ['--source', TEMPLATE], 2, /^Give --stack or --destination\.$/],
     [
       'a source outside the root',

@@ -1,0 +1,12 @@
+import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import { backfill } from './commands/backfill.ts';
+import { extract } from './commands/extract.ts';
+import { plan } from './commands/plan.ts';
+import { redrive } from './commands/redrive.ts';
+import { rerun } from './commands/rerun.ts';
+import { run } from './commands/run.ts';
+import { status } from './commands/status.ts';
+import { verify } from './commands/verify.ts';
+
+/** Every command, in the order of the help. */
+export const commands: CommandUnknownOpts[] = [run, plan, verify, extract, status, rerun, backfill, redrive];

@@ -1,0 +1,74 @@
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { commands } from '../../bin/commands.ts';
+import { createProgram } from '../../bin/program.ts';
+
+const PROJECT = join(import.meta.dirname, '../..');
+const PAGES = [
+  'README.md',
+  ...readdirSync(join(PROJECT, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+];
+
+const read = (page: string): string => readFileSync(join(PROJECT, page), 'utf8');
+
+/** Every `npm run --silent s3-rollup -- …` of a text, its arguments as a shell hands them on. */
+function commandLines(text: string): string[][] {
+  const whole = text.replaceAll(/\\\n\s*/g, ' ');
+  return [...whole.matchAll(/npm run --silent s3-rollup -- ([^\n`]*)/g)]
+    .map(([, line = '']) => split(line))
+    .filter(([command = '']) => !command.startsWith('<'));
+}
+
+/** Words, quoted ones and plain ones, up to a comment, a pipe or a redirection. */
+function split(line: string): string[] {
+  const [, typed = ''] = /^((?:'[^']*'|"[^"]*"|[^'"#|>&;]|(?<=\S)#)*)/.exec(line) ?? [];
+  return Array.from(typed.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g), ([, a, b, c]) => a ?? b ?? c ?? '');
+}
+
+const told: string[] = [];
+const program = createProgram(commands).configureOutput({ writeOut: (text) => told.push(text) });
+// Arguments are parsed, nothing is done.
+for (const command of commands) {
+  command.configureOutput({ writeOut: (text) => told.push(text) }).action(() => undefined);
+}
+
+function helpOf(name: string): string {
+  told.length = 0;
+  commands.find((command) => command.name() === name)?.outputHelp();
+  return told.join('');
+}
+
+const documented = [
+  ...PAGES.map((page) => [page, commandLines(read(page))] as const),
+  ...commands.map((command) => [`${command.name()} --help`, commandLines(helpOf(command.name()))] as const),
+].flatMap(([where, all]) => all.map((args) => [where, args.join(' '), args] as const));
+
+describe('a command line that is documented is one that is understood', () => {
+  it('and there are such', () => {
+    expect(documented.filter(([where]) => where === 'docs/runbook.md').length).toBeGreaterThan(5);
+  });
+
+  it.each(documented)('%s: %s', async (_, __, args) => {
+    await program.parseAsync(args, { from: 'user' });
+  });
+
+  it.each([['status --stack LogRollup'], ['run s3://a/b/'], ['verify s3://a/b/ --deeper']])(
+    'which %s is not',
+    async (line) => {
+      await expect(program.parseAsync(split(line), { from: 'user' })).rejects.toThrow(/^error: /);
+    },
+  );
+});
+
+describe('a link to a file leads somewhere', () => {
+  const links = PAGES.flatMap((page) =>
+    [...read(page).matchAll(/\]\(([^)\s#]+)(?:#[^)]*)?\)/g)].map(([, to = '']) => [page, to] as const),
+  ).filter(([, to]) => !/^\w+:/.test(to));
+
+  it.each(links)('%s -> %s', (page, to) => {
+    expect(existsSync(join(PROJECT, dirname(page), to))).toBe(true);
+  });
+});
