@@ -1,0 +1,44 @@
+import { expect, it } from 'vitest';
+import type { Sandbox } from '../../sandbox/sandbox.ts';
+import { BUCKET, RAW, failureOf, openWorld } from '../support/world.ts';
+
+/** S3, as a role sees it that may list only under a prefix: an object that is not there is answered with 403. */
+function refuseAbsent(sandbox: Sandbox): void {
+  sandbox.hook = ({ operation, key = '' }) =>
+    (operation === 'GetObject' || operation === 'HeadObject') && sandbox.head(BUCKET, key) === undefined
+      ? { kind: 'error', status: 403, code: 'AccessDenied' }
+      : undefined;
+}
+
+it('takes no refusal for one where a listing shows that nothing is there: the first run of an hour', async () => {
+  await using world = await openWorld();
+  world.putHour(5);
+  refuseAbsent(world.sandbox);
+  expect(await world.roll()).toMatchObject({ status: 'committed', objects: 5 });
+  expect(await world.roll()).toMatchObject({ status: 'unchanged' });
+  await world.expectSound();
+});
+
+it('names a source that vanished behind such a refusal', async () => {
+  await using world = await openWorld();
+  world.putHour(5);
+  const key = `${RAW}00003.log`;
+  refuseAbsent(world.sandbox);
+  const refuse = world.sandbox.hook;
+  world.sandbox.hook = (request) => {
+    if (request.operation === 'GetObject' && request.key === key) world.sandbox.delete(BUCKET, key);
+    return refuse?.(request);
+  };
+  expect(await failureOf(world.roll())).toMatchObject({ code: 'SourceVanished', key });
+});
+
+it('tells a refusal of what is there as one', async () => {
+  await using world = await openWorld();
+  world.putHour(5);
+  const key = `${RAW}00003.log`;
+  world.sandbox.hook = (request) =>
+    request.operation === 'GetObject' && request.key === key
+      ? { kind: 'error', status: 403, code: 'AccessDenied' }
+      : undefined;
+  expect(await failureOf(world.roll())).toMatchObject({ code: 'AccessDenied', key });
+});
