@@ -3,6 +3,7 @@ import { RollupError, hasCode } from '../lambda/errors.ts';
 import { EXIT } from './exit-code.ts';
 import { Interrupted } from './interrupt.ts';
 import { OperatorError } from './operator/operator-error.ts';
+import { UnwritableFile } from './output-file.ts';
 
 interface Failure {
   code: string;
@@ -29,12 +30,14 @@ export function formatFailure(error: unknown, { json }: { json: boolean }): stri
   if (json) return `${JSON.stringify({ error: failure })}\n`;
   const debugs = (process.env['DEBUG'] ?? process.env['NODE_DEBUG'] ?? '') !== '';
   const stack = debugs && error instanceof Error ? `${error.stack ?? ''}\n` : '';
-  return `error: ${failure.message} (${failure.code})\n${stack}`;
+  const hint = exitCodeOf(error) === EXIT.usage ? '(--help shows the options)\n' : '';
+  return `error: ${failure.message} (${failure.code})\n${hint}${stack}`;
 }
 
 function describe(error: unknown): Failure {
   if (error instanceof RollupError) return error.toJSON();
-  if (error instanceof OperatorError) return { code: error.code, message: error.message };
+  if (error instanceof OperatorError || error instanceof UnwritableFile)
+    return { code: error.code, message: error.message };
   if (error instanceof Interrupted) return { code: 'Aborted', message: error.message };
   if (error instanceof CommanderError) {
     // Without a command, commander prints its help to stderr and ends with this.

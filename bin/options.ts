@@ -1,12 +1,12 @@
 import { Command } from '@commander-js/extra-typings';
 import { RollupError } from '../lambda/errors.ts';
-import { fillHour, parseHour } from '../lambda/rollup/hour.ts';
-import { type Location, parseLocation, refuseOverlap } from '../lambda/rollup/location.ts';
+import { type Location, refuseOverlap } from '../lambda/rollup/location.ts';
 import type { RollupRequest } from '../lambda/rollup/rollup.ts';
 import type { Connection } from '../lambda/s3/connection.ts';
 import { DEFAULT_SETTINGS, type RawSettings, type Settings, parseSettings } from '../lambda/settings.ts';
 import { formatSize } from '../lambda/size.ts';
-import { named, parseAll } from './refusals.ts';
+import { parseLocations } from './locations.ts';
+import { parseAll } from './refusals.ts';
 
 const { targetSize, partSize, concurrency, outputsInFlight, newline } = DEFAULT_SETTINGS;
 
@@ -100,18 +100,6 @@ async function open(
 function parseFlags(raw: RawSettings): Settings {
   // targetSize -> --target-size
   return parseSettings(raw, (name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);
-}
-
-function parseLocations<Name extends string>(
-  typed: Record<Name, string>,
-  hourText: string | undefined,
-): Record<Name, Location> {
-  const hour = hourText === undefined ? undefined : named('--hour', () => parseHour(hourText));
-  const parsers = Object.entries<string>(typed).map(([name, uri]) => [
-    name,
-    () => named(name, () => parseLocation(hour === undefined ? uri : fillHour(uri, hour))),
-  ]);
-  return parseAll(Object.fromEntries(parsers) as Record<Name, () => Location>);
 }
 
 /** Throws `InvalidArgument`. */

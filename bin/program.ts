@@ -28,9 +28,14 @@ export function createProgram(commands: CommandUnknownOpts[]): Command {
     .exitOverride()
     // Errors are told in one place, with all others.
     .configureOutput({ outputError: () => undefined })
+    // Without the "[options]" that every command has, which would push the list past 80 columns.
+    .configureHelp({
+      subcommandTerm: (command) =>
+        [command.name(), ...command.registeredArguments.map((argument) => `<${argument.name()}>`)].join(' '),
+    })
     .addHelpText(
       'after',
-      '\nEvery command has examples in its help: npm run --silent s3-rollup -- run --help',
+      '\nEvery command has examples in its help:\n  $ npm run --silent s3-rollup -- run --help',
     );
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
   return program;

@@ -14,6 +14,8 @@ export interface Progress {
 
 export interface ProgressDisplay {
   update(): void;
+  /** All went well: what it came to stays to be read where there is no terminal. Stops, too. */
+  finish(): void;
   /** Leaves a terminal as it was. */
   stop(): void;
 }
@@ -30,7 +32,7 @@ export function showProgress(
   read: () => Progress,
   { enabled, stream = process.stderr }: { enabled: boolean; stream?: ProgressStream },
 ): ProgressDisplay {
-  if (!enabled) return { update: () => undefined, stop: () => undefined };
+  if (!enabled) return { update: () => undefined, finish: () => undefined, stop: () => undefined };
   return stream.isTTY === true ? showBar(read, stream as WriteStream) : showLines(read, stream);
 }
 
@@ -48,6 +50,10 @@ function showLines(read: () => Progress, stream: ProgressStream): ProgressDispla
       if (read().phase === phase) return;
       timer.refresh();
       write();
+    },
+    finish: () => {
+      clearInterval(timer);
+      stream.write(`done: ${read().full}\n`);
     },
     stop: () => {
       clearInterval(timer);
@@ -82,6 +88,9 @@ function showBar(read: () => Progress, stream: WriteStream): ProgressDisplay {
   return {
     update: () => {
       bar.update(read().done ?? 0);
+    },
+    finish: () => {
+      bar.stop();
     },
     stop: () => {
       bar.stop();

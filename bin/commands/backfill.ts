@@ -51,10 +51,23 @@ export const backfill = operatorCommand('backfill', 'have a range of hours rolle
     for (const hour of hours) buildRequest(options, hour, undefined, now);
     const result = await withServices(options, async (services) => {
       const deployment = await findDeployment(services, stack);
-      const requests = hours.map((hour) => buildRequest(options, hour, deployment, now));
+      const built = hours.map((hour) => ({ hour, ...buildRequest(options, hour, deployment, now) }));
+      const requests = built.map(({ message }) => message);
       const url = queueUrl ?? deployment?.queueUrl ?? '';
       if (options.dryRun === true) {
-        return { status: 'dry-run' as const, queueUrl: url, hours: hours.length, sent: 0, requests };
+        const prefixes = built.map(({ hour, source, destination }) => ({
+          hour,
+          source,
+          ...(destination === undefined ? {} : { destination }),
+        }));
+        return {
+          status: 'dry-run' as const,
+          queueUrl: url,
+          hours: hours.length,
+          sent: 0,
+          requests,
+          prefixes,
+        };
       }
       let told = { sent: 0, inQueue: 0, waiting: false };
       const read = () => ({
@@ -75,10 +88,12 @@ export const backfill = operatorCommand('backfill', 'have a range of hours rolle
               display.update();
             },
           });
-        return await interruptible(
+        const done = await interruptible(
           work,
           'What is queued is rolled up. Run again: hours that are done cost little.',
         );
+        display.finish();
+        return done;
       } finally {
         display.stop();
       }
@@ -87,17 +102,15 @@ export const backfill = operatorCommand('backfill', 'have a range of hours rolle
   });
 
 function formatBackfill(result: BackfillResult): string {
-  const { status, queueUrl, hours, sent, requests } = result;
+  const { status, queueUrl, hours, sent, prefixes } = result;
   const rows = [
     ['queue', queueUrl],
     ['hours', `${formatCount(sent)} of ${formatCount(hours)} queued`],
   ];
-  const shown =
-    requests === undefined
-      ? ''
-      : `\n\nrequests\n${formatColumns(
-          requests.map(({ hour = '', source }) => [hour, source]),
-          'll',
-        )}`;
+  const listed = prefixes?.flatMap(({ hour, source, destination }) => [
+    [hour, source],
+    ...(destination === undefined ? [] : [['', `to ${destination}`]]),
+  ]);
+  const shown = listed === undefined ? '' : `\n\nrequests\n${formatColumns(listed, 'll')}`;
   return `${status}\n${formatColumns(rows, 'll')}${shown}`;
 }

@@ -1,8 +1,9 @@
-import { createWriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
+import { RollupError } from '../../lambda/errors.ts';
 import { extract as extractOnce } from '../../lambda/rollup/extract.ts';
 import { connectedCommand, parseDestination } from '../options.ts';
+import { resolveTyped, writeWhole } from '../output-file.ts';
+import { formatCount } from '../output.ts';
 
 const EXAMPLES = `
 Examples:
@@ -22,23 +23,37 @@ export const extract = connectedCommand('extract', 'write one original object, b
   .option('--output <file>', 'write to this file instead of stdout; it appears once it is whole')
   .addHelpText('after', EXAMPLES)
   .action(async (typed, sourceKey, options) => {
+    if (options.json === true && options.output === undefined) {
+      throw new RollupError(
+        'InvalidArgument',
+        '--json needs --output: without it, stdout is for the object.',
+      );
+    }
     const { destination, connection } = await parseDestination(typed, options, {});
     try {
-      const { bytes } = await extractOnce(connection.store, destination, sourceKey);
-      if (options.output === undefined) await pipeline(bytes, process.stdout, { end: false });
-      else await writeWhole(options.output, bytes);
+      const { source, bytes } = await extractOnce(connection.store, destination, sourceKey);
+      if (options.output === undefined) await writeOut(bytes);
+      else {
+        const output = resolveTyped(options.output);
+        const written = await writeWhole(output, bytes);
+        if (options.progress) process.stderr.write(`wrote ${output}, ${formatCount(written)} bytes\n`);
+        const told = { key: source.key, bytes: written, output };
+        if (options.json === true) process.stdout.write(`${JSON.stringify(told)}\n`);
+      }
     } finally {
       connection.close();
     }
   });
 
-async function writeWhole(file: string, bytes: AsyncIterable<Buffer>): Promise<void> {
-  const partial = `${file}.partial-${process.pid}`;
+/** A reader that has seen enough (`| head`) ends it well. */
+async function writeOut(bytes: AsyncIterable<Buffer>): Promise<void> {
   try {
-    await pipeline(bytes, createWriteStream(partial, { flags: 'wx' }));
-    await rename(partial, file);
+    await pipeline(bytes, process.stdout, { end: false });
   } catch (error) {
-    await rm(partial, { force: true });
-    throw error;
+    if (!isClosedPipe(error)) throw error;
   }
+}
+
+function isClosedPipe(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EPIPE';
 }

@@ -18,7 +18,9 @@ Examples:
       s3://application-logs/aggregated/checkout/20261121/08/
   $ npm run --silent s3-rollup -- plan s3://logs/a/ s3://logs/b/ --json
 
-It lists both sides and reads the manifest, if there is one. It writes nothing.`;
+It lists both sides and reads the manifest, if there is one. It writes nothing.
+Of an output it says write (download, join, upload), copy (inside S3), reuse
+(there from a run that was cut short), or sealed (committed, stays as it is).`;
 
 /** Outputs shown of a long plan: the first ones and the last ones. */
 const SHOWN = { first: 10, last: 5 };
@@ -52,7 +54,7 @@ export const plan = rollupCommand('plan', 'what run would do, and its cost')
         return surveyOnce(request, { store, settings, signal, now: () => new Date(), report });
       }, 'Nothing was written.');
       const uploads = await store.listUploads(request.destination);
-      display.stop();
+      display.finish();
       const surveyed = {
         list: pages + Math.max(1, Math.ceil(survey.present.size / 1000)),
         get: survey.previous === undefined ? 1 : 2,
@@ -84,11 +86,29 @@ export function formatForecast(plan: Forecast): string {
     ],
     'll',
   );
-  const sections = [`a run would end ${plan.expected}\n${summary}`];
+  const sections = [`${formatExpected(plan)}\n${summary}`];
   if (outputs.length > 0) sections.push(formatOutputs(outputs));
   if (sizes.length > 0) sections.push(`source sizes\n${formatHistogram(sizes)}`);
   sections.push(`requests, at the prices of ${cost.prices}\n${formatRequests(requests, cost.usd)}`);
   return sections.join('\n\n');
+}
+
+/** What a run would do, as a sentence. */
+function formatExpected({ expected, outputs, requests }: Forecast): string {
+  const verbs = Object.entries({ write: 'write', copy: 'copy', reuse: 'reuse' }).flatMap(([action, verb]) => {
+    const count = outputs.filter((output) => output.action === action).length;
+    return count === 0 ? [] : [`${verb} ${formatNoun(count, 'output')}`];
+  });
+  switch (expected) {
+    case 'committed':
+      return `a run would ${[...verbs, 'commit'].join(', ').replace(/, commit$/, ' and commit')}`;
+    case 'unchanged': {
+      const sweep = requests.delete === 0 ? '' : ', but for leftovers of other runs to delete';
+      return `nothing to do: all of it is rolled up already${sweep}`;
+    }
+    case 'empty':
+      return 'nothing to roll up: a run would commit an empty rollup';
+  }
 }
 
 function formatOutputs(outputs: Forecast['outputs']): string {

@@ -66,7 +66,7 @@ export const redrive = operatorCommand('redrive', 'move dead letters back to the
           (signal) => moveAll(services, arn, progress, signal),
           'What was moving goes on moving, without being followed.',
         );
-        display.stop();
+        display.finish();
         printResult({ ...found, status: 'moved', moved }, formatEnd, options);
       } finally {
         display.stop();

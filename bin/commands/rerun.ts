@@ -51,7 +51,7 @@ export const rerun = operatorCommand('rerun', 'have an hour rolled up again')
     buildRequest(options, hour, undefined, new Date());
     const done = await withServices(options, async (services): Promise<Rerun> => {
       const deployment = await findDeployment(services, stack);
-      const request = buildRequest(options, hour, deployment, new Date());
+      const { message: request } = buildRequest(options, hour, deployment, new Date());
       if (invoke !== true) {
         const url = queueUrl ?? deployment?.queueUrl ?? '';
         return { status: 'queued', request, queueUrl: url, messageId: await services.send(url, request) };
@@ -64,6 +64,7 @@ export const rerun = operatorCommand('rerun', 'have an hour rolled up again')
       try {
         display.update();
         const result = await services.invoke(name, request);
+        display.finish();
         return { status: statusOf(result), request, function: name, result };
       } finally {
         display.stop();

@@ -42,7 +42,7 @@ export const run = rollupCommand('run', 'roll up one prefix')
         (signal) => runOnce(request, connection, { settings, signal, report }),
         'What is written is kept: run again to go on from there.',
       );
-      display.stop();
+      display.finish();
       printResult(result, formatRun, options);
       if (result.status === 'incomplete') process.exitCode = EXIT.failed;
     } finally {

@@ -89,7 +89,7 @@ export const status = operatorCommand('status', 'which hours are rolled up, late
         }),
       );
       const rows = await allOrFirstFailure(reads, stop);
-      display.stop();
+      display.finish();
       const bad = rows.some(({ state }) => BAD_STATES.includes(state));
       printResult({ status: bad ? 'incomplete' : 'complete', hours: rows }, formatStatus, options);
       if (bad) process.exitCode = EXIT.failed;

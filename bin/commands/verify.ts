@@ -47,7 +47,7 @@ export const verify = connectedCommand('verify', 'compare a rollup with what is 
         (signal) => verifyOnce(destination, { store, deep, concurrency, progress, signal }),
         'Nothing is known of what was not compared.',
       );
-      display.stop();
+      display.finish();
       printResult(report, formatReport, options);
       if (report.status !== 'ok') process.exitCode = EXIT.failed;
     } finally {

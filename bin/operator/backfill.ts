@@ -11,8 +11,9 @@ export interface BackfillResult {
   queueUrl: string;
   hours: number;
   sent: number;
-  /** Of a dry run. */
+  /** Of a dry run: what would be queued, and what it comes to. */
   requests?: RequestMessage[];
+  prefixes?: { hour: string; source: string; destination?: string }[];
 }
 
 export interface BackfillOptions {

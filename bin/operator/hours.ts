@@ -1,5 +1,6 @@
 import { RollupError } from '../../lambda/errors.ts';
 import { type Hour, fillHour, formatHour, hourEnd, parseHour } from '../../lambda/rollup/hour.ts';
+import { refuseGlob } from '../locations.ts';
 import { named, parseAll } from '../refusals.ts';
 
 /** Ten years. */
@@ -22,8 +23,11 @@ export function parseRange(fromText: string, toText: string): Hour[] {
   return hours;
 }
 
-/** Throws `InvalidArgument` where two hours of a range would be one prefix. */
+/** Throws `InvalidArgument` for a glob, and where two hours of a range would be one prefix. */
 export function refuseShared(flag: string, template: string, hours: Hour[]): void {
+  named(flag, () => {
+    refuseGlob(template);
+  });
   const seen = new Map<string, Hour>();
   for (const hour of hours) {
     const uri = fillHour(template, hour);

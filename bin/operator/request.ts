@@ -1,7 +1,9 @@
 import { RollupError } from '../../lambda/errors.ts';
 import { type RequestMessage, resolveRequest } from '../../lambda/request.ts';
 import { type Hour, hasPlaceholders, hourEnd } from '../../lambda/rollup/hour.ts';
+import { formatLocation } from '../../lambda/rollup/location.ts';
 import { DEFAULT_SETTINGS } from '../../lambda/settings.ts';
+import { refuseGlob, refuseIdleHour } from '../locations.ts';
 import type { Deployment } from './deployment.ts';
 
 /** What `rerun` and `backfill` are typed with. */
@@ -13,6 +15,14 @@ export interface TypedRequest {
   repack?: true | undefined;
 }
 
+export interface BuiltRequest {
+  message: RequestMessage;
+  /** `s3://bucket/prefix/`, filled. */
+  source: string;
+  /** Likewise; undefined where only the function knows. */
+  destination: string | undefined;
+}
+
 /**
  * The message that the function is sent. What it would refuse is refused here, before it is queued: throws
  * `InvalidArgument`, `HourNotEnded`, and `OutsideRoot` where the stack tells of its roots.
@@ -22,7 +32,9 @@ export function buildRequest(
   hour: Hour | undefined,
   deployment: Deployment | undefined,
   now: Date,
-): RequestMessage {
+): BuiltRequest {
+  for (const uri of [source, destination ?? '']) refuseGlob(uri);
+  if (hour !== undefined) refuseIdleHour(hour, [source, destination ?? '']);
   const name = stream ?? deployment?.streams.find((known) => known.source === source)?.name;
   const message: RequestMessage = {
     source,
@@ -43,12 +55,17 @@ export function buildRequest(
     aggregatedRoot: { bucket: bucketOf(destination ?? ''), prefix: '' },
   };
   const roots = deployment?.roots ?? anywhere;
-  resolveRequest(
+  const resolved = resolveRequest(
     message,
     { ...roots, settings: DEFAULT_SETTINGS, queueUrl: undefined, graceSeconds: 0 },
     now,
   );
-  return message;
+  const known = destination !== undefined || deployment !== undefined;
+  return {
+    message,
+    source: formatLocation(resolved.source),
+    destination: known ? formatLocation(resolved.destination) : undefined,
+  };
 }
 
 function bucketOf(uri: string): string {

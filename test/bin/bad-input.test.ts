@@ -62,6 +62,18 @@ describe('wrong usage ends with 2 and says what is wrong', () => {
       /--hour "2026-02-30T08" is not an hour/,
     ],
     [
+      'an hour that nothing has room for',
+      ['run', ...BOTH, '--hour', '2026-11-21T08'],
+      /^--hour 2026-11-21T08 fills nothing: no location has \{yyyy\}/,
+    ],
+    [
+      'a glob for a source',
+      ['run', 's3://logs/raw/app/*.log', DESTINATION],
+      /source "s3:\/\/logs\/raw\/app\/\*\.log" has a "\*": it must be a prefix, not a glob.* give s3:\/\/logs\/raw\/app\/\.$/,
+    ],
+    ['a glob for a bucket', ['plan', 's3://lo?s/raw/', DESTINATION], /has a "\?".* all that is under it\.$/],
+    ['a glob for a destination', ['verify', 's3://logs/rolled/*/'], /destination .* not a glob/],
+    [
       'the destination inside the source',
       ['run', SOURCE, `${SOURCE}out/`],
       /overlap: the destination is inside the source/,
@@ -150,7 +162,9 @@ describe('wrong usage ends with 2 and says what is wrong', () => {
   it('no command at all shows the help on stderr', async () => {
     const { code, stdout, stderr } = await cli(sandbox, []);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
-    expect(stderr).toMatch(/^Usage: [\s\S]*\nerror: A command is missing\. \(InvalidArgument\)\n$/);
+    expect(stderr).toMatch(
+      /^Usage: [\s\S]*\nerror: A command is missing\. \(InvalidArgument\)\n\(--help shows the options\)\n$/,
+    );
   });
 });
 
@@ -264,7 +278,7 @@ describe('failures end with 1, a code, advice and the key to blame', () => {
   });
 });
 
-it('an error without --json is one line', async () => {
+it('an error without --json is one line, wrong usage with where to look', async () => {
   const { stderr } = await cli(sandbox, ['run', SOURCE, SOURCE]);
-  expect(stderr).toMatch(/^error: [^\n]+ \(InvalidArgument\)\n$/);
+  expect(stderr).toMatch(/^error: [^\n]+ \(InvalidArgument\)\n\(--help shows the options\)\n$/);
 });

@@ -38,6 +38,17 @@ describe('progress', () => {
     expect(stream.written).toBe(`listing: 7 objects listed\nrolling up: 50%, ${'x'.repeat(90)}\n`);
   });
 
+  it('ends with what it came to where there is no terminal, if it ended well', () => {
+    const stream = new FakeStream(false);
+    let now = listing;
+    const display = showProgress(() => now, { enabled: true, stream });
+    display.update();
+    now = { ...listing, full: '9 objects listed' };
+    display.finish();
+    display.stop();
+    expect(stream.written).toBe('listing: 7 objects listed\ndone: 9 objects listed\n');
+  });
+
   it('is a bar that fits on a terminal, and is gone at the end', () => {
     const stream = new FakeStream(true);
     let now = listing;

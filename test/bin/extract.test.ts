@@ -4,7 +4,17 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
-import { BUCKET, DESTINATION, SOURCE, cli, json, lines, parseObject } from './command-line.ts';
+import {
+  BUCKET,
+  DESTINATION,
+  SOURCE,
+  cli,
+  environment,
+  json,
+  lines,
+  parseObject,
+  start,
+} from './command-line.ts';
 
 const BODIES: Record<string, Buffer> = {
   'a.log': Buffer.from(lines(70_000, 'a')),
@@ -39,7 +49,12 @@ it.each(Object.keys(BODIES))('gives %j back byte for byte after it has left raw'
     '--output',
     file,
   ]);
-  expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: '', stderr: '' });
+  const size = (BODIES[name]?.length ?? 0).toLocaleString('en-US');
+  expect({ code, stdout, stderr }).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: `wrote ${file}, ${size} bytes\n`,
+  });
   expect(readFileSync(file).equals(BODIES[name] ?? Buffer.of())).toBe(true);
   expect(readdirSync(folder)).toEqual(['object']);
 });
@@ -70,6 +85,47 @@ it.each<[string, string[], string]>([
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
   expect(parseObject(stderr)).toMatchObject({ error: { code: expected } });
   expect(readdirSync(folder)).toEqual(['object']);
+});
+
+it('says with --json what it wrote, and nothing more with --no-progress', async () => {
+  const output = join(folder, 'object');
+  const printed = await json(sandbox, ['extract', DESTINATION, 'e.log', '--output', output]);
+  expect(printed).toEqual({ key: 'raw/app/e.log', bytes: 1, output });
+});
+
+it('refuses --json where stdout is for the object', async () => {
+  const { code, stdout, stderr } = await cli(sandbox, ['extract', DESTINATION, 'e.log', '--json']);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  expect(parseObject(stderr)).toMatchObject({ error: { code: 'InvalidArgument' } });
+});
+
+it("takes a relative file from where npm's user is", async () => {
+  const env = environment(sandbox.endpoint, { INIT_CWD: folder });
+  const args = ['extract', DESTINATION, 'e.log', '--output', './object'];
+  const { code, stderr } = await start(args, env).ended;
+  expect({ code, stderr }).toEqual({ code: 0, stderr: `wrote ${join(folder, 'object')}, 1 bytes\n` });
+  expect(readFileSync(join(folder, 'object'), 'utf8')).toBe('x');
+});
+
+it.each([
+  ['a folder that is not there', 'none/object', 'no such file or directory (ENOENT)'],
+  ['a folder', '.', 'illegal operation on a directory (EISDIR)'],
+])('ends with 1 where the file is %s', async (_, name, why) => {
+  const output = join(folder, name);
+  const args = ['extract', DESTINATION, 'e.log', '--output', output];
+  const { code, stderr } = await cli(sandbox, args);
+  expect(code).toBe(1);
+  expect(stderr).toBe(`error: --output ${output} cannot be written: ${why}. (UnwritableFile)\n`);
+  expect(readdirSync(folder)).toEqual(['object']);
+});
+
+it('ends well where the reader of stdout has seen enough', async () => {
+  const ended = start(
+    ['extract', DESTINATION, 'large.log'],
+    environment(sandbox.endpoint),
+    'exec > >(exec head -c 1 >/dev/null)',
+  ).ended;
+  expect(await ended).toMatchObject({ code: 0, stderr: '' });
 });
 
 it('leaves no file where the output that holds the object has gone', async () => {

@@ -1,6 +1,7 @@
 import { CreateMultipartUploadCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatForecast } from '../../bin/commands/plan.ts';
+import type { Forecast } from '../../bin/forecast.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { BUCKET, DESTINATION, SOURCE, cli, json, lines } from './command-line.ts';
 
@@ -136,12 +137,46 @@ it('shows tables that fit a terminal', async () => {
   fill(1_050);
   const { code, stdout, stderr } = await cli(sandbox, ['plan', ...BOTH, ...SMALL]);
   expect(code).toBe(0);
-  expect(stderr).toBe('listing: 1,000 objects listed\n');
-  expect(stdout).toMatch(/^a run would end committed\n/);
+  expect(stderr).toBe('listing: 1,000 objects listed\ndone: 1,061 objects listed\n');
+  expect(stdout).toMatch(/^a run would write 3 outputs, copy 1 output and commit\n/);
   expect(stdout).toMatch(/ {2}0 {2}part-00000-[0-9a-f]{12}\.log +5 +6\.0 MiB {2}write\n/);
   expect(stdout).toMatch(/\n +1 MiB {2}to 2 MiB +9 {2}▎\n/);
   expect(stdout).toMatch(/\n {2}total +\$0\.\d+\n$/);
   for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+});
+
+it.each<[string, Partial<Forecast>, string]>([
+  ['an empty hour', { expected: 'empty' }, 'nothing to roll up: a run would commit an empty rollup'],
+  ['no change', { expected: 'unchanged' }, 'nothing to do: all of it is rolled up already'],
+  [
+    'leftovers',
+    { expected: 'unchanged', requests: { list: 1, get: 0, put: 1, copy: 0, delete: 1 } },
+    'nothing to do: all of it is rolled up already, but for leftovers of other runs to delete',
+  ],
+  [
+    'a run that was cut short',
+    {
+      outputs: (['reuse', 'reuse', 'write', 'sealed'] as const).map((action, index) => ({
+        ...{ index, key: `part-${index}`, action, sources: 1, size: 1 },
+      })),
+    },
+    'a run would write 1 output, reuse 2 outputs and commit',
+  ],
+])('begins with what a run would do: %s', (_, plan, sentence) => {
+  const text = formatForecast({
+    expected: 'committed',
+    source: SOURCE,
+    destination: DESTINATION,
+    objects: 0,
+    bytes: 0,
+    skipped: { empty: 0, filtered: 0 },
+    outputs: [],
+    sizes: [],
+    requests: { list: 1, get: 0, put: 0, copy: 0, delete: 0 },
+    cost: { usd: 0, prices: 'somewhere' },
+    ...plan,
+  });
+  expect(text.split('\n')[0]).toBe(sentence);
 });
 
 it('shortens a long table of outputs', () => {

@@ -77,7 +77,7 @@ it('prints a short table to stdout and progress to stderr, a line a phase', asyn
   expect(stdout).toMatch(/^committed\n {2}source +s3:[\s\S]*objects +20, 19\.5 KiB \(0 empty skipped\)\n/);
   for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
   expect(stderr).toMatch(
-    /^listing: 20 objects listed\nrolling up: 0%, 0 of 20 objects, .*\ncommitting: 100%, 20 of 20 objects, .* 1 of 1 output, \d+ connections?.*\n$/,
+    /^listing: 20 objects listed\nrolling up: 0%, 0 of 20 objects, .*\ncommitting: 100%, 20 of 20 objects, .* 1 of 1 output, \d+ connections?.*\ndone: 20 of 20 objects, .*\n$/,
   );
   expect((await cli(sandbox, [...RUN, '--no-progress'])).stderr).toBe('');
 });
@@ -167,6 +167,7 @@ describe('help', () => {
   it('names every command, and each of them shows an example', async () => {
     const { code, stdout } = await cli(sandbox, ['--help']);
     expect(code).toBe(0);
+    for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
     const [, list = ''] = /\nCommands:\n([\s\S]*?)\n\n/.exec(stdout) ?? [];
     const names = Array.from(list.matchAll(/^ {2}(\w+)/gm), ([, name = '']) => name).filter(
       (name) => name !== 'help',

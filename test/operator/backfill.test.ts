@@ -32,8 +32,15 @@ describe('backfill', () => {
       hours: 2,
       sent: 0,
       requests: ['2025-11-21T07', '2025-11-21T08'].map((hour) => ({ ...request(hour), repack: true })),
+      prefixes: ['07', '08'].map((hour) => ({
+        hour: `2025-11-21T${hour}`,
+        source: `s3://application-logs/raw/checkout/20251121/${hour}/`,
+        destination: `s3://application-logs/aggregated/checkout/20251121/${hour}/`,
+      })),
     });
-    expect((await account.cli(args)).stdout).toContain(`2025-11-21T08  ${TEMPLATE}`);
+    expect((await account.cli(args)).stdout).toMatch(
+      /\n {2}2025-11-21T08 {2}s3:.*raw\/checkout\/20251121\/08\/\n +to s3:.*aggregated\/checkout\/20251121\/08\/\n$/,
+    );
     expect(account.stub.calls).not.toContain('AmazonSQS.SendMessage');
   });
 
@@ -111,6 +118,11 @@ describe('backfill', () => {
       'a source without the hour',
       [...range('2025-11-21T07', '2025-11-21T08'), '--source', 's3://application-logs/raw/{yyyy}{MM}{dd}/'],
       /both for 2025-11-21T07 and for 2025-11-21T08.*\{HH\}/,
+    ],
+    [
+      'a glob',
+      [...range('2025-11-21T07', '2025-11-21T08'), '--source', 's3://application-logs/raw/*/{dd}/{HH}/'],
+      /--source "s3:.*not a glob/,
     ],
     [
       'a destination without the hour',

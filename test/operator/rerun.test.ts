@@ -98,6 +98,11 @@ describe('rerun refuses', () => {
     ],
     ['no hour', [...source, '--stack', STACK], usage(/--hour is missing/)],
     ['a bad hour', [...source, '--hour', '8', '--stack', STACK], usage(/--hour "8" is not an hour/)],
+    [
+      'an hour that fills nothing',
+      ['--source', 's3://application-logs/raw/checkout/', ...hour, '--stack', STACK],
+      usage(/--hour 2025-11-21T08 fills nothing/),
+    ],
     ['a bad source', ['--source', 'raw/x/', '--stack', STACK], usage(/"raw\/x\/" is not a location/)],
     [
       'a bad endpoint',
