@@ -3,8 +3,8 @@ import { crc32 } from 'node:zlib';
 import { combineCrc32 } from '../../lambda/rollup/crc32.ts';
 import type { Content, ContentStore, Spool } from '../../sandbox/content.ts';
 
-/** Bodies up to this size are kept: manifests, and whatever else is read again. */
-const KEPT_SIZE = 1024 * 1024;
+/** Bodies smaller than a part are kept: manifests and indexes, which are read again, and the last parts of outputs. */
+const DROPPED_SIZE = 8 * 1024 * 1024;
 
 /**
  * Where the bytes of outputs go in a benchmark: they are counted and their CRC-32 is taken, then they are dropped, so
@@ -22,12 +22,12 @@ export class DigestedContent implements ContentStore {
     let crc = 0;
     return {
       write: (chunk) => {
-        if (length <= KEPT_SIZE) kept.push(Buffer.from(chunk));
+        if (length < DROPPED_SIZE) kept.push(Buffer.from(chunk));
         size += chunk.length;
         crc = crc32(chunk, crc);
       },
       finish: () => {
-        if (length <= KEPT_SIZE) return Promise.resolve([{ bytes: Buffer.concat(kept) }]);
+        if (length < DROPPED_SIZE) return Promise.resolve([{ bytes: Buffer.concat(kept) }]);
         this.#digests.set(file, crc);
         return Promise.resolve([{ file, start: 0, length: size }]);
       },

@@ -28,7 +28,7 @@ describe('raw objects', () => {
 
 describe('digested content', () => {
   const small = Buffer.from('kept\n');
-  const large = Buffer.alloc(3 * MiB, 'dropped\n');
+  const large = Buffer.alloc(8 * MiB, 'dropped\n');
 
   async function stored(content: DigestedContent, bytes: Buffer) {
     const spool = content.spool(bytes.length);
