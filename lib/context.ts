@@ -1,7 +1,7 @@
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { z } from 'zod';
 import { isShared } from './buckets.ts';
-import { capacityFields, refuseNoQueueConcurrency } from './capacity.ts';
+import { capacityFields, refuseNoQueueConcurrency, refuseTooLittleMemory } from './capacity.ts';
 import { engineFields, wholeNumber } from './engine.ts';
 import { formatIssues, InvalidConfiguration } from './invalid-configuration.ts';
 import { DEFAULT_AGGREGATED_ROOT, DEFAULT_RAW_ROOT } from './log-rollup-props.ts';
@@ -107,6 +107,7 @@ const relations = schema.superRefine((settings, context) => {
     context.addIssue({ code: 'custom', path: [path], message });
   };
   refuseNoQueueConcurrency(settings, context);
+  refuseTooLittleMemory(settings, settings, context);
   if (isShared(settings)) {
     if (prefixesOverlap(settings.rawRoot, settings.aggregatedRoot)) {
       refuse(

@@ -20,8 +20,7 @@ export const DEFAULT_GRACE_SECONDS = 300;
 // As the function reads them; it has the last word. 5 MiB is S3's smallest part.
 const UNITS: Record<string, number> = { '': 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
 const size = z.union([z.string(), z.number()], 'must be a size from 5MiB to 1GiB').refine((text) => {
-  const [, digits, unit = ''] = /^(\d+)([KMG]iB)?$/.exec(String(text)) ?? [];
-  const bytes = Number(digits) * (UNITS[unit] ?? NaN);
+  const bytes = bytesOf(text);
   return bytes >= 5 * 2 ** 20 && bytes <= 2 ** 30;
 }, 'must be a size from 5MiB to 1GiB');
 
@@ -43,6 +42,12 @@ export function engineEnvironment(engine: z.infer<typeof engineSchema>): Record<
       .filter(([, value]) => value !== undefined)
       .map(([name, value]) => [ENV[name as keyof typeof engine], String(value)]),
   );
+}
+
+/** `32MiB`, `33554432` -> 33554432; NaN for what is no size. */
+export function bytesOf(size: string | number): number {
+  const [, digits, unit = ''] = /^(\d+)([KMG]iB)?$/.exec(String(size)) ?? [];
+  return Number(digits) * (UNITS[unit] ?? NaN);
 }
 
 export function wholeNumber(least: number, most: number) {

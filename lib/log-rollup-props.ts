@@ -1,4 +1,4 @@
-import { capacitySchema, type Capacity } from './capacity.ts';
+import { capacitySchema, refuseTooLittleMemory, type Capacity } from './capacity.ts';
 import { DEFAULT_GRACE_SECONDS, engineSchema } from './engine.ts';
 import { formatIssues, InvalidConfiguration } from './invalid-configuration.ts';
 import type { LogRollupProps } from './log-rollup.ts';
@@ -39,6 +39,11 @@ export function parseLogRollupProps(props: LogRollupProps): ParsedLogRollupProps
     directConcurrency,
   });
   const engine = engineSchema.safeParse(props.engine ?? {});
+  const memory = capacitySchema
+    .superRefine((sound, context) => {
+      refuseTooLittleMemory(sound, engine.data ?? {}, context);
+    })
+    .safeParse(capacity.data ?? {});
   const streams = streamsSchema(
     formatRoot(raw),
     engine.data?.graceSeconds ?? DEFAULT_GRACE_SECONDS,
@@ -48,6 +53,7 @@ export function parseLogRollupProps(props: LogRollupProps): ParsedLogRollupProps
     ...formatIssues(prefixSchema.safeParse(aggregated.prefix).error?.issues ?? [], ['aggregatedRoot']),
     ...overlapProblems(raw, aggregated),
     ...formatIssues(capacity.error?.issues ?? []),
+    ...formatIssues(memory.error?.issues ?? []),
     ...formatIssues(engine.error?.issues ?? [], ['engine']),
     ...formatIssues(streams.error?.issues ?? [], ['streams']),
   ];

@@ -86,6 +86,20 @@ describe('context that is refused', () => {
       { reservedConcurrency: 2, directConcurrency: 1 },
       ['directConcurrency: leaves 1 of reservedConcurrency 2 for the queue, which needs at least 2'],
     ],
+    [
+      'outputs that do not fit into memory',
+      { targetSize: '1GiB', outputsInFlight: 16 },
+      [
+        'memorySize: 1769 MB are too few for outputsInFlight 16 x (targetSize 1024 MiB + 1 MiB) + 350 MiB = 16750 MB',
+      ],
+    ],
+    [
+      'an output too many for the memory',
+      { memorySize: 512, outputsInFlight: 5 },
+      [
+        'memorySize: 512 MB are too few for outputsInFlight 5 x (targetSize 32 MiB + 1 MiB) + 350 MiB = 515 MB',
+      ],
+    ],
     ['a topic by its name', { alarmTopicArn: 'on-call' }, ['alarmTopicArn: must be the ARN of an SNS topic']],
     ['an address that is none', { alarmEmail: 'on-call' }, ['alarmEmail: must be an e-mail address']],
     [
@@ -251,6 +265,12 @@ describe('context that is taken', () => {
       partSize: 8_388_608,
       streams: [{ name: 'checkout', source: `checkout/${HOUR}`, minute: 10 }],
     });
+  });
+
+  it('may have as many outputs in memory as fit', () => {
+    expect(problems({ memorySize: 515, outputsInFlight: 5 })).toEqual([]);
+    expect(problems({ memorySize: 2_400, targetSize: '1GiB', outputsInFlight: 2 })).toEqual([]);
+    expect(problems({ memorySize: 512 })).toEqual([]);
   });
 
   it('may have overlapping roots in different buckets', () => {

@@ -1,4 +1,4 @@
-import { App, Stack } from 'aws-cdk-lib';
+import { Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
@@ -9,14 +9,14 @@ import { STACK_OUTPUTS } from '../../lambda/names.ts';
 import { flattenReference } from '../../lib/flatten-reference.ts';
 import { LogRollup } from '../../lib/log-rollup.ts';
 import { addOutputs } from '../../lib/outputs.ts';
-import { createStack, DEPLOYMENTS, inlineCode } from './synthesis.ts';
+import { createApp, createStack, DEPLOYMENTS, inlineCode } from './synthesis.ts';
 import { roleStatements } from './template.ts';
 
 const HOUR = '{yyyy}{MM}{dd}/{HH}/';
 
 describe("LogRollup in somebody else's app", () => {
   it('takes buckets that the app creates, and whole templates in them', () => {
-    const stack = new Stack(new App(), 'Theirs');
+    const stack = new Stack(createApp(), 'Theirs');
     const encryptionKey = new Key(stack, 'Key');
     const rawBucket = new Bucket(stack, 'Logs', { encryptionKey });
     const rollup = new LogRollup(stack, 'Rollup', {
@@ -38,7 +38,7 @@ describe("LogRollup in somebody else's app", () => {
   });
 
   it('takes buckets of another stack', () => {
-    const app = new App();
+    const app = createApp();
     const buckets = new Stack(app, 'Buckets');
     const stack = new Stack(app, 'Theirs');
     new LogRollup(stack, 'Rollup', { rawBucket: new Bucket(buckets, 'Logs'), code: inlineCode() });
@@ -47,7 +47,7 @@ describe("LogRollup in somebody else's app", () => {
   });
 
   it('may be there twice, with metrics apart', () => {
-    const stack = new Stack(new App(), 'Theirs');
+    const stack = new Stack(createApp(), 'Theirs');
     const rawBucket = new Bucket(stack, 'Logs');
     for (const id of ['First', 'Second']) {
       new LogRollup(stack, id, { rawBucket, rawRoot: `${id}/`, code: inlineCode() });
@@ -58,8 +58,17 @@ describe("LogRollup in somebody else's app", () => {
     expect(new Set(services).size).toBe(2);
   });
 
+  it('refuses outputs that do not fit into memory', () => {
+    const stack = new Stack(createApp(), 'Theirs');
+    const rawBucket = Bucket.fromBucketName(stack, 'Logs', 'application-logs');
+    const engine = { targetSize: '1GiB', outputsInFlight: 16 };
+    expect(() => new LogRollup(stack, 'Rollup', { rawBucket, engine })).toThrow(
+      'Invalid LogRollup properties:\n  memorySize: 1769 MB are too few for outputsInFlight 16 x',
+    );
+  });
+
   it('names every property that is wrong', () => {
-    const stack = new Stack(new App(), 'Theirs');
+    const stack = new Stack(createApp(), 'Theirs');
     const rawBucket = Bucket.fromBucketName(stack, 'Logs', 'application-logs');
     const create = () =>
       new LogRollup(stack, 'Rollup', {

@@ -1,7 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { Code } from 'aws-cdk-lib/aws-lambda';
+import { afterAll } from 'vitest';
 import { z } from 'zod';
 import { parseContext } from '../../lib/context.ts';
 import { LogRollupStack } from '../../lib/log-rollup-stack.ts';
@@ -14,6 +17,16 @@ export function appContext(own: Record<string, unknown> = {}): Record<string, un
   return { ...cdkJson.parse(JSON.parse(text)).context, ...own };
 }
 
+const assemblies = mkdtempSync(join(tmpdir(), 's3-log-rollup-apps-'));
+afterAll(() => {
+  rmSync(assemblies, { recursive: true });
+});
+
+/** What it writes is gone after the tests: CDK leaves a folder an app otherwise. */
+export function createApp(context: Record<string, unknown> = {}): App {
+  return new App({ context, outdir: mkdtempSync(join(assemblies, 'app-')) });
+}
+
 /** Instead of a bundle, so that a synthesis takes a moment. */
 export function inlineCode(): Code {
   return Code.fromInline('exports.handler = async () => {}');
@@ -21,7 +34,7 @@ export function inlineCode(): Code {
 
 export function createStack(own: Record<string, unknown> = {}): { app: App; stack: LogRollupStack } {
   const context = appContext(own);
-  const app = new App({ context });
+  const app = createApp(context);
   const settings = parseContext(context);
   return { app, stack: new LogRollupStack(app, settings.stackName, { settings, code: inlineCode() }) };
 }
