@@ -18,7 +18,7 @@ const ADVICE: Partial<Record<string, string>> = {
   NoSuchQueue: 'Check its URL and the region.',
   NotFound: 'Check its name and the region.',
   AccessDenied: 'Check the credentials and their permissions.',
-  EndpointUnreachable: 'Check the endpoint, the network and the region.',
+  EndpointUnreachable: 'Check the endpoint (http or https), the network and the region.',
   Throttled:
     'Every run that the function has room for is taken: without --invoke the request waits in the queue.',
 };
@@ -28,7 +28,13 @@ export function toOperatorError(error: unknown, what: string): OperatorError {
   if (error instanceof OperatorError) return error;
   const { name, message } = error instanceof Error ? error : new Error(String(error));
   const code = codeOf(error, name, message);
-  const text = message === '' ? name : message.replace(/\.$/, '');
+  const text =
+    message === ''
+      ? name
+      : message
+          .trim()
+          .replaceAll(/\s*\n\s*/g, ' ')
+          .replace(/\.$/, '');
   const advice = ADVICE[code];
   return new OperatorError(code, `${what}: ${text}.${advice === undefined ? '' : ` ${advice}`}`, error);
 }
@@ -39,7 +45,7 @@ function codeOf(error: unknown, name: string, message: string): string {
   // SQS has no error of its own for this; it answers with InvalidParameterValue or UnsupportedOperation.
   if (/already a task running|active task/i.test(message)) return 'RedriveRunning';
   const node = nodeCode(error);
-  if (/^(ECONN|EHOST|ENET|ENOTFOUND|EAI_|EPIPE)/.test(node)) return 'EndpointUnreachable';
+  if (/^(ECONN|EHOST|ENET|ENOTFOUND|EAI_|EPIPE|EPROTO|ERR_SSL_)/.test(node)) return 'EndpointUnreachable';
   return BY_NAME[name] ?? name;
 }
 

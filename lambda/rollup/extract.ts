@@ -27,7 +27,9 @@ export async function extract(
     rollup.sources.find((candidate) => candidate.key === key) ??
     rollup.sources.find((candidate) => candidate.key === prefix + key);
   if (source === undefined) {
-    const message = `${key} is not in the rollup under ${formatLocation(destination)}, which is of ${rollup.manifest.source}.`;
+    const { empty } = rollup.manifest.totals.skipped;
+    const skipped = empty === 0 ? '' : ' Objects that were empty were skipped: it may have been one of them.';
+    const message = `${key} is not in the rollup under ${formatLocation(destination)}, which is of ${rollup.manifest.source}.${skipped}`;
     throw new RollupError('NotInRollup', message, { key });
   }
   const { output, offset, length } = source;

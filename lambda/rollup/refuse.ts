@@ -1,30 +1,53 @@
 import { type ErrorCode, RollupError } from '../errors.ts';
-import { kindOf } from './kind.ts';
+import { extensionOf, kindOf } from './kind.ts';
 import type { PlannedOutput } from './pack.ts';
 import { isArchived } from './plan.ts';
 
 const NAMED = 5;
 
+/** What formats are called; the others are called by their extension. */
+const FORMATS: Partial<Record<string, string>> = {
+  avro: 'Avro',
+  br: 'Brotli',
+  lz4: 'LZ4',
+  orc: 'ORC',
+  parquet: 'Parquet',
+  snappy: 'Snappy',
+  zip: 'ZIP',
+};
+
 /** Ends a run before its first download where it could not be finished. Throws `SourceNotJoinable`, `SourceArchived`. */
 export function refuseUnreadable(planned: PlannedOutput[]): void {
   const pieces = planned.flatMap((output) => output.pieces);
-  refuse(
-    'SourceNotJoinable',
-    pieces.filter(({ source }) => kindOf(source.key) === undefined).map(({ source }) => source.key),
-    'cannot be joined with others of their format. Keep them under a prefix of their own',
-  );
+  const foreign = pieces.map(({ source }) => source.key).filter((key) => kindOf(key) === undefined);
+  refuse('SourceNotJoinable', foreign, (one) => {
+    const formats = [...new Set(foreign.map(formatOf))].toSorted().join(', ');
+    return one
+      ? `is ${formats}: it cannot be joined with others of its format. Keep it under a prefix of its own`
+      : `are ${formats}: they cannot be joined with others of their format. Keep them under a prefix of their own`;
+  });
+  const archived = pieces.filter(({ source, from }) => from === undefined && isArchived(source));
   refuse(
     'SourceArchived',
-    pieces
-      .filter(({ source, from }) => from === undefined && isArchived(source))
-      .map(({ source }) => source.key),
-    'are archived and cannot be read. Restore them and copy them in place to a storage class that can be',
+    archived.map(({ source }) => source.key),
+    (one) =>
+      one
+        ? 'is archived and cannot be read. Restore it and copy it in place to a storage class that can be'
+        : 'are archived and cannot be read. Restore them and copy them in place to a storage class that can be',
   );
 }
 
-function refuse(code: ErrorCode, keys: string[], why: string): void {
+/** `a.parquet`, `a.parquet.gz` -> `Parquet`; `a.tar.gz` -> `tar`. */
+function formatOf(key: string): string {
+  const [, name = ''] = extensionOf(key).split('.');
+  return FORMATS[name] ?? name;
+}
+
+function refuse(code: ErrorCode, keys: string[], why: (one: boolean) => string): void {
   const [key] = keys;
   if (key === undefined) return;
   const more = keys.length > NAMED ? `, and ${keys.length - NAMED} more` : '';
-  throw new RollupError(code, `${keys.slice(0, NAMED).join(', ')}${more} ${why}.`, { key });
+  throw new RollupError(code, `${keys.slice(0, NAMED).join(', ')}${more} ${why(keys.length === 1)}.`, {
+    key,
+  });
 }

@@ -35,7 +35,16 @@ const BY_STATUS: Partial<Record<number, ErrorCode>> = {
 };
 
 const UNREACHABLE = new Set([
-  ...['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', 'EPIPE'],
+  ...[
+    'ECONNREFUSED',
+    'ECONNRESET',
+    'EHOSTUNREACH',
+    'ENETUNREACH',
+    'ENOTFOUND',
+    'EAI_AGAIN',
+    'EPIPE',
+    'EPROTO',
+  ],
   ...[
     'CERT_HAS_EXPIRED',
     'DEPTH_ZERO_SELF_SIGNED_CERT',
@@ -46,7 +55,7 @@ const UNREACHABLE = new Set([
 
 const ADVICE: Partial<Record<ErrorCode, string>> = {
   AccessDenied: 'Check the credentials and their permissions',
-  EndpointUnreachable: 'Check the endpoint, the network and the region',
+  EndpointUnreachable: 'Check the endpoint (http or https), the network and the region',
   NoCredentials: 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role',
   NoRegion: 'Set AWS_REGION or --region',
   NoSuchBucket: 'Check its name and the region',
@@ -68,10 +77,15 @@ export function toRollupError(error: unknown, { operation, bucket, key }: Doing)
 function codeOf(error: unknown, name: string, message: string, status: number | undefined): ErrorCode {
   if (/region is missing/i.test(message)) return 'NoRegion';
   // Before the name: the SDK calls a reset connection a TimeoutError.
-  if (UNREACHABLE.has(nodeCode(error))) return 'EndpointUnreachable';
+  if (isUnreachable(nodeCode(error))) return 'EndpointUnreachable';
   const byName = BY_NAME[name];
   if (byName !== undefined) return byName;
   return (status === undefined ? undefined : BY_STATUS[status]) ?? 'S3Error';
+}
+
+/** OpenSSL's own codes begin with `ERR_SSL_`: one of many reasons is TLS spoken to a port that does not. */
+function isUnreachable(code: string): boolean {
+  return UNREACHABLE.has(code) || code.startsWith('ERR_SSL_');
 }
 
 /** A refused connection to a name with several addresses is an `AggregateError`, its code on the first of them. */
@@ -94,6 +108,7 @@ function facts(error: unknown): {
     const value: unknown = Reflect.get(metadata, field);
     return typeof value === 'number' ? value : undefined;
   };
-  const message = error.message === '' ? nodeCode(error) : error.message;
+  const text = error.message === '' ? nodeCode(error) : error.message;
+  const message = text.trim().replaceAll(/\s*\n\s*/g, ' ');
   return { name: error.name, message, status: read('httpStatusCode'), attempts: read('attempts') ?? 1 };
 }

@@ -32,6 +32,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 's3-log-rollup-extract-'));
   sandbox = await startSandbox({ buckets: [BUCKET] });
   for (const [name, body] of Object.entries(BODIES)) sandbox.put(BUCKET, `raw/app/${name}`, body);
+  sandbox.put(BUCKET, 'raw/app/empty.log', '');
   await json(sandbox, ['run', SOURCE, DESTINATION, '--target-size', '5MiB']);
   for (const key of sandbox.keys(BUCKET, 'raw/')) sandbox.delete(BUCKET, key);
 });
@@ -126,6 +127,12 @@ it('ends well where the reader of stdout has seen enough', async () => {
     'exec > >(exec head -c 1 >/dev/null)',
   ).ended;
   expect(await ended).toMatchObject({ code: 0, stderr: '' });
+});
+
+it('says of an object that was empty that such are skipped', async () => {
+  const { code, stderr } = await cli(sandbox, ['extract', DESTINATION, 'empty.log']);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/empty\.log is not in the rollup .* empty were skipped.* \(NotInRollup\)\n$/);
 });
 
 it('leaves no file where the output that holds the object has gone', async () => {

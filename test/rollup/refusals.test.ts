@@ -68,7 +68,29 @@ describe('before the first download, a run refuses', () => {
     for (let i = 0; i < 8; i++) world.put(`${i}.zip`, 'PK');
     const { message } = await failureOf(world.roll());
     expect(message).toContain(`${RAW}0.zip, ${RAW}1.zip`);
-    expect(message).toContain(`${RAW}4.zip, and 3 more cannot be joined`);
+    expect(message).toContain(`${RAW}4.zip, and 3 more are ZIP: they cannot be joined`);
+  });
+
+  it.each([
+    [['b.parquet'], 'b.parquet is Parquet: it cannot be joined with others of its format.'],
+    [['b.tar.gz'], 'b.tar.gz is tar: it cannot be joined'],
+    [['b.orc', 'c.7z'], 'c.7z are 7z, ORC: they cannot be joined with others of their format.'],
+  ])('names the format of %j', async (names, expected) => {
+    await using world = await openWorld();
+    for (const name of names) world.put(name, 'x');
+    expect((await failureOf(world.roll())).message).toContain(expected);
+  });
+
+  it('speaks of one archived source and of several', async () => {
+    await using world = await openWorld();
+    world.put('a.log', 'a', { storageClass: 'GLACIER' });
+    expect((await failureOf(world.roll())).message).toContain(
+      'a.log is archived and cannot be read. Restore it',
+    );
+    world.put('b.log', 'b', { storageClass: 'GLACIER' });
+    expect((await failureOf(world.roll())).message).toContain(
+      'b.log are archived and cannot be read. Restore them',
+    );
   });
 
   it('and takes what is in an archive class that can be read at once', async () => {

@@ -43,6 +43,8 @@ describe('a failure of S3, or of the way to it,', () => {
       'EndpointUnreachable',
     ],
     ['an unknown certificate', failed('DEPTH_ZERO_SELF_SIGNED_CERT'), 'EndpointUnreachable'],
+    ['TLS to a port that speaks none', failed('EPROTO'), 'EndpointUnreachable'],
+    ['TLS that breaks', failed('ERR_SSL_WRONG_VERSION_NUMBER'), 'EndpointUnreachable'],
     ['no answer in time', failed('', 'TimeoutError'), 'Timeout'],
     ['no credentials', failed('', 'CredentialsProviderError'), 'NoCredentials'],
     ['no region', new Error('Region is missing'), 'NoRegion'],
@@ -58,6 +60,15 @@ describe('a failure of S3, or of the way to it,', () => {
     const { message } = toRollupError(refused('SlowDown', 503, 5), DOING);
     expect(message).toBe(
       'GetObject s3://b/k: SlowDown: SlowDown it is (after 5 attempts). Lower the concurrency or run again later; what is written is kept.',
+    );
+  });
+
+  it('is told on one line', () => {
+    const error = Object.assign(new Error('write EPROTO 40:error:0A00010B:\n  ssl3_get_record.c:354:\n'), {
+      code: 'EPROTO',
+    });
+    expect(toRollupError(error, DOING).message).toBe(
+      'GetObject s3://b/k: Error: write EPROTO 40:error:0A00010B: ssl3_get_record.c:354:. Check the endpoint (http or https), the network and the region.',
     );
   });
 
