@@ -13,7 +13,7 @@ import {
 import { commit } from './commit.ts';
 import { readCommitted } from './committed.ts';
 import type { OutputFate, Report, RollupEvent } from './events.ts';
-import { type Location, refuseOverlap } from './location.ts';
+import { type Location, formatLocation, refuseOverlap } from './location.ts';
 import {
   type CommittedOutput,
   type CommittedSource,
@@ -141,7 +141,9 @@ async function writeAndCommit(
       const totals = totalsSoFar(outputs, skipped);
       return { status: 'incomplete', totals, written, copied, reused, peakInFlightBytes };
     }
-    if (previous !== undefined && obtained.outputs.length === 0) return { status: 'unchanged', previous };
+    const same = previous?.manifest.source === formatLocation(source);
+    if (previous !== undefined && same && obtained.outputs.length === 0)
+      return { status: 'unchanged', previous };
     const replacedUploads = ourUploads(await store.listUploads(destination), destination);
     const commitment = { source, destination, settings, generation, skipped, outputs, index, previous };
     const outcome = await commit({ store, ...commitment, now: now() });

@@ -107,6 +107,9 @@ describe('a manifest', () => {
     expect(await world.roll()).toMatchObject({ status: 'empty' });
     const text = world.sandbox.get(BUCKET, MANIFEST_KEY)?.toString() ?? '';
     world.sandbox.put(BUCKET, MANIFEST_KEY, text.replaceAll(RAW, 'raw/mistyped/'));
+    expect(await world.roll()).toMatchObject({ status: 'empty' });
+    expect(world.manifest.source).toBe(`s3://${BUCKET}/${RAW}`);
+    world.sandbox.put(BUCKET, MANIFEST_KEY, text.replaceAll(RAW, 'raw/mistyped/'));
     world.putHour(5);
     expect(await world.roll()).toMatchObject({ status: 'committed', objects: 5 });
     expect(world.manifest.source).toBe(`s3://${BUCKET}/${RAW}`);
