@@ -56,5 +56,7 @@ it('prints a short table to stdout and progress to stderr', async () => {
   expect(stdout).toMatch(
     /^mismatch\n {2}source +s3:[\s\S]*\n\n1 problem\n {2}source-late: raw\/app\/4\.log is not in the rollup/,
   );
-  expect(stderr).toMatch(/^verifying: 100%, 1 of 1 output, 5\.9 KiB of 5\.9 KiB, .*\n$/);
+  expect(stderr).toMatch(
+    /^verifying: 100%, 1 of 1 output, 5\.9 KiB of 5\.9 KiB, .*\ndone: 1 of 1 output, .*\n$/,
+  );
 });
