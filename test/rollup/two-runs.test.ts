@@ -152,7 +152,8 @@ describe('two runs of one hour', () => {
     world.put('large.log', logLines(10 * MiB));
     const slow = gate(where);
     world.sandbox.hook = slow.hook;
-    const loser = world.roll({ connection: world.connect({ partSize: 8 * MiB }) });
+    const settings = { ...world.settings, partSize: 8 * MiB };
+    const loser = world.roll({ settings, connection: world.connect(settings) });
     await slow.reached;
     expect(await world.roll()).toMatchObject({ status: 'committed', objects: 17 });
     slow.open();
