@@ -27,7 +27,9 @@ export interface Figures {
     /** A slab. */
     perOutput: number;
     perConnection: number;
-    /** Of the index of sources. */
+    /** One object that is listed or planned ahead; see `plannedAhead`. */
+    perPlanned: number;
+    /** Of the index of sources, which stays. */
     perObject: number;
     /** What the kernel and the runtime need beside the process. */
     beside: number;
@@ -68,18 +70,33 @@ export interface Figures {
 
 const MB = 1e6;
 
-/** Measured on 2026-11-21 by `npm run bench`, `-- scale` and `-- hour`: Node 24, a shared two-core machine. */
+/**
+ * Measured on 2026-11-22 with Node 24 on a two-core machine that others used too:
+ * - `npm run bench`: 4.15 CPU s/GB and 434 MB with 3,000 objects; 0.2 MB more a connection (`scale`, connections).
+ * - `npm run bench -- scale`: 0.30 CPU ms an object with 300,000 of 1.5 KB; what 4.15 CPU s/GB have beyond that are
+ *   bytes, shared out as a PUT of the same bytes costs by itself.
+ *   The same series shows 2 KB for every object that is planned ahead.
+ * - `npm run bench -- hour`: 69 CPU s for 30,000 objects, 68 % of it in the first thread; the run after it, which lists
+ *   and reads the index, 1.7 CPU s beyond loading.
+ */
 const MEASURED = {
   cpu: {
-    perObject: 0.35e-3,
-    perByteIn: 2.2e-9,
-    perByteOut: 1.7e-9,
+    perObject: 0.3e-3,
+    perByteIn: 2e-9,
+    perByteOut: 1.4e-9,
     perRequestOut: 1e-3,
-    perListed: 0.03e-3,
+    perListed: 0.06e-3,
     perFinished: 1e-3,
-    mainThreadShare: 0.8,
+    mainThreadShare: 0.68,
   },
-  memory: { base: 180 * MB, perOutput: 34 * MB, perConnection: 0.5 * MB, perObject: 100, beside: 40 * MB },
+  memory: {
+    base: 310 * MB,
+    perOutput: 34 * MB,
+    perConnection: 0.2 * MB,
+    perPlanned: 2000,
+    perObject: 100,
+    beside: 40 * MB,
+  },
 };
 
 export const FIGURES: Figures = {

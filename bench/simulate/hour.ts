@@ -8,6 +8,8 @@ import { type Sizes, type Transfer, cpuRate, simulateTransfer } from './transfer
 const MOST_OBJECTS = 10_000;
 const MOST_OUTPUTS = 20;
 const PAGE = 1000;
+/** As in lambda/rollup/survey.ts. */
+const PAGES_AHEAD = 64;
 
 export interface HourOptions extends Sizes {
   objects: number;
@@ -99,14 +101,23 @@ function invocationsOf(options: HourOptions, figures: Figures, sample: Transfer)
   };
 }
 
-export function memoryOf({ objects, settings }: HourOptions, { memory }: Figures): number {
+/** Bytes that a function needs. */
+export function memoryOf(options: HourOptions, { memory }: Figures): number {
+  const { objects, settings } = options;
   return (
     memory.base +
     memory.beside +
     memory.perOutput * settings.outputsInFlight +
     memory.perConnection * maxSockets(settings) +
+    memory.perPlanned * plannedAhead(options) +
     memory.perObject * objects
   );
+}
+
+/** Objects in memory at once: of outputs that are planned, twice those in flight, and the pages listed beyond. */
+function plannedAhead({ objects, minSize, maxSize, settings }: HourOptions): number {
+  const perOutput = settings.targetSize / ((minSize + maxSize) / 2);
+  return Math.min(objects, 2 * settings.outputsInFlight * perOutput + PAGES_AHEAD * PAGE);
 }
 
 /**
