@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Settings } from '../lambda/settings.ts';
+import { commandLineFlags } from './process/node-flags.ts';
 import { watch } from './process/watch.ts';
 import { Worker } from './process/worker.ts';
 import { BUCKET, OUTPUT_PREFIX, RAW_PREFIX, type Seen, type Stream } from './server/bench-server.ts';
@@ -34,6 +35,7 @@ export async function measure(
   const worker = new Worker<VariantOrder>(
     join(import.meta.dirname, 'variants/variant-process.ts'),
     server.environment,
+    flagsOf(name),
   );
   try {
     await worker.ask({ type: 'load', name });
@@ -46,6 +48,11 @@ export async function measure(
   } finally {
     await worker.end();
   }
+}
+
+/** The obvious program runs as Node comes; the least that Node needs, with what helps s3-log-rollup. */
+function flagsOf(name: VariantName): string[] {
+  return name === 'simple' ? process.execArgv : [...commandLineFlags(), ...process.execArgv];
 }
 
 function describe(

@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers';
 import type { RunResult } from '../../lambda/run.ts';
 import { checkOutputs } from '../measure.ts';
 import { dataSetOf, machine, measuringCommand } from '../options.ts';
+import { commandLineFlags } from '../process/node-flags.ts';
 import { type Watched, watch } from '../process/watch.ts';
 import { formatHour } from '../report/hour.ts';
 import { say } from '../report/say.ts';
@@ -63,7 +64,7 @@ export interface Ended<Result> {
 
 async function commandLine<Result>({ environment }: RemoteServer, flags: string[]): Promise<Ended<Result>> {
   const began = performance.now();
-  const child = spawn(process.execPath, [COMMAND_LINE, ...flags], {
+  const child = spawn(process.execPath, [...commandLineFlags(), COMMAND_LINE, ...flags], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, ...environment },
   });

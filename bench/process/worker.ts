@@ -7,9 +7,14 @@ export class Worker<Order> {
   readonly #child: ChildProcess;
   readonly #exited: Promise<never>;
 
-  constructor(module: string, environment: NodeJS.ProcessEnv = {}) {
+  /** `nodeFlags`: otherwise those of this process. */
+  constructor(module: string, environment: NodeJS.ProcessEnv = {}, nodeFlags: string[] = process.execArgv) {
     // stdout is for the result.
-    this.#child = fork(module, { stdio: ['ignore', 2, 2, 'ipc'], env: { ...process.env, ...environment } });
+    this.#child = fork(module, {
+      stdio: ['ignore', 2, 2, 'ipc'],
+      env: { ...process.env, ...environment },
+      execArgv: nodeFlags,
+    });
     this.#exited = once(this.#child, 'exit').then(([code, signal]) => {
       throw new Error(`A process of the benchmark ended: ${String(signal ?? code)}.`);
     });
