@@ -1,11 +1,14 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { basename } from 'node:path';
+import { say } from '../report/say.ts';
 import type { Answer } from './orders.ts';
 
 /** A process of its own, so that what is measured of it is its own alone. */
 export class Worker<Order> {
   readonly #child: ChildProcess;
   readonly #exited: Promise<never>;
+  #ending = false;
 
   /** `nodeFlags`: otherwise those of this process. */
   constructor(module: string, environment: NodeJS.ProcessEnv = {}, nodeFlags: string[] = process.execArgv) {
@@ -16,7 +19,10 @@ export class Worker<Order> {
       execArgv: nodeFlags,
     });
     this.#exited = once(this.#child, 'exit').then(([code, signal]) => {
-      throw new Error(`A process of the benchmark ended: ${String(signal ?? code)}.`);
+      const message = `${basename(module)} ended: ${String(signal ?? code)}.`;
+      // What others meet is a consequence: connections that are reset.
+      if (!this.#ending) say(message);
+      throw new Error(message);
     });
     this.#exited.catch(() => undefined);
   }
@@ -36,6 +42,7 @@ export class Worker<Order> {
   }
 
   async end(): Promise<void> {
+    this.#ending = true;
     if (this.#child.connected) this.#child.disconnect();
     await this.#exited.catch(() => undefined);
   }
