@@ -41,6 +41,27 @@ export interface UploadContent {
   metadata: Readonly<Record<string, string>>;
 }
 
+/** What is uploaded while its bytes come. */
+export interface StreamOptions {
+  partSize: number;
+  metadata: Readonly<Record<string, string>>;
+  /**
+   * What parts are put together in, and the bound of what is held: room for one part at least, for four to be in flight.
+   * Its own where none is given.
+   */
+  memory?: Buffer;
+  /**
+   * Whether an object that another write left under the key may stand for this one, though its bytes are not the same.
+   * One that is neither is replaced.
+   */
+  isOurs?: (standing: ObjectHead) => boolean;
+}
+
+/** What stands under the key: `size` is of what was sent, unless what stood was taken for it. */
+export interface Streamed extends Written {
+  size: number;
+}
+
 export interface OpenUpload extends ObjectAt {
   uploadId: string;
   initiated: Date;
@@ -73,6 +94,16 @@ export interface Store {
    * Throws `NoSuchUpload` where somebody else ended the upload.
    */
   upload(at: ObjectAt, content: UploadContent, signal: AbortSignal): Promise<Written>;
+  /**
+   * Uploads bytes as they come; the object appears once the stream has ended well. Nothing is left of an upload that
+   * fails, or whose stream does. The stream may use a chunk's memory again when it is asked for the next.
+   */
+  uploadStream(
+    at: ObjectAt,
+    chunks: AsyncIterable<Buffer>,
+    options: StreamOptions,
+    signal: AbortSignal,
+  ): Promise<Streamed>;
   /** Copies inside S3, `size` bytes. Throws as `read` and `upload` do. */
   copy(from: ReadFrom, size: number, to: ObjectAt, signal: AbortSignal): Promise<Written>;
   delete(bucket: string, keys: string[]): Promise<void>;

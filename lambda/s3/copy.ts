@@ -1,9 +1,6 @@
 import {
-  AbortMultipartUploadCommand,
   type CompletedPart,
-  CompleteMultipartUploadCommand,
   CopyObjectCommand,
-  CreateMultipartUploadCommand,
   type S3Client,
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3';
@@ -17,6 +14,7 @@ import { PARTS_IN_FLIGHT } from '../settings.ts';
 import { GiB } from '../size.ts';
 import { copySource, formatRange, parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
+import { type OpenMultipart, inParts } from './multipart.ts';
 
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html: 5 GB at most in one request.
 const LARGEST_COPY = 5_000_000_000;
@@ -92,18 +90,12 @@ async function copyParts(
   { from, size, to, overwrite }: CopyInput,
   signal: AbortSignal,
 ): Promise<Copied> {
-  const target = { Bucket: to.bucket, Key: to.key };
-  const created = await client.send(
-    // Let finish, also when the run ends: without the answer nobody could end the upload.
-    new CreateMultipartUploadCommand({ ...target, ChecksumAlgorithm: 'CRC32', ChecksumType: 'FULL_OBJECT' }),
-  );
-  const upload = { ...target, UploadId: created.UploadId };
   const limit = pLimit(PARTS_IN_FLIGHT);
   const stop = new AbortController();
   const abortSignal = AbortSignal.any([signal, stop.signal]);
   const base = from.range?.offset ?? 0;
 
-  async function copyPart(index: number): Promise<CompletedPart> {
+  async function copyPart(upload: OpenMultipart['upload'], index: number): Promise<CompletedPart> {
     abortSignal.throwIfAborted();
     const offset = index * COPY_PART;
     const command = new UploadPartCopyCommand({
@@ -121,23 +113,14 @@ async function copyParts(
     };
   }
 
-  const parts = Array.from({ length: Math.ceil(size / COPY_PART) }, (_, index) =>
-    limit(() => copyPart(index)),
-  );
-  try {
-    const Parts = await allOrFirstFailure(parts, stop);
-    const command = new CompleteMultipartUploadCommand({
-      ...upload,
-      ...absentUnless(overwrite),
-      MultipartUpload: { Parts },
-    });
-    const done = await client.send(command, { abortSignal: signal, requestTimeout: COPY_MS });
+  const options = { signal, completeMs: COPY_MS };
+  return inParts(client, { Bucket: to.bucket, Key: to.key }, options, async ({ upload, complete }) => {
+    const parts = Array.from({ length: Math.ceil(size / COPY_PART) }, (_, index) =>
+      limit(() => copyPart(upload, index)),
+    );
+    const done = await complete(await allOrFirstFailure(parts, stop), absentUnless(overwrite));
     return { etag: unquoteEtag(done.ETag), checksum: done.ChecksumCRC32 };
-  } catch (error) {
-    // The reason is what counts; an upload that could not be ended either is left to the bucket's lifecycle rule.
-    await client.send(new AbortMultipartUploadCommand(upload)).catch(() => undefined);
-    throw error;
-  }
+  });
 }
 
 function absentUnless(overwrite: boolean | undefined): { IfNoneMatch?: string } {

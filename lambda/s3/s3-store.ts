@@ -12,6 +12,8 @@ import type {
   OpenUpload,
   ReadFrom,
   Store,
+  StreamOptions,
+  Streamed,
   UploadContent,
   WriteCondition,
   Written,
@@ -22,6 +24,7 @@ import { type Doing, toRollupError } from './errors.ts';
 import type { Lines } from './fast-lane.ts';
 import { listObjects, listUploads } from './list.ts';
 import { Downloads, refusedOrAbsent } from './read.ts';
+import { uploadStream } from './upload-stream.ts';
 import { uploadObject } from './upload.ts';
 
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
@@ -92,6 +95,15 @@ export class S3Store implements Store {
 
   upload(at: ObjectAt, content: UploadContent, signal: AbortSignal): Promise<Written> {
     return uploadObject(this, this.#client, at, content, signal);
+  }
+
+  uploadStream(
+    at: ObjectAt,
+    chunks: AsyncIterable<Buffer>,
+    options: StreamOptions,
+    signal: AbortSignal,
+  ): Promise<Streamed> {
+    return uploadStream(this, this.#client, at, chunks, options, signal);
   }
 
   copy(from: ReadFrom, size: number, to: ObjectAt, signal: AbortSignal): Promise<Written> {

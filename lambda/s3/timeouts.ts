@@ -11,3 +11,6 @@ export interface Timeouts {
 }
 
 export const TIMEOUTS: Timeouts = { connect: 5_000, headers: 5_000, bodyIdle: 10_000, retries: 60_000 };
+
+/** A part, sent and answered. Its headers come only after its last byte has gone out. */
+export const PART_MS = 120_000;

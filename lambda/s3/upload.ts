@@ -7,17 +7,13 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
-import { RollupError, hasCode } from '../errors.ts';
+import { RollupError } from '../errors.ts';
 import type { ObjectAt } from '../rollup/location.ts';
 import type { ObjectHead, Store, UploadContent, Written } from '../rollup/store.ts';
 import { PARTS_IN_FLIGHT } from '../settings.ts';
 import { encodeCrc32, parseCrc32, unquoteEtag } from './conditions.ts';
-import { toRollupError } from './errors.ts';
-
-/** A part, sent and answered. Its headers come only after its last byte has gone out. */
-const PART_MS = 120_000;
-/** Uploads of one object, where S3 says that it is being written by somebody else. */
-const ATTEMPTS = 3;
+import { writeOnce } from './standing.ts';
+import { PART_MS } from './timeouts.ts';
 
 /**
  * Uploads a slab in parts, checked by S3: each part, and the whole against `crc32` before it becomes visible. What is
@@ -31,24 +27,12 @@ export async function uploadObject(
   signal: AbortSignal,
 ): Promise<Written> {
   const { body, crc32 } = content;
-  const isOurs = (head: ObjectHead | undefined): head is ObjectHead =>
-    head?.size === body.length && head.crc32 === crc32;
-  let overwrite = false;
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await uploadOnce(client, at, { ...content, overwrite }, signal);
-    } catch (error) {
-      const failed = toRollupError(error, { operation: 'Upload', ...at });
-      if (!hasCode(failed, 'NoSuchUpload', 'PreconditionFailed', 'Conflict')) throw failed;
-      // Another run's, or our own: the answer to a first request may have been lost, and the upload be no more because
-      // it is done.
-      const standing = await store.head(at);
-      if (isOurs(standing)) return { etag: standing.etag, crc32 };
-      if (hasCode(failed, 'NoSuchUpload') || attempt === ATTEMPTS) throw failed;
-      // What has the key of these bytes and is something else is of no use to anybody.
-      overwrite = hasCode(failed, 'PreconditionFailed');
-    }
-  }
+  const { etag } = await writeOnce(store, at, {
+    isOurs: (standing) => standing.size === body.length && standing.crc32 === crc32,
+    write: (condition) =>
+      uploadOnce(client, at, { ...content, overwrite: condition.IfNoneMatch === undefined }, signal),
+  });
+  return { etag, crc32 };
 }
 
 async function uploadOnce(
@@ -56,7 +40,7 @@ async function uploadOnce(
   { bucket, key }: ObjectAt,
   content: UploadContent & { overwrite: boolean },
   signal: AbortSignal,
-): Promise<Written> {
+): Promise<ObjectHead> {
   const { body, crc32, partSize, metadata } = content;
   const upload = new Upload({
     client: guarded(client, content, signal),
@@ -74,7 +58,7 @@ async function uploadOnce(
   const done = await upload.done();
   const stored = parseCrc32(done.ChecksumCRC32);
   if (stored !== undefined && stored !== crc32) throw mismatch(key);
-  return { etag: unquoteEtag(done.ETag), crc32 };
+  return { size: body.length, etag: unquoteEtag(done.ETag), crc32 };
 }
 
 /**

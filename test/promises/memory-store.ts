@@ -8,6 +8,8 @@ import type {
   OpenUpload,
   ReadFrom,
   Store,
+  StreamOptions,
+  Streamed,
   UploadContent,
   WriteCondition,
   Written,
@@ -139,7 +141,7 @@ export class MemoryStore implements Store {
 
   async upload(
     at: ObjectAt,
-    { body: slab, crc32: crc }: UploadContent,
+    { body: slab, crc32: crc }: Pick<UploadContent, 'body' | 'crc32'>,
     signal: AbortSignal,
   ): Promise<Written> {
     const body = Buffer.from(slab);
@@ -153,6 +155,17 @@ export class MemoryStore implements Store {
     if (standing !== undefined) return { etag: standing, crc32: crc };
     if (!open) throw failure('NoSuchUpload', at.key);
     return { etag: this.#bucket.put(at.key, body).etag, crc32: crc };
+  }
+
+  async uploadStream(
+    at: ObjectAt,
+    chunks: AsyncIterable<Buffer>,
+    _options: StreamOptions,
+    signal: AbortSignal,
+  ): Promise<Streamed> {
+    const body = Buffer.concat(await Array.fromAsync(chunks, (chunk) => Buffer.from(chunk)));
+    const written = await this.upload(at, { body, crc32: crc32(body) }, signal);
+    return { ...written, size: body.length };
   }
 
   async copy(from: ReadFrom, _size: number, to: ObjectAt, signal: AbortSignal): Promise<Written> {

@@ -1,0 +1,205 @@
+import { type CompletedPart, PutObjectCommand, type S3Client, UploadPartCommand } from '@aws-sdk/client-s3';
+import { RollupError } from '../errors.ts';
+import { combineCrc32, crc32 } from '../rollup/crc32.ts';
+import { aborted } from '../rollup/in-order.ts';
+import type { ObjectAt } from '../rollup/location.ts';
+import type { ObjectHead, Store, StreamOptions, Streamed } from '../rollup/store.ts';
+import { PARTS_IN_FLIGHT } from '../settings.ts';
+import { formatSize } from '../size.ts';
+import { encodeCrc32, unquoteEtag } from './conditions.ts';
+import { toRollupError } from './errors.ts';
+import { MOST_PARTS, type OpenMultipart, inParts } from './multipart.ts';
+import { writeOnce } from './standing.ts';
+import { PART_MS } from './timeouts.ts';
+
+interface Part {
+  body: Buffer;
+  crc32: number;
+  /** Nothing comes behind it. */
+  last: boolean;
+}
+
+/**
+ * Uploads bytes as they come, no more of them in memory than `options.memory` holds. S3 checks each part, and the whole
+ * before it becomes visible; one part alone is put in one request. What fails, the stream too, leaves nothing behind.
+ */
+export async function uploadStream(
+  store: Store,
+  client: S3Client,
+  at: ObjectAt,
+  chunks: AsyncIterable<Buffer>,
+  options: StreamOptions,
+  signal: AbortSignal,
+): Promise<Streamed> {
+  const buffers = partBuffers(options);
+  const parts = new Parts(chunks);
+  const target = { Bucket: at.bucket, Key: at.key, Metadata: options.metadata };
+  try {
+    signal.throwIfAborted();
+    const [into] = buffers as [Buffer];
+    const first = await parts.fill(into);
+    signal.throwIfAborted();
+    if (first.last) return await putWhole(store, client, { ...target, at }, first, options, signal);
+    return await inParts(client, target, { signal, completeMs: PART_MS }, (open) =>
+      sendParts(store, client, { at, open, first, parts, buffers }, options, signal),
+    );
+  } catch (error) {
+    throw toRollupError(error, { operation: 'Upload', ...at });
+  } finally {
+    await parts.close();
+  }
+}
+
+async function putWhole(
+  store: Store,
+  client: S3Client,
+  { at, ...target }: { at: ObjectAt; Bucket: string; Key: string },
+  { body, crc32: crc }: Part,
+  options: StreamOptions,
+  signal: AbortSignal,
+): Promise<Streamed> {
+  const whole = { size: body.length, crc32: crc };
+  const standing = await writeOnce(store, at, {
+    isOurs: isOurs(whole, options),
+    write: async (condition) => {
+      const ChecksumCRC32 = encodeCrc32(crc);
+      const command = new PutObjectCommand({ ...target, ...condition, ChecksumCRC32, Body: body });
+      const done = await client.send(command, { abortSignal: signal, requestTimeout: PART_MS });
+      return { ...whole, etag: unquoteEtag(done.ETag) };
+    },
+  });
+  return streamed(standing, whole);
+}
+
+interface Sending {
+  at: ObjectAt;
+  open: OpenMultipart;
+  first: Part;
+  parts: Parts;
+  /** The first of them holds the first part. */
+  buffers: Buffer[];
+}
+
+async function sendParts(
+  store: Store,
+  client: S3Client,
+  { at, open, first, parts, buffers }: Sending,
+  options: StreamOptions,
+  signal: AbortSignal,
+): Promise<Streamed> {
+  const stop = new AbortController();
+  const abortSignal = AbortSignal.any([signal, stop.signal]);
+  const idle = buffers.slice(1);
+  const busy = new Set<Promise<void>>();
+  const completed: CompletedPart[] = [];
+  const whole = { size: 0, crc32: 0 };
+  let failure: { error: unknown } | undefined;
+  const fail = (error: unknown): void => {
+    failure ??= { error };
+    stop.abort(aborted());
+  };
+
+  async function send(PartNumber: number, { body, crc32: crc }: Part): Promise<void> {
+    const ChecksumCRC32 = encodeCrc32(crc);
+    const command = new UploadPartCommand({ ...open.upload, PartNumber, ChecksumCRC32, Body: body });
+    const { ETag } = await client.send(command, { abortSignal, requestTimeout: PART_MS });
+    completed[PartNumber - 1] = { PartNumber, ETag, ChecksumCRC32 };
+  }
+
+  let [buffer] = buffers as [Buffer];
+  try {
+    for (let number = 1, part = first; ; number++, part = await parts.fill(buffer)) {
+      abortSignal.throwIfAborted();
+      if (number > MOST_PARTS) throw tooMany(at.key, buffer.length);
+      whole.crc32 = combineCrc32(whole.crc32, part.crc32, part.body.length);
+      whole.size += part.body.length;
+      const used = buffer;
+      const sending = send(number, part)
+        .catch(fail)
+        .finally(() => {
+          idle.push(used);
+          busy.delete(sending);
+        });
+      busy.add(sending);
+      if (part.last) break;
+      while (idle.length === 0) await Promise.race(busy);
+      buffer = idle.pop() as Buffer;
+    }
+  } catch (error) {
+    fail(error);
+  }
+  await Promise.all(busy);
+  if (failure !== undefined) throw failure.error;
+
+  const standing = await writeOnce(store, at, {
+    isOurs: isOurs(whole, options),
+    write: async (condition) => {
+      const done = await open.complete(completed, { ...condition, ChecksumCRC32: encodeCrc32(whole.crc32) });
+      return { ...whole, etag: unquoteEtag(done.ETag) };
+    },
+  });
+  return streamed(standing, whole);
+}
+
+function isOurs(
+  { size, crc32: crc }: { size: number; crc32: number },
+  options: StreamOptions,
+): (standing: ObjectHead) => boolean {
+  return (standing) =>
+    (standing.size === size && standing.crc32 === crc) || options.isOurs?.(standing) === true;
+}
+
+/** Without a CRC-32 of its own, what stands has been told by its owner to be the same bytes. */
+function streamed({ size, etag, crc32: stored }: ObjectHead, whole: { crc32: number }): Streamed {
+  return { size, etag, crc32: stored ?? whole.crc32 };
+}
+
+/** As many parts as there is memory for; at least one, and no more than may be in flight. */
+function partBuffers({ partSize, memory }: StreamOptions): Buffer[] {
+  const all = memory ?? Buffer.allocUnsafeSlow(PARTS_IN_FLIGHT * partSize);
+  const count = Math.min(PARTS_IN_FLIGHT, Math.floor(all.length / partSize));
+  if (count === 0) throw new Error('There is no memory for a part.');
+  return Array.from({ length: count }, (_, i) => all.subarray(i * partSize, (i + 1) * partSize));
+}
+
+/** Puts a stream's bytes together to parts. */
+class Parts {
+  readonly #chunks: AsyncIterator<Buffer>;
+  #chunk: Buffer = Buffer.alloc(0);
+  #ended = false;
+
+  constructor(chunks: AsyncIterable<Buffer>) {
+    this.#chunks = chunks[Symbol.asyncIterator]();
+  }
+
+  /** The next part, in this buffer. It is the last one only once the stream has said that it is over. */
+  async fill(into: Buffer): Promise<Part> {
+    let length = 0;
+    let crc = 0;
+    while (length < into.length && (await this.#more())) {
+      const copied = this.#chunk.copy(into, length);
+      crc = crc32(into.subarray(length, length + copied), crc);
+      this.#chunk = this.#chunk.subarray(copied);
+      length += copied;
+    }
+    return { body: into.subarray(0, length), crc32: crc, last: !(await this.#more()) };
+  }
+
+  async #more(): Promise<boolean> {
+    while (this.#chunk.length === 0 && !this.#ended) {
+      const next = await this.#chunks.next();
+      if (next.done === true) this.#ended = true;
+      else this.#chunk = next.value;
+    }
+    return this.#chunk.length > 0;
+  }
+
+  async close(): Promise<void> {
+    if (!this.#ended) await this.#chunks.return?.();
+  }
+}
+
+function tooMany(key: string, partSize: number): RollupError {
+  const message = `${key} would take more than S3's ${MOST_PARTS} parts of ${formatSize(partSize)}. Raise the part size.`;
+  return new RollupError('InvalidArgument', message, { key });
+}

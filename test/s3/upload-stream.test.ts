@@ -1,0 +1,181 @@
+import { crc32 } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { RollupError } from '../../lambda/errors.ts';
+import type { StreamOptions } from '../../lambda/rollup/store.ts';
+import { MiB } from '../../lambda/size.ts';
+import { LOST_ANSWER, REFUSED, fromNth, matching, onNth } from '../support/hooks.ts';
+import { BUCKET, type World, failureOf, openWorld } from '../support/world.ts';
+
+const KEY = 'agg/part-00000-0123456789ab.log.gz';
+const AT = { bucket: BUCKET, key: KEY };
+const PART = 5 * MiB;
+const METADATA = { 'added-newlines': 'AQ' };
+
+/** Chunks of one and the same memory, as a stream that reuses its own gives them. */
+async function* inChunks(body: Buffer, chunkSize = 700_001): AsyncGenerator<Buffer> {
+  const memory = Buffer.alloc(chunkSize);
+  for (let at = 0; at < body.length; at += chunkSize) {
+    yield memory.subarray(0, body.copy(memory, 0, at));
+    await new Promise(setImmediate);
+  }
+}
+
+function send(
+  world: World,
+  chunks: AsyncIterable<Buffer>,
+  options: Partial<StreamOptions> = {},
+  { signal } = new AbortController(),
+) {
+  const given = { partSize: PART, metadata: METADATA, ...options };
+  return world.connection.store.uploadStream(AT, chunks, given, signal);
+}
+
+function bytes(size: number): Buffer {
+  const body = Buffer.alloc(size);
+  for (let i = 0; i + 4 <= size; i += 4) body.writeUInt32LE(Math.imul(i, 2_654_435_761) >>> 0, i);
+  return body;
+}
+
+function expectNothing(world: World): void {
+  expect(world.sandbox.keys(BUCKET)).toEqual([]);
+  expect(world.sandbox.openUploads(BUCKET)).toEqual([]);
+}
+
+describe('a stream that is uploaded', () => {
+  it.each([
+    ['nothing', 0, ['PutObject']],
+    ['a byte', 1, ['PutObject']],
+    ['just a part', PART, ['PutObject']],
+    ['a part and a byte', PART + 1, ['CreateMultipartUpload', 'UploadPart', 'UploadPart']],
+    [
+      'more parts than are in flight',
+      6 * PART,
+      ['CreateMultipartUpload', ...Array<string>(6).fill('UploadPart')],
+    ],
+  ])('of %s is there as it came, its CRC-32 and metadata kept by S3', async (_, size, operations) => {
+    await using world = await openWorld();
+    const body = bytes(size);
+    const written = await send(world, inChunks(body));
+    const head = world.sandbox.head(BUCKET, KEY);
+    expect(written).toEqual({ size, etag: head?.etag, crc32: crc32(body) });
+    const { size: stored, ...rest } = written;
+    expect(await world.connection.store.head(AT)).toEqual({ size: stored, ...rest, metadata: METADATA });
+    expect(world.sandbox.get(BUCKET, KEY)?.equals(body)).toBe(true);
+    const sent = world.sandbox.requests.map(({ operation }) => operation);
+    expect(sent.filter((name) => /Put|Part$|Create/.test(name))).toEqual(operations);
+    expect(world.sandbox.openUploads(BUCKET)).toEqual([]);
+  });
+
+  it.each([1, 2, 4, 9])('keeps within the memory of %d parts', async (parts) => {
+    await using world = await openWorld();
+    const body = bytes(7 * PART + 3);
+    let inFlight = 0;
+    let most = 0;
+    world.sandbox.hook = async ({ operation }) => {
+      if (operation !== 'UploadPart') return undefined;
+      most = Math.max(most, ++inFlight);
+      for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+      inFlight--;
+      return undefined;
+    };
+    await send(world, inChunks(body), { memory: Buffer.alloc(parts * PART) });
+    expect(most).toBeLessThanOrEqual(Math.min(parts, 4));
+    expect(world.sandbox.get(BUCKET, KEY)?.equals(body)).toBe(true);
+  });
+
+  it.each([
+    ['before its first part is full', 1],
+    ['while parts are sent', 3 * PART],
+    ['behind its last byte', 3 * PART + 1],
+  ])('and fails %s leaves nothing, and its own failure is told', async (_, after) => {
+    await using world = await openWorld();
+    const failure = new RollupError('ShortBody', 'raw/a ended early.', { key: 'raw/a' });
+    async function* failing(): AsyncGenerator<Buffer> {
+      yield* inChunks(bytes(after));
+      throw failure;
+    }
+    expect(await failureOf(send(world, failing()))).toBe(failure);
+    expectNothing(world);
+  });
+
+  it.each([
+    ['its only part', 'PutObject', 1, PART - 1],
+    ['a part', 'UploadPart', 3, 9 * PART],
+    ['its completion', 'CompleteMultipartUpload', 1, 2 * PART],
+  ] as const)(
+    'of which S3 refuses %s leaves nothing, and is read no further',
+    async (_, operation, nth, size) => {
+      await using world = await openWorld();
+      world.sandbox.hook = fromNth(nth, matching(operation), REFUSED);
+      let closed = false;
+      async function* watched(): AsyncGenerator<Buffer> {
+        try {
+          yield* inChunks(bytes(size));
+        } finally {
+          closed = true;
+        }
+      }
+      expect(await failureOf(send(world, watched()))).toMatchObject({ code: 'AccessDenied', key: KEY });
+      expect(closed).toBe(true);
+      expectNothing(world);
+    },
+  );
+
+  it.each([
+    ['before it began', 0],
+    ['while parts are sent', 2],
+  ])('and is stopped %s leaves nothing', async (_, nth) => {
+    await using world = await openWorld();
+    const stop = new AbortController();
+    const reason = new RollupError('Aborted', 'The run was stopped.');
+    if (nth === 0) stop.abort(reason);
+    world.sandbox.hook = (request) => {
+      if (request.operation === 'UploadPart' && request.partNumber === nth) stop.abort(reason);
+      return undefined;
+    };
+    expect(await failureOf(send(world, inChunks(bytes(6 * PART)), {}, stop))).toMatchObject({
+      code: 'Aborted',
+    });
+    expectNothing(world);
+  });
+
+  it.each([
+    ['in one request', PART - 5, 'PutObject'],
+    ['in parts', 2 * PART, 'CompleteMultipartUpload'],
+  ] as const)('%s leaves what is there with these bytes as it is', async (_, size, operation) => {
+    await using world = await openWorld();
+    const body = bytes(size);
+    const first = await send(world, inChunks(body));
+    world.sandbox.age(BUCKET, KEY, 3_600_000);
+    const before = world.sandbox.head(BUCKET, KEY);
+    expect(await send(world, inChunks(body))).toEqual(first);
+    expect(world.sandbox.head(BUCKET, KEY)).toEqual(before);
+    expect(world.sandbox.openUploads(BUCKET)).toEqual([]);
+    world.sandbox.delete(BUCKET, KEY);
+    world.sandbox.hook = onNth(1, matching(operation), LOST_ANSWER);
+    expect(await send(world, inChunks(body))).toEqual(first);
+    expect(world.sandbox.openUploads(BUCKET)).toEqual([]);
+  });
+
+  it.each([1 * MiB, 2 * PART])(
+    'of %d bytes takes the place of other bytes, but not of what is ours',
+    async (size) => {
+      await using world = await openWorld();
+      const { etag } = world.sandbox.put(BUCKET, KEY, 'the same, encoded otherwise');
+      const kept = await send(world, inChunks(bytes(size)), { isOurs: (standing) => standing.etag === etag });
+      expect(kept).toMatchObject({ size: 27, etag });
+      await send(world, inChunks(bytes(size)));
+      expect(world.sandbox.get(BUCKET, KEY)?.equals(bytes(size))).toBe(true);
+      expect(world.sandbox.openUploads(BUCKET)).toEqual([]);
+    },
+  );
+
+  it('whose completion meets a conflict is completed without being read again', async () => {
+    await using world = await openWorld();
+    const conflict = { kind: 'error', status: 409, code: 'ConditionalRequestConflict' } as const;
+    world.sandbox.hook = onNth(1, matching('CompleteMultipartUpload'), conflict);
+    const body = bytes(2 * PART);
+    await send(world, inChunks(body));
+    expect(world.sandbox.get(BUCKET, KEY)?.equals(body)).toBe(true);
+  });
+});
