@@ -79,7 +79,7 @@ export const MUTATIONS: Mutation[] = [
   {
     what: 'a sweep that retires nothing',
     patch: {
-      'lambda/rollup/rollup.ts': [
+      'lambda/rollup/conclude.ts': [
         [
           'if (standing !== undefined && !(await retire(store, destination, standing, now()))) return;',
           'void [standing, retire, now];',
@@ -151,7 +151,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     what: 'old leftovers that nobody deletes',
-    patch: { 'lambda/rollup/rollup.ts': [['await store.delete(destination.bucket, keys);', '']] },
+    patch: { 'lambda/rollup/conclude.ts': [['await store.delete(destination.bucket, keys);', '']] },
     test: promises('interleavings', 'lose nothing'),
   },
   {

@@ -1,0 +1,115 @@
+import { hasCode } from '../errors.ts';
+import type { Assembled } from './assemble.ts';
+import { deleteLost, ourUploads } from './cleanup.ts';
+import { commit } from './commit.ts';
+import { readCommitted } from './committed.ts';
+import type { OutputFate } from './events.ts';
+import { formatLocation } from './location.ts';
+import type { CommittedOutput, CommittedSource, Manifest, Rollup } from './manifest.ts';
+import type { Planner, Skipped } from './plan.ts';
+import type { RollupContext, RollupRequest } from './rollup.ts';
+import { SourcesIndex } from './sources-index.ts';
+import type { OpenUpload } from './store.ts';
+
+/** What a commit needs to know of its plan besides the outputs; `sealed` and `skipped` once the last output is planned. */
+export type PlanFacts = Readonly<Pick<Planner, 'generation' | 'sealed' | 'skipped'>>;
+
+export interface CommitStep {
+  /** What the plan was made from. */
+  previous: Rollup | undefined;
+  plan: PlanFacts;
+  /** In the order in which they were planned; undefined for one that there was no time for. */
+  outputs: AsyncIterable<Assembled | undefined>;
+  /** Keys that were written for this plan, as far as it has come: what a loser deletes. */
+  wrote: string[];
+}
+
+/** How many of the outputs came to be there in which way. */
+export type Fates = Record<OutputFate, number>;
+
+export type CommitResult =
+  | { status: 'lost' }
+  | { status: 'incomplete'; totals: Manifest['totals']; fates: Fates }
+  | { status: 'unchanged'; previous: Rollup }
+  | { status: 'committed'; manifest: Manifest; fates: Fates; replacedUploads: OpenUpload[] };
+
+/**
+ * The commit step: takes every planned output as it is there, and commits them. What a loser wrote is deleted where the
+ * winner does not use it.
+ */
+export async function commitOutputs(
+  request: RollupRequest,
+  { store, settings, now }: Pick<RollupContext, 'store' | 'settings' | 'now'>,
+  { previous, plan, outputs: coming, wrote }: CommitStep,
+): Promise<CommitResult> {
+  const { source, destination } = request;
+  try {
+    const gathered = await gather(coming, plan, previous);
+    const { index, complete, fates } = gathered;
+    const { generation, skipped, sealed } = plan;
+    const outputs = [...sealed, ...gathered.outputs];
+    if (!complete) return { status: 'incomplete', totals: totalsSoFar(outputs, skipped), fates };
+    const same = previous?.manifest.source === formatLocation(source);
+    if (previous !== undefined && same && gathered.outputs.length === 0)
+      return { status: 'unchanged', previous };
+    const replacedUploads = ourUploads(await store.listUploads(destination), destination);
+    const commitment = { source, destination, settings, generation, skipped, outputs, index, previous };
+    const outcome = await commit({ store, ...commitment, now: now() });
+    if (outcome.status === 'committed') return { ...outcome, fates, replacedUploads };
+    wrote.push(outcome.sourcesKey);
+  } catch (error) {
+    // A run that lost may find its uploads ended, or outputs that it reads from deleted, before it comes to commit.
+    if (hasCode(error, 'Aborted', 'AccessDenied')) throw error;
+    const winner = await readCommitted(store, destination, source).catch(() => previous);
+    if (winner?.etag === previous?.etag) throw error;
+  }
+  const winner = await readCommitted(store, destination, source);
+  // On a conflict that nobody won, what was written is used by the next attempt.
+  if (winner?.etag !== previous?.etag) await deleteLost(store, destination, wrote, winner);
+  return { status: 'lost' };
+}
+
+interface Gathered {
+  /** By index. */
+  outputs: CommittedOutput[];
+  /** Of all sources of the commit. */
+  index: SourcesIndex;
+  fates: Fates;
+  /** False where time ran out. */
+  complete: boolean;
+}
+
+/** Takes the outputs as they come, and writes down where their sources are while it goes on. */
+async function gather(
+  coming: AsyncIterable<Assembled | undefined>,
+  plan: PlanFacts,
+  previous: Rollup | undefined,
+): Promise<Gathered> {
+  const index = new SourcesIndex();
+  const outputs: CommittedOutput[] = [];
+  const fates: Fates = { written: 0, copied: 0, reused: 0 };
+  let complete = true;
+  for await (const assembled of coming) {
+    complete &&= assembled !== undefined;
+    if (assembled === undefined) continue;
+    if (outputs.length === 0) await index.add(keptSources(plan, previous));
+    await index.add(assembled.sources);
+    outputs.push(assembled.output);
+    fates[assembled.how]++;
+  }
+  fates.reused += plan.sealed.length;
+  return { outputs, index, fates, complete };
+}
+
+/** Sources of the outputs that stay: known once the first output is planned. */
+function* keptSources(plan: PlanFacts, previous: Rollup | undefined): Generator<CommittedSource> {
+  const sealed = new Set(plan.sealed.map(({ key }) => key));
+  for (const source of previous?.sources ?? []) if (sealed.has(source.output)) yield source;
+}
+
+/** Of a rollup that is not committed yet. */
+function totalsSoFar(outputs: CommittedOutput[], skipped: Skipped): Manifest['totals'] {
+  const outputBytes = outputs.reduce((sum, { size }) => sum + size, 0);
+  const objects = outputs.reduce((sum, { sources }) => sum + sources, 0);
+  return { objects, bytes: outputBytes, outputs: outputs.length, outputBytes, skipped };
+}
