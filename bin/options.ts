@@ -3,12 +3,10 @@ import { RollupError } from '../lambda/errors.ts';
 import { type Location, refuseOverlap } from '../lambda/rollup/location.ts';
 import type { RollupRequest } from '../lambda/rollup/rollup.ts';
 import type { Connection } from '../lambda/s3/connection.ts';
-import { DEFAULT_SETTINGS, type RawSettings, type Settings, parseSettings } from '../lambda/settings.ts';
-import { formatSize } from '../lambda/size.ts';
+import { type RawSettings, type Settings, parseSettings } from '../lambda/settings.ts';
 import { parseLocations } from './locations.ts';
 import { parseAll } from './refusals.ts';
-
-const { targetSize, partSize, concurrency, outputsInFlight, newline } = DEFAULT_SETTINGS;
+import { addSettingOptions, flagOf, typedSettings } from './setting-options.ts';
 
 /** A command that talks to S3. */
 export function connectedCommand(name: string, description: string) {
@@ -29,21 +27,12 @@ export function connectedCommand(name: string, description: string) {
 
 /** A command over a source and a destination. */
 export function rollupCommand(name: string, description: string) {
-  return connectedCommand(name, description)
+  const command = connectedCommand(name, description)
     .argument('<source>', 'prefix to roll up: s3://bucket/prefix/')
     .argument('<destination>', 'where to: s3://bucket/prefix/, apart from the source')
-    .option(
-      '--target-size <size>',
-      `an output closes once it holds this much (default: ${formatSize(targetSize)})`,
-    )
-    .option('--part-size <size>', `size of an S3 multipart part (default: ${formatSize(partSize)})`)
-    .option('--concurrency <number>', `downloads in flight (default: ${concurrency})`)
-    .option('--outputs-in-flight <number>', `outputs in memory at once (default: ${outputsInFlight})`)
-    .option(
-      '--newline <rule>',
-      `ensure, or none: end a plain-text source that lacks it (default: ${newline})`,
-    )
     .option('--repack', 'plan every source afresh, into new outputs');
+  addSettingOptions(command);
+  return command.optionsGroup('Options:');
 }
 
 type ConnectedOptions = ReturnType<ReturnType<typeof connectedCommand>['opts']>;
@@ -61,15 +50,11 @@ export async function parseRollup(
       refuseOverlap(both.source, both.destination);
       return both;
     },
-    settings: () => parseFlags(pick(options)),
+    settings: () => parseSettings(typedSettings(options), flagOf),
     endpointUrl: () => parseEndpoint(options.endpointUrl),
   });
   const request = { ...locations, repack: options.repack === true };
   return { request, settings, connection: await open(settings, endpointUrl, options) };
-}
-
-function pick({ targetSize, partSize, concurrency, outputsInFlight, newline }: RollupOptions): RawSettings {
-  return { targetSize, partSize, concurrency, outputsInFlight, newline };
 }
 
 /** What was typed for a command over a destination alone. Throws as `parseRollup` does. */
@@ -80,7 +65,7 @@ export async function parseDestination(
 ): Promise<{ destination: Location; connection: Connection; settings: Settings }> {
   const { locations, settings, endpointUrl } = parseAll({
     locations: () => parseLocations({ destination }, options.hour),
-    settings: () => parseFlags(raw),
+    settings: () => parseSettings(raw, flagOf),
     endpointUrl: () => parseEndpoint(options.endpointUrl),
   });
   const connection = await open(settings, endpointUrl, options);
@@ -95,11 +80,6 @@ async function open(
 ): Promise<Connection> {
   const { connect } = await import('../lambda/s3/connection.ts');
   return connect({ settings, endpointUrl, region });
-}
-
-function parseFlags(raw: RawSettings): Settings {
-  // targetSize -> --target-size
-  return parseSettings(raw, (name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);
 }
 
 /** Throws `InvalidArgument`. */

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { RollupError } from './errors.ts';
 import { ENV } from './names.ts';
 import { type Location, parseLocation } from './rollup/location.ts';
-import { type RawSettings, type Settings, parseSettings } from './settings.ts';
+import { ROWS, type Settings, parseSettings, variableOf } from './settings.ts';
 
 /** The function's configuration, from its environment. */
 export interface FunctionConfig {
@@ -11,10 +11,7 @@ export interface FunctionConfig {
   aggregatedRoot: Location;
   /** Where continuations go; without one, a run that runs out of time says so and leaves it at that. */
   queueUrl: string | undefined;
-  graceSeconds: number;
 }
-
-const DEFAULT_GRACE_SECONDS = 300;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -39,14 +36,9 @@ export function parseEnvironment(environment: Environment): FunctionConfig {
     problems.push(`${name} is not set: it must be s3://bucket/prefix/.`);
     return undefined;
   };
-  const raw: RawSettings = {
-    targetSize: value(ENV.targetSize),
-    partSize: value(ENV.partSize),
-    concurrency: value(ENV.concurrency),
-    outputsInFlight: value(ENV.outputsInFlight),
-    newline: value(ENV.newline),
-  };
-  const settings = attempt(() => parseSettings(raw, (setting) => ENV[setting]));
+  const rows = ROWS.filter(({ only }) => only !== 'command line');
+  const raw = Object.fromEntries(rows.map(({ name }) => [name, value(variableOf(name))]));
+  const settings = attempt(() => parseSettings(raw, variableOf));
   const rawRoot = location(ENV.rawRoot);
   const aggregatedRoot = location(ENV.aggregatedRoot);
   if (rawRoot !== undefined && aggregatedRoot !== undefined && overlap(rawRoot, aggregatedRoot))
@@ -54,9 +46,6 @@ export function parseEnvironment(environment: Environment): FunctionConfig {
   const queueUrl = value(ENV.queueUrl);
   if (queueUrl !== undefined && !z.url({ protocol: /^https?$/ }).safeParse(queueUrl).success)
     problems.push(`${ENV.queueUrl} is not a URL: "${queueUrl}".`);
-  const grace = value(ENV.graceSeconds) ?? String(DEFAULT_GRACE_SECONDS);
-  if (!/^\d+$/.test(grace))
-    problems.push(`${ENV.graceSeconds} must be a whole number of seconds, not "${grace}".`);
   if (
     settings === undefined ||
     rawRoot === undefined ||
@@ -65,7 +54,7 @@ export function parseEnvironment(environment: Environment): FunctionConfig {
   ) {
     throw new RollupError('InvalidEnvironment', problems.join(' '));
   }
-  return { settings, rawRoot, aggregatedRoot, queueUrl, graceSeconds: Number(grace) };
+  return { settings, rawRoot, aggregatedRoot, queueUrl };
 }
 
 function overlap(one: Location, other: Location): boolean {

@@ -1,6 +1,6 @@
 /** Names that the function and the stack that deploys it share. No imports, no logic: `lib/` may read this. */
 
-/** Environment variables of the function. Sizes are in bytes, or written as on the command line (`32MiB`). */
+/** Environment variables of the function, besides those of its settings (settings.ts). */
 export const ENV = {
   /** `s3://bucket/prefix/` that every source must be under. */
   rawRoot: 'RAW_ROOT',
@@ -8,13 +8,6 @@ export const ENV = {
   aggregatedRoot: 'AGGREGATED_ROOT',
   /** URL of the queue that continuations are sent to. */
   queueUrl: 'QUEUE_URL',
-  targetSize: 'TARGET_SIZE',
-  partSize: 'PART_SIZE',
-  concurrency: 'CONCURRENCY',
-  outputsInFlight: 'OUTPUTS_IN_FLIGHT',
-  newline: 'NEWLINE',
-  /** Seconds after the end of an hour during which a scheduled run of it is refused. */
-  graceSeconds: 'GRACE_SECONDS',
 } as const;
 
 /**

@@ -91,7 +91,7 @@ export function resolveRequest(message: RequestMessage, config: FunctionConfig, 
       : parseLocation(fill(message.destination, hour));
   requireInside(destination, aggregatedRoot, 'Destination');
   refuseOverlap(source, destination);
-  if (hour !== undefined && message.force !== true) refuseUnended(hour, config.graceSeconds, now);
+  if (hour !== undefined && message.force !== true) refuseUnended(hour, config.settings.graceSeconds, now);
   const { repack = false, stream = METRICS.unnamedStream } = message;
   return { source, destination, hour, repack, stream, message };
 }

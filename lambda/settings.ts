@@ -1,78 +1,149 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { RollupError } from './errors.ts';
-import { GiB, MiB, formatSize, parseSize } from './size.ts';
+import { MAX_CONNECTIONS, rollup } from './settings/rollup.ts';
+import type { Kind, Row } from './settings/row.ts';
+
+export { MAX_CONNECTIONS };
 
 /** The parts of one output that are uploaded at once. */
 export const PARTS_IN_FLIGHT = 4;
 /** Connections for what is neither a download nor an upload part: listing, the manifest. */
 const CONTROL_CONNECTIONS = 2;
-/** No more than this to one host, whatever is set: a Lambda has 1,024 descriptors, and this leaves most of them. */
-export const MAX_CONNECTIONS = 250;
+
+/**
+ * Every setting that there is. To add one, add a row to a group under settings/, and a new group to this table. From
+ * the row derive:
+ *
+ * - `Settings`, which the engine reads, with its default and its check (`parseSettings`);
+ * - the flag of `run` and `plan` (`partSize` -> `--part-size`), with its line of help (bin/setting-options.ts);
+ * - the function's variable (`PART_SIZE`), the stack's context value and `EngineProps` (lib/engine.ts);
+ * - `s3-log-rollup.json` and its JSON schema;
+ * - what the manifest says of how the rollup was made, where the row says `recorded`.
+ *
+ * Besides, tests ask for a line in README.md's table and in docs/deploy.md's, and for a deployment in
+ * test/lib/synthesis.ts that sets it. What two settings must not be together is one more entry of `RELATIONS`.
+ */
+export const SETTINGS = { ...rollup };
+
+type Table = typeof SETTINGS;
+export type SettingName = keyof Table;
+type Value<Given> =
+  Given extends Kind<infer Schema>
+    ? z.output<Schema> | (Given extends { default: undefined } ? undefined : never)
+    : never;
 
 /** What can be tuned. Sizes are in bytes. */
-export interface Settings {
-  /** An output closes once it holds this much. */
-  targetSize: number;
-  /** Size of an S3 multipart part. */
-  partSize: number;
-  /** Downloads in flight. */
-  concurrency: number;
-  /** Outputs that are being assembled or uploaded: each has a slab. */
-  outputsInFlight: number;
-  /** `ensure`: a plain-text source that lacks its last newline is given one. */
-  newline: 'ensure' | 'none';
+export type Settings = { -readonly [Name in SettingName]: Value<Table[Name]> };
+
+/** A setting that the function and its stack know. */
+export type StackSettingName = {
+  [Name in SettingName]: Table[Name] extends { only: 'command line' } ? never : Name;
+}[SettingName];
+
+/** As the settings file and properties may hold it. */
+export type SettingInput<Name extends SettingName> = z.input<Table[Name]['schema']>;
+
+/** A condition that involves more than one setting; it is checked where each of them is sound by itself. */
+export interface Relation {
+  /** The first one is to blame. */
+  of: readonly [SettingName, ...SettingName[]];
+  /** What is wrong, beginning with `must` or a verb; undefined where nothing is. */
+  problem: (settings: Settings) => string | undefined;
 }
 
-export const DEFAULT_SETTINGS: Settings = {
-  targetSize: 32 * MiB,
-  partSize: 8 * MiB,
-  concurrency: 64,
-  outputsInFlight: 3,
-  newline: 'ensure',
-};
+export const RELATIONS: readonly Relation[] = [];
 
-function size(min: number, max: number, why: string) {
-  const range = `a size from ${formatSize(min)} (${why}) to ${formatSize(max)}, such as 32MiB`;
-  return z
-    .union([z.number(), z.string().transform((text) => parseSize(text) ?? NaN)])
-    .refine((bytes) => Number.isSafeInteger(bytes) && bytes >= min && bytes <= max, `must be ${range}`);
+/** The table as a list. */
+export const ROWS = Object.entries<Row>(SETTINGS).map(([name, row]) => ({
+  name: name as SettingName,
+  ...row,
+}));
+
+export const DEFAULT_SETTINGS = Object.fromEntries(ROWS.map((row) => [row.name, row.default])) as Settings;
+
+/** Settings as they were written down, text or not; absent for the default. */
+export type RawSettings = { [Name in SettingName]?: unknown };
+
+export interface SettingProblem {
+  setting: SettingName;
+  /** Where in the value: empty for the value itself. */
+  path: PropertyKey[];
+  message: string;
 }
 
-function whole(min: number, max: number) {
-  return z
-    .union([z.number(), z.string().transform((text) => (/^\d+$/.test(text) ? Number(text) : NaN))])
-    .refine(
-      (n) => Number.isInteger(n) && n >= min && n <= max,
-      `must be a whole number from ${min} to ${max}`,
-    );
+/** Checks all that is given. `settings`: what is sound, and the default for the rest. */
+export function checkSettings(raw: RawSettings): { settings: Settings; problems: SettingProblem[] } {
+  const settings: Record<string, unknown> = { ...DEFAULT_SETTINGS };
+  const problems: SettingProblem[] = [];
+  for (const { name, schema, fromText } of ROWS) {
+    const given = raw[name];
+    if (given === undefined) continue;
+    const parsed = schema.safeParse(typeof given === 'string' ? fromText(given) : given);
+    if (parsed.success) settings[name] = parsed.data;
+    else problems.push(...parsed.error.issues.map(({ path, message }) => ({ setting: name, path, message })));
+  }
+  const unsound = new Set(problems.map(({ setting }) => setting));
+  return {
+    settings: settings as Settings,
+    problems: [...problems, ...contradictions(settings as Settings, unsound)],
+  };
 }
 
-// https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html: parts are of 5 MiB at least.
-const SMALLEST_PART = 5 * MiB;
-
-const schema = z.object({
-  targetSize: size(SMALLEST_PART, GiB, "S3's smallest part").default(DEFAULT_SETTINGS.targetSize),
-  partSize: size(SMALLEST_PART, GiB, "S3's smallest part").default(DEFAULT_SETTINGS.partSize),
-  concurrency: whole(1, MAX_CONNECTIONS).default(DEFAULT_SETTINGS.concurrency),
-  outputsInFlight: whole(1, 16).default(DEFAULT_SETTINGS.outputsInFlight),
-  newline: z.enum(['ensure', 'none'], 'must be ensure or none').default(DEFAULT_SETTINGS.newline),
-});
-
-/** Settings as they were written down: strings or numbers, absent for the default. */
-export type RawSettings = Partial<Record<keyof Settings, string | number | undefined>>;
+/** What does not go together among settings of which each is sound, but for those that are named. */
+export function contradictions(
+  settings: Settings,
+  unsound: ReadonlySet<SettingName> = new Set(),
+): SettingProblem[] {
+  return RELATIONS.filter(({ of }) => !of.some((name) => unsound.has(name))).flatMap(({ of, problem }) => {
+    const message = problem(settings);
+    return message === undefined ? [] : [{ setting: of[0], path: [], message }];
+  });
+}
 
 /**
  * Throws one `InvalidArgument` that names every bad value as the user wrote it; `nameOf` turns a setting's name
  * into the flag or variable it came from. A malformed value is never a default.
  */
-export function parseSettings(raw: RawSettings, nameOf: (setting: keyof Settings) => string): Settings {
-  const parsed = schema.safeParse(raw);
-  if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map((issue) => {
-    const setting = issue.path[0] as keyof Settings;
-    return `${nameOf(setting)} ${issue.message}, not "${String(raw[setting])}"`;
+export function parseSettings(
+  raw: RawSettings,
+  nameOf: (setting: SettingName, path: PropertyKey[]) => string,
+): Settings {
+  const { settings, problems } = checkSettings(raw);
+  if (problems.length === 0) return settings;
+  const told = problems.map(({ setting, path, message }) => {
+    const given = valueAt(raw[setting], path);
+    return `${nameOf(setting, path)} ${message}${given === undefined ? '' : `, not ${quote(given)}`}`;
   });
-  throw new RollupError('InvalidArgument', `${problems.join('; ')}.`);
+  throw new RollupError('InvalidArgument', `${told.join('; ')}.`);
+}
+
+function valueAt(value: unknown, path: PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (inner, step) => (inner instanceof Object ? Reflect.get(inner, step) : undefined),
+    value,
+  );
+}
+
+function quote(given: unknown): string {
+  return given instanceof Object ? JSON.stringify(given) : `"${String(given)}"`;
+}
+
+/** The environment variable of a setting: `targetSize` -> `TARGET_SIZE`. */
+export function variableOf(setting: SettingName): string {
+  return setting.replace(/[A-Z]/g, '_$&').toUpperCase();
+}
+
+type Json = z.infer<ReturnType<typeof z.json>>;
+
+/** What a manifest says of how the rollup was made. */
+export function recordedSettings(settings: Settings): Record<string, Json> {
+  const recorded = ROWS.filter(
+    (row) =>
+      row.recorded === 'always' ||
+      (row.recorded === 'unless default' &&
+        JSON.stringify(settings[row.name]) !== JSON.stringify(row.default)),
+  );
+  return Object.fromEntries(recorded.map(({ name }) => [name, settings[name] as Json]));
 }
 
 /** The one number that all traffic is capped by, from the same settings as what wants to send. */

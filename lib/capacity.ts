@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { bytesOf, type engineSchema, wholeNumber } from './engine.ts';
+import { DEFAULT_SETTINGS } from '../lambda/settings.ts';
+import { type Engine, wholeNumber } from './engine.ts';
 
 /** How much of Lambda the rollup may use. */
 export interface CapacityProps {
@@ -48,9 +49,6 @@ export function refuseNoQueueConcurrency(
 }
 
 const MIB = 2 ** 20;
-// lambda/settings.ts: what the function takes where nothing is given.
-const DEFAULT_TARGET = 32 * MIB;
-const DEFAULT_OUTPUTS = 3;
 /** Node, the SDK, buffers of connections and the index of an hour of 100,000 sources, in MiB. */
 const BASE = 350;
 /** What an output may be above its target before it closes, in MiB. */
@@ -59,11 +57,11 @@ const MARGIN = 1;
 /** Lambda ends what needs more memory than it was given, and its next attempt likewise: refused before it is deployed. */
 export function refuseTooLittleMemory(
   { memorySize }: Pick<Capacity, 'memorySize'>,
-  { targetSize, outputsInFlight }: Partial<z.infer<typeof engineSchema>>,
+  engine: Engine,
   context: z.core.$RefinementCtx,
 ): void {
-  const outputs = outputsInFlight ?? DEFAULT_OUTPUTS;
-  const target = (targetSize === undefined ? DEFAULT_TARGET : bytesOf(targetSize)) / MIB;
+  const outputs = engine.outputsInFlight ?? DEFAULT_SETTINGS.outputsInFlight;
+  const target = (engine.targetSize ?? DEFAULT_SETTINGS.targetSize) / MIB;
   const needed = Math.ceil(outputs * (target + MARGIN) + BASE);
   if (needed <= memorySize) return;
   const sum = `outputsInFlight ${outputs} x (targetSize ${Number(target.toFixed(1))} MiB + ${MARGIN} MiB) + ${BASE} MiB`;

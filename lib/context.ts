@@ -2,7 +2,8 @@ import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { z } from 'zod';
 import { isShared } from './buckets.ts';
 import { capacityFields, refuseNoQueueConcurrency, refuseTooLittleMemory } from './capacity.ts';
-import { engineFields, wholeNumber } from './engine.ts';
+import { DEFAULT_SETTINGS } from '../lambda/settings.ts';
+import { ENGINE_NAMES, engineFields, refuseContradictions, wholeNumber } from './engine.ts';
 import { formatIssues, InvalidConfiguration } from './invalid-configuration.ts';
 import { DEFAULT_AGGREGATED_ROOT, DEFAULT_RAW_ROOT } from './log-rollup-props.ts';
 import { prefixesOverlap, prefixSchema } from './root.ts';
@@ -78,7 +79,7 @@ export function parseContext(context: Readonly<Record<string, unknown>>): StackS
 }
 
 function fromCommandLine(name: string, value: unknown): unknown {
-  if (typeof value !== 'string') return value;
+  if (typeof value !== 'string' || ENGINE_NAMES.some((known) => known === name)) return value;
   if (name === 'streams') {
     try {
       return JSON.parse(value);
@@ -91,7 +92,7 @@ function fromCommandLine(name: string, value: unknown): unknown {
 }
 
 function parseStreams(given: Record<string, unknown>) {
-  const { rawBucketName, rawRoot, graceSeconds } = soundValues(given);
+  const { rawBucketName, rawRoot, graceSeconds = DEFAULT_SETTINGS.graceSeconds } = soundValues(given);
   const root = `s3://${rawBucketName ?? '<created bucket>'}/${rawRoot}`;
   return streamsSchema(root, graceSeconds).safeParse(given['streams'] ?? DEFAULT_STREAMS);
 }
@@ -106,6 +107,7 @@ const relations = schema.superRefine((settings, context) => {
   const refuse = (path: string, message: string) => {
     context.addIssue({ code: 'custom', path: [path], message });
   };
+  refuseContradictions(settings, context);
   refuseNoQueueConcurrency(settings, context);
   refuseTooLittleMemory(settings, settings, context);
   if (isShared(settings)) {

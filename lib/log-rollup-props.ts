@@ -1,10 +1,10 @@
 import { capacitySchema, refuseTooLittleMemory, type Capacity } from './capacity.ts';
-import { DEFAULT_GRACE_SECONDS, engineSchema } from './engine.ts';
+import { DEFAULT_SETTINGS } from '../lambda/settings.ts';
+import { type Engine, engineSchema } from './engine.ts';
 import { formatIssues, InvalidConfiguration } from './invalid-configuration.ts';
 import type { LogRollupProps } from './log-rollup.ts';
 import { formatRoot, prefixesOverlap, prefixSchema, type Root } from './root.ts';
 import { DEFAULT_STREAMS, streamsSchema } from './streams.ts';
-import type { z } from 'zod';
 
 export const DEFAULT_RAW_ROOT = 'raw/';
 export const DEFAULT_AGGREGATED_ROOT = 'aggregated/';
@@ -20,7 +20,7 @@ export interface ParsedLogRollupProps {
   readonly raw: Root;
   readonly aggregated: Root;
   readonly streams: readonly RootedStream[];
-  readonly engine: z.infer<typeof engineSchema>;
+  readonly engine: Engine;
   readonly capacity: Capacity;
 }
 
@@ -46,7 +46,7 @@ export function parseLogRollupProps(props: LogRollupProps): ParsedLogRollupProps
     .safeParse(capacity.data ?? {});
   const streams = streamsSchema(
     formatRoot(raw),
-    engine.data?.graceSeconds ?? DEFAULT_GRACE_SECONDS,
+    engine.data?.graceSeconds ?? DEFAULT_SETTINGS.graceSeconds,
   ).safeParse(props.streams ?? DEFAULT_STREAMS);
   const problems = [
     ...formatIssues(prefixSchema.safeParse(raw.prefix).error?.issues ?? [], ['rawRoot']),

@@ -6,6 +6,7 @@ import { S3_SERVER_ACCESS_LOGS_USE_BUCKET_POLICY } from 'aws-cdk-lib/cx-api';
 import type { Construct } from 'constructs';
 import { Buckets } from './buckets.ts';
 import type { StackSettings } from './context.ts';
+import { pickEngine } from './engine.ts';
 import { LogRollup } from './log-rollup.ts';
 import { addOutputs } from './outputs.ts';
 
@@ -25,7 +26,6 @@ export class LogRollupStack extends Stack {
     super(scope, id, { description: 'Rolls hours of raw S3 logs up into 32 MiB outputs', ...props });
     // Access logs come by policy: the buckets here have no ACLs.
     this.node.setContext(S3_SERVER_ACCESS_LOGS_USE_BUCKET_POLICY, true);
-    const { targetSize, partSize, concurrency, outputsInFlight, newline, graceSeconds } = settings;
     const { memorySize, timeoutSeconds, reservedConcurrency, directConcurrency } = settings;
     const { raw, aggregated } = new Buckets(this, 'Buckets', settings);
     this.rollup = new LogRollup(this, 'Rollup', {
@@ -34,7 +34,7 @@ export class LogRollupStack extends Stack {
       aggregatedBucket: aggregated,
       aggregatedRoot: settings.aggregatedRoot,
       streams: settings.streams,
-      engine: { targetSize, partSize, concurrency, outputsInFlight, newline, graceSeconds },
+      engine: pickEngine(settings),
       ...{ memorySize, timeoutSeconds, reservedConcurrency, directConcurrency },
       logRetention: settings.logRetentionDays,
       tracing: settings.tracing,

@@ -95,6 +95,7 @@ describe('settings', () => {
       concurrency: 250,
       outputsInFlight: 16,
       newline: 'none',
+      graceSeconds: 0,
     };
     expect(parseSettings(settings, nameOf)).toEqual(settings);
     const written = {
@@ -103,6 +104,7 @@ describe('settings', () => {
       concurrency: '250',
       outputsInFlight: '16',
       newline: 'none',
+      graceSeconds: '0',
     };
     expect(parseSettings(written, nameOf)).toEqual(settings);
   });

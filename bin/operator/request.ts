@@ -57,7 +57,7 @@ export function buildRequest(
   const roots = deployment?.roots ?? anywhere;
   const resolved = resolveRequest(
     message,
-    { ...roots, settings: DEFAULT_SETTINGS, queueUrl: undefined, graceSeconds: 0 },
+    { ...roots, settings: { ...DEFAULT_SETTINGS, graceSeconds: 0 }, queueUrl: undefined },
     now,
   );
   const known = destination !== undefined || deployment !== undefined;

@@ -1,5 +1,5 @@
 import { hasCode } from '../errors.ts';
-import type { Settings } from '../settings.ts';
+import { type Settings, recordedSettings } from '../settings.ts';
 import { type Location, formatLocation } from './location.ts';
 import {
   type CommittedOutput,
@@ -69,7 +69,7 @@ function manifestOf(input: CommitInput, sourcesKey: string): Manifest {
     source: formatLocation(source),
     destination: formatLocation(destination),
     createdAt: now.toISOString(),
-    settings: { targetSize: settings.targetSize, partSize: settings.partSize, newline: settings.newline },
+    settings: recordedSettings(settings),
     totals: {
       objects: index.count,
       bytes: index.bytes,

@@ -25,7 +25,7 @@ const manifestSchema = z.strictObject({
   source: z.string(),
   destination: z.string(),
   createdAt: z.iso.datetime(),
-  settings: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+  settings: z.record(z.string(), z.json()),
   totals: z.strictObject({
     objects: count,
     bytes: count,

@@ -11,7 +11,6 @@ describe('parseEnvironment', () => {
       rawRoot: { bucket: 'logs', prefix: 'raw/' },
       aggregatedRoot: { bucket: 'logs', prefix: 'aggregated/' },
       queueUrl: undefined,
-      graceSeconds: 300,
     };
     expect(parseEnvironment(ROOTS)).toEqual(config);
     const empty = { QUEUE_URL: '', TARGET_SIZE: '', CONCURRENCY: '', NEWLINE: '', GRACE_SECONDS: '' };
@@ -32,16 +31,17 @@ describe('parseEnvironment', () => {
     };
     expect(parseEnvironment(environment)).toEqual({
       settings: {
+        ...DEFAULT_SETTINGS,
         targetSize: 67_108_864,
         partSize: 16_777_216,
         concurrency: 32,
         outputsInFlight: 2,
         newline: 'none',
+        graceSeconds: 0,
       },
       rawRoot: { bucket: 'raw-logs', prefix: '' },
       aggregatedRoot: { bucket: 'rollups', prefix: 'logs/' },
       queueUrl: environment.QUEUE_URL,
-      graceSeconds: 0,
     });
   });
 

@@ -26,8 +26,8 @@ export function environmentOf({ endpoint }: Sandbox, more: Record<string, string
     AWS_ENDPOINT_URL: endpoint,
     [ENV.rawRoot]: RAW_ROOT,
     [ENV.aggregatedRoot]: AGGREGATED_ROOT,
-    [ENV.targetSize]: '5MiB',
-    [ENV.partSize]: '5MiB',
+    TARGET_SIZE: '5MiB',
+    PART_SIZE: '5MiB',
     ...more,
   };
 }

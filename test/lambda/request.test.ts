@@ -9,7 +9,6 @@ const config: FunctionConfig = {
   rawRoot: { bucket: 'logs', prefix: 'raw/' },
   aggregatedRoot: { bucket: 'rollups', prefix: 'aggregated/' },
   queueUrl: undefined,
-  graceSeconds: 300,
 };
 const TEMPLATE = 's3://logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/';
 const NOW = new Date('2026-11-21T09:10:00Z');
@@ -113,9 +112,8 @@ describe('resolveRequest', () => {
       'Hour 2026-11-21T08 may still be written to: it is rolled up from 2026-11-21T09:05:00.000Z on.',
     );
     expect(resolve(message, new Date('2026-11-21T09:05:00Z')).hour).toBe('2026-11-21T08');
-    expect(resolve(message, new Date('2026-11-21T09:00:00Z'), { graceSeconds: 0 }).hour).toBe(
-      '2026-11-21T08',
-    );
+    const settings = { ...DEFAULT_SETTINGS, graceSeconds: 0 };
+    expect(resolve(message, new Date('2026-11-21T09:00:00Z'), { settings }).hour).toBe('2026-11-21T08');
     expect(resolve({ ...message, force: true }, early).hour).toBe('2026-11-21T08');
   });
 

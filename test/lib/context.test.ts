@@ -5,6 +5,7 @@ import { page } from './markdown.ts';
 import { appContext, DEPLOYMENTS } from './synthesis.ts';
 
 const HOUR = '{yyyy}{MM}{dd}/{HH}/';
+const SIZE = "must be a size from 5 MiB (S3's smallest part) to 1 GiB, such as 32MiB";
 const KEY = 'arn:aws:kms:eu-central-1:111122223333:key/11111111-2222-3333-4444-555555555555';
 
 function problems(context: Record<string, unknown>): readonly string[] {
@@ -72,9 +73,9 @@ describe('context that is refused', () => {
       ['concurrency: must be a whole number from 1 to 250'],
     ],
     ['half a download', { concurrency: '1.5' }, ['concurrency: must be a whole number from 1 to 250']],
-    ['a size that is none', { targetSize: 'large' }, ['targetSize: must be a size from 5MiB to 1GiB']],
-    ['a part that S3 refuses', { partSize: '1MiB' }, ['partSize: must be a size from 5MiB to 1GiB']],
-    ['a newline that is none', { newline: 'yes' }, ['newline: must be "ensure" or "none"']],
+    ['a size that is none', { targetSize: 'large' }, [`targetSize: ${SIZE}`]],
+    ['a part that S3 refuses', { partSize: '1MiB' }, [`partSize: ${SIZE}`]],
+    ['a newline that is none', { newline: 'yes' }, ['newline: must be ensure or none']],
     ['a yes', { tracing: 'yes' }, ['tracing: must be true or false']],
     [
       'a timeout above that of Lambda',
@@ -240,7 +241,6 @@ describe('context that is taken', () => {
       aggregatedRoot: 'aggregated/',
       separateBuckets: false,
       streams: [{ name: 'default', source: HOUR, minute: 10 }],
-      graceSeconds: 300,
       memorySize: 1_769,
       timeoutSeconds: 900,
       reservedConcurrency: 5,

@@ -118,7 +118,7 @@ describe('the function', () => {
       const { Environment } = onlyResource(synthesize(context), 'AWS::Lambda::Function').Properties;
       return (Environment as { Variables: Record<string, unknown> }).Variables;
     };
-    const always = ['rawRoot', 'aggregatedRoot', 'queueUrl', 'graceSeconds'] as const;
+    const always = ['rawRoot', 'aggregatedRoot', 'queueUrl'] as const;
     expect(Object.keys(environment({})).sort()).toEqual(
       [
         'NODE_OPTIONS',
@@ -132,12 +132,12 @@ describe('the function', () => {
       POWERTOOLS_SERVICE_NAME: 'LogRollup-prod',
       [ENV.rawRoot]: 's3://application-logs/',
       [ENV.aggregatedRoot]: 's3://application-logs-aggregated/logs/',
-      [ENV.targetSize]: '64MiB',
-      [ENV.partSize]: '16MiB',
-      [ENV.concurrency]: '32',
-      [ENV.outputsInFlight]: '2',
-      [ENV.newline]: 'none',
-      [ENV.graceSeconds]: '120',
+      TARGET_SIZE: '67108864',
+      PART_SIZE: '16777216',
+      CONCURRENCY: '32',
+      OUTPUTS_IN_FLIGHT: '2',
+      NEWLINE: 'none',
+      GRACE_SECONDS: '120',
     });
   });
 

@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib';
 import { RollupError } from '../../lambda/errors.ts';
 import { type RunResult, run } from '../../lambda/run.ts';
 import { type Connection, type ConnectionOptions, connect } from '../../lambda/s3/connection.ts';
-import type { Settings } from '../../lambda/settings.ts';
+import { DEFAULT_SETTINGS, type Settings } from '../../lambda/settings.ts';
 import { MiB } from '../../lambda/size.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { type Bucket, Watch, orphans, readRollup } from './reader.ts';
@@ -15,6 +15,7 @@ export const MANIFEST_KEY = `${AGGREGATED}_manifest.json`;
 
 /** Outputs of a few hundred bytes: a run of some sources is over in tens of milliseconds. */
 export const SMALL: Settings = {
+  ...DEFAULT_SETTINGS,
   targetSize: 300,
   partSize: 5 * MiB,
   concurrency: 4,

@@ -1,6 +1,6 @@
 import { RollupError } from '../../lambda/errors.ts';
 import { rollUp } from '../../lambda/rollup/rollup.ts';
-import type { Settings } from '../../lambda/settings.ts';
+import { DEFAULT_SETTINGS, type Settings } from '../../lambda/settings.ts';
 import { type Etags, MemoryBucket, MemoryStore } from './memory-store.ts';
 import { Watch, orphans, readRollup } from './reader.ts';
 
@@ -8,6 +8,7 @@ export const RAW = 'raw/';
 export const AGGREGATED = 'agg/';
 const HOUR = 3_600_000;
 const SETTINGS: Settings = {
+  ...DEFAULT_SETTINGS,
   targetSize: 20,
   partSize: 20,
   concurrency: 3,

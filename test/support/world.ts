@@ -12,7 +12,7 @@ import { verify } from '../../lambda/rollup/verify.ts';
 import { type RunOptions, type RunResult, run } from '../../lambda/run.ts';
 import { type Connection, connect } from '../../lambda/s3/connection.ts';
 import type { Timeouts } from '../../lambda/s3/timeouts.ts';
-import type { Settings } from '../../lambda/settings.ts';
+import { DEFAULT_SETTINGS, type Settings } from '../../lambda/settings.ts';
 import { MiB } from '../../lambda/size.ts';
 import {
   type Sandbox,
@@ -30,6 +30,7 @@ export const DESTINATION = parseLocation(`s3://${BUCKET}/${AGGREGATED}`);
 
 /** As small as S3 lets outputs be, so that tests move little. */
 export const SETTINGS: Settings = {
+  ...DEFAULT_SETTINGS,
   targetSize: 5 * MiB,
   partSize: 5 * MiB,
   concurrency: 16,

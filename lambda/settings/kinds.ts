@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import { formatSize, parseSize } from '../size.ts';
+import type { Kind } from './row.ts';
+
+const SIZE = /^\s*\d+(\.\d+)?\s*(B|[KMG](i?B)?)?\s*$/;
+
+/** Bytes, or text such as `32MiB`. `why` tells where the least comes from. */
+export function size(min: number, max: number, why: string) {
+  const message = `must be a size from ${formatSize(min)} (${why}) to ${formatSize(max)}, such as 32MiB`;
+  const bytes = z.int(message).min(min, message).max(max, message);
+  const text = z
+    .string()
+    .regex(SIZE, message)
+    .transform((written) => parseSize(written) ?? NaN)
+    .pipe(bytes);
+  return { schema: z.union([bytes, text], message), fromText: (written: string) => written };
+}
+
+export function whole(min: number, max: number) {
+  const message = `must be a whole number from ${min} to ${max}`;
+  return {
+    schema: z.int(message).min(min, message).max(max, message),
+    fromText: (text: string) => (/^\d+$/.test(text) ? Number(text) : text),
+  };
+}
+
+export function choice<const Values extends readonly [string, ...string[]]>(values: Values) {
+  return {
+    schema: z.enum(values, `must be ${values.join(' or ')}`),
+    fromText: (text: string) => text,
+  };
+}
+
+/** On or off. */
+export function toggle() {
+  return {
+    schema: z.boolean('must be true or false'),
+    fromText: (text: string) => (text === 'true' || text === 'false' ? text === 'true' : text),
+  };
+}
+
+/** Text that a schema of its own checks. */
+export function text<Schema extends z.ZodType>(schema: Schema): Kind<Schema> {
+  return { schema, fromText: (written) => written };
+}
+
+/** A list or an object; in a variable or behind `-c` it is JSON. */
+export function json<Schema extends z.ZodType>(schema: Schema): Kind<Schema> {
+  return {
+    schema,
+    fromText: (written) => {
+      try {
+        return JSON.parse(written) as unknown;
+      } catch {
+        return written;
+      }
+    },
+  };
+}
