@@ -1,5 +1,6 @@
 import type { Report } from './rollup/events.ts';
 import { formatLocation } from './rollup/location.ts';
+import type { Sides } from './rollup/sides.ts';
 import { type RollupRequest, rollUp } from './rollup/rollup.ts';
 import type { Connection, Peaks, Requests } from './s3/connection.ts';
 import type { Settings } from './settings.ts';
@@ -35,7 +36,7 @@ export interface RunOptions {
 /** One rollup over a connection, with what it took. Both the command line and the function run this. */
 export async function run(
   request: RollupRequest,
-  { store, gauge, takeRequests }: Pick<Connection, 'store' | 'gauge' | 'takeRequests'>,
+  { store, raw, gauge, takeRequests }: Pick<Connection, 'store' | 'gauge' | 'takeRequests'> & Sides,
   options: RunOptions,
 ): Promise<RunResult> {
   const {
@@ -49,7 +50,7 @@ export async function run(
   takeRequests();
   gauge.start();
   try {
-    const outcome = await rollUp(request, { store, settings, report, hasTime, signal, now });
+    const outcome = await rollUp(request, { store, raw, settings, report, hasTime, signal, now });
     const { status, totals, written, reused, copied, manifest, peakInFlightBytes } = outcome;
     return {
       status,

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { S3Error } from './s3-error.ts';
 import type { Attributes, StoredObject } from './store.ts';
@@ -12,6 +13,16 @@ const CLASSES = [
   'GLACIER_IR',
   'GLACIER',
   'DEEP_ARCHIVE',
+];
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#canned-acl
+const ACLS = [
+  'private',
+  'public-read',
+  'public-read-write',
+  'authenticated-read',
+  'aws-exec-read',
+  'bucket-owner-read',
+  'bucket-owner-full-control',
 ];
 /** Headers that change what a write means in ways that are not here. Ignoring them would be a lie. */
 const REFUSED = [
@@ -57,7 +68,34 @@ export function parseAttributes(headers: IncomingHttpHeaders): Attributes {
     storageClass: parseStorageClass(headers['x-amz-storage-class']),
     headers: kept,
     tags: parseTagging(headers['x-amz-tagging']),
+    ...parseEncryption(headers),
+    ...parseAcl(headers['x-amz-acl']),
   };
+}
+
+function parseEncryption(headers: IncomingHttpHeaders): Pick<Attributes, 'encryption'> {
+  const algorithm = headers['x-amz-server-side-encryption'];
+  const keyId = headers['x-amz-server-side-encryption-aws-kms-key-id'];
+  if (algorithm === 'aws:kms') {
+    const bucketKey = headers['x-amz-server-side-encryption-bucket-key-enabled'] === 'true';
+    return { encryption: { keyId: String(keyId ?? 'alias/aws/s3'), bucketKey } };
+  }
+  if (keyId === undefined && (algorithm === undefined || algorithm === 'AES256')) return {};
+  throw new S3Error('InvalidArgument', 'The encryption method specified is not supported', {
+    ArgumentName: 'x-amz-server-side-encryption',
+    ArgumentValue: String(algorithm),
+  });
+}
+
+function parseAcl(acl: string | string[] | undefined): Pick<Attributes, 'acl'> {
+  if (acl === undefined) return {};
+  if (typeof acl === 'string' && ACLS.includes(acl)) return { acl };
+  throw new S3Error('InvalidArgument', 'The canned ACL is not one of S3', { ArgumentName: 'x-amz-acl' });
+}
+
+/** Under SSE-KMS an ETag is no digest of what is stored: the same bytes written twice have two. */
+export function etagOf({ encryption }: Attributes, md5: string): string {
+  return encryption === undefined ? md5 : randomUUID().replaceAll('-', '');
 }
 
 export function parseStorageClass(value: string | string[] | undefined): string {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { parseAttributes } from './attributes.ts';
 import { checksumHeader } from './checksums.ts';
 import { S3Error } from './s3-error.ts';
-import type { Store, StoredObject } from './store.ts';
+import type { Attributes, Store, StoredObject } from './store.ts';
 
 /** The store without HTTP, for tests. A bucket that does not exist throws, a key that does not is undefined. */
 export interface DirectAccess {
@@ -18,6 +18,7 @@ export interface DirectAccess {
     bucket: string,
     key: string,
   ): { size: number; etag: string; lastModified: Date; checksums: Record<string, string> } | undefined;
+  attributes(bucket: string, key: string): Attributes | undefined;
   /** In UTF-8 byte order. */
   keys(bucket: string, prefix?: string): string[];
   delete(bucket: string, key: string): void;
@@ -54,6 +55,9 @@ export function directAccess(store: Store, now: () => Date): DirectAccess {
       const { algorithm, value } = store.checksum(object);
       const checksums = { [checksumHeader(algorithm)]: value };
       return { size: object.size, etag: object.etag, lastModified: new Date(object.lastModified), checksums };
+    },
+    attributes(bucket, key) {
+      return find(bucket, key)?.attributes;
     },
     keys(bucket, prefix = '') {
       return store

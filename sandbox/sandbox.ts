@@ -20,8 +20,8 @@ export interface SandboxOptions {
   port?: number;
   /** Created at start, where they are not there yet. */
   buckets?: string[];
-  /** When given, every request's SigV4 signature is checked; otherwise anything is accepted. */
-  credentials?: Credentials;
+  /** When given, every request's SigV4 signature has to be one of theirs; otherwise anything is accepted. */
+  credentials?: Credentials | readonly Credentials[];
   hook?: Hook;
   /** The clock of LastModified and the Date header. */
   now?: () => Date;
@@ -79,7 +79,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const host = {
     store,
     gauges,
-    credentials: options.credentials,
+    credentials: options.credentials && [options.credentials].flat(),
     now,
     hook: () => sandbox.hook,
     log: (request: Omit<SandboxRequest, 'id'>) => {

@@ -17,7 +17,7 @@ import { document, branch, leaf } from './xml.ts';
 export interface Host {
   store: Store;
   gauges: Gauges;
-  credentials: Credentials | undefined;
+  credentials: readonly Credentials[] | undefined;
   now: () => Date;
   hook: () => Hook | undefined;
   log: (request: Omit<SandboxRequest, 'id'>) => SandboxRequest;

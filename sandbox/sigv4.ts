@@ -5,6 +5,8 @@ import { S3Error } from './s3-error.ts';
 export interface Credentials {
   accessKeyId: string;
   secretAccessKey: string;
+  /** Of temporary credentials. */
+  sessionToken?: string;
 }
 
 export interface SignedRequest {
@@ -32,7 +34,7 @@ const EMPTY_SHA256 = sha256('');
  */
 export function authenticate(
   request: SignedRequest,
-  credentials: Credentials,
+  known: readonly Credentials[],
   now: Date,
 ): ChunkSigner | undefined {
   const { headers } = request;
@@ -42,7 +44,8 @@ export function authenticate(
   if (!accessKeyId || !day || !region || !service || !signedHeaders || !signature) {
     throw new S3Error('AuthorizationHeaderMalformed', 'The authorization header is malformed');
   }
-  if (accessKeyId !== credentials.accessKeyId) {
+  const credentials = known.find((each) => each.accessKeyId === accessKeyId);
+  if (credentials === undefined) {
     throw new S3Error(
       'InvalidAccessKeyId',
       'The AWS Access Key Id you provided does not exist in our records.',
@@ -50,6 +53,9 @@ export function authenticate(
         AWSAccessKeyId: accessKeyId,
       },
     );
+  }
+  if (header(headers, 'x-amz-security-token') !== (credentials.sessionToken ?? '')) {
+    throw new S3Error('InvalidToken', 'The provided token is malformed or otherwise invalid.');
   }
   const timestamp = header(headers, 'x-amz-date');
   checkTime(timestamp, day, now);

@@ -10,6 +10,10 @@ export interface Attributes {
   /** Content-Type and its like, and x-amz-meta-*, as response headers. */
   headers: Record<string, string>;
   tags: Record<string, string>;
+  /** SSE-KMS; SSE-S3 where there is none. */
+  encryption?: { keyId: string; bucketKey: boolean };
+  /** A canned one. */
+  acl?: string;
 }
 
 export interface StoredObject {

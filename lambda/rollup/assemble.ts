@@ -6,9 +6,11 @@ import { aborted, allOrFirstFailure, inOrder } from './in-order.ts';
 import type { Location } from './location.ts';
 import { type CommittedOutput, type CommittedSource, formatCrc32 } from './manifest.ts';
 import type { Piece, PlannedOutput } from './pack.ts';
+import { relay, relayMemory } from './relay.ts';
 import { findFinished } from './reuse.ts';
+import { type Sides, originOf } from './sides.ts';
 import { Slabs } from './slabs.ts';
-import type { ListedObject, ReadFrom, Store, Written } from './store.ts';
+import type { ListedObject, Written } from './store.ts';
 
 /** An output that is in the destination, with what the manifest and `_sources` will say of it. */
 export interface Assembled {
@@ -17,8 +19,7 @@ export interface Assembled {
   how: OutputFate;
 }
 
-export interface AssembleContext {
-  store: Store;
+export interface AssembleContext extends Sides {
   source: Location;
   destination: Location;
   /** What was in the destination before, by key. */
@@ -96,7 +97,12 @@ export class Assembler {
     const at = { bucket: destination.bucket, key: output.key };
     if (output.mode === 'copy') {
       const [piece] = output.pieces as [Piece];
-      const written = await store.copy(originOf(piece, this.#context), output.size, at, this.#signal);
+      const origin = originOf(piece, this.#context);
+      const written = store.canCopyFrom(origin.store)
+        ? await store.copy(origin.from, output.size, at, this.#signal)
+        : await this.#slabs.use(relayMemory(settings), (slab) =>
+            relay(origin, output.size, { store, at }, settings, slab, this.#signal),
+          );
       report({ type: 'landed', objects: 1, bytes: output.size });
       return finished(output, 'copied', output.size, written, []);
     }
@@ -112,27 +118,20 @@ export class Assembler {
   }
 
   #fill(slab: Buffer, output: PlannedOutput): Promise<number[]> {
-    const { store, report } = this.#context;
+    const { report } = this.#context;
     let offset = 0;
     const landings = output.pieces.map((piece) => {
       const place = slab.subarray(offset, (offset += piece.source.size));
       return this.#downloads(async () => {
         this.#signal.throwIfAborted();
-        const crc = await store.read(originOf(piece, this.#context), place, this.#signal);
+        const { store, from } = originOf(piece, this.#context);
+        const crc = await store.read(from, place, this.#signal);
         report({ type: 'landed', objects: 1, bytes: place.length });
         return crc;
       });
     });
     return allOrFirstFailure(landings, this.#stop);
   }
-}
-
-function originOf(piece: Piece, { source, destination }: AssembleContext): ReadFrom {
-  const { key, etag, size } = piece.source;
-  if (piece.from === undefined) return { bucket: source.bucket, key, etag };
-  const whole = { bucket: destination.bucket, key: piece.from.key, etag: piece.from.etag };
-  // S3 copies no range of an object of 5 MiB or less, and copies what is whole in one request.
-  return piece.from.whole ? whole : { ...whole, range: { offset: piece.from.offset, length: size } };
 }
 
 /** An output as it will be committed. */

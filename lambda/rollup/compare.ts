@@ -1,7 +1,7 @@
 import { crc32 } from './crc32.ts';
 import type { Location } from './location.ts';
 import { type CommittedOutput, type CommittedSource, formatCrc32 } from './manifest.ts';
-import type { Store } from './store.ts';
+import { type Sides, rawOf } from './sides.ts';
 import type { Problem } from './verify.ts';
 
 const NEWLINE = 0x0a;
@@ -18,11 +18,12 @@ export interface Comparison {
 
 /** Reads an output and its sources side by side, a chunk of each in memory, and tells the first difference. */
 export async function compareOutput(
-  store: Store,
+  sides: Sides,
   { destination, source, output, sources, present }: Comparison,
 ): Promise<Problem[]> {
   const { key, etag, size } = output;
-  const stored = new Bytes(store.stream({ bucket: destination.bucket, key, etag }));
+  const raw = rawOf(sides);
+  const stored = new Bytes(sides.store.stream({ bucket: destination.bucket, key, etag }));
   const at = (code: Problem['code'], offset: number, why: string, sourceKey?: string): Problem[] => {
     const message = `${key}, byte ${offset}: ${why}.`;
     return [
@@ -32,7 +33,7 @@ export async function compareOutput(
   try {
     for (const [i, frame] of sources.entries()) {
       if (present[i] === true) {
-        const original = new Bytes(store.stream({ bucket: source.bucket, key: frame.key, etag: frame.etag }));
+        const original = new Bytes(raw.stream({ bucket: source.bucket, key: frame.key, etag: frame.etag }));
         try {
           const differs = await firstDifference(stored, original, frame.length);
           if (differs !== undefined) {

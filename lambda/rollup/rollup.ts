@@ -6,7 +6,7 @@ import { conclude } from './conclude.ts';
 import type { Report, RollupEvent } from './events.ts';
 import { type Location, refuseOverlap } from './location.ts';
 import { MANIFEST_NAME, type Manifest } from './manifest.ts';
-import type { Store } from './store.ts';
+import type { Sides } from './sides.ts';
 import { createPlanner, planSources, readBefore } from './survey.ts';
 import { writeOutputs } from './write-outputs.ts';
 
@@ -20,8 +20,7 @@ export interface RollupRequest {
   repack?: boolean;
 }
 
-export interface RollupContext {
-  store: Store;
+export interface RollupContext extends Sides {
   settings: Settings;
   now: () => Date;
   report: Report;

@@ -104,6 +104,8 @@ export interface Store {
     options: StreamOptions,
     signal: AbortSignal,
   ): Promise<Streamed>;
+  /** Whether S3 itself can bring an object of the other store to this one. */
+  canCopyFrom(other: Store): boolean;
   /** Copies inside S3, `size` bytes. Throws as `read` and `upload` do. */
   copy(from: ReadFrom, size: number, to: ObjectAt, signal: AbortSignal): Promise<Written>;
   delete(bucket: string, keys: string[]): Promise<void>;

@@ -6,12 +6,13 @@ import type { PlannedOutput } from './pack.ts';
 import { type Plan, Planner } from './plan.ts';
 import { refuseUnreadable } from './refuse.ts';
 import type { RollupContext, RollupRequest } from './rollup.ts';
+import { rawOf } from './sides.ts';
 import type { ListedObject } from './store.ts';
 
 /** Pages of the source prefix that are listed ahead of what is being planned: 1,000 objects each. */
 const PAGES_AHEAD = 64;
 
-type SurveyContext = Pick<RollupContext, 'store' | 'settings' | 'now' | 'report' | 'signal'>;
+type SurveyContext = Pick<RollupContext, 'store' | 'raw' | 'settings' | 'now' | 'report' | 'signal'>;
 
 /** What is there before a run looks at its sources. */
 export interface Before {
@@ -50,7 +51,7 @@ export function createPlanner(
  */
 export async function* planSources(
   { source }: RollupRequest,
-  { store, report, signal }: SurveyContext,
+  { report, signal, ...sides }: SurveyContext,
   planner: Planner,
 ): AsyncGenerator<PlannedOutput> {
   const total = { objects: 0, bytes: 0, outputs: 0 };
@@ -61,7 +62,7 @@ export async function* planSources(
     total.bytes += outputs.reduce((sum, { size }) => sum + size, 0);
     return outputs;
   };
-  const pages = listAhead(store.list(source, signal), planner.isFirst, report);
+  const pages = listAhead(rawOf(sides).list(source, signal), planner.isFirst, report);
   for await (const page of pages) yield* take(planner.add(page));
   const last = take(planner.end());
   report({ type: 'planned', ...total });

@@ -14,6 +14,7 @@ import {
   namedKeys,
 } from './manifest.ts';
 import { isArchived } from './plan.ts';
+import { type Sides, rawOf } from './sides.ts';
 import type { ListedObject, Store } from './store.ts';
 
 /** A way in which what is stored is not what was committed, or what was committed is not what is in raw. */
@@ -52,8 +53,7 @@ export interface VerifyReport {
   problems: Problem[];
 }
 
-export interface VerifyContext {
-  store: Store;
+export interface VerifyContext extends Sides {
   /** Read every byte of both sides. */
   deep: boolean;
   /** Outputs checked at once; each is compared through two streams. */
@@ -66,12 +66,13 @@ export interface VerifyContext {
 /** Compares what is committed under a destination with what is there and with what is in raw. Throws `NoManifest`. */
 export async function verify(destination: Location, context: VerifyContext): Promise<VerifyReport> {
   const { store, deep, concurrency, progress, signal } = context;
+  const from = rawOf(context);
   const rollup = await readCommitted(store, destination);
   if (rollup === undefined) throw noManifest(destination);
   const { manifest } = rollup;
   const source = parseLocation(manifest.source);
   const stored = await listAll(store, destination);
-  const raw = await listAll(store, source);
+  const raw = await listAll(from, source);
   const frames = Map.groupBy(rollup.sources, ({ output }) => output);
 
   const limit = pLimit(concurrency);
@@ -92,7 +93,9 @@ export async function verify(destination: Location, context: VerifyContext): Pro
         problems.push(...(await checkStored(output, stored.get(output.key), context, destination)));
       if (problems.length === 0 && deep) {
         const present = sources.map((frame) => isReadable(raw.get(frame.key), frame));
-        problems.push(...(await compareOutput(store, { destination, source, output, sources, present })));
+        problems.push(
+          ...(await compareOutput({ store, raw: from }, { destination, source, output, sources, present })),
+        );
       }
       done.outputs++;
       done.bytes += output.size;

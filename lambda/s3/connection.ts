@@ -1,30 +1,33 @@
-import { S3Client } from '@aws-sdk/client-s3';
+import { isDeepStrictEqual } from 'node:util';
+import type { S3Client } from '@aws-sdk/client-s3';
 import { Gauge, type Peaks } from '../gauge.ts';
 import { type Settings, maxSockets } from '../settings.ts';
+import type { OutputAttributes } from './attributes.ts';
 import { RequestCounter, type Requests } from './requests.ts';
-import { leavePayloadUnsigned } from './middleware.ts';
-import { PacedRetryStrategy } from './retry.ts';
 import { CappedRequestHandler } from './request-handler.ts';
 import { S3Store } from './s3-store.ts';
+import { type Side, type SideSettings, createClient, reachOf, sidesOf } from './side.ts';
 import { TIMEOUTS, type Timeouts } from './timeouts.ts';
 
 export interface ConnectionOptions {
-  settings: Settings;
-  /** Otherwise `AWS_REGION`, or the profile's. */
+  settings: Settings & SideSettings & OutputAttributes;
+  /** Of both sides, where the settings say nothing else. */
   region?: string | undefined;
-  /** Otherwise `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, or S3's own. One that is given is addressed by path. */
   endpointUrl?: string | undefined;
   /** PEM of a certificate authority to trust besides those that Node does. */
   ca?: string;
   timeouts?: Partial<Timeouts>;
 }
 
-/** The way to S3: one client, one capped agent, and what is counted on it. Made once in a process. */
+/** The way to S3: a client a side, one capped agent, and what is counted on it. Made once in a process. */
 export interface Connection {
+  /** Of the destination. */
   store: S3Store;
+  /** Of the source. The same where nothing sets the two apart. */
+  raw: S3Store;
   client: S3Client;
   gauge: Gauge;
-  /** Requests since the last call. */
+  /** Requests since the last call, to both sides. */
   takeRequests(): Requests;
   close(): void;
 }
@@ -38,40 +41,28 @@ export function connect({
   ca,
   timeouts: given,
 }: ConnectionOptions): Connection {
-  const endpoint = endpointUrl ?? process.env['AWS_ENDPOINT_URL_S3'] ?? process.env['AWS_ENDPOINT_URL'];
   const timeouts = { ...TIMEOUTS, ...given };
   const gauge = new Gauge();
-  const pace = new PacedRetryStrategy(timeouts.retries);
-  const handler = new CappedRequestHandler({ maxSockets: maxSockets(settings), gauge, ca, timeouts });
-  const client = new S3Client({
-    retryStrategy: pace,
-    requestHandler: handler,
-    // Bodies are checked as they land; the SDK's own check of CRC-64/NVME is JavaScript and costs more than TLS.
-    responseChecksumValidation: 'WHEN_REQUIRED',
-    followRegionRedirects: true,
-    // The pause that it asks for would be one for every part.
-    expectContinueHeader: false,
-    ...(region === undefined ? {} : { region }),
-    ...(endpoint === undefined
-      ? {}
-      : { endpoint, forcePathStyle: true, region: region ?? environmentRegion() }),
-  });
   const counter = new RequestCounter();
-  counter.watch(client);
-  leavePayloadUnsigned(client);
+  const handler = new CappedRequestHandler({ maxSockets: maxSockets(settings), gauge, ca, timeouts });
+  const open = (side: Side): { store: S3Store; client: S3Client } => {
+    const { client, pace } = createClient(side, { handler, counter, timeouts });
+    const lines = { client, handler, counter, pace, timeouts };
+    return { client, store: new S3Store(lines, { attributes: settings, reach: reachOf(side) }) };
+  };
+  const { source, destination } = sidesOf(settings, { region, endpointUrl });
+  const to = open(destination);
+  const from = isDeepStrictEqual(source, destination) ? to : open(source);
   return {
-    client,
+    store: to.store,
+    raw: from.store,
+    client: to.client,
     gauge,
-    store: new S3Store({ client, handler, counter, pace, timeouts }),
     takeRequests: () => counter.take(),
     close: () => {
-      client.destroy();
+      // Of the one agent too.
+      to.client.destroy();
+      from.client.destroy();
     },
   };
-}
-
-/** Other endpoints than S3's own mostly know no regions, but a signature names one. */
-function environmentRegion(): string {
-  const { AWS_REGION: region = '' } = process.env;
-  return region === '' ? 'us-east-1' : region;
 }

@@ -1,6 +1,7 @@
 import {
   type CompletedPart,
   CopyObjectCommand,
+  HeadObjectCommand,
   type S3Client,
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3';
@@ -12,6 +13,7 @@ import type { ObjectAt } from '../rollup/location.ts';
 import type { ReadFrom, Store, Written } from '../rollup/store.ts';
 import { PARTS_IN_FLIGHT } from '../settings.ts';
 import { GiB } from '../size.ts';
+import { type OutputAttributes, contentParams, outputParams, storageParams } from './attributes.ts';
 import { copySource, formatRange, parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
 import { type OpenMultipart, inParts } from './multipart.ts';
@@ -26,6 +28,7 @@ export interface CopyInput {
   from: ReadFrom;
   size: number;
   to: ObjectAt;
+  attributes: OutputAttributes;
   /** Whatever lies there. */
   overwrite?: boolean;
 }
@@ -68,15 +71,20 @@ interface Copied {
 
 async function copyWhole(
   client: S3Client,
-  { from, to, overwrite }: CopyInput,
+  { from, to, attributes, overwrite }: CopyInput,
   signal: AbortSignal,
 ): Promise<Copied> {
+  const content = contentParams(attributes);
+  const replaced = Object.keys(content).length === 0 ? {} : await contentOf(client, from, signal);
   const command = new CopyObjectCommand({
     Bucket: to.bucket,
     Key: to.key,
     CopySource: copySource(from.bucket, from.key),
     CopySourceIfMatch: quoteEtag(from.etag),
     ...absentUnless(overwrite),
+    ...storageParams(attributes),
+    ...replaced,
+    ...content,
     ChecksumAlgorithm: 'CRC32',
     // To copy tags takes permissions that nothing else here needs.
     TaggingDirective: 'REPLACE',
@@ -85,9 +93,16 @@ async function copyWhole(
   return { etag: unquoteEtag(CopyObjectResult?.ETag), checksum: CopyObjectResult?.ChecksumCRC32 };
 }
 
+/** What S3 would copy along with the bytes, if nothing of it were replaced. */
+async function contentOf(client: S3Client, { bucket, key, etag }: ReadFrom, abortSignal: AbortSignal) {
+  const command = new HeadObjectCommand({ Bucket: bucket, Key: key, IfMatch: quoteEtag(etag) });
+  const { ContentType, ContentEncoding, Metadata } = await client.send(command, { abortSignal });
+  return { MetadataDirective: 'REPLACE' as const, ContentType, ContentEncoding, Metadata };
+}
+
 async function copyParts(
   client: S3Client,
-  { from, size, to, overwrite }: CopyInput,
+  { from, size, to, attributes, overwrite }: CopyInput,
   signal: AbortSignal,
 ): Promise<Copied> {
   const limit = pLimit(PARTS_IN_FLIGHT);
@@ -114,7 +129,8 @@ async function copyParts(
   }
 
   const options = { signal, completeMs: COPY_MS };
-  return inParts(client, { Bucket: to.bucket, Key: to.key }, options, async ({ upload, complete }) => {
+  const begin = { Bucket: to.bucket, Key: to.key, ...outputParams(attributes) };
+  return inParts(client, begin, options, async ({ upload, complete }) => {
     const parts = Array.from({ length: Math.ceil(size / COPY_PART) }, (_, index) =>
       limit(() => copyPart(upload, index)),
     );

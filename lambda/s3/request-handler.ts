@@ -16,18 +16,34 @@ type HandledRequest = Parameters<NodeHttpHandler['handle']>[0];
 type Create = (options: ClientRequestArgs, callback?: Created) => Duplex | null | undefined;
 type Created = (error: Error | null, stream: Duplex) => void;
 
-/** Tells the gauge of every connection that the agent opens. */
-function counted<A extends HttpAgent>(gauge: Gauge, agent: A): A {
-  const create: Create = agent.createConnection.bind(agent);
-  agent.createConnection = (options: ClientRequestArgs, callback?: Created) => {
-    const stream = create(options, callback);
-    gauge.connectionOpened();
-    stream?.once('close', () => {
-      gauge.connectionClosed();
-    });
-    return stream;
+/**
+ * Tells the gauge of every connection that the agents open. An agent's own bound is for one host: where there are two,
+ * a connection that is idle at one of them gives way to one that the other needs.
+ */
+function count(agents: HttpAgent[], maxSockets: number, gauge: Gauge): void {
+  const closers = new WeakMap<Duplex, () => void>();
+  const makeRoom = (): void => {
+    const idle = agents.flatMap(({ freeSockets }) => Object.values(freeSockets)).flatMap((free = []) => free);
+    const oldest = idle.find((socket) => !socket.destroyed);
+    oldest?.destroy();
+    if (oldest !== undefined) closers.get(oldest)?.();
   };
-  return agent;
+  for (const agent of agents) {
+    const create: Create = agent.createConnection.bind(agent);
+    agent.createConnection = (options: ClientRequestArgs, callback?: Created) => {
+      if (gauge.connections >= maxSockets) makeRoom();
+      const stream = create(options, callback);
+      gauge.connectionOpened();
+      let open = true;
+      const close = (): void => {
+        if (open) gauge.connectionClosed();
+        open = false;
+      };
+      stream?.once('close', close);
+      if (stream) closers.set(stream, close);
+      return stream;
+    };
+  }
 }
 
 export interface RequestHandlerOptions {
@@ -37,7 +53,7 @@ export interface RequestHandlerOptions {
   timeouts: Timeouts;
 }
 
-/** The one way to S3: an agent that never opens more than `maxSockets` connections to a host. */
+/** The one way to S3: it never opens more than `maxSockets` connections to a host, nor keeps more open in all. */
 export class CappedRequestHandler extends NodeHttpHandler {
   readonly #bodyIdleMs: number;
 
@@ -49,9 +65,12 @@ export class CappedRequestHandler extends NodeHttpHandler {
       keepAliveMsecs: KEEP_ALIVE_MS,
       timeout: IDLE_CONNECTION_MS,
     };
+    const httpAgent = new HttpAgent(options);
+    const httpsAgent = new HttpsAgent(ca === undefined ? options : { ...options, ca });
+    count([httpAgent, httpsAgent], maxSockets, gauge);
     super({
-      httpAgent: counted(gauge, new HttpAgent(options)),
-      httpsAgent: counted(gauge, new HttpsAgent(ca === undefined ? options : { ...options, ca })),
+      httpAgent,
+      httpsAgent,
       connectionTimeout: timeouts.connect,
       requestTimeout: timeouts.headers,
       throwOnRequestTimeout: true,

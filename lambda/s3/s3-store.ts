@@ -18,6 +18,7 @@ import type {
   WriteCondition,
   Written,
 } from '../rollup/store.ts';
+import { type OutputAttributes, accessParams, outputParams } from './attributes.ts';
 import { parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
 import { copyObject } from './copy.ts';
 import { type Doing, toRollupError } from './errors.ts';
@@ -30,14 +31,24 @@ import { uploadObject } from './upload.ts';
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 const KEYS_PER_DELETE = 1000;
 
+export interface StoreOptions {
+  attributes: OutputAttributes;
+  /** Stores of one reach are those between which S3 copies. */
+  reach: string;
+}
+
 /** The store of a rollup, over the SDK. */
 export class S3Store implements Store {
   readonly #client: S3Client;
   readonly #downloads: Downloads;
+  readonly #attributes: OutputAttributes;
+  readonly #reach: string;
 
-  constructor(lines: Lines) {
+  constructor(lines: Lines, { attributes, reach }: StoreOptions) {
     this.#client = lines.client;
     this.#downloads = new Downloads(lines);
+    this.#attributes = attributes;
+    this.#reach = reach;
   }
 
   list(at: Location, signal?: AbortSignal) {
@@ -86,6 +97,7 @@ export class S3Store implements Store {
       Key: key,
       Body: body,
       ContentType: contentType,
+      ...accessParams(this.#attributes),
       ...(condition === 'absent' ? { IfNoneMatch: '*' } : {}),
       ...(typeof condition === 'object' ? { IfMatch: quoteEtag(condition.etag) } : {}),
     });
@@ -94,7 +106,13 @@ export class S3Store implements Store {
   }
 
   upload(at: ObjectAt, content: UploadContent, signal: AbortSignal): Promise<Written> {
-    return uploadObject(this, this.#client, at, content, signal);
+    return uploadObject(
+      this,
+      this.#client,
+      at,
+      { ...content, params: outputParams(this.#attributes) },
+      signal,
+    );
   }
 
   uploadStream(
@@ -103,11 +121,17 @@ export class S3Store implements Store {
     options: StreamOptions,
     signal: AbortSignal,
   ): Promise<Streamed> {
-    return uploadStream(this, this.#client, at, chunks, options, signal);
+    const params = outputParams(this.#attributes);
+    return uploadStream(this, this.#client, at, chunks, { ...options, params }, signal);
+  }
+
+  canCopyFrom(other: Store): boolean {
+    return other instanceof S3Store && other.#reach === this.#reach;
   }
 
   copy(from: ReadFrom, size: number, to: ObjectAt, signal: AbortSignal): Promise<Written> {
-    return copyObject(this, this.#client, { from, size, to }, signal);
+    const attributes = this.#attributes;
+    return copyObject(this, this.#client, { from, size, to, attributes }, signal);
   }
 
   async delete(bucket: string, keys: string[]): Promise<void> {

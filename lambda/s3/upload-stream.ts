@@ -6,6 +6,7 @@ import type { ObjectAt } from '../rollup/location.ts';
 import type { ObjectHead, Store, StreamOptions, Streamed } from '../rollup/store.ts';
 import { PARTS_IN_FLIGHT } from '../settings.ts';
 import { formatSize } from '../size.ts';
+import type { OutputParams } from './attributes.ts';
 import { encodeCrc32, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
 import { MOST_PARTS, type OpenMultipart, inParts } from './multipart.ts';
@@ -28,12 +29,12 @@ export async function uploadStream(
   client: S3Client,
   at: ObjectAt,
   chunks: AsyncIterable<Buffer>,
-  options: StreamOptions,
+  options: StreamOptions & { params: OutputParams },
   signal: AbortSignal,
 ): Promise<Streamed> {
   const buffers = partBuffers(options);
   const parts = new Parts(chunks);
-  const target = { Bucket: at.bucket, Key: at.key, Metadata: options.metadata };
+  const target = { Bucket: at.bucket, Key: at.key, Metadata: options.metadata, ...options.params };
   try {
     signal.throwIfAborted();
     const [into] = buffers as [Buffer];

@@ -11,6 +11,7 @@ import { RollupError } from '../errors.ts';
 import type { ObjectAt } from '../rollup/location.ts';
 import type { ObjectHead, Store, UploadContent, Written } from '../rollup/store.ts';
 import { PARTS_IN_FLIGHT } from '../settings.ts';
+import type { OutputParams } from './attributes.ts';
 import { encodeCrc32, parseCrc32, unquoteEtag } from './conditions.ts';
 import { writeOnce } from './standing.ts';
 import { PART_MS } from './timeouts.ts';
@@ -23,7 +24,7 @@ export async function uploadObject(
   store: Store,
   client: S3Client,
   at: ObjectAt,
-  content: UploadContent,
+  content: UploadContent & { params: OutputParams },
   signal: AbortSignal,
 ): Promise<Written> {
   const { body, crc32 } = content;
@@ -38,10 +39,10 @@ export async function uploadObject(
 async function uploadOnce(
   client: S3Client,
   { bucket, key }: ObjectAt,
-  content: UploadContent & { overwrite: boolean },
+  content: UploadContent & { params: OutputParams; overwrite: boolean },
   signal: AbortSignal,
 ): Promise<ObjectHead> {
-  const { body, crc32, partSize, metadata } = content;
+  const { body, crc32, partSize, metadata, params } = content;
   const upload = new Upload({
     client: guarded(client, content, signal),
     queueSize: PARTS_IN_FLIGHT,
@@ -51,6 +52,7 @@ async function uploadOnce(
       Key: key,
       Body: body,
       Metadata: metadata,
+      ...params,
       ChecksumAlgorithm: 'CRC32',
       ...(body.length > partSize ? { ChecksumType: 'FULL_OBJECT' } : {}),
     },

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { checkReadable, parseAttributes, parseStorageClass } from '../attributes.ts';
+import { checkReadable, etagOf, parseAttributes } from '../attributes.ts';
 import { header, xmlReply, type Call, type Reply } from '../call.ts';
 import { parseAlgorithm, type Checksum } from '../checksums.ts';
 import { checkCopySource, checkWrite } from '../conditions.ts';
@@ -41,7 +41,7 @@ export function copyObject(call: Call): Reply {
     key,
     size,
     // The ETag of a multipart object is of its parts, which a copy does not have.
-    etag: source.object.parts ? md5(store, content) : source.object.etag,
+    etag: etagOf(attributes, source.object.parts ? md5(store, content) : source.object.etag),
     lastModified: call.now(),
     content,
     attributes,
@@ -98,7 +98,8 @@ export function md5(store: Store, content: Content): string {
 function copiedAttributes(call: Call, source: StoredObject): Attributes {
   const given = parseAttributes(call.headers);
   return {
-    storageClass: parseStorageClass(header(call, 'x-amz-storage-class')),
+    // Its storage class, encryption and ACL are never those of the source.
+    ...given,
     headers:
       directive(call, 'x-amz-metadata-directive') === 'REPLACE' ? given.headers : source.attributes.headers,
     tags: directive(call, 'x-amz-tagging-directive') === 'REPLACE' ? given.tags : source.attributes.tags,
@@ -114,9 +115,11 @@ function directive(call: Call, name: string): string {
   });
 }
 
-function sameAttributes(call: Call, { storageClass }: Attributes, source: StoredObject): boolean {
+function sameAttributes(call: Call, { storageClass, encryption }: Attributes, source: StoredObject): boolean {
   return (
-    directive(call, 'x-amz-metadata-directive') === 'COPY' && storageClass === source.attributes.storageClass
+    encryption === undefined &&
+    directive(call, 'x-amz-metadata-directive') === 'COPY' &&
+    storageClass === source.attributes.storageClass
   );
 }
 

@@ -42,10 +42,16 @@ export function getObject(call: Call): Reply {
   };
 }
 
-function storageHeaders({ attributes: { storageClass, tags } }: StoredObject): Record<string, string> {
+function storageHeaders({
+  attributes: { storageClass, tags, encryption },
+}: StoredObject): Record<string, string> {
   const tagCount = Object.keys(tags).length;
   return {
-    'x-amz-server-side-encryption': 'AES256',
+    'x-amz-server-side-encryption': encryption === undefined ? 'AES256' : 'aws:kms',
+    ...(encryption && {
+      'x-amz-server-side-encryption-aws-kms-key-id': encryption.keyId,
+      'x-amz-server-side-encryption-bucket-key-enabled': String(encryption.bucketKey),
+    }),
     ...(storageClass !== 'STANDARD' && { 'x-amz-storage-class': storageClass }),
     ...(tagCount > 0 && { 'x-amz-tagging-count': String(tagCount) }),
   };

@@ -1,4 +1,4 @@
-import { parseAttributes } from '../attributes.ts';
+import { etagOf, parseAttributes } from '../attributes.ts';
 import type { Call, Reply } from '../call.ts';
 import { checksumHeader, type Checksum } from '../checksums.ts';
 import { checkWrite } from '../conditions.ts';
@@ -22,7 +22,8 @@ export async function putObject(call: Call): Promise<Reply> {
     store.content.discard(content);
     throw error;
   }
-  const { size, md5: etag } = received;
+  const { size, md5 } = received;
+  const etag = etagOf(attributes, md5);
   const object = {
     key,
     size,

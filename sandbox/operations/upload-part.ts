@@ -1,3 +1,4 @@
+import { etagOf } from '../attributes.ts';
 import { header, parseCount, xmlReply, type Call, type Reply } from '../call.ts';
 import { checksumHeader, type ChecksumAlgorithm } from '../checksums.ts';
 import { slice } from '../content.ts';
@@ -15,7 +16,7 @@ const LEAST_RANGED_SOURCE = 5 * 1024 * 1024;
 export async function uploadPart(call: Call): Promise<Reply> {
   const { store, bucket } = call;
   const partNumber = parsePartNumber(call);
-  const { uploadId, checksum } = uploadOf(call);
+  const { uploadId, checksum, attributes } = uploadOf(call);
   const { received, content } = await spoolBody(call);
   const given = received.checksum;
   try {
@@ -26,7 +27,8 @@ export async function uploadPart(call: Call): Promise<Reply> {
     store.content.discard(content);
     throw error;
   }
-  const { size, md5: etag } = received;
+  const { size, md5 } = received;
+  const etag = etagOf(attributes, md5);
   const part: Part = { partNumber, size, etag, lastModified: call.now(), content };
   if (given) part.checksum = given;
   store.commit({ type: 'part-put', bucket, uploadId, part });
@@ -65,7 +67,7 @@ function checkAlgorithm(expected: OpenUpload['checksum'], actual: ChecksumAlgori
 export function uploadPartCopy(call: Call): Reply {
   const { store, bucket } = call;
   const partNumber = parsePartNumber(call);
-  const { uploadId, checksum } = uploadOf(call);
+  const { uploadId, checksum, attributes } = uploadOf(call);
   const { object } = copySource(call);
   const { start, end } = sourceRange(header(call, 'x-amz-copy-source-range'), object.size);
   if (end - start > LARGEST_PUT) {
@@ -78,7 +80,7 @@ export function uploadPartCopy(call: Call): Reply {
   const part: Part = {
     partNumber,
     size: end - start,
-    etag: md5(store, content),
+    etag: etagOf(attributes, md5(store, content)),
     lastModified: call.now(),
     content,
   };

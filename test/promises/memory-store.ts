@@ -168,6 +168,10 @@ export class MemoryStore implements Store {
     return { ...written, size: body.length };
   }
 
+  canCopyFrom(other: unknown): boolean {
+    return other === this;
+  }
+
   async copy(from: ReadFrom, _size: number, to: ObjectAt, signal: AbortSignal): Promise<Written> {
     await this.#turn(`copy ${from.key} ${to.key}`);
     if (signal.aborted) throw failure('Aborted');

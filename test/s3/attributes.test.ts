@@ -1,0 +1,152 @@
+import { crc32 } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import type { OutputAttributes } from '../../lambda/s3/attributes.ts';
+import { connect } from '../../lambda/s3/connection.ts';
+import { MiB } from '../../lambda/size.ts';
+import { BUCKET, SETTINGS, type World, openWorld } from '../support/world.ts';
+
+const KEY_ID = 'arn:aws:kms:eu-central-1:111122223333:key/11111111-2222-3333-4444-555555555555';
+const ATTRIBUTES: OutputAttributes = {
+  storageClass: 'GLACIER_IR',
+  tags: { team: 'logs & metrics', 'cost:centre': '47/11 = a+b' },
+  kmsKeyId: KEY_ID,
+  contentType: 'text/plain; charset=utf-8',
+  contentEncoding: 'gzip',
+  acl: 'bucket-owner-full-control',
+};
+const ENCRYPTION = { keyId: KEY_ID, bucketKey: true };
+
+const { signal } = new AbortController();
+const at = (key: string) => ({ bucket: BUCKET, key });
+
+function storeOf(world: World, attributes: OutputAttributes) {
+  return connect({ settings: { ...SETTINGS, ...attributes }, endpointUrl: world.sandbox.endpoint }).store;
+}
+
+/** Writes an object in each way in which outputs are written; their keys. */
+async function writeAll(world: World, attributes: OutputAttributes): Promise<string[]> {
+  const store = storeOf(world, attributes);
+  const { etag } = world.sandbox.put(BUCKET, 'raw/a', Buffer.alloc(6 * MiB), {
+    headers: { 'content-type': 'application/x-log', 'content-encoding': 'br', 'x-amz-meta-host': 'i-0a1b' },
+  });
+  for (const size of [1 * MiB, 6 * MiB]) {
+    const body = Buffer.alloc(size);
+    const crc = crc32(body);
+    const partCrcs = [crc32(body.subarray(0, 5 * MiB)), crc32(body.subarray(5 * MiB))].slice(
+      0,
+      size > 5 * MiB ? 2 : 1,
+    );
+    const content = { body, crc32: crc, partSize: 5 * MiB, partCrcs, metadata: { of: 'upload' } };
+    await store.upload(at(`agg/upload-${size}`), content, signal);
+    async function* stream(): AsyncGenerator<Buffer> {
+      yield await Promise.resolve(body);
+    }
+    const options = { partSize: 5 * MiB, metadata: { of: 'stream' } };
+    await store.uploadStream(at(`agg/stream-${size}`), stream(), options, signal);
+  }
+  await store.copy({ ...at('raw/a'), etag }, 6 * MiB, at('agg/copy'), signal);
+  const range = { offset: 1, length: 6 * MiB - 1 };
+  await store.copy({ ...at('raw/a'), etag, range }, range.length, at('agg/copy-of-a-range'), signal);
+  return world.sandbox.keys(BUCKET, 'agg/');
+}
+
+describe('an output', () => {
+  it('has every attribute that was given, however it is written', async () => {
+    await using world = await openWorld();
+    const keys = await writeAll(world, ATTRIBUTES);
+    expect(keys).toHaveLength(6);
+    for (const key of keys) {
+      expect(world.sandbox.attributes(BUCKET, key), key).toEqual({
+        storageClass: 'GLACIER_IR',
+        tags: ATTRIBUTES.tags,
+        encryption: ENCRYPTION,
+        acl: 'bucket-owner-full-control',
+        headers: {
+          'content-type': 'text/plain; charset=utf-8',
+          'content-encoding': 'gzip',
+          ...(key.includes('upload') ? { 'x-amz-meta-of': 'upload' } : {}),
+          ...(key.includes('stream') ? { 'x-amz-meta-of': 'stream' } : {}),
+          ...(key.endsWith('copy') ? { 'x-amz-meta-host': 'i-0a1b' } : {}),
+        },
+      });
+    }
+  });
+
+  it('has none where none was given; a copy is as its source', async () => {
+    await using world = await openWorld();
+    for (const key of await writeAll(world, {})) {
+      const { headers = {}, ...rest } = world.sandbox.attributes(BUCKET, key) ?? {};
+      expect(rest, key).toEqual({ storageClass: 'STANDARD', tags: {} });
+      const copied = key.endsWith('copy');
+      expect(headers['content-type'], key).toEqual(
+        copied ? 'application/x-log' : expect.stringMatching('octet-stream'),
+      );
+      expect(headers['content-encoding'], key).toBe(copied ? 'br' : undefined);
+    }
+  });
+
+  it('that is copied keeps what its source says of it, but for what is given', async () => {
+    await using world = await openWorld();
+    const { etag } = world.sandbox.put(BUCKET, 'raw/a', 'line\n', {
+      headers: { 'content-type': 'application/x-log', 'content-encoding': 'gzip' },
+    });
+    const store = storeOf(world, { contentType: 'text/plain' });
+    await store.copy({ ...at('raw/a'), etag }, 5, at('agg/copy'), signal);
+    expect(world.sandbox.attributes(BUCKET, 'agg/copy')?.headers).toEqual({
+      'content-type': 'text/plain',
+      'content-encoding': 'gzip',
+    });
+  });
+});
+
+it('a manifest has the key and the ACL of outputs, and nothing else of them', async () => {
+  await using world = await openWorld();
+  await storeOf(world, ATTRIBUTES).put(at('agg/_manifest.json'), Buffer.from('{}'), 'application/json');
+  expect(world.sandbox.attributes(BUCKET, 'agg/_manifest.json')).toEqual({
+    storageClass: 'STANDARD',
+    tags: {},
+    encryption: ENCRYPTION,
+    acl: 'bucket-owner-full-control',
+    headers: { 'content-type': 'application/json' },
+  });
+});
+
+describe('a rollup under SSE-KMS, whose ETags are no digests', () => {
+  it('is resumed, added to, rebuilt, and sound', async () => {
+    await using world = await openWorld();
+    const connection = connect({
+      settings: { ...SETTINGS, ...ATTRIBUTES },
+      endpointUrl: world.sandbox.endpoint,
+    });
+    world.put('00000-large.log', Buffer.alloc(6 * MiB, 'line\n'));
+    world.putHour(100);
+    expect(await world.roll({ connection })).toMatchObject({ status: 'committed', copied: 1 });
+    for (const { key } of world.manifest.outputs) {
+      expect(world.sandbox.attributes(BUCKET, key)).toMatchObject({
+        encryption: ENCRYPTION,
+        tags: ATTRIBUTES.tags,
+      });
+    }
+    expect(await world.roll({ connection })).toMatchObject({ status: 'unchanged', written: 0 });
+    world.put('00007.log', 'changed in place\n');
+    world.remove('00008.log');
+    world.put('99999.log', 'late\n');
+    expect(await world.roll({ connection })).toMatchObject({ status: 'committed', objects: 102 });
+    await world.expectSound();
+    connection.close();
+  });
+
+  it('takes over what a killed run left, as it is', async () => {
+    await using world = await openWorld();
+    const kms = connect({ settings: { ...SETTINGS, kmsKeyId: KEY_ID }, endpointUrl: world.sandbox.endpoint });
+    world.putHour(110);
+    const first = await world.roll({ connection: kms });
+    world.sandbox.delete(BUCKET, 'aggregated/app/20261121/08/_manifest.json');
+    expect(await world.roll({ connection: kms })).toMatchObject({
+      status: 'committed',
+      reused: first.outputs,
+    });
+    await world.expectSound();
+    kms.close();
+  });
+});
