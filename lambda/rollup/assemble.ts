@@ -22,8 +22,8 @@ export interface Assembled {
 export interface AssembleContext extends Sides {
   source: Location;
   destination: Location;
-  /** What was in the destination before, by key. */
-  present: ReadonlyMap<string, ListedObject>;
+  /** What was in the destination before, by key; undefined where it was not listed. */
+  present: ReadonlyMap<string, ListedObject> | undefined;
   settings: Settings;
   report: Report;
   /** False once no further output should be begun. */
@@ -150,6 +150,6 @@ export function finished(
   };
 }
 
-function describe({ how, output }: Assembled) {
+export function describe({ how, output }: Assembled) {
   return { key: output.key, how, bytes: output.size, sources: output.sources };
 }

@@ -1,6 +1,7 @@
 import { hasCode } from '../errors.ts';
 import type { Location } from './location.ts';
 import { MANIFEST_NAME, type Manifest, type Rollup, formatManifest, namedKeys } from './manifest.ts';
+import { isPlanFile } from './plan-file.ts';
 import type { ListedObject, OpenUpload, Store } from './store.ts';
 
 /**
@@ -12,11 +13,12 @@ import type { ListedObject, OpenUpload, Store } from './store.ts';
 /** What a sweep leaves alone because a run that is still going may have written it. */
 const SWEEP_AGE_MS = 60 * 60 * 1000;
 
-/** Keys of this program's making, directly under the destination. */
+/** Names of this program's making, directly under the destination. */
 const OURS = /^(part-\d{5,}-[0-9a-f]{12}(\.[a-z0-9]+)*|_sources-[0-9a-f]{12}\.jsonl\.gz)$/;
 
 export function isOurs(key: string, { prefix }: Location): boolean {
-  return key.startsWith(prefix) && OURS.test(key.slice(prefix.length));
+  const name = key.slice(prefix.length);
+  return key.startsWith(prefix) && (OURS.test(name) || isPlanFile(name));
 }
 
 function named(manifest: Manifest | undefined): Set<string> {

@@ -9,14 +9,19 @@ import type { ObjectHead } from './store.ts';
  */
 export async function findFinished(
   output: PlannedOutput,
-  { store, destination, present, signal }: AssembleContext,
+  {
+    store,
+    destination,
+    present,
+    signal,
+  }: Pick<AssembleContext, 'store' | 'destination' | 'present' | 'signal'>,
 ): Promise<Assembled | undefined> {
-  const listed = present.get(output.key);
-  if (listed === undefined || listed.size < output.size || listed.size > largestSize(output))
-    return undefined;
+  const listed = present?.get(output.key);
+  if (present !== undefined && listed === undefined) return undefined;
   const at = { bucket: destination.bucket, key: output.key };
   const head = await store.head(at);
-  if (head === undefined || head.size !== listed.size || head.etag !== listed.etag) return undefined;
+  if (head === undefined || head.size < output.size || head.size > largestSize(output)) return undefined;
+  if (listed !== undefined && (head.size !== listed.size || head.etag !== listed.etag)) return undefined;
   const { etag, size, crc32 } = head;
   const added = addedTo(output, head);
   // Where neither its size nor its metadata tells which newlines were added, its bytes do.

@@ -75,8 +75,11 @@ export type WriteCondition = 'absent' | { etag: string };
  * when it does. Writes are atomic: an object is there whole, or not at all.
  */
 export interface Store {
-  /** Every object under the prefix, page by page, in S3's key order. Throws `UnsortedListing` where it is not. */
-  list(at: Location, signal?: AbortSignal): AsyncIterable<ListedObject[]>;
+  /**
+   * Every object under the prefix, or those behind a key, page by page, in S3's key order. Throws `UnsortedListing`
+   * where it is not.
+   */
+  list(at: Location, signal?: AbortSignal, after?: string): AsyncIterable<ListedObject[]>;
   head(at: ObjectAt): Promise<ObjectHead | undefined>;
   /** A small object, whole; undefined where there is none. */
   getIfPresent(at: ObjectAt): Promise<{ body: Buffer; etag: string } | undefined>;

@@ -1,13 +1,15 @@
 import { Readable } from 'node:stream';
 import { readCommitted } from './committed.ts';
 import type { Report } from './events.ts';
+import { type List, listAtOnce } from './list-at-once.ts';
+import type { Location } from './location.ts';
 import type { Rollup } from './manifest.ts';
 import type { PlannedOutput } from './pack.ts';
 import { type Plan, Planner } from './plan.ts';
 import { refuseUnreadable } from './refuse.ts';
 import type { RollupContext, RollupRequest } from './rollup.ts';
 import { rawOf } from './sides.ts';
-import type { ListedObject } from './store.ts';
+import type { ListedObject, Store } from './store.ts';
 
 /** Pages of the source prefix that are listed ahead of what is being planned: 1,000 objects each. */
 const PAGES_AHEAD = 64;
@@ -30,11 +32,20 @@ export async function readBefore(
 ): Promise<Before> {
   const previous = await readCommitted(store, destination, source);
   const listingBegan = now();
+  return { previous, present: await listPresent(store, destination, signal), listingBegan };
+}
+
+/** The destination, by key. */
+export async function listPresent(
+  store: Store,
+  destination: Location,
+  signal: AbortSignal,
+): Promise<Map<string, ListedObject>> {
   const present = new Map<string, ListedObject>();
   for await (const page of store.list(destination, signal)) {
     for (const object of page) present.set(object.key, object);
   }
-  return { previous, present, listingBegan };
+  return present;
 }
 
 export function createPlanner(
@@ -62,7 +73,9 @@ export async function* planSources(
     total.bytes += outputs.reduce((sum, { size }) => sum + size, 0);
     return outputs;
   };
-  const pages = listAhead(rawOf(sides).list(source, signal), planner.isFirst, report);
+  const raw = rawOf(sides);
+  const list: List = (after, stop) => raw.list(source, AbortSignal.any([signal, stop]), after);
+  const pages = listAhead(listAtOnce(list, source.prefix), planner.isFirst, report);
   for await (const page of pages) yield* take(planner.add(page));
   const last = take(planner.end());
   report({ type: 'planned', ...total });

@@ -16,10 +16,14 @@ export async function* listObjects(
   client: S3Client,
   { bucket, prefix }: Location,
   abortSignal?: AbortSignal,
+  after?: string,
 ): AsyncGenerator<ListedObject[]> {
   // Keys may hold what XML cannot; `url` is the encoding for that.
-  const input = { Bucket: bucket, Prefix: prefix, EncodingType: 'url' } as const;
-  let last: string | undefined;
+  const input = {
+    ...({ Bucket: bucket, Prefix: prefix, EncodingType: 'url' } as const),
+    ...(after === undefined ? {} : { StartAfter: after }),
+  };
+  let last = after;
   try {
     for await (const { Contents = [] } of paginateListObjectsV2({ client }, input, { abortSignal })) {
       const page = Contents.map(({ Key, Size = 0, ETag, LastModified, StorageClass }) => ({

@@ -51,8 +51,8 @@ export class S3Store implements Store {
     this.#reach = reach;
   }
 
-  list(at: Location, signal?: AbortSignal) {
-    return listObjects(this.#client, at, signal);
+  list(at: Location, signal?: AbortSignal, after?: string) {
+    return listObjects(this.#client, at, signal, after);
   }
 
   listUploads(at: Location): Promise<OpenUpload[]> {

@@ -86,8 +86,8 @@ export class MemoryStore implements Store {
     this.#turn = turn;
   }
 
-  async *list({ prefix }: Location): AsyncGenerator<ListedObject[]> {
-    for (let after = ''; ;) {
+  async *list({ prefix }: Location, _signal?: AbortSignal, from = ''): AsyncGenerator<ListedObject[]> {
+    for (let after = from; ;) {
       await this.#turn(`list ${prefix}`);
       const keys = this.#bucket.keys(prefix).filter((key) => key > after);
       yield keys.slice(0, PAGE).flatMap((key) => {

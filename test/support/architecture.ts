@@ -17,6 +17,7 @@ export const PURE = [
   ...['hour', 'plan', 'pack', 'manifest', 'frames', 'kind', 'key-order', 'location', 'crc32'].map(
     (name) => `lambda/rollup/${name}.ts`,
   ),
+  ...['key-ahead', 'plan-file'].map((name) => `lambda/rollup/${name}.ts`),
   ...['kinds', 'rollup', 'row'].map((name) => `lambda/settings/${name}.ts`),
 ];
 const PURE_PACKAGES = new Set(['zod', 'node:crypto', 'node:util', 'node:zlib']);

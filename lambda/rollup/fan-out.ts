@@ -1,0 +1,33 @@
+import { commitPlan } from './fan-commit.ts';
+import { type WrittenPlan, planToFile } from './fan-plan.ts';
+import type { WriteStep } from './fan-write.ts';
+import {
+  ATTEMPTS,
+  type RollupContext,
+  type RollupOutcome,
+  type RollupRequest,
+  lostToOthers,
+} from './rollup.ts';
+
+/** Has all outputs of a plan brought about, by whomever. */
+export type Distribute = (plan: WrittenPlan) => Promise<WriteStep>;
+
+/** Rolls one prefix up by a plan that others carry out. Throws `RollupError`, as `rollUp` does. */
+export async function rollUpByPlan(
+  request: RollupRequest,
+  context: Omit<RollupContext, 'hasTime'>,
+  distribute: Distribute,
+): Promise<RollupOutcome> {
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const plan = await planToFile(request, context);
+    if (plan.status === 'done') return plan.outcome;
+    if (plan.status === 'planned') {
+      const written = await distribute(plan);
+      const outcome = await commitPlan(plan.at, context);
+      const peakInFlightBytes = written.status === 'lost' ? 0 : written.peakInFlightBytes;
+      if (outcome !== 'lost') return { ...outcome, peakInFlightBytes };
+    }
+    context.report({ type: 'lost', attempt });
+  }
+  throw lostToOthers(request.destination);
+}

@@ -1,0 +1,70 @@
+import { RollupError } from '../errors.ts';
+import {
+  type PlanAt,
+  type PlanHeader,
+  type PlanItem,
+  type PlanLine,
+  parseHeader,
+  parseLine,
+  planFiles,
+} from './plan-file.ts';
+import type { Store } from './store.ts';
+
+const NEWLINE = 0x0a;
+
+/** The header of a plan; undefined where the plan is not there. Throws `BadPlan`. */
+export async function readHeader(store: Store, at: PlanAt): Promise<PlanHeader | undefined> {
+  const found = await store.getIfPresent(planFiles(at).header);
+  return found && parseHeader(found.body, at);
+}
+
+/** One line of a plan. */
+export async function readLine(
+  store: Store,
+  at: PlanAt,
+  { lines: { etag } }: PlanHeader,
+  { offset, length }: Pick<PlanItem, 'offset' | 'length'>,
+  signal: AbortSignal,
+): Promise<PlanLine> {
+  const line = Buffer.allocUnsafe(length);
+  await store.read({ ...planFiles(at).lines, etag, range: { offset, length } }, line, signal);
+  return parseLine(line, at);
+}
+
+/** All lines of a plan, one after another. */
+export async function* readLines(
+  store: Store,
+  at: PlanAt,
+  { lines: { etag } }: PlanHeader,
+  signal: AbortSignal,
+): AsyncGenerator<PlanLine> {
+  let held: Buffer[] = [];
+  for await (const chunk of store.stream({ ...planFiles(at).lines, etag }, signal)) {
+    let start = 0;
+    for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
+      yield parseLine(Buffer.concat([...held, chunk.subarray(start, end)]), at);
+      held = [];
+      start = end + 1;
+    }
+    // The chunk's memory may be used again for the next one.
+    if (start < chunk.length) held.push(Buffer.from(chunk.subarray(start)));
+  }
+}
+
+/** Deletes what lies of a plan. */
+export async function removePlan(store: Store, at: PlanAt): Promise<void> {
+  const files = Object.values(planFiles(at));
+  await store.delete(
+    at.destination.bucket,
+    files.map(({ key }) => key),
+  );
+}
+
+/**
+ * Whether an error means that the plan was removed under our hands. It is only ever removed once what it was made from
+ * has been replaced: by its own commit, or after another's.
+ */
+export function isPlanGone(error: unknown, at: PlanAt): boolean {
+  if (!(error instanceof RollupError)) return false;
+  return error.code === 'SourceVanished' && error.key === planFiles(at).lines.key;
+}
