@@ -1,18 +1,24 @@
 import { App, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks } from 'cdk-nag';
-import { parseContext } from '../lib/context.ts';
+import { hasCode } from '../lambda/errors.ts';
+import { STACK_NAMES, parseContext } from '../lib/context.ts';
 import { InvalidConfiguration } from '../lib/invalid-configuration.ts';
 import { LogRollupStack } from '../lib/log-rollup-stack.ts';
+import { readSettingsFile } from './settings-file.ts';
 
-/** CDK entry: context -> stack. A cdk-nag finding ends the synthesis. */
+/**
+ * CDK entry: context, over what the settings file says -> stack. A cdk-nag finding ends the synthesis.
+ */
 try {
   const app = new App();
-  const settings = parseContext(app.node.getAllContext() as Record<string, unknown>);
+  const { config, ...context } = app.node.getAllContext() as Record<string, unknown>;
+  const file = readSettingsFile(typeof config === 'string' ? config : undefined, STACK_NAMES);
+  const settings = parseContext(context, file);
   new LogRollupStack(app, settings.stackName, { settings });
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
   app.synth();
 } catch (error) {
-  if (!(error instanceof InvalidConfiguration)) throw error;
-  console.error(error.message);
+  if (!(error instanceof InvalidConfiguration) && !hasCode(error, 'InvalidArgument')) throw error;
+  console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;
 }

@@ -2,22 +2,40 @@ import { RollupError } from '../lambda/errors.ts';
 import { type Hour, fillHour, hasPlaceholders, parseHour } from '../lambda/rollup/hour.ts';
 import { type Location, parseLocation } from '../lambda/rollup/location.ts';
 import { named, parseAll } from './refusals.ts';
+import { SETTINGS_FILE, type SettingsFile } from './settings-file.ts';
 
-/** What was typed as `s3://bucket/prefix/`, by the names of its arguments. Throws `InvalidArgument`. */
-export function parseLocations<Name extends string>(
-  typed: Record<Name, string>,
+/**
+ * What was typed as `s3://bucket/prefix/`, by the names of its arguments, and what the settings file says in place of
+ * what was not. Throws `InvalidArgument`.
+ */
+export function parseLocations<Name extends 'source' | 'destination'>(
+  typed: Record<Name, string | undefined>,
   hourText: string | undefined,
+  file: SettingsFile,
 ): Record<Name, Location> {
   const hour = hourText === undefined ? undefined : named('--hour', () => parseHour(hourText));
-  const entries = Object.entries<string>(typed);
-  if (hour !== undefined) {
-    refuseIdleHour(
-      hour,
-      entries.map(([, uri]) => uri),
-    );
-  }
-  const parsers = entries.map(([name, uri]) => [name, () => named(name, () => parseTyped(uri, hour))]);
+  const given = Object.entries<string | undefined>(typed).map(([name, uri]) => {
+    return uri === undefined
+      ? { name, called: `${file.name ?? ''}: ${name}`, uri: file[name as Name] }
+      : { name, called: name, uri };
+  });
+  const uris = given.flatMap(({ uri }) => (uri === undefined ? [] : [uri]));
+  if (hour !== undefined && uris.length === given.length) refuseIdleHour(hour, uris);
+  const parsers = given.map(({ name, called, uri }) => [
+    name,
+    () => {
+      if (uri === undefined) throw missing(name);
+      return named(called, () => parseTyped(uri, hour));
+    },
+  ]);
   return parseAll(Object.fromEntries(parsers) as Record<Name, () => Location>);
+}
+
+function missing(name: string): RollupError {
+  return new RollupError(
+    'InvalidArgument',
+    `${name} is missing: type it, as s3://bucket/prefix/, or set "${name}" in ${SETTINGS_FILE}.`,
+  );
 }
 
 /** Throws `InvalidArgument` where an hour was typed that no location has room for. */

@@ -3,10 +3,11 @@ import { RollupError } from '../lambda/errors.ts';
 import { type Location, refuseOverlap } from '../lambda/rollup/location.ts';
 import type { RollupRequest } from '../lambda/rollup/rollup.ts';
 import type { Connection } from '../lambda/s3/connection.ts';
-import { type RawSettings, type Settings, parseSettings } from '../lambda/settings.ts';
+import type { RawSettings, Settings } from '../lambda/settings.ts';
 import { parseLocations } from './locations.ts';
 import { parseAll } from './refusals.ts';
-import { addSettingOptions, flagOf, typedSettings } from './setting-options.ts';
+import { addSettingOptions, typedSettings } from './setting-options.ts';
+import { SETTINGS_FILE, type SettingsFile, readSettingsFile, settingsOver } from './settings-file.ts';
 
 /** A command that talks to S3. */
 export function connectedCommand(name: string, description: string) {
@@ -15,6 +16,10 @@ export function connectedCommand(name: string, description: string) {
       .description(description)
       .optionsGroup('Options:')
       .option('--hour <hour>', 'fills {yyyy} {MM} {dd} {HH} in a location: 2026-11-21T08, in UTC')
+      .option(
+        '--config <file>',
+        `settings and locations as JSON (default: ${SETTINGS_FILE}, if there is one)`,
+      )
       .optionsGroup('Connection and output:')
       .option('--endpoint-url <url>', "endpoint; otherwise AWS_ENDPOINT_URL, or S3's own")
       .option('--region <region>', "region; otherwise AWS_REGION, or the profile's")
@@ -28,8 +33,8 @@ export function connectedCommand(name: string, description: string) {
 /** A command over a source and a destination. */
 export function rollupCommand(name: string, description: string) {
   const command = connectedCommand(name, description)
-    .argument('<source>', 'prefix to roll up: s3://bucket/prefix/')
-    .argument('<destination>', 'where to: s3://bucket/prefix/, apart from the source')
+    .argument('[source]', 'prefix to roll up: s3://bucket/prefix/')
+    .argument('[destination]', 'where to: s3://bucket/prefix/, apart from the source')
     .option('--repack', 'plan every source afresh, into new outputs');
   addSettingOptions(command);
   return command.optionsGroup('Options:');
@@ -40,32 +45,41 @@ type RollupOptions = ReturnType<ReturnType<typeof rollupCommand>['opts']>;
 
 /** What was typed for `run` and `plan`. Throws one `InvalidArgument` that names all that is wrong. */
 export async function parseRollup(
-  source: string,
-  destination: string,
+  source: string | undefined,
+  destination: string | undefined,
   options: RollupOptions,
 ): Promise<{ request: RollupRequest; connection: Connection; settings: Settings }> {
+  const file = readSettingsFile(options.config);
   const { locations, settings, endpointUrl } = parseAll({
     locations: () => {
-      const both = parseLocations({ source, destination }, options.hour);
+      const both = parseLocations({ source, destination }, options.hour, file);
       refuseOverlap(both.source, both.destination);
       return both;
     },
-    settings: () => parseSettings(typedSettings(options), flagOf),
+    settings: () => settingsOver(file, typedSettings(options)),
     endpointUrl: () => parseEndpoint(options.endpointUrl),
   });
   const request = { ...locations, repack: options.repack === true };
   return { request, settings, connection: await open(settings, endpointUrl, options) };
 }
 
+interface DestinationOptions {
+  file?: SettingsFile;
+  /** Settings for which the command has flags. */
+  typed?: RawSettings;
+  /** Settings whose default is another for this command. */
+  byDefault?: RawSettings;
+}
+
 /** What was typed for a command over a destination alone. Throws as `parseRollup` does. */
 export async function parseDestination(
-  destination: string,
+  destination: string | undefined,
   options: ConnectedOptions,
-  raw: RawSettings,
+  { file = readSettingsFile(options.config), typed = {}, byDefault = {} }: DestinationOptions = {},
 ): Promise<{ destination: Location; connection: Connection; settings: Settings }> {
   const { locations, settings, endpointUrl } = parseAll({
-    locations: () => parseLocations({ destination }, options.hour),
-    settings: () => parseSettings(raw, flagOf),
+    locations: () => parseLocations({ destination }, options.hour, file),
+    settings: () => settingsOver({ ...file, settings: { ...byDefault, ...file.settings } }, typed),
     endpointUrl: () => parseEndpoint(options.endpointUrl),
   });
   const connection = await open(settings, endpointUrl, options);

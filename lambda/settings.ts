@@ -17,7 +17,7 @@ const CONTROL_CONNECTIONS = 2;
  * - `Settings`, which the engine reads, with its default and its check (`parseSettings`);
  * - the flag of `run` and `plan` (`partSize` -> `--part-size`), with its line of help (bin/setting-options.ts);
  * - the function's variable (`PART_SIZE`), the stack's context value and `EngineProps` (lib/engine.ts);
- * - `s3-log-rollup.json` and its JSON schema;
+ * - `s3-log-rollup.json` and its JSON schema, which test/lib/settings-schema.test.ts writes with `--update`;
  * - what the manifest says of how the rollup was made, where the row says `recorded`.
  *
  * Besides, tests ask for a line in README.md's table and in docs/deploy.md's, and for a deployment in
@@ -71,8 +71,8 @@ export interface SettingProblem {
   message: string;
 }
 
-/** Checks all that is given. `settings`: what is sound, and the default for the rest. */
-export function checkSettings(raw: RawSettings): { settings: Settings; problems: SettingProblem[] } {
+/** Checks every value by itself. `settings`: what is sound, and the default for the rest. */
+export function checkValues(raw: RawSettings): { settings: Settings; problems: SettingProblem[] } {
   const settings: Record<string, unknown> = { ...DEFAULT_SETTINGS };
   const problems: SettingProblem[] = [];
   for (const { name, schema, fromText } of ROWS) {
@@ -82,11 +82,7 @@ export function checkSettings(raw: RawSettings): { settings: Settings; problems:
     if (parsed.success) settings[name] = parsed.data;
     else problems.push(...parsed.error.issues.map(({ path, message }) => ({ setting: name, path, message })));
   }
-  const unsound = new Set(problems.map(({ setting }) => setting));
-  return {
-    settings: settings as Settings,
-    problems: [...problems, ...contradictions(settings as Settings, unsound)],
-  };
+  return { settings: settings as Settings, problems };
 }
 
 /** What does not go together among settings of which each is sound, but for those that are named. */
@@ -108,13 +104,23 @@ export function parseSettings(
   raw: RawSettings,
   nameOf: (setting: SettingName, path: PropertyKey[]) => string,
 ): Settings {
-  const { settings, problems } = checkSettings(raw);
-  if (problems.length === 0) return settings;
-  const told = problems.map(({ setting, path, message }) => {
+  const { settings, problems } = checkValues(raw);
+  const unsound = new Set(problems.map(({ setting }) => setting));
+  const all = [...problems, ...contradictions(settings, unsound)];
+  if (all.length === 0) return settings;
+  throw new RollupError('InvalidArgument', `${formatProblems(all, raw, nameOf).join('; ')}.`);
+}
+
+/** Each as `--target-size must be …, not "lots"`. */
+export function formatProblems(
+  problems: SettingProblem[],
+  raw: RawSettings,
+  nameOf: (setting: SettingName, path: PropertyKey[]) => string,
+): string[] {
+  return problems.map(({ setting, path, message }) => {
     const given = valueAt(raw[setting], path);
     return `${nameOf(setting, path)} ${message}${given === undefined ? '' : `, not ${quote(given)}`}`;
   });
-  throw new RollupError('InvalidArgument', `${told.join('; ')}.`);
 }
 
 function valueAt(value: unknown, path: PropertyKey[]): unknown {

@@ -15,7 +15,8 @@ const keyArn = z
   .string()
   .regex(/^arn:[\w-]+:kms:[\w-]+:\d{12}:key\/[\w-]+$/, 'must be the ARN of a KMS key, not an alias');
 
-const fields = {
+/** Values that are the stack's own: the settings file holds them under `stack`. */
+const stackFields = {
   stackName: z
     .string()
     .regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/, 'must be 1 to 64 letters, digits or "-", and begin with a letter')
@@ -29,7 +30,6 @@ const fields = {
   aggregatedKmsKeyArn: keyArn.optional(),
   separateBuckets: z.boolean('must be true or false').default(false),
   streams: z.unknown().optional(),
-  ...engineFields,
   ...capacityFields,
   logRetentionDays: z
     .enum(RetentionDays, `must be one of ${Object.values(RetentionDays).filter(Number).join(', ')}`)
@@ -46,23 +46,45 @@ const fields = {
     .default('docs/runbook.md'),
 };
 
+export const STACK_NAMES = Object.keys(stackFields);
+
+const fields = { ...stackFields, ...engineFields };
+
 /** Every context value that there is; docs/deploy.md says what each means. */
 export const CONTEXT_KEYS = Object.keys(fields);
 
 const schema = z.strictObject(fields);
 
+/** Of what the settings file holds under `stack`, for who writes one. */
+export const stackSchema = z.strictObject({
+  ...stackFields,
+  streams: streamsSchema('s3://<raw bucket>/<rawRoot>', 0).optional(),
+});
+
 export type StackSettings = Omit<z.infer<typeof schema>, 'streams'> & {
   readonly streams: readonly StreamProps[] | undefined;
 };
 
+/** What a settings file says, and how it is called. */
+export interface ContextFile {
+  readonly name: string | undefined;
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly stack: Readonly<Record<string, unknown>>;
+}
+
 /**
- * The app's context -> settings. Values from the command line (`-c concurrency=32`) are text, and streams JSON.
- * Names with other characters than letters and digits are CDK's own and are passed over; any other unknown name is
+ * The app's context, over what a settings file says -> settings. Values from the command line (`-c concurrency=32`)
+ * are text, and streams JSON. Names with other characters than letters and digits are CDK's own and are passed over; any other unknown name is
  * a typing error. Throws `InvalidConfiguration` with all that is wrong.
  */
-export function parseContext(context: Readonly<Record<string, unknown>>): StackSettings {
+export function parseContext(
+  context: Readonly<Record<string, unknown>>,
+  file: ContextFile = { name: undefined, settings: {}, stack: {} },
+): StackSettings {
   const own = Object.entries(context).filter(([name]) => /^[A-Za-z0-9]+$/.test(name));
-  const given = Object.fromEntries(own.map(([name, value]) => [name, fromCommandLine(name, value)]));
+  const typed = Object.fromEntries(own.map(([name, value]) => [name, fromCommandLine(name, value)]));
+  const shared = Object.entries(file.settings).filter(([name]) => name in engineFields);
+  const given = { ...Object.fromEntries(shared), ...file.stack, ...typed };
   const parsed = schema.safeParse(given);
   const streams = parseStreams(given);
   const problems = [
@@ -71,11 +93,28 @@ export function parseContext(context: Readonly<Record<string, unknown>>): StackS
     // Relations are checked between those values that are sound by themselves.
     ...formatIssues(relations.safeParse(soundValues(given)).error?.issues ?? []),
   ];
-  if (!parsed.success || problems.length > 0) throw new InvalidConfiguration('Invalid context', problems);
+  if (!parsed.success || problems.length > 0) {
+    throw new InvalidConfiguration(
+      'Invalid context',
+      problems.map((problem) => located(problem, typed, file)),
+    );
+  }
   return {
     ...parsed.data,
     streams: streams.data?.map(({ name, path, minute }) => ({ name, source: path, minute })),
   };
+}
+
+/** Says of a problem with a value of the file that it is there: `s3-log-rollup.json: stack.rawRoot: must …`. */
+function located(
+  problem: string,
+  typed: Record<string, unknown>,
+  { name, settings, stack }: ContextFile,
+): string {
+  const [value = ''] = /^\w+/.exec(problem) ?? [];
+  if (value in typed || name === undefined) return problem;
+  if (value in stack) return `${name}: stack.${problem}`;
+  return value in settings ? `${name}: ${problem}` : problem;
 }
 
 function fromCommandLine(name: string, value: unknown): unknown {

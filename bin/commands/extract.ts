@@ -4,6 +4,7 @@ import { extract as extractOnce } from '../../lambda/rollup/extract.ts';
 import { connectedCommand, parseDestination } from '../options.ts';
 import { resolveTyped, writeWhole } from '../output-file.ts';
 import { formatCount } from '../output.ts';
+import { readSettingsFile } from '../settings-file.ts';
 
 const EXAMPLES = `
 Examples:
@@ -18,18 +19,24 @@ Examples:
 The object need not be in raw any more.`;
 
 export const extract = connectedCommand('extract', 'write one original object, byte for byte')
-  .argument('<destination>', 'prefix of a rollup: s3://bucket/prefix/')
-  .argument('<source-key>', 'key of the object, whole or behind the source prefix')
+  .argument('[destination]', 'prefix of a rollup: s3://bucket/prefix/')
+  .argument('[source-key]', 'key of the object, whole or behind the source prefix')
   .option('--output <file>', 'write to this file instead of stdout; it appears once it is whole')
   .addHelpText('after', EXAMPLES)
-  .action(async (typed, sourceKey, options) => {
+  .action(async (first, second, options) => {
     if (options.json === true && options.output === undefined) {
       throw new RollupError(
         'InvalidArgument',
         '--json needs --output: without it, stdout is for the object.',
       );
     }
-    const { destination, connection } = await parseDestination(typed, options, {});
+    const file = readSettingsFile(options.config);
+    // With a destination in the settings file, the key alone is enough.
+    const onlyKey = second === undefined && file.destination !== undefined;
+    const sourceKey = onlyKey ? first : second;
+    if (sourceKey === undefined) throw new RollupError('InvalidArgument', 'source-key is missing.');
+    const typed = onlyKey ? undefined : first;
+    const { destination, connection } = await parseDestination(typed, options, { file });
     try {
       const { source, bytes } = await extractOnce(connection.store, destination, sourceKey);
       if (options.output === undefined) await writeOut(bytes);

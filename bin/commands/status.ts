@@ -3,7 +3,6 @@ import { RollupError } from '../../lambda/errors.ts';
 import { allOrFirstFailure } from '../../lambda/rollup/in-order.ts';
 import { type Hour, fillHour } from '../../lambda/rollup/hour.ts';
 import { type Location, parseLocation, refuseOverlap } from '../../lambda/rollup/location.ts';
-import { DEFAULT_SETTINGS } from '../../lambda/settings.ts';
 import { formatSize } from '../../lambda/size.ts';
 import { EXIT } from '../exit-code.ts';
 import { type Roots, findDeployment } from '../operator/deployment.ts';
@@ -13,6 +12,7 @@ import { operatorCommand, refuseBadEndpoint, requireOneOf, withServices } from '
 import { formatColumns, formatCount, formatNoun, printResult } from '../output.ts';
 import { showProgress } from '../progress.ts';
 import { named, parseAll } from '../refusals.ts';
+import { SETTINGS_FILE, readSettingsFile, settingsOver } from '../settings-file.ts';
 
 const EXAMPLES = `
 Examples:
@@ -39,9 +39,14 @@ export const status = operatorCommand('status', 'which hours are rolled up, late
   .requiredOption('--from <hour>', 'the first hour: 2026-11-20T00, in UTC')
   .requiredOption('--to <hour>', 'the last hour, included')
   .option('--destination <template>', "of the rollups (default: the source, the stack's raw root replaced)")
+  .option('--config <file>', `settings and locations as JSON (default: ${SETTINGS_FILE}, if there is one)`)
   .addHelpText('after', EXAMPLES)
   .action(async (options) => {
-    const { stack, source, destination } = options;
+    const { stack } = options;
+    const file = readSettingsFile(options.config);
+    // What was typed is not mixed with what the file says: the two may be of different rollups.
+    const isTyped = [stack, options.source, options.destination].some((value) => value !== undefined);
+    const { source, destination } = isTyped ? options : file;
     const { hours } = parseAll({
       hours: () => parseRange(options.from, options.to),
       source: () => {
@@ -68,7 +73,7 @@ export const status = operatorCommand('status', 'which hours are rolled up, late
     }));
     const { connect } = await import('../../lambda/s3/connection.ts');
     const { region, endpointUrl } = options;
-    const connection = connect({ settings: DEFAULT_SETTINGS, region, endpointUrl });
+    const connection = connect({ settings: settingsOver(file, {}), region, endpointUrl });
     let done = 0;
     const read = () => {
       const text = `${formatCount(done)} of ${formatNoun(locations.length, 'hour')}`;

@@ -24,13 +24,15 @@ const SHOWN_PROBLEMS = 20;
 type Done = Parameters<Parameters<typeof verifyOnce>[1]['progress']>[0];
 
 export const verify = connectedCommand('verify', 'compare a rollup with what is stored')
-  .argument('<destination>', 'prefix of a rollup: s3://bucket/prefix/')
+  .argument('[destination]', 'prefix of a rollup: s3://bucket/prefix/')
   .option('--deep', 'read and compare every byte of both sides, not only what the listings say')
   .option('--concurrency <number>', `downloads in flight (default: ${DEFAULT_CONCURRENCY})`)
   .addHelpText('after', EXAMPLES)
   .action(async (typed, options) => {
-    const raw = { concurrency: options.concurrency ?? DEFAULT_CONCURRENCY };
-    const { destination, settings, connection } = await parseDestination(typed, options, raw);
+    const { destination, settings, connection } = await parseDestination(typed, options, {
+      typed: { concurrency: options.concurrency },
+      byDefault: { concurrency: DEFAULT_CONCURRENCY },
+    });
     const { store } = connection;
     const concurrency = Math.max(1, Math.floor(settings.concurrency / STREAMS));
     const deep = options.deep === true;

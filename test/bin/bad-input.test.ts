@@ -87,7 +87,7 @@ describe('wrong usage ends with 2 and says what is wrong', () => {
     ['an unknown option', ['run', ...BOTH, '--frobnicate'], /Unknown option '--frobnicate'/],
     ['an option without its value', ['run', ...BOTH, '--hour'], /'--hour <hour>' argument missing/],
     ['an unknown command', ['frobnicate'], /Unknown command 'frobnicate'/],
-    ['a missing argument', ['run', SOURCE], /Missing required argument 'destination'/],
+    ['a missing argument', ['run', SOURCE], /destination is missing: type it/],
     ['an argument too many', ['verify', DESTINATION, SOURCE], /Too many arguments/],
     [
       "a target below S3's smallest part",

@@ -55,12 +55,13 @@ describe('a command line that is documented is one that is understood', () => {
     await program.parseAsync(args, { from: 'user' });
   });
 
-  it.each([['status --stack LogRollup'], ['run s3://a/b/'], ['verify s3://a/b/ --deeper']])(
-    'which %s is not',
-    async (line) => {
-      await expect(program.parseAsync(split(line), { from: 'user' })).rejects.toThrow(/^error: /);
-    },
-  );
+  it.each([
+    ['status --stack LogRollup'],
+    ['run s3://a/b/ s3://a/c/ s3://a/d/'],
+    ['verify s3://a/b/ --deeper'],
+  ])('which %s is not', async (line) => {
+    await expect(program.parseAsync(split(line), { from: 'user' })).rejects.toThrow(/^error: /);
+  });
 });
 
 describe('a link to a file leads somewhere', () => {

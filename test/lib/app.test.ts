@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -28,10 +28,12 @@ function cdkSynth(...options: string[]) {
 }
 
 describe('npx cdk synth', () => {
-  it('refuses a context that is wrong with its problems and nothing else', () => {
-    const { status, stderr } = cdkSynth('-c', 'concurrency=0', '-c', 'rawRoot=raw');
+  it('refuses a context and a settings file that are wrong with their problems and nothing else', () => {
+    const file = join(output, 'settings.json');
+    writeFileSync(file, JSON.stringify({ newline: 'none', stack: { rawRoot: 'raw', tracing: true } }));
+    const { status, stderr } = cdkSynth('-c', 'concurrency=0', '-c', `config=${file}`);
     expect(stderr).toContain(
-      'Invalid context:\n  rawRoot: must be empty or end with "/"\n  concurrency: must be',
+      `Invalid context:\n  ${file}: stack.rawRoot: must be empty or end with "/"\n  concurrency: must be`,
     );
     expect(stderr).not.toContain('    at ');
     expect(status).not.toBe(0);

@@ -222,8 +222,8 @@ describe('context that is refused', () => {
       [
         'Invalid context:',
         '  rawRoot: must be empty or end with "/"',
-        '  concurrency: must be a whole number from 1 to 250',
         '  alarmEmail: must be an e-mail address',
+        '  concurrency: must be a whole number from 1 to 250',
         '  colour: there is no such setting',
         '  streams[0].name: must be 1 to 40 letters, digits, "-" or "_"',
         '  streams[0].minute: must be a whole number from 0 to 59',
@@ -265,6 +265,35 @@ describe('context that is taken', () => {
       partSize: 8_388_608,
       streams: [{ name: 'checkout', source: `checkout/${HOUR}`, minute: 10 }],
     });
+  });
+
+  it('is taken over what the settings file says', () => {
+    const file = {
+      name: 's3-log-rollup.json',
+      settings: { concurrency: 8, targetSize: '64MiB' },
+      stack: { rawRoot: 'logs/', tracing: true, streams: [{ name: 'checkout' }] },
+    };
+    const context = { concurrency: '32', tracing: 'false' };
+    expect(parseContext(context, file)).toMatchObject({
+      concurrency: 32,
+      targetSize: 67_108_864,
+      rawRoot: 'logs/',
+      tracing: false,
+      streams: [{ name: 'checkout', source: `checkout/${HOUR}`, minute: 10 }],
+    });
+    const wrong = {
+      ...file,
+      settings: { concurrency: 0 },
+      stack: { streams: [{ name: 'a b' }], rawRoot: 'x' },
+    };
+    expect(() => parseContext({ rawRoot: 'raw' }, wrong)).toThrow(
+      [
+        'Invalid context:',
+        '  rawRoot: must be empty or end with "/"',
+        '  s3-log-rollup.json: concurrency: must be a whole number from 1 to 250',
+        '  s3-log-rollup.json: stack.streams[0].name: must be',
+      ].join('\n'),
+    );
   });
 
   it('may have as many outputs in memory as fit', () => {
