@@ -3,8 +3,10 @@ import { largestSize } from '../lambda/rollup/frames.ts';
 import type { Location } from '../lambda/rollup/location.ts';
 import { MANIFEST_VERSION, type Manifest } from '../lambda/rollup/manifest.ts';
 import type { PlannedOutput } from '../lambda/rollup/pack.ts';
+import { sidecarKeyOf } from '../lambda/rollup/sidecar.ts';
 import type { Survey } from '../lambda/rollup/survey.ts';
 import type { OpenUpload } from '../lambda/rollup/store.ts';
+import { downloadsOf } from '../lambda/rollup/write-encoded.ts';
 import type { Settings } from '../lambda/settings.ts';
 import { GiB } from '../lambda/size.ts';
 import type { RequestClass } from './prices.ts';
@@ -52,7 +54,7 @@ export function estimateRequests({
     return counts;
   }
   for (const output of plan.planned) {
-    for (const [name, count] of Object.entries(requestsOf(output, survey, settings))) {
+    for (const [name, count] of Object.entries(requestsOf(output, survey, destination, settings))) {
       counts[name as RequestClass] += count;
     }
   }
@@ -67,25 +69,39 @@ export function estimateRequests({
   return counts;
 }
 
-export function actionOf(output: PlannedOutput, { present }: Survey): Exclude<OutputAction, 'sealed'> {
+export function actionOf(
+  output: PlannedOutput,
+  { present }: Survey,
+  destination: Location,
+): Exclude<OutputAction, 'sealed'> {
   const found = present.get(output.key);
+  if (output.mode === 'encode') {
+    return found !== undefined && present.has(sidecarKeyOf(output.key, destination)) ? 'reuse' : 'write';
+  }
   if (found !== undefined && found.size >= output.size && found.size <= largestSize(output)) return 'reuse';
   return output.mode === 'copy' ? 'copy' : 'write';
 }
 
-function requestsOf(output: PlannedOutput, survey: Survey, { partSize }: Settings): Partial<RequestCounts> {
-  const { size, pieces } = output;
-  switch (actionOf(output, survey)) {
+function requestsOf(
+  output: PlannedOutput,
+  survey: Survey,
+  destination: Location,
+  settings: Settings,
+): Partial<RequestCounts> {
+  const { size, expectedSize, pieces, mode } = output;
+  const { partSize } = settings;
+  switch (actionOf(output, survey, destination)) {
     case 'reuse':
-      // Its HEAD tells all that the commit says of it.
-      return { get: 1 };
+      // Its HEAD tells all that the commit says of it; of what was encoded, its sidecar does.
+      return { get: mode === 'encode' ? 2 : 1 };
     case 'copy': {
       const whole = pieces[0]?.from === undefined && size <= LARGEST_COPY;
       return whole ? { copy: 1 } : { put: 2, copy: Math.ceil(size / COPY_PART) };
     }
     case 'write': {
-      const parts = Math.ceil(size / partSize);
-      return { get: pieces.length, put: parts === 1 ? 1 : parts + 2 };
+      const parts = Math.max(1, Math.ceil(expectedSize / partSize));
+      const sidecar = mode === 'encode' ? 1 : 0;
+      return { get: downloadsOf(output, settings), put: sidecar + (parts === 1 ? 1 : parts + 2) };
     }
   }
 }

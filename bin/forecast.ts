@@ -15,7 +15,7 @@ export interface Forecast {
   objects: number;
   bytes: number;
   skipped: { empty: number; filtered: number };
-  /** By index; without newlines that would be added. */
+  /** By index; without newlines that would be added. With a codec, sizes are estimates from a few sources. */
   outputs: { index: number; key: string; action: OutputAction; sources: number; size: number }[];
   /** Of all sources, those in sealed outputs too. */
   sizes: Bucket[];
@@ -37,8 +37,8 @@ export function forecast(
   const outputs = [
     ...plan.sealed.map(({ key, size, sources }) => ({ key, action: 'sealed' as const, sources, size })),
     ...plan.planned.map((output) => {
-      const { key, size, pieces } = output;
-      return { key, action: actionOf(output, survey), sources: pieces.length, size };
+      const { key, expectedSize: size, pieces } = output;
+      return { key, action: actionOf(output, survey, destination), sources: pieces.length, size };
     }),
   ];
   const unchanged = previous !== undefined && plan.planned.length === 0;

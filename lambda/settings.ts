@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { RollupError } from './errors.ts';
+import { codec, codecRelations } from './settings/codec.ts';
 import { MAX_CONNECTIONS, rollup } from './settings/rollup.ts';
 import type { Kind, Row } from './settings/row.ts';
 
@@ -23,7 +24,7 @@ const CONTROL_CONNECTIONS = 2;
  * Besides, tests ask for a line in README.md's table and in docs/deploy.md's, and for a deployment in
  * test/lib/synthesis.ts that sets it. What two settings must not be together is one more entry of `RELATIONS`.
  */
-export const SETTINGS = { ...rollup };
+export const SETTINGS = { ...rollup, ...codec };
 
 type Table = typeof SETTINGS;
 export type SettingName = keyof Table;
@@ -51,7 +52,7 @@ export interface Relation {
   problem: (settings: Settings) => string | undefined;
 }
 
-export const RELATIONS: readonly Relation[] = [];
+export const RELATIONS: readonly Relation[] = [...codecRelations];
 
 /** The table as a list. */
 export const ROWS = Object.entries<Row>(SETTINGS).map(([name, row]) => ({

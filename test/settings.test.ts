@@ -96,6 +96,8 @@ describe('settings', () => {
       outputsInFlight: 16,
       newline: 'none',
       graceSeconds: 0,
+      codec: 'zstd',
+      level: 19,
     };
     expect(parseSettings(settings, nameOf)).toEqual(settings);
     const written = {
@@ -105,6 +107,8 @@ describe('settings', () => {
       outputsInFlight: '16',
       newline: 'none',
       graceSeconds: '0',
+      codec: 'zstd',
+      level: '19',
     };
     expect(parseSettings(written, nameOf)).toEqual(settings);
   });

@@ -57,7 +57,8 @@ export const plan = rollupCommand('plan', 'what run would do, and its cost')
       display.finish();
       const surveyed = {
         list: pages + Math.max(1, Math.ceil(survey.present.size / 1000)),
-        get: survey.previous === undefined ? 1 : 2,
+        // The manifest, the index, and with a codec samples of sources.
+        get: connection.takeRequests().get,
       };
       const { destination } = request;
       const requests = estimateRequests({ survey, surveyed, uploads, destination, settings });

@@ -11,6 +11,7 @@ import { findFinished } from './reuse.ts';
 import { type Sides, originOf } from './sides.ts';
 import { Slabs } from './slabs.ts';
 import type { ListedObject, Written } from './store.ts';
+import { writeEncoded } from './write-encoded.ts';
 
 /** An output that is in the destination, with what the manifest and `_sources` will say of it. */
 export interface Assembled {
@@ -106,6 +107,13 @@ export class Assembler {
       report({ type: 'landed', objects: 1, bytes: output.size });
       return finished(output, 'copied', output.size, written, []);
     }
+    if (output.mode === 'encode') {
+      return writeEncoded(output, this.#context, {
+        slabs: this.#slabs,
+        downloads: this.#downloads,
+        signal: this.#signal,
+      });
+    }
     return this.#slabs.use(largestSize(output), async (slab) => {
       const crcs = await this.#fill(slab, output);
       const { length, crc32, added } = closeLines(slab, output, crcs);
@@ -125,9 +133,9 @@ export class Assembler {
       return this.#downloads(async () => {
         this.#signal.throwIfAborted();
         const { store, from } = originOf(piece, this.#context);
-        const crc = await store.read(from, place, this.#signal);
+        const { crc32 } = await store.read(from, place, this.#signal);
         report({ type: 'landed', objects: 1, bytes: place.length });
-        return crc;
+        return crc32;
       });
     });
     return allOrFirstFailure(landings, this.#stop);

@@ -2,6 +2,7 @@ import { hasCode } from '../errors.ts';
 import type { Location } from './location.ts';
 import { MANIFEST_NAME, type Manifest, type Rollup, formatManifest, namedKeys } from './manifest.ts';
 import { isPlanFile } from './plan-file.ts';
+import { sidecarKeyOf } from './sidecar.ts';
 import type { ListedObject, OpenUpload, Store } from './store.ts';
 
 /**
@@ -14,7 +15,8 @@ import type { ListedObject, OpenUpload, Store } from './store.ts';
 const SWEEP_AGE_MS = 60 * 60 * 1000;
 
 /** Names of this program's making, directly under the destination. */
-const OURS = /^(part-\d{5,}-[0-9a-f]{12}(\.[a-z0-9]+)*|_sources-[0-9a-f]{12}\.jsonl\.gz)$/;
+const OURS =
+  /^(part-\d{5,}-[0-9a-f]{12}(\.[a-z0-9]+)*|_frames\/part-\d{5,}-[0-9a-f]{12}(\.[a-z0-9]+)*\.json\.gz|_sources-[0-9a-f]{12}\.jsonl\.gz)$/;
 
 export function isOurs(key: string, { prefix }: Location): boolean {
   const name = key.slice(prefix.length);
@@ -26,16 +28,20 @@ function named(manifest: Manifest | undefined): Set<string> {
   return new Set(namedKeys(manifest));
 }
 
-/** After a commit: deletes what the manifest before named and this one does not. */
+/** After a commit: deletes what the manifest before named and this one does not, and sidecars, which it makes superfluous. */
 export async function deleteReplaced(
   store: Store,
-  { bucket }: Location,
+  destination: Location,
   previous: Rollup | undefined,
   manifest: Manifest,
 ): Promise<void> {
   const kept = named(manifest);
-  const replaced = [...named(previous?.manifest)].filter((key) => !kept.has(key));
-  await store.delete(bucket, replaced);
+  const before = named(previous?.manifest);
+  const replaced = [...before].filter((key) => !kept.has(key));
+  const sidecars = manifest.outputs
+    .filter(({ key, codec }) => codec !== undefined && !before.has(key))
+    .map(({ key }) => sidecarKeyOf(key, destination));
+  await store.delete(destination.bucket, [...replaced, ...sidecars]);
 }
 
 /** After a commit that was lost: deletes what this run wrote and the winner does not name. */

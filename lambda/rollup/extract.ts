@@ -1,12 +1,15 @@
 import { RollupError } from '../errors.ts';
+import { ByteReader } from './byte-reader.ts';
 import { readCommitted } from './committed.ts';
+import { decode } from './decode.ts';
 import { type Location, formatLocation, parseLocation } from './location.ts';
-import { type CommittedSource, MANIFEST_NAME } from './manifest.ts';
+import { type CommittedOutput, type CommittedSource, MANIFEST_NAME } from './manifest.ts';
 import type { Store } from './store.ts';
 
 /**
  * Finds one original object in a rollup, in raw or not, by its key: whole, relative to the source prefix, or as an
- * `s3://` URI. Returns its bytes, by a ranged GET of the output that holds them. Throws `NoManifest`, `NotInRollup`.
+ * `s3://` URI. Returns its bytes, decoded where it was: by a ranged GET of the output that holds them, or by decoding that
+ * as far as they go. Throws `NoManifest`, `NotInRollup`.
  */
 export async function extract(
   store: Store,
@@ -32,8 +35,28 @@ export async function extract(
     const message = `${key} is not in the rollup under ${formatLocation(destination)}, which is of ${rollup.manifest.source}.${skipped}`;
     throw new RollupError('NotInRollup', message, { key });
   }
-  const { output, offset, length } = source;
-  const etag = rollup.manifest.outputs.find((candidate) => candidate.key === output)?.etag ?? '';
-  const range = { offset, length };
-  return { source, bytes: store.stream({ bucket: destination.bucket, key: output, etag, range }) };
+  const output = rollup.manifest.outputs.find((candidate) => candidate.key === source.output);
+  return { source, bytes: bytesOf(store, destination, source, output) };
+}
+
+async function* bytesOf(
+  store: Store,
+  { bucket }: Location,
+  { offset, length, output: key }: CommittedSource,
+  output: CommittedOutput | undefined,
+): AsyncGenerator<Buffer> {
+  const { etag = '', codec = 'none' } = output ?? {};
+  const from = { bucket, key, etag };
+  if (codec === 'none') {
+    // A source may have been decoded to nothing, and no range is empty.
+    if (length > 0) yield* store.stream({ ...from, range: { offset, length } });
+    return;
+  }
+  const reader = new ByteReader(decode(codec, store.stream(from), key));
+  try {
+    await reader.skip(offset);
+    yield* reader.take(length);
+  } finally {
+    await reader.close();
+  }
 }

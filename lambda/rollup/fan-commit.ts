@@ -10,6 +10,7 @@ import { parseLocation } from './location.ts';
 import { type PlanAt, type PlanHeader, type PlanLine, pickSealed } from './plan-file.ts';
 import { isPlanGone, readHeader, readLines, removePlan } from './plan-store.ts';
 import { findFinished } from './reuse.ts';
+import { keysOf } from './sidecar.ts';
 import type { RollupContext, RollupOutcome } from './rollup.ts';
 import { listPresent } from './survey.ts';
 
@@ -32,10 +33,8 @@ export async function commitPlan(at: PlanAt, context: FanContext): Promise<Rollu
   const request = { source, destination, repack: header.repack };
   const previous = await readCommitted(store, destination, source);
   if ((previous?.etag ?? null) !== header.previous) {
-    const wrote = await Array.fromAsync(
-      readLines(store, at, header, context.signal),
-      ({ output }) => output.key,
-    );
+    const lines = await Array.fromAsync(readLines(store, at, header, context.signal));
+    const wrote = lines.flatMap(({ output }) => keysOf(output, destination));
     await deleteLost(store, destination, wrote, previous);
     await removePlan(store, at);
     return 'lost';
@@ -74,7 +73,7 @@ function finishedOutputs(
   const stop = new AbortController();
   const stopped = AbortSignal.any([stop.signal, signal]);
   const find = async ({ output, stood }: PlanLine): Promise<Assembled> => {
-    wrote.push(output.key);
+    wrote.push(...keysOf(output, destination));
     stopped.throwIfAborted();
     const found = await findFinished(output, { store, destination, present: undefined, signal: stopped });
     if (found === undefined) throw missing(output.key);

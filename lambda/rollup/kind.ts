@@ -30,10 +30,22 @@ export function extensionOf(key: string): string {
   return JOINABLE.has(outer) && inner !== '' ? `.${inner}.${outer}` : `.${outer}`;
 }
 
+/** That of the text inside: `a/app.json` and `a/app.json.gz` -> `.json`, `a/app.gz` -> ``. */
+export function innerExtensionOf(key: string): string {
+  const [inner, outer] = lastTwoExtensions(key);
+  const name = JOINABLE.has(outer) ? inner : outer;
+  return name === '' ? '' : `.${name}`;
+}
+
 /** The extension of an output of sources whose extensions differ. */
 export function commonExtension(kind: Kind): string {
+  return `.log${suffixOf(kind)}`;
+}
+
+/** `.gz` of gzip, nothing of plain text. */
+export function suffixOf(kind: Kind): string {
   const [suffix] = [...JOINABLE].find(([, joined]) => joined === kind) ?? [];
-  return suffix === undefined ? '.log' : `.log.${suffix}`;
+  return suffix === undefined ? '' : `.${suffix}`;
 }
 
 /** Lower-cased, without dots, empty where there is none. An extension begins with a letter, but for `7z`. */

@@ -2,6 +2,7 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { z } from 'zod';
 import { RollupError } from '../errors.ts';
+import type { SourceEncoding } from './codec.ts';
 import type { ListedObject } from './store.ts';
 
 export const MANIFEST_NAME = '_manifest.json';
@@ -9,14 +10,20 @@ export const MANIFEST_VERSION = 1;
 
 const count = z.number().int().nonnegative();
 
+const crc32Digits = z.string().regex(/^[0-9a-f]{8}$/);
+
 const outputSchema = z.strictObject({
   key: z.string().min(1),
   size: count,
   etag: z.string().min(1),
   /** CRC-32 of the whole output, 8 hex digits. */
-  crc32: z.string().regex(/^[0-9a-f]{8}$/),
+  crc32: crc32Digits,
   /** How many sources it holds. */
   sources: count,
+  /** How it was written, where its sources were decoded. */
+  codec: z.enum(['none', 'gzip', 'zstd']).optional(),
+  /** Of its text, which the frames of its sources are of. */
+  decoded: z.strictObject({ size: count, crc32: crc32Digits }).optional(),
 });
 
 const manifestSchema = z.strictObject({
@@ -43,16 +50,23 @@ const sourceSchema = z.strictObject({
   size: count,
   lastModified: z.string(),
   output: z.string(),
-  /** Frame the source's own bytes in the output, without a newline that was added. */
+  /** Frame the source's own bytes in the output, without a newline that was added; decoded where the output's are. */
   offset: count,
   length: count,
+  /** What the source was decoded from, if it was: then `length` is not `size`. */
+  encoding: z.enum(['gzip', 'zstd']).optional(),
 });
 
 /** `_manifest.json`: an hour is rolled up if and only if it exists. */
 export type Manifest = z.infer<typeof manifestSchema>;
 export type CommittedOutput = Manifest['outputs'][number];
 /** One line of `_sources-<12 hex>.jsonl.gz`. */
-export type CommittedSource = ListedObject & { output: string; offset: number; length: number };
+export type CommittedSource = ListedObject & {
+  output: string;
+  offset: number;
+  length: number;
+  encoding?: SourceEncoding | undefined;
+};
 
 /** What is committed under a destination. */
 export interface Rollup {

@@ -1,14 +1,20 @@
 import { createHash } from 'node:crypto';
-import { type Kind, commonExtension, extensionOf, kindOf } from './kind.ts';
+import { type Encoding, type SourceEncoding, formOfCodec } from './codec.ts';
+import { type Kind, commonExtension, extensionOf, innerExtensionOf, kindOf, suffixOf } from './kind.ts';
 import type { ListedObject } from './store.ts';
 
-/** Where the bytes of a source that has left raw are: in a committed output, from `offset`. */
+/** Where the bytes of a source that has left raw are: in a committed output, `length` from `offset`. */
 export interface Origin {
   key: string;
   etag: string;
   offset: number;
+  length: number;
   /** The output holds nothing else. */
   whole: boolean;
+  /** Of an output whose sources were decoded: `offset` and `length` are of its text, `size` is what is stored of it. */
+  coded?: { codec: Encoding['codec']; size: number; textSize: number } | undefined;
+  /** What the source was decoded from, if it was. */
+  encoding?: SourceEncoding | undefined;
 }
 
 /** A source and where to read it: in raw, or in a committed output. */
@@ -17,14 +23,28 @@ export interface Piece {
   from: Origin | undefined;
 }
 
+/** Inside a committed output that was encoded whole: it can be had only by decoding that. */
+export function isEncoded(from: Origin | undefined): boolean {
+  return from?.coded !== undefined && from.coded.codec !== 'none';
+}
+
+/** Bytes to be read of it. */
+export function lengthOf({ source, from }: Piece): number {
+  return from?.length ?? source.size;
+}
+
 export interface PlannedOutput {
   key: string;
   index: number;
   kind: Kind;
-  /** `copy`: one source of `targetSize` or more that S3 copies itself, as it is. */
-  mode: 'assemble' | 'copy';
+  /** `copy`: one source of `targetSize` or more that S3 copies itself, as it is. `encode`: sources are decoded. */
+  mode: 'assemble' | 'copy' | 'encode';
+  /** With `encode`: how the output is written. */
+  encoding?: Encoding | undefined;
   /** The sources' bytes, without newlines that are added. */
   size: number;
+  /** What the output is likely to come to: `size`, but with `encode`. */
+  expectedSize: number;
   /** Whether a source that lacks its last newline is given one. */
   ensureNewline: boolean;
   pieces: Piece[];
@@ -39,6 +59,10 @@ export interface PackOptions {
   generation: number;
   destinationPrefix: string;
   firstIndex: number;
+  /** How outputs are written whose sources are decoded; undefined where they are joined as they are. */
+  encoding: Encoding | undefined;
+  /** Bytes of an output that a source takes up, or is expected to. */
+  weigh: (piece: Piece) => number;
 }
 
 /**
@@ -48,7 +72,7 @@ export interface PackOptions {
 export class Packer {
   readonly #options: PackOptions;
   readonly #open = new Map<Kind, Piece[]>();
-  readonly #sizes = new Map<Kind, number>();
+  readonly #weights = new Map<Kind, number>();
   #index: number;
 
   constructor(options: PackOptions) {
@@ -59,17 +83,16 @@ export class Packer {
   /** Returns the outputs that this source closes: it may be none, and with a large source it may be two. */
   add(piece: Piece): PlannedOutput[] {
     // What cannot be joined is refused before anything is read (see `refuseUnreadable`).
-    const kind = kindOf(piece.source.key) ?? 'plain';
-    const { targetSize } = this.#options;
-    if (piece.source.size >= targetSize) {
-      return [...this.#close(kind), this.#output(kind, 'copy', [piece], piece.source.size)];
-    }
+    const { targetSize, encoding, weigh } = this.#options;
+    const kind = encoding === undefined ? (kindOf(piece.source.key) ?? 'plain') : formOfCodec(encoding.codec);
+    const weight = weigh(piece);
+    if (weight >= targetSize) return [...this.#close(kind), this.#output(kind, 'copy', [piece], weight)];
     const pieces = this.#open.get(kind) ?? [];
     if (pieces.length === 0) this.#open.set(kind, pieces);
     pieces.push(piece);
-    const size = (this.#sizes.get(kind) ?? 0) + piece.source.size;
-    this.#sizes.set(kind, size);
-    return size >= targetSize ? this.#close(kind) : [];
+    const together = (this.#weights.get(kind) ?? 0) + weight;
+    this.#weights.set(kind, together);
+    return together >= targetSize ? this.#close(kind) : [];
   }
 
   /** Closes what is still open, in the order in which the kinds first came. */
@@ -79,19 +102,29 @@ export class Packer {
 
   #close(kind: Kind): PlannedOutput[] {
     const pieces = this.#open.get(kind) ?? [];
-    const size = this.#sizes.get(kind) ?? 0;
+    const weight = this.#weights.get(kind) ?? 0;
     this.#open.delete(kind);
-    this.#sizes.delete(kind);
-    return pieces.length === 0 ? [] : [this.#output(kind, 'assemble', pieces, size)];
+    this.#weights.delete(kind);
+    return pieces.length === 0 ? [] : [this.#output(kind, 'assemble', pieces, weight)];
   }
 
-  #output(kind: Kind, mode: PlannedOutput['mode'], pieces: Piece[], size: number): PlannedOutput {
-    const { basis, generation, destinationPrefix, newline } = this.#options;
-    const ensureNewline = newline === 'ensure' && kind === 'plain' && mode === 'assemble';
+  #output(kind: Kind, asIs: 'assemble' | 'copy', pieces: Piece[], weight: number): PlannedOutput {
+    const { basis, generation, destinationPrefix, newline, encoding } = this.#options;
+    const mode = encoding === undefined ? asIs : 'encode';
+    const ensureNewline =
+      newline === 'ensure' && (mode === 'encode' || (kind === 'plain' && mode === 'assemble'));
     const index = this.#index++;
-    const digest = digestOf([1, basis, generation, mode, ensureNewline], pieces);
-    const name = `part-${String(index).padStart(5, '0')}-${digest}${sharedExtension(kind, pieces)}`;
-    return { key: destinationPrefix + name, index, kind, mode, size, ensureNewline, pieces };
+    const coding = encoding === undefined ? [] : [encoding.codec, encoding.level];
+    const digest = digestOf([1, basis, generation, mode, ensureNewline, ...coding], pieces);
+    const extension = encoding === undefined ? sharedExtension(kind, pieces) : codedExtension(kind, pieces);
+    return {
+      key: `${destinationPrefix}part-${String(index).padStart(5, '0')}-${digest}${extension}`,
+      ...{ index, kind, mode },
+      ...(encoding === undefined ? {} : { encoding }),
+      size: pieces.reduce((sum, { source }) => sum + source.size, 0),
+      expectedSize: Math.round(weight),
+      ...{ ensureNewline, pieces },
+    };
   }
 }
 
@@ -106,7 +139,18 @@ function digestOf(shape: (string | number | boolean)[], pieces: Piece[]): string
 }
 
 function sharedExtension(kind: Kind, pieces: Piece[]): string {
-  const extensions = new Set(pieces.map(({ source }) => extensionOf(source.key)));
+  return shared(pieces, extensionOf) ?? commonExtension(kind);
+}
+
+/** What the sources' text shares, and the codec's own: `.json.gz` of `.json` and `.json.zst`. */
+function codedExtension(kind: Kind, pieces: Piece[]): string {
+  const inner = shared(pieces, innerExtensionOf);
+  return inner === undefined ? commonExtension(kind) : inner + suffixOf(kind);
+}
+
+/** The extension that all have; undefined where they differ or have none. */
+function shared(pieces: Piece[], extension: (key: string) => string): string | undefined {
+  const extensions = new Set(pieces.map(({ source }) => extension(source.key)));
   const [first] = extensions;
-  return extensions.size === 1 && first !== undefined && first !== '' ? first : commonExtension(kind);
+  return extensions.size === 1 && first !== '' ? first : undefined;
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { RollupError } from '../errors.ts';
 import { type Location, type ObjectAt, formatLocation, parseLocation } from './location.ts';
 import type { CommittedOutput } from './manifest.ts';
-import type { PlannedOutput } from './pack.ts';
+import type { Origin, PlannedOutput } from './pack.ts';
 import { indexOf } from './plan.ts';
 
 /**
@@ -94,17 +94,24 @@ export function parseHeader(body: Buffer, at: PlanAt): PlanHeader {
   return header;
 }
 
-const pieceSchema = z.tuple(
-  [z.string(), count, z.string(), z.string()],
-  z.strictObject({ key: z.string(), etag: z.string(), offset: count, whole: z.boolean() }),
-);
+const codecSchema = z.enum(['none', 'gzip', 'zstd']);
+
+const originSchema = z.strictObject({
+  ...{ key: z.string(), etag: z.string(), offset: count, length: count, whole: z.boolean() },
+  coded: z.strictObject({ codec: codecSchema, size: count, textSize: count }).optional(),
+  encoding: z.enum(['gzip', 'zstd']).optional(),
+} satisfies Record<keyof Origin, z.ZodType>);
+
+const pieceSchema = z.tuple([z.string(), count, z.string(), z.string()], originSchema);
 
 const lineSchema = z.strictObject({
   key: z.string(),
   index: count,
   kind: z.enum(['plain', 'gzip', 'zstd', 'bzip2', 'xz']),
-  mode: z.enum(['assemble', 'copy']),
+  mode: z.enum(['assemble', 'copy', 'encode']),
+  encoding: z.strictObject({ codec: codecSchema, level: count }).optional(),
   size: count,
+  expectedSize: count,
   ensureNewline: z.boolean(),
   /** What the keys of all sources begin with. */
   prefix: z.string(),

@@ -1,8 +1,10 @@
 import type { Settings } from '../settings.ts';
+import { encodingOf } from './codec.ts';
 import { compareKeys } from './key-order.ts';
 import type { CommittedOutput, CommittedSource, Rollup } from './manifest.ts';
 import { type Origin, Packer, type Piece, type PlannedOutput } from './pack.ts';
 import type { ListedObject } from './store.ts';
+import { Weights } from './weights.ts';
 
 /** What a run has to do, from the listing and what is committed. */
 export interface Plan {
@@ -31,7 +33,7 @@ export interface PlannerInput {
   committed: Rollup | undefined;
   /** The destination prefix, with its slash: output keys begin with it. */
   destinationPrefix: string;
-  settings: Pick<Settings, 'targetSize' | 'newline'>;
+  settings: Pick<Settings, 'targetSize' | 'newline'> & Partial<Pick<Settings, 'codec' | 'level'>>;
   /** Plan every source afresh, in a generation of its own. */
   repack?: boolean;
 }
@@ -43,19 +45,26 @@ export interface PlannerInput {
 export class Planner {
   readonly generation: number;
   readonly skipped: Skipped = { empty: 0, filtered: 0 };
+  /** With a codec, what sources come to in an output has to be measured before they are added. */
+  readonly weights: Weights;
   readonly #committed: Rollup | undefined;
   readonly #repack: boolean;
   readonly #packer: Packer;
   /** What was listed, by key, where something is committed. */
   readonly #present = new Map<string, ListedObject>();
   #sealed: CommittedOutput[] = [];
+  #pending: Piece[] | undefined;
 
   constructor({ committed, destinationPrefix, settings, repack = false }: PlannerInput) {
     this.#committed = committed;
     this.#repack = repack;
     this.generation = (committed?.manifest.generation ?? 0) + (repack ? 1 : 0);
+    const { targetSize, newline, codec = 'keep', level } = settings;
+    const encoding = encodingOf({ codec, level });
+    this.weights = new Weights(encoding);
     this.#packer = new Packer({
-      ...settings,
+      ...{ targetSize, newline, encoding },
+      weigh: (piece) => this.weights.weigh(piece),
       basis: basisOf(committed, destinationPrefix),
       generation: this.generation,
       destinationPrefix,
@@ -79,8 +88,14 @@ export class Planner {
 
   /** After the last page: the outputs that are left to plan. */
   end(): PlannedOutput[] {
-    const pieces = this.#committed === undefined ? [] : this.#reconcile(this.#committed);
+    const pieces = this.pending();
     return [...pieces.flatMap((piece) => this.#packer.add(piece)), ...this.#packer.end()];
+  }
+
+  /** After the last page: what `end` will pack, in key order. */
+  pending(): Piece[] {
+    this.#pending ??= this.#committed === undefined ? [] : this.#reconcile(this.#committed);
+    return this.#pending;
   }
 
   /** Whether nothing is committed: then outputs are planned while the listing comes. */
@@ -160,8 +175,13 @@ function asListed({ key, size, etag, lastModified }: CommittedSource): ListedObj
 }
 
 function originInOutput(source: CommittedSource, outputs: Map<string, CommittedOutput>): Origin {
-  const { etag = '', size } = outputs.get(source.output) ?? {};
-  return { key: source.output, etag, offset: source.offset, whole: size === source.size };
+  const { etag = '', size = 0, codec, decoded } = outputs.get(source.output) ?? {};
+  const { output: key, offset, length, encoding } = source;
+  return {
+    ...{ key, etag, offset, length, whole: size === length && codec === undefined },
+    ...(codec === undefined ? {} : { coded: { codec, size, textSize: decoded?.size ?? size } }),
+    ...(encoding === undefined ? {} : { encoding }),
+  };
 }
 
 /**

@@ -1,6 +1,7 @@
 import { type ErrorCode, RollupError } from '../errors.ts';
+import { formOfKey } from './codec.ts';
 import { extensionOf, kindOf } from './kind.ts';
-import type { PlannedOutput } from './pack.ts';
+import { type Piece, type PlannedOutput, isEncoded } from './pack.ts';
 import { isArchived } from './plan.ts';
 
 const NAMED = 5;
@@ -26,6 +27,7 @@ export function refuseUnreadable(planned: PlannedOutput[]): void {
       ? `is ${formats}: it cannot be joined with others of its format. Keep it under a prefix of its own`
       : `are ${formats}: they cannot be joined with others of their format. Keep them under a prefix of their own`;
   });
+  refuseUndecodable(planned);
   const archived = pieces.filter(({ source, from }) => from === undefined && isArchived(source));
   refuse(
     'SourceArchived',
@@ -34,6 +36,27 @@ export function refuseUnreadable(planned: PlannedOutput[]): void {
       one
         ? 'is archived and cannot be read. Restore it and copy it in place to a storage class that can be'
         : 'are archived and cannot be read. Restore them and copy them in place to a storage class that can be',
+  );
+}
+
+/** What has no place in an output whose sources are decoded, or in one whose sources are not. */
+function refuseUndecodable(planned: PlannedOutput[]): void {
+  const keysOf = (mode: boolean, is: (piece: Piece) => boolean): string[] =>
+    planned
+      .filter((output) => (output.mode === 'encode') === mode)
+      .flatMap(({ pieces }) => pieces.filter(is).map(({ source }) => source.key));
+  const foreign = keysOf(true, ({ source, from }) => from?.coded === undefined && !formOfKey(source.key));
+  refuse('SourceNotDecodable', foreign, (one) => {
+    const formats = [...new Set(foreign.map((key) => kindOf(key)))].toSorted().join(', ');
+    return one
+      ? `is ${formats}: a codec decodes gzip and zstd alone. Keep it under a prefix of its own`
+      : `are ${formats}: a codec decodes gzip and zstd alone. Keep them under a prefix of their own`;
+  });
+  const decoded = keysOf(false, ({ from }) => from?.encoding !== undefined || isEncoded(from));
+  refuse('CodecConflict', decoded, (one) =>
+    one
+      ? 'has left raw, and the rollup holds it decoded: it cannot be joined as it was. Give a codec, none for plain text'
+      : 'have left raw, and the rollup holds them decoded: they cannot be joined as they were. Give a codec, none for plain text',
   );
 }
 

@@ -6,6 +6,7 @@ import { conclude } from './conclude.ts';
 import type { Report, RollupEvent } from './events.ts';
 import { type Location, refuseOverlap } from './location.ts';
 import { MANIFEST_NAME, type Manifest } from './manifest.ts';
+import { sidecarKeyOf } from './sidecar.ts';
 import type { Sides } from './sides.ts';
 import { createPlanner, planSources, readBefore } from './survey.ts';
 import { writeOutputs } from './write-outputs.ts';
@@ -75,7 +76,10 @@ async function attemptOnce(request: RollupRequest, context: RollupContext): Prom
   const before = await readBefore(request, context);
   const wrote: string[] = [];
   const report = (event: RollupEvent): void => {
-    if (event.type === 'output' && event.how !== 'reused') wrote.push(event.key);
+    if (event.type === 'output' && event.how !== 'reused') {
+      wrote.push(event.key);
+      if (context.settings.codec !== 'keep') wrote.push(sidecarKeyOf(event.key, destination));
+    }
     context.report(event);
   };
 

@@ -19,12 +19,12 @@ export function originOf(
   piece: Piece,
   { source, destination, ...sides }: Sides & { source: Location; destination: Location },
 ): { store: Store; from: ReadFrom } {
-  const { key, etag, size } = piece.source;
+  const { key, etag } = piece.source;
   if (piece.from === undefined) return { store: rawOf(sides), from: { bucket: source.bucket, key, etag } };
   const { store } = sides;
   const whole = { bucket: destination.bucket, key: piece.from.key, etag: piece.from.etag };
   // S3 copies no range of an object of 5 MiB or less, and copies what is whole in one request.
   return piece.from.whole
     ? { store, from: whole }
-    : { store, from: { ...whole, range: { offset: piece.from.offset, length: size } } };
+    : { store, from: { ...whole, range: { offset: piece.from.offset, length: piece.from.length } } };
 }

@@ -16,8 +16,9 @@ export class SourcesIndex {
   /** By output and offset. */
   async add(sources: Iterable<CommittedSource>): Promise<void> {
     let lines = '';
-    for (const { key, etag, size, lastModified, output, offset, length } of sources) {
-      lines += `${JSON.stringify({ key, etag, size, lastModified, output, offset, length })}\n`;
+    for (const { key, etag, size, lastModified, output, offset, length, encoding } of sources) {
+      // What is undefined is left out.
+      lines += `${JSON.stringify({ key, etag, size, lastModified, output, offset, length, encoding })}\n`;
       this.count++;
       this.bytes += size;
     }

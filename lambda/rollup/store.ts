@@ -32,6 +32,13 @@ export interface Written {
   crc32: number;
 }
 
+/** What landed in a buffer, and what S3 says of its format. */
+export interface Landed {
+  crc32: number;
+  /** Undefined where there is none. */
+  contentEncoding: string | undefined;
+}
+
 /** What is uploaded, with the CRC-32 of all of it and of every part. */
 export interface UploadContent {
   body: Buffer;
@@ -84,10 +91,10 @@ export interface Store {
   /** A small object, whole; undefined where there is none. */
   getIfPresent(at: ObjectAt): Promise<{ body: Buffer; etag: string } | undefined>;
   /**
-   * Fills the buffer, whose length is that of what is read, and returns the CRC-32 of what landed in it.
+   * Fills the buffer, whose length is that of what is read, and tells of what landed in it.
    * Throws `SourceChanged`, `SourceVanished`, `ShortBody`, `BodyStalled`.
    */
-  read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<number>;
+  read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<Landed>;
   /** The same bytes as they come, for comparing what memory should not hold. */
   stream(from: ReadFrom, signal?: AbortSignal): AsyncIterable<Buffer>;
   /** A small object in one request. Throws `PreconditionFailed` where the condition does not hold. */

@@ -4,7 +4,8 @@ import type { Report } from './events.ts';
 import { type List, listAtOnce } from './list-at-once.ts';
 import type { Location } from './location.ts';
 import type { Rollup } from './manifest.ts';
-import type { PlannedOutput } from './pack.ts';
+import { measure } from './measure.ts';
+import type { Piece, PlannedOutput } from './pack.ts';
 import { type Plan, Planner } from './plan.ts';
 import { refuseUnreadable } from './refuse.ts';
 import type { RollupContext, RollupRequest } from './rollup.ts';
@@ -61,7 +62,7 @@ export function createPlanner(
  * page. Throws `SourceNotJoinable`, `SourceArchived` before it yields an output that holds such a source.
  */
 export async function* planSources(
-  { source }: RollupRequest,
+  { source, destination }: RollupRequest,
   { report, signal, ...sides }: SurveyContext,
   planner: Planner,
 ): AsyncGenerator<PlannedOutput> {
@@ -76,10 +77,23 @@ export async function* planSources(
   const raw = rawOf(sides);
   const list: List = (after, stop) => raw.list(source, AbortSignal.any([signal, stop]), after);
   const pages = listAhead(listAtOnce(list, source.prefix), planner.isFirst, report);
-  for await (const page of pages) yield* take(planner.add(page));
+  const context = { ...sides, source, destination, signal };
+  let isFirstPage = true;
+  for await (const page of pages) {
+    // Nothing is read of what is committed already. Where later pages end depends on how fast they came.
+    if (planner.isFirst)
+      await measure(planner.weights, asPieces(page), isFirstPage ? 'some' : 'first', context);
+    isFirstPage = false;
+    yield* take(planner.add(page));
+  }
+  await measure(planner.weights, planner.pending(), 'some', context);
   const last = take(planner.end());
   report({ type: 'planned', ...total });
   yield* last;
+}
+
+function asPieces(page: ListedObject[]): Piece[] {
+  return page.filter(({ size }) => size > 0).map((source) => ({ source, from: undefined }));
 }
 
 /** Reads the listing ahead. On a first run, what is to be done is known when it ends. */

@@ -138,17 +138,19 @@ function isGone(now: ListedObject | undefined): boolean {
 /** The frames of an output lie one behind another, with one added newline between two of them at the most. */
 function checkFrames(output: CommittedOutput, frames: CommittedSource[]): Problem[] {
   let end = 0;
-  const broken = frames.find(({ offset, length, size }) => {
-    const fits = (offset === end || (offset === end + 1 && end > 0)) && length === size;
+  const textSize = output.decoded?.size ?? output.size;
+  const broken = frames.find(({ offset, length, size, encoding }) => {
+    const follows = offset === end || (offset === end + 1 && end > 0);
+    const fits = follows && (length === size || encoding !== undefined);
     end = offset + length;
     return !fits;
   });
-  const rest = output.size - end;
+  const rest = textSize - end;
   if (broken === undefined && frames.length === output.sources && (rest === 0 || rest === 1)) return [];
   const why =
     broken !== undefined
       ? `the frame of ${broken.key} does not follow the one before it`
-      : `${frames.length} frames end at byte ${end}, where there should be ${output.sources} and ${output.size} bytes`;
+      : `${frames.length} frames end at byte ${end}, where there should be ${output.sources} and ${textSize} bytes`;
   return [{ code: 'sources-inconsistent', message: `${output.key}: ${why}.`, output: output.key }];
 }
 

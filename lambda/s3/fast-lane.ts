@@ -22,6 +22,7 @@ export interface Opened {
   length: number;
   /** None for a range. */
   checksums: Checksums;
+  contentEncoding: string | undefined;
 }
 
 /** What every request goes through. */
@@ -83,12 +84,16 @@ export class FastLane {
       const body = response.body as Readable;
       if (response.statusCode === (range === undefined ? 200 : 206)) {
         this.#pace.succeeded();
-        const { 'content-length': length, ...headers } = response.headers;
+        const {
+          'content-length': length,
+          'content-encoding': contentEncoding,
+          ...headers
+        } = response.headers;
         const checksums = parseChecksums(
           headers['x-amz-checksum-crc32'],
           headers['x-amz-checksum-crc64nvme'],
         );
-        return { body, length: Number(length ?? NaN), checksums };
+        return { body, length: Number(length ?? NaN), checksums, contentEncoding };
       }
       if (THROTTLED.has(response.statusCode)) this.#pace.throttled();
       // An error document is short: read to its end, it leaves the connection fit for use.

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { GetObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { RollupError, hasCode } from '../errors.ts';
 import type { ObjectAt } from '../rollup/location.ts';
-import type { ReadFrom } from '../rollup/store.ts';
+import type { Landed, ReadFrom } from '../rollup/store.ts';
 import { matches, parseChecksums } from './checksums.ts';
 import { decodeKey, formatRange, quoteEtag, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
@@ -35,15 +35,15 @@ export class Downloads {
   }
 
   /** See `Store.read`. */
-  read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<number> {
+  read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<Landed> {
     return this.#repeated(signal, async () => {
-      const { body, length, checksums } =
+      const { body, length, checksums, contentEncoding } =
         (await this.#fastLane.get(from, signal)) ?? (await this.#open(from, signal));
       try {
         if (length !== into.length) throw otherLength(from.key, length, into.length);
-        const landed = await land(body, into, from.key, signal, this.#timeouts.bodyIdle);
-        if (!matches(into, landed, checksums)) throw mismatch(from.key);
-        return landed;
+        const crc32 = await land(body, into, from.key, signal, this.#timeouts.bodyIdle);
+        if (!matches(into, crc32, checksums)) throw mismatch(from.key);
+        return { crc32, contentEncoding };
       } finally {
         // An unread body would keep its connection.
         body.destroy();
@@ -105,7 +105,8 @@ export class Downloads {
       const found = await this.#client.send(command, { abortSignal: signal });
       const checksums = parseChecksums(found.ChecksumCRC32, found.ChecksumCRC64NVME);
       const length = found.ContentLength ?? NaN;
-      return { body: found.Body as Readable, length, checksums, etag: unquoteEtag(found.ETag) };
+      const { ContentEncoding: contentEncoding, ETag } = found;
+      return { body: found.Body as Readable, length, checksums, contentEncoding, etag: unquoteEtag(ETag) };
     } catch (error) {
       const failed = toRollupError(error, { operation: OPERATION, bucket, key });
       throw hasCode(failed, 'PreconditionFailed')

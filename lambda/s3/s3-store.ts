@@ -8,6 +8,7 @@ import {
 import { RollupError, hasCode } from '../errors.ts';
 import type { Location, ObjectAt } from '../rollup/location.ts';
 import type {
+  Landed,
   ObjectHead,
   OpenUpload,
   ReadFrom,
@@ -78,7 +79,7 @@ export class S3Store implements Store {
     return absentAsUndefined(this.#downloads.readWhole(at));
   }
 
-  read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<number> {
+  read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<Landed> {
     return this.#downloads.read(from, into, signal);
   }
 

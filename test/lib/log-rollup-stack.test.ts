@@ -137,6 +137,8 @@ describe('the function', () => {
       CONCURRENCY: '32',
       OUTPUTS_IN_FLIGHT: '2',
       NEWLINE: 'none',
+      CODEC: 'zstd',
+      LEVEL: '9',
       GRACE_SECONDS: '120',
     });
   });

@@ -69,6 +69,8 @@ export const DEPLOYMENTS: Record<string, Record<string, unknown>> = {
     concurrency: 32,
     outputsInFlight: 2,
     newline: 'none',
+    codec: 'zstd',
+    level: 9,
     graceSeconds: 120,
   },
   'created buckets, key and topic': {

@@ -3,6 +3,7 @@ import { crc32 } from 'node:zlib';
 import { type ErrorCode, RollupError } from '../../lambda/errors.ts';
 import type { Location, ObjectAt } from '../../lambda/rollup/location.ts';
 import type {
+  Landed,
   ListedObject,
   ObjectHead,
   OpenUpload,
@@ -20,6 +21,7 @@ interface Stored {
   body: Buffer;
   etag: string;
   at: Date;
+  metadata: Readonly<Record<string, string>>;
 }
 
 /** Under SSE-KMS an ETag is not one of the content: the same bytes written twice have two. */
@@ -50,10 +52,10 @@ export class MemoryBucket implements Bucket {
     return [...this.objects.keys()].filter((key) => key.startsWith(prefix)).sort();
   }
 
-  put(key: string, body: Buffer): Stored {
+  put(key: string, body: Buffer, metadata: Stored['metadata'] = {}): Stored {
     const etag =
       this.#etags === 'of content' ? createHash('md5').update(body).digest('hex') : `etag-${++this.#writes}`;
-    const stored = { body, etag, at: this.now };
+    const stored = { body, etag, at: this.now, metadata };
     this.objects.set(key, stored);
     this.onChange();
     return stored;
@@ -104,7 +106,9 @@ export class MemoryStore implements Store {
   async head({ key }: ObjectAt): Promise<ObjectHead | undefined> {
     await this.#turn(`head ${key}`);
     const stored = this.#bucket.objects.get(key);
-    return stored && { size: stored.body.length, etag: stored.etag, crc32: crc32(stored.body) };
+    if (stored === undefined) return undefined;
+    const { body, etag, metadata } = stored;
+    return { size: body.length, etag, metadata, crc32: crc32(body) };
   }
 
   async getIfPresent({ key }: ObjectAt): Promise<{ body: Buffer; etag: string } | undefined> {
@@ -112,11 +116,11 @@ export class MemoryStore implements Store {
     return this.#bucket.objects.get(key);
   }
 
-  async read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<number> {
+  async read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<Landed> {
     await this.#turn(`read ${from.key}`);
     if (signal.aborted) throw failure('Aborted');
     this.#pinned(from).copy(into);
-    return crc32(into);
+    return { crc32: crc32(into), contentEncoding: undefined };
   }
 
   async *stream(from: ReadFrom): AsyncGenerator<Buffer> {
@@ -141,7 +145,7 @@ export class MemoryStore implements Store {
 
   async upload(
     at: ObjectAt,
-    { body: slab, crc32: crc }: Pick<UploadContent, 'body' | 'crc32'>,
+    { body: slab, crc32: crc, metadata }: Pick<UploadContent, 'body' | 'crc32' | 'metadata'>,
     signal: AbortSignal,
   ): Promise<Written> {
     const body = Buffer.from(slab);
@@ -154,17 +158,17 @@ export class MemoryStore implements Store {
     const standing = this.#bucket.etag(at.key);
     if (standing !== undefined) return { etag: standing, crc32: crc };
     if (!open) throw failure('NoSuchUpload', at.key);
-    return { etag: this.#bucket.put(at.key, body).etag, crc32: crc };
+    return { etag: this.#bucket.put(at.key, body, metadata).etag, crc32: crc };
   }
 
   async uploadStream(
     at: ObjectAt,
     chunks: AsyncIterable<Buffer>,
-    _options: StreamOptions,
+    { metadata }: StreamOptions,
     signal: AbortSignal,
   ): Promise<Streamed> {
     const body = Buffer.concat(await Array.fromAsync(chunks, (chunk) => Buffer.from(chunk)));
-    const written = await this.upload(at, { body, crc32: crc32(body) }, signal);
+    const written = await this.upload(at, { body, crc32: crc32(body), metadata }, signal);
     return { ...written, size: body.length };
   }
 

@@ -14,11 +14,24 @@ const SHARED = ['lambda/names.ts', 'lambda/settings.ts'];
 /** No clock, no environment, no SDK, no log. They import nothing but each other and what computes. */
 export const PURE = [
   ...['errors', 'names', 'settings', 'size'].map((name) => `lambda/${name}.ts`),
-  ...['hour', 'plan', 'pack', 'manifest', 'frames', 'kind', 'key-order', 'location', 'crc32'].map(
-    (name) => `lambda/rollup/${name}.ts`,
-  ),
+  ...[
+    'hour',
+    'plan',
+    'pack',
+    'manifest',
+    'frames',
+    'kind',
+    'key-order',
+    'location',
+    'crc32',
+    'codec',
+    'weights',
+    'source-form',
+    'sidecar',
+    'byte-reader',
+  ].map((name) => `lambda/rollup/${name}.ts`),
+  ...['codec', 'kinds', 'rollup', 'row'].map((name) => `lambda/settings/${name}.ts`),
   ...['key-ahead', 'plan-file'].map((name) => `lambda/rollup/${name}.ts`),
-  ...['kinds', 'rollup', 'row'].map((name) => `lambda/settings/${name}.ts`),
 ];
 const PURE_PACKAGES = new Set(['zod', 'node:crypto', 'node:util', 'node:zlib']);
 

@@ -61,7 +61,11 @@ export class World implements AsyncDisposable {
   }
 
   /** Writes a raw object; its name is what comes behind the prefix. */
-  put(name: string, body: Uint8Array | string, options: { storageClass?: string } = {}): void {
+  put(
+    name: string,
+    body: Uint8Array | string,
+    options: { storageClass?: string; headers?: Record<string, string> } = {},
+  ): void {
     this.sandbox.put(BUCKET, RAW + name, body, options);
   }
 

@@ -1,0 +1,29 @@
+import type { Location } from './location.ts';
+import { type Piece, lengthOf } from './pack.ts';
+import { type Sides, originOf } from './sides.ts';
+import type { ReadFrom, Store } from './store.ts';
+
+/** Where sources are, and what is committed. */
+export interface Places extends Sides {
+  source: Location;
+  destination: Location;
+}
+
+/** One download: an object whole, or a range of one. */
+export interface Reading {
+  store: Store;
+  from: ReadFrom;
+  length: number;
+}
+
+/** The downloads of a source's bytes, none of them larger than `most`. */
+export function readingsOf(piece: Piece, places: Places, most: number): Reading[] {
+  const { store, from: origin } = originOf(piece, places);
+  const size = lengthOf(piece);
+  if (size <= most) return size === 0 ? [] : [{ store, from: origin, length: size }];
+  const first = origin.range?.offset ?? 0;
+  return Array.from({ length: Math.ceil(size / most) }, (_, i) => {
+    const length = Math.min(most, size - i * most);
+    return { store, from: { ...origin, range: { offset: first + i * most, length } }, length };
+  });
+}
