@@ -48,7 +48,12 @@ export async function parseRollup(
   source: string | undefined,
   destination: string | undefined,
   options: RollupOptions,
-): Promise<{ request: RollupRequest; connection: Connection; settings: Settings }> {
+): Promise<{
+  request: RollupRequest;
+  connection: Connection;
+  settings: Settings;
+  endpointUrl: string | undefined;
+}> {
   const file = readSettingsFile(options.config);
   const { locations, settings, endpointUrl } = parseAll({
     locations: () => {
@@ -60,7 +65,7 @@ export async function parseRollup(
     endpointUrl: () => parseEndpoint(options.endpointUrl),
   });
   const request = { ...locations, repack: options.repack === true };
-  return { request, settings, connection: await open(settings, endpointUrl, options) };
+  return { request, settings, endpointUrl, connection: await open(settings, endpointUrl, options) };
 }
 
 interface DestinationOptions {

@@ -38,7 +38,8 @@ export type ErrorCode =
   | 'SourceNotJoinable'
   | 'SourceVanished'
   | 'Timeout'
-  | 'UnsortedListing';
+  | 'UnsortedListing'
+  | 'WorkerEnded';
 
 export interface ErrorDetails {
   /** The object that the error is about. */

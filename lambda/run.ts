@@ -1,4 +1,5 @@
 import type { Report } from './rollup/events.ts';
+import { type Distribute, rollUpByPlan } from './rollup/fan-out.ts';
 import { formatLocation } from './rollup/location.ts';
 import type { Sides } from './rollup/sides.ts';
 import { type RollupRequest, rollUp } from './rollup/rollup.ts';
@@ -31,6 +32,8 @@ export interface RunOptions {
   hasTime?: () => boolean;
   signal?: AbortSignal;
   now?: () => Date;
+  /** Has the outputs brought about by others, by way of a plan file. `peak` and `requests` are then without theirs. */
+  distribute?: Distribute;
 }
 
 /** One rollup over a connection, with what it took. Both the command line and the function run this. */
@@ -45,12 +48,17 @@ export async function run(
     hasTime = () => true,
     signal = new AbortController().signal,
     now = () => new Date(),
+    distribute,
   } = options;
   const began = performance.now();
   takeRequests();
   gauge.start();
   try {
-    const outcome = await rollUp(request, { store, raw, settings, report, hasTime, signal, now });
+    const context = { store, raw, settings, report, hasTime, signal, now };
+    const outcome =
+      distribute === undefined
+        ? await rollUp(request, context)
+        : await rollUpByPlan(request, context, distribute);
     const { status, totals, written, reused, copied, manifest, peakInFlightBytes } = outcome;
     return {
       status,

@@ -1,3 +1,4 @@
+import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import { openDescriptors } from '../../lambda/gauge.ts';
 import { type RunResult, run as runOnce } from '../../lambda/run.ts';
 import type { RollupEvent } from '../../lambda/rollup/events.ts';
@@ -9,6 +10,10 @@ import { formatColumns, formatCount, formatDollars, formatNoun, printResult } fr
 import { REQUEST_CLASSES, totalCost } from '../prices.ts';
 import { showProgress } from '../progress.ts';
 import { RunTally } from '../tally.ts';
+import type { Effort } from '../workers/messages.ts';
+import { WorkerPool, sumOf } from '../workers/pool.ts';
+
+const MOST_WORKERS = 64;
 
 const EXAMPLES = `
 Examples:
@@ -23,13 +28,20 @@ Run again: what is committed stays, what came since is added, and where nothing
 came, nothing is done.`;
 
 export const run = rollupCommand('run', 'roll up one prefix')
+  .addOption(
+    new Option('--workers <number>', 'processes that share the work, each with the concurrency above')
+      .default(1)
+      .argParser(parseWorkers),
+  )
   .addHelpText('after', EXAMPLES)
   .action(async (source, destination, options) => {
-    const { request, settings, connection } = await parseRollup(source, destination, options);
+    const { request, settings, connection, endpointUrl } = await parseRollup(source, destination, options);
+    let pool: WorkerPool | undefined;
     const inUse = (): string => {
-      const descriptors = openDescriptors();
-      const files = descriptors === undefined ? '' : `, ${formatNoun(descriptors, 'descriptor')}`;
-      return formatNoun(connection.gauge.connections, 'connection') + files;
+      const workers = pool?.inUse ?? { connections: 0, descriptors: 0 };
+      const open = openDescriptors();
+      const files = open === undefined ? '' : `, ${formatNoun(open + workers.descriptors, 'descriptor')}`;
+      return formatNoun(connection.gauge.connections + workers.connections, 'connection') + files;
     };
     const tally = new RunTally({ now: () => performance.now(), inUse });
     const display = showProgress(() => tally.read(), { enabled: options.progress });
@@ -38,10 +50,17 @@ export const run = rollupCommand('run', 'roll up one prefix')
         tally.add(event);
         display.update();
       };
-      const result = await interruptible(
-        (signal) => runOnce(request, connection, { settings, signal, report }),
-        'What is written is kept: run again to go on from there.',
-      );
+      const result = await interruptible(async (signal) => {
+        if (options.workers === 1) return runOnce(request, connection, { settings, signal, report });
+        const { store } = connection;
+        const { workers, region } = options;
+        pool = new WorkerPool({ workers, store, settings, endpointUrl, region, report, signal });
+        const own = await runOnce(request, connection, {
+          ...{ settings, signal, report },
+          distribute: pool.distribute,
+        });
+        return withEfforts(own, pool.efforts);
+      }, 'What is written is kept: run again to go on from there.');
       display.finish();
       printResult(result, formatRun, options);
       if (result.status === 'incomplete') process.exitCode = EXIT.failed;
@@ -50,6 +69,31 @@ export const run = rollupCommand('run', 'roll up one prefix')
       connection.close();
     }
   });
+
+/** Throws `InvalidArgumentError`. */
+function parseWorkers(text: string): number {
+  const number = /^\d+$/.test(text) ? Number(text) : NaN;
+  if (number >= 1 && number <= MOST_WORKERS) return number;
+  throw new InvalidArgumentError(`It must be a whole number from 1 to ${MOST_WORKERS}.`);
+}
+
+/** With what the workers took: requests and peaks are sums. */
+function withEfforts(result: RunResult, efforts: readonly Effort[]): RunResult {
+  const { requests, peak } = result;
+  const all = [{ requests, peak }, ...efforts];
+  const { fileDescriptors, ...peaks } = sumOf(
+    all.map(({ peak: { fileDescriptors: open = 0, ...rest } }) => ({ ...rest, fileDescriptors: open })),
+    ['connections', 'rssBytes', 'fileDescriptors'],
+  );
+  return {
+    ...result,
+    requests: sumOf(
+      all.map((effort) => effort.requests),
+      [...REQUEST_CLASSES, 'retries'],
+    ),
+    peak: { ...peak, ...peaks, ...(peak.fileDescriptors === undefined ? {} : { fileDescriptors }) },
+  };
+}
 
 export function formatRun(result: RunResult): string {
   const { status, skipped, requests, peak, bytes, durationSeconds } = result;

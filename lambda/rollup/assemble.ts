@@ -158,6 +158,6 @@ export function finished(
   };
 }
 
-export function describe({ how, output }: Assembled) {
+function describe({ how, output }: Assembled) {
   return { key: output.key, how, bytes: output.size, sources: output.sources };
 }

@@ -1,5 +1,5 @@
 import { RollupError } from '../errors.ts';
-import { type Assembled, describe } from './assemble.ts';
+import type { Assembled } from './assemble.ts';
 import { deleteLost } from './cleanup.ts';
 import { commitOutputs } from './commit-outputs.ts';
 import { readCommitted } from './committed.ts';
@@ -67,7 +67,7 @@ function finishedOutputs(
   at: PlanAt,
   header: PlanHeader,
   wrote: string[],
-  { store, signal, report }: FanContext,
+  { store, signal }: FanContext,
 ): AsyncGenerator<Assembled> {
   const { destination } = at;
   const stop = new AbortController();
@@ -78,9 +78,7 @@ function finishedOutputs(
     const found = await findFinished(output, { store, destination, present: undefined, signal: stopped });
     if (found === undefined) throw missing(output.key);
     const how = stood ? 'reused' : output.mode === 'copy' ? 'copied' : 'written';
-    const assembled: Assembled = { ...found, how };
-    report({ type: 'output', ...describe(assembled) });
-    return assembled;
+    return { ...found, how };
   };
   return inOrder(readLines(store, at, header, stopped), LOOKS, stop, find);
 }

@@ -7,6 +7,7 @@ import {
   type RollupOutcome,
   type RollupRequest,
   lostToOthers,
+  stoppable,
 } from './rollup.ts';
 
 /** Has all outputs of a plan brought about, by whomever. */
@@ -14,6 +15,14 @@ export type Distribute = (plan: WrittenPlan) => Promise<WriteStep>;
 
 /** Rolls one prefix up by a plan that others carry out. Throws `RollupError`, as `rollUp` does. */
 export async function rollUpByPlan(
+  request: RollupRequest,
+  context: Omit<RollupContext, 'hasTime'>,
+  distribute: Distribute,
+): Promise<RollupOutcome> {
+  return stoppable(context, () => attemptUntilCommitted(request, context, distribute));
+}
+
+async function attemptUntilCommitted(
   request: RollupRequest,
   context: Omit<RollupContext, 'hasTime'>,
   distribute: Distribute,

@@ -11,6 +11,8 @@ import type { RollupContext } from './rollup.ts';
 import type { Store } from './store.ts';
 import { writeOutputs } from './write-outputs.ts';
 
+type Item = Pick<PlanItem, 'offset' | 'length'>;
+
 /** What a batch of items came to. `bytes`: of outputs, however they came to be there. */
 export type WriteStep =
   | { status: 'lost' }
@@ -19,14 +21,14 @@ export type WriteStep =
 /** The write step by itself: brings the outputs of some of a plan's lines about. */
 export async function writeItems(
   at: PlanAt,
-  items: Pick<PlanItem, 'offset' | 'length'>[],
+  items: Iterable<Item> | AsyncIterable<Item>,
   context: Omit<RollupContext, 'now'>,
 ): Promise<WriteStep> {
   const { store, signal } = context;
   const header = await readHeader(store, at);
   if (header === undefined || (await isReplaced(store, at.destination, header))) return { status: 'lost' };
   async function* planned(plan: PlanHeader): AsyncGenerator<PlannedOutput> {
-    for (const item of items) yield (await readLine(store, at, plan, item, signal)).output;
+    for await (const item of items) yield (await readLine(store, at, plan, item, signal)).output;
   }
   const assembler = new Assembler({
     ...context,

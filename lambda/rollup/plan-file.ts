@@ -156,6 +156,11 @@ export function parseLine(line: Buffer, at: PlanAt): PlanLine {
   };
 }
 
+/** Throws `BadPlan`. */
+export function parseItem(line: Buffer, at: PlanAt): PlanItem {
+  return parsed(itemSchema, line.toString('utf8'), planFiles(at).items.key);
+}
+
 /** A line for each of the plan's, given their lengths. */
 export function* formatItems(at: PlanAt, lengths: Iterable<number>): Generator<Buffer> {
   const plan = formatPlanAt(at);

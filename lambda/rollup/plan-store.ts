@@ -5,6 +5,7 @@ import {
   type PlanItem,
   type PlanLine,
   parseHeader,
+  parseItem,
   parseLine,
   planFiles,
 } from './plan-file.ts';
@@ -38,17 +39,31 @@ export async function* readLines(
   { lines: { etag } }: PlanHeader,
   signal: AbortSignal,
 ): AsyncGenerator<PlanLine> {
+  const lines = linesOf(store.stream({ ...planFiles(at).lines, etag }, signal));
+  for await (const line of lines) yield parseLine(line, at);
+}
+
+async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let held: Buffer[] = [];
-  for await (const chunk of store.stream({ ...planFiles(at).lines, etag }, signal)) {
+  for await (const chunk of chunks) {
     let start = 0;
     for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
-      yield parseLine(Buffer.concat([...held, chunk.subarray(start, end)]), at);
+      yield Buffer.concat([...held, chunk.subarray(start, end)]);
       held = [];
       start = end + 1;
     }
     // The chunk's memory may be used again for the next one.
     if (start < chunk.length) held.push(Buffer.from(chunk.subarray(start)));
   }
+}
+
+/** All items of a plan, one after another. */
+export async function* readItems(store: Store, at: PlanAt, signal: AbortSignal): AsyncGenerator<PlanItem> {
+  const { items } = planFiles(at);
+  const found = await store.head(items);
+  if (found === undefined) return;
+  for await (const line of linesOf(store.stream({ ...items, etag: found.etag }, signal)))
+    yield parseItem(line, at);
 }
 
 /** Deletes what lies of a plan. */

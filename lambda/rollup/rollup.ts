@@ -44,11 +44,18 @@ export interface RollupOutcome {
 /** Rolls one prefix up: plan, write, commit. Throws `RollupError`. */
 export async function rollUp(request: RollupRequest, context: RollupContext): Promise<RollupOutcome> {
   refuseOverlap(request.source, request.destination);
+  return stoppable(context, () => attemptUntilCommitted(request, context));
+}
+
+/** Whatever the signal ended first, it is not the reason why a run failed. */
+export async function stoppable<T>(
+  { signal }: Pick<RollupContext, 'signal'>,
+  work: () => Promise<T>,
+): Promise<T> {
   try {
-    return await attemptUntilCommitted(request, context);
+    return await work();
   } catch (cause) {
-    // Whatever the signal ended first, it is not the reason.
-    if (!context.signal.aborted || hasCode(cause, 'Aborted')) throw cause;
+    if (!signal.aborted || hasCode(cause, 'Aborted')) throw cause;
     throw new RollupError('Aborted', 'The run was stopped.', { cause });
   }
 }

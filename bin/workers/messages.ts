@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import { itemSchema } from '../../lambda/rollup/plan-file.ts';
+
+/** What a run and its workers say to one another. */
+
+const count = z.number().nonnegative();
+const item = itemSchema.pick({ offset: true, length: true });
+
+export const toWorkerSchema = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('start'),
+    plan: z.string(),
+    settings: z.record(z.string(), z.unknown()),
+    endpointUrl: z.string().optional(),
+    region: z.string().optional(),
+  }),
+  /** The answer to `next`; null where there are no more. */
+  z.strictObject({ type: z.literal('item'), item: item.nullable() }),
+  z.strictObject({ type: z.literal('stop') }),
+]);
+export type ToWorker = z.infer<typeof toWorkerSchema>;
+
+const fates = z.strictObject({ written: count, copied: count, reused: count });
+const effort = {
+  requests: z.strictObject({
+    ...{ list: count, get: count, put: count, copy: count, delete: count, retries: count },
+  }),
+  peak: z.strictObject({
+    ...{ connections: count, rssBytes: count, fileDescriptors: count.optional() },
+  }),
+};
+
+export const fromWorkerSchema = z.discriminatedUnion('type', [
+  /** Asks for an item. */
+  z.strictObject({ type: z.literal('next') }),
+  /** Since the last of them, and what is in use. */
+  z.strictObject({
+    type: z.literal('progress'),
+    ...{ objects: count, bytes: count, connections: count, descriptors: count },
+  }),
+  z.strictObject({ type: z.literal('begun'), key: z.string(), bytes: count }),
+  z.strictObject({
+    type: z.literal('output'),
+    ...{ key: z.string(), how: z.enum(['written', 'copied', 'reused']), bytes: count, sources: count },
+  }),
+  z.strictObject({
+    type: z.literal('done'),
+    step: z.discriminatedUnion('status', [
+      z.strictObject({ status: z.literal('lost') }),
+      z.strictObject({
+        status: z.enum(['written', 'incomplete']),
+        ...{ fates, bytes: count, peakInFlightBytes: count },
+      }),
+    ]),
+    ...effort,
+  }),
+  z.strictObject({
+    type: z.literal('failed'),
+    error: z.strictObject({ code: z.string(), message: z.string(), key: z.string().optional() }),
+    ...effort,
+  }),
+]);
+export type FromWorker = z.infer<typeof fromWorkerSchema>;
+export type Effort = Pick<Extract<FromWorker, { type: 'done' }>, 'requests' | 'peak'>;

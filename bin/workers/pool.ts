@@ -1,0 +1,163 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { type ErrorCode, RollupError } from '../../lambda/errors.ts';
+import type { Report } from '../../lambda/rollup/events.ts';
+import type { Distribute } from '../../lambda/rollup/fan-out.ts';
+import type { WriteStep } from '../../lambda/rollup/fan-write.ts';
+import { type PlanItem, formatPlanAt } from '../../lambda/rollup/plan-file.ts';
+import { readItems } from '../../lambda/rollup/plan-store.ts';
+import type { Store } from '../../lambda/rollup/store.ts';
+import type { Settings } from '../../lambda/settings.ts';
+import { type Effort, type FromWorker, type ToWorker, fromWorkerSchema } from './messages.ts';
+
+const WORKER = join(import.meta.dirname, 'worker.ts');
+
+export interface PoolOptions {
+  workers: number;
+  store: Store;
+  settings: Settings;
+  endpointUrl: string | undefined;
+  region: string | undefined;
+  report: Report;
+  signal: AbortSignal;
+}
+
+/** Processes that carry out a plan together: each is given an item whenever it asks for one. */
+export class WorkerPool {
+  readonly #options: PoolOptions;
+  readonly #efforts: Effort[] = [];
+  readonly #inUse = new Map<ChildProcess, { connections: number; descriptors: number }>();
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+  }
+
+  /** What all of them have in use now. */
+  get inUse(): { connections: number; descriptors: number } {
+    return sumOf([...this.#inUse.values()], ['connections', 'descriptors']);
+  }
+
+  /** What they took that have ended. Peaks are summed, as if all had been reached at one time. */
+  get efforts(): readonly Effort[] {
+    return this.#efforts;
+  }
+
+  /** Throws what failed first, once every process has ended; `WorkerEnded` where one did so without a word. */
+  readonly distribute: Distribute = async ({ at, totals }) => {
+    const { store, signal, settings, endpointUrl, region } = this.#options;
+    const items = readItems(store, at, signal)[Symbol.asyncIterator]();
+    const stop = new AbortController();
+    const start: ToWorker = {
+      ...{ type: 'start', plan: formatPlanAt(at), settings: { ...settings } },
+      ...(endpointUrl === undefined ? {} : { endpointUrl }),
+      ...(region === undefined ? {} : { region }),
+    };
+    const count = Math.min(this.#options.workers, totals.outputs);
+    const stopped = AbortSignal.any([stop.signal, signal]);
+    let failure: { error: unknown } | undefined;
+    const working = Array.from({ length: count }, () =>
+      this.#employ(start, items, stopped).catch((error: unknown) => {
+        failure ??= { error };
+        stop.abort();
+      }),
+    );
+    const steps = await Promise.all(working);
+    if (failure !== undefined) throw failure.error;
+    return steps.reduce<WriteStep>((sum, step) => (step === undefined ? sum : added(sum, step)), NOTHING);
+  };
+
+  /** One process, from its start to its end. */
+  async #employ(
+    start: ToWorker,
+    items: AsyncIterator<Pick<PlanItem, 'offset' | 'length'>>,
+    signal: AbortSignal,
+  ): Promise<WriteStep> {
+    const worker = fork(WORKER, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const say = (message: ToWorker): void => {
+      // A failure to say something to one that has ended is told by its end.
+      if (worker.connected) worker.send(message, () => undefined);
+    };
+    const onStop = (): void => {
+      say({ type: 'stop' });
+    };
+    signal.addEventListener('abort', onStop);
+    let end: Extract<FromWorker, { type: 'done' | 'failed' }> | undefined;
+    let failure: { error: unknown } | undefined;
+    worker.on('error', (error) => (failure ??= { error }));
+    worker.on('message', (raw) => {
+      const message = fromWorkerSchema.parse(raw);
+      if (message.type === 'done' || message.type === 'failed') end = message;
+      else if (message.type === 'next') {
+        items.next().then(
+          (next) => {
+            say({ type: 'item', item: next.done === true ? null : withoutPlan(next.value) });
+          },
+          (error: unknown) => {
+            failure ??= { error };
+            onStop();
+          },
+        );
+      } else this.#note(worker, message);
+    });
+    try {
+      say(start);
+      if (signal.aborted) onStop();
+      const [code, killedBy] = (await once(worker, 'exit')) as [number | null, NodeJS.Signals | null];
+      if (failure !== undefined) throw failure.error;
+      if (end === undefined) throw ended(killedBy ?? `exit code ${code ?? 0}`);
+      this.#efforts.push({ requests: end.requests, peak: end.peak });
+      if (end.type === 'done') return end.step;
+      const { code: name, message, key } = end.error;
+      throw new RollupError(name as ErrorCode, message, { key });
+    } finally {
+      signal.removeEventListener('abort', onStop);
+      this.#inUse.delete(worker);
+    }
+  }
+
+  #note(worker: ChildProcess, message: Extract<FromWorker, { type: 'progress' | 'begun' | 'output' }>): void {
+    const { report } = this.#options;
+    if (message.type !== 'progress') {
+      report(message);
+      return;
+    }
+    const { objects, bytes, ...inUse } = message;
+    this.#inUse.set(worker, inUse);
+    report({ type: 'landed', objects, bytes });
+  }
+}
+
+const NOTHING: WriteStep = {
+  status: 'written',
+  fates: { written: 0, copied: 0, reused: 0 },
+  bytes: 0,
+  peakInFlightBytes: 0,
+};
+
+function added(one: WriteStep, other: WriteStep): WriteStep {
+  if (one.status === 'lost' || other.status === 'lost') return { status: 'lost' };
+  return {
+    status: one.status === 'incomplete' ? one.status : other.status,
+    fates: sumOf([one.fates, other.fates], ['written', 'copied', 'reused']),
+    ...sumOf([one, other], ['bytes', 'peakInFlightBytes']),
+  };
+}
+
+/** Field by field. */
+export function sumOf<Name extends string>(
+  all: readonly Partial<Record<Name, number>>[],
+  names: readonly Name[],
+): Record<Name, number> {
+  const sums = names.map((name) => [name, all.reduce((sum, one) => sum + (one[name] ?? 0), 0)]);
+  return Object.fromEntries(sums) as Record<Name, number>;
+}
+
+function withoutPlan({ offset, length }: Pick<PlanItem, 'offset' | 'length'>) {
+  return { offset, length };
+}
+
+function ended(how: string): RollupError {
+  const message = `A worker ended before its work was done (${how}). What is written is kept: run again to go on from there.`;
+  return new RollupError('WorkerEnded', message);
+}

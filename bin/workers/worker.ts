@@ -1,0 +1,100 @@
+import { enableCompileCache } from 'node:module';
+import { join } from 'node:path';
+import { RollupError } from '../../lambda/errors.ts';
+import { openDescriptors } from '../../lambda/gauge.ts';
+import type { RollupEvent } from '../../lambda/rollup/events.ts';
+import { writeItems } from '../../lambda/rollup/fan-write.ts';
+import { type PlanItem, parsePlanAt } from '../../lambda/rollup/plan-file.ts';
+import { type Connection, connect } from '../../lambda/s3/connection.ts';
+import { parseSettings } from '../../lambda/settings.ts';
+import { type FromWorker, type ToWorker, toWorkerSchema } from './messages.ts';
+
+/** One of the processes that carry out a plan: asks for an item whenever it has room for one. */
+
+const PROGRESS_MS = 200;
+
+enableCompileCache(join(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'node'));
+
+type Item = Pick<PlanItem, 'offset' | 'length'>;
+
+const stop = new AbortController();
+let receive: (item: Item | null) => void = () => undefined;
+stop.signal.addEventListener('abort', () => {
+  receive(null);
+});
+
+// Whoever started this one says when it is to end; a terminal sends its signals to both.
+for (const name of ['SIGINT', 'SIGTERM']) process.on(name, () => undefined);
+process.on('disconnect', () => {
+  stop.abort(new RollupError('Aborted', 'The run that this worker belongs to is gone.'));
+});
+process.on('message', (raw) => {
+  const message = toWorkerSchema.parse(raw);
+  if (message.type === 'start') void work(message);
+  else if (message.type === 'item') receive(message.item);
+  else stop.abort(new RollupError('Aborted', 'The run was stopped.'));
+});
+
+async function work({
+  plan,
+  settings: raw,
+  ...options
+}: Extract<ToWorker, { type: 'start' }>): Promise<void> {
+  const settings = parseSettings(raw, (name) => name);
+  const connection = connect({ settings, endpointUrl: options.endpointUrl, region: options.region });
+  const { store, gauge } = connection;
+  gauge.start();
+  const landed = { objects: 0, bytes: 0 };
+  const tell = (): void => {
+    tellRun({
+      type: 'progress',
+      ...landed,
+      connections: gauge.connections,
+      descriptors: openDescriptors() ?? 0,
+    });
+    Object.assign(landed, { objects: 0, bytes: 0 });
+  };
+  const telling = setInterval(tell, PROGRESS_MS);
+  const report = (event: RollupEvent): void => {
+    if (event.type === 'output' || event.type === 'begun') tellRun(event);
+    if (event.type !== 'landed') return;
+    landed.objects += event.objects;
+    landed.bytes += event.bytes;
+  };
+  let end: FromWorker;
+  try {
+    const sides = { store, raw: connection.raw };
+    const context = { ...sides, settings, report, hasTime: () => true, signal: stop.signal };
+    const step = await writeItems(parsePlanAt(plan), itemsOfRun(), context);
+    end = { type: 'done', step, ...effortOf(connection) };
+  } catch (error) {
+    const known =
+      error instanceof RollupError ? error : new RollupError('S3Error', String(error), { cause: error });
+    end = { type: 'failed', error: known.toJSON(), ...effortOf(connection) };
+  }
+  clearInterval(telling);
+  tell();
+  tellRun(end);
+  connection.close();
+  if (process.connected) process.disconnect();
+}
+
+async function* itemsOfRun(): AsyncGenerator<Item> {
+  for (;;) {
+    const item = await new Promise<Item | null>((resolve) => {
+      receive = resolve;
+      tellRun({ type: 'next' });
+    });
+    stop.signal.throwIfAborted();
+    if (item === null) return;
+    yield item;
+  }
+}
+
+function effortOf(connection: Connection) {
+  return { requests: connection.takeRequests(), peak: connection.gauge.stop() };
+}
+
+function tellRun(message: FromWorker): void {
+  if (process.connected) process.send?.(message);
+}

@@ -1,0 +1,120 @@
+import { readFileSync } from 'node:fs';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
+import {
+  BUCKET,
+  DESTINATION,
+  SOURCE,
+  cli,
+  environment,
+  json,
+  lines,
+  parseObject,
+  start,
+} from './command-line.ts';
+
+const MiB = 2 ** 20;
+const FLAGS = ['--target-size', '5MiB', '--outputs-in-flight', '1', '--json', '--no-progress'];
+const RUN = ['run', SOURCE, DESTINATION, ...FLAGS];
+
+let sandbox: Sandbox;
+beforeEach(async () => {
+  sandbox = await startSandbox({ buckets: [BUCKET] });
+  for (let i = 0; i < 41; i++)
+    sandbox.put(BUCKET, `raw/app/${String(i).padStart(5, '0')}.log`, lines(MiB, String(i % 10)));
+});
+afterEach(() => sandbox.close());
+
+/** The processes that a process has started and that have not ended. */
+function childrenOf(pid: number): number[] {
+  const listed = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+  return listed.split(' ').filter(Boolean).map(Number);
+}
+
+const isOver = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch {
+    return true;
+  }
+};
+
+const names = (prefix: string): string[] =>
+  sandbox.keys(BUCKET, prefix).map((key) => key.slice(prefix.length));
+
+const outputs = (prefix: string): string[] => names(prefix).filter((name) => name.startsWith('part-'));
+
+/** Holds the first upload until told, and says when it has come. */
+function holdFirstUpload(): { held: Promise<void>; release: () => void } {
+  let release = (): void => undefined;
+  const released = new Promise<undefined>(
+    (resolve) =>
+      (release = () => {
+        resolve(undefined);
+      }),
+  );
+  const held = new Promise<void>((resolve) => {
+    sandbox.hook = ({ operation, key = '' }) => {
+      if (operation !== 'PutObject' || !key.includes('/part-')) return undefined;
+      resolve();
+      return released;
+    };
+  });
+  return { held, release };
+}
+
+it('shares a run out among processes, to the same outputs', async () => {
+  const shared = await json(sandbox, [...RUN, '--workers', '2']);
+  const alone = await json(sandbox, ['run', SOURCE, `s3://${BUCKET}/alone/`, ...FLAGS]);
+  expect(shared).toMatchObject({ status: 'committed', objects: 41, outputs: 9, written: 9, reused: 0 });
+  expect(outputs('rolled/app/')).toEqual(outputs('alone/'));
+  const [one, two] = [shared, alone].map(({ peak }) => peak as Record<string, number>);
+  // Two processes, each with an output in memory.
+  expect(one?.['inFlightBytes']).toBe(2 * (two?.['inFlightBytes'] ?? 0));
+  expect(one?.['rssBytes']).toBeGreaterThan(1.5 * (two?.['rssBytes'] ?? Infinity));
+  expect(await json(sandbox, [...RUN, '--workers', '2'])).toMatchObject({ status: 'unchanged' });
+});
+
+it('fails where a process is killed: nothing is committed, and another run uses what is there', async () => {
+  const { held, release } = holdFirstUpload();
+  const { child, ended } = start([...RUN, '--workers', '2'], environment(sandbox.endpoint));
+  await held;
+  const workers = childrenOf(child.pid ?? 0);
+  expect(workers).toHaveLength(2);
+  process.kill(workers[0] ?? 0, 'SIGKILL');
+  release();
+  const { code, stderr } = await ended;
+  expect(code).toBe(1);
+  expect(parseObject(stderr)).toMatchObject({ error: { code: 'WorkerEnded' } });
+  expect(workers.every(isOver)).toBe(true);
+  expect(names('rolled/app/')).not.toContain('_manifest.json');
+  sandbox.hook = undefined;
+  const there = outputs('rolled/app/').length;
+  expect(await json(sandbox, [...RUN, '--workers', '2'])).toMatchObject({
+    status: 'committed',
+    written: 9 - there,
+    reused: there,
+  });
+});
+
+it('stops every process on SIGINT, and leaves no upload open', async () => {
+  const { held, release } = holdFirstUpload();
+  const { child, ended } = start([...RUN, '--workers', '2'], environment(sandbox.endpoint));
+  await held;
+  const workers = childrenOf(child.pid ?? 0);
+  child.kill('SIGINT');
+  release();
+  expect((await ended).code).toBe(130);
+  expect(workers.every(isOver)).toBe(true);
+  expect(names('rolled/app/')).not.toContain('_manifest.json');
+  expect(sandbox.openUploads(BUCKET)).toEqual([]);
+});
+
+it('refuses a number of processes that is none', async () => {
+  const { code, stderr } = await cli(sandbox, [...RUN, '--workers', '0']);
+  expect(code).toBe(2);
+  expect(parseObject(stderr)).toMatchObject({
+    error: { message: expect.stringContaining('1 to 64') as string },
+  });
+});
