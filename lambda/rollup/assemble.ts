@@ -1,8 +1,9 @@
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { Settings } from '../settings.ts';
+import { Downloads } from './downloads.ts';
 import type { OutputFate, Report } from './events.ts';
 import { closeLines, formatAdded, framesOf, largestSize, partCrcsOf } from './frames.ts';
-import { aborted, allOrFirstFailure, inOrder } from './in-order.ts';
+import { aborted, inOrder } from './in-order.ts';
 import type { Location } from './location.ts';
 import { type CommittedOutput, type CommittedSource, formatCrc32 } from './manifest.ts';
 import type { Piece, PlannedOutput } from './pack.ts';
@@ -40,7 +41,7 @@ export interface AssembleContext extends Sides {
 export class Assembler {
   readonly #context: AssembleContext;
   readonly #outputs: LimitFunction;
-  readonly #downloads: LimitFunction;
+  readonly #downloads: Downloads;
   readonly #slabs: Slabs;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
@@ -49,7 +50,7 @@ export class Assembler {
     const { outputsInFlight, concurrency, targetSize } = context.settings;
     this.#context = context;
     this.#outputs = pLimit(outputsInFlight);
-    this.#downloads = pLimit(concurrency);
+    this.#downloads = new Downloads(concurrency, this.#stop);
     this.#slabs = new Slabs(targetSize);
     this.#signal = AbortSignal.any([this.#stop.signal, context.signal]);
   }
@@ -125,20 +126,26 @@ export class Assembler {
     });
   }
 
-  #fill(slab: Buffer, output: PlannedOutput): Promise<number[]> {
+  /** Downloads every source to its place; the CRC-32 of each. */
+  async #fill(slab: Buffer, output: PlannedOutput): Promise<number[]> {
+    const crcs = new Array<number>(output.pieces.length).fill(0);
+    await this.#downloads.all(this.#landings(slab, output, crcs));
+    return crcs;
+  }
+
+  *#landings(slab: Buffer, output: PlannedOutput, crcs: number[]): Generator<() => Promise<void>> {
     const { report } = this.#context;
     let offset = 0;
-    const landings = output.pieces.map((piece) => {
+    for (const [i, piece] of output.pieces.entries()) {
       const place = slab.subarray(offset, (offset += piece.source.size));
-      return this.#downloads(async () => {
+      yield async () => {
         this.#signal.throwIfAborted();
         const { store, from } = originOf(piece, this.#context);
         const { crc32 } = await store.read(from, place, this.#signal);
+        crcs[i] = crc32;
         report({ type: 'landed', objects: 1, bytes: place.length });
-        return crc32;
-      });
-    });
-    return allOrFirstFailure(landings, this.#stop);
+      };
+    }
   }
 }
 

@@ -43,9 +43,10 @@ export async function allOrFirstFailure<T>(tasks: Promise<T>[], stop: AbortContr
 }
 
 /** Of tasks that are ended together: what failed first, and not because it was told to stop. */
-class FirstFailure {
+export class FirstFailure {
   readonly #stop: AbortController;
   #first: { error: unknown } | undefined;
+  #last: { error: unknown } | undefined;
 
   constructor(stop: AbortController) {
     this.#stop = stop;
@@ -54,13 +55,24 @@ class FirstFailure {
   watch<T>(task: Promise<T>): Promise<T> {
     task.catch((error: unknown) => {
       if (!(this.#stop.signal.aborted && isAbort(error))) this.#first ??= { error };
+      this.#last = { error };
       this.#stop.abort(aborted());
     });
     return task;
   }
 
+  get failed(): boolean {
+    return this.#last !== undefined;
+  }
+
+  /** Passes over those that were told to stop. */
   throwIfAny(): void {
     if (this.#first !== undefined) throw this.#first.error;
+  }
+
+  throwIfFailed(): void {
+    this.throwIfAny();
+    if (this.#last !== undefined) throw this.#last.error;
   }
 }
 

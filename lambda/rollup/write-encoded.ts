@@ -1,8 +1,8 @@
-import type { LimitFunction } from 'p-limit';
 import { MiB } from '../size.ts';
 import type { AssembleContext, Assembled } from './assemble.ts';
 import type { Settings } from '../settings.ts';
 import { RANGE } from './committed-text.ts';
+import type { Downloads } from './downloads.ts';
 import { type PlannedOutput, isEncoded, lengthOf } from './pack.ts';
 import { encodingMetadata, finishedText, isEncodedAs, storedCrc32 } from './reuse.ts';
 import { formatSidecar, sidecarKeyOf } from './sidecar.ts';
@@ -16,7 +16,7 @@ const PARTS_HELD = 4;
 
 export interface Means {
   slabs: Slabs;
-  downloads: LimitFunction;
+  downloads: Downloads;
   signal: AbortSignal;
 }
 
@@ -37,7 +37,7 @@ export function writeEncoded(
       ...{ store, raw, source, destination, report, signal },
       memory: slab.subarray(0, window),
       read: (reading, into, until) =>
-        downloads(() => {
+        downloads.one(() => {
           until.throwIfAborted();
           return reading.store.read(reading.from, into, until);
         }),

@@ -4,7 +4,12 @@ export function quoteEtag(etag: string): string {
 }
 
 export function unquoteEtag(etag: string | undefined): string {
-  return (etag ?? '').replace(/^"(.*)"$/, '$1');
+  return detached((etag ?? '').replace(/^"(.*)"$/, '$1'));
+}
+
+/** A string cut out of another holds all of that: of an ETag in a listing, the whole page. */
+function detached(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
 }
 
 /** `offset` 100, `length` 50 -> `bytes=100-149`. */

@@ -9,6 +9,7 @@ import { CHECKSUM_MODE, type Checksums, parseChecksums } from './checksums.ts';
 import { formatRange, quoteEtag } from './conditions.ts';
 import type { RequestCounter } from './requests.ts';
 import type { PacedRetryStrategy } from './retry.ts';
+import { Sha256 } from './sha256.ts';
 import type { Timeouts } from './timeouts.ts';
 
 /** SHA-256 of nothing: the payload of a GET. */
@@ -126,7 +127,7 @@ export class FastLane {
         credentials: config.credentials,
         region: scheme.signingRegion,
         service: 's3',
-        sha256: config.sha256,
+        sha256: Sha256,
         uriEscapePath: false,
       });
       return { url: endpoint.url, signer };
