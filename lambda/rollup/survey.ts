@@ -13,7 +13,7 @@ import { rawOf } from './sides.ts';
 import type { ListedObject, Store } from './store.ts';
 
 /** Pages of the source prefix that are listed ahead of what is being planned: 1,000 objects each. */
-const PAGES_AHEAD = 32;
+const PAGES_AHEAD = 16;
 
 type SurveyContext = Pick<RollupContext, 'store' | 'raw' | 'settings' | 'now' | 'report' | 'signal'>;
 
