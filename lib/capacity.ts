@@ -4,7 +4,7 @@ import { type Engine, wholeNumber } from './engine.ts';
 
 /** How much of Lambda the rollup may use. */
 export interface CapacityProps {
-  /** MB. Default: 1,769, which is one vCPU. */
+  /** MB. Default: 1,024: see "What follows for the settings" in docs/performance.md. 1,769 are one vCPU. */
   readonly memorySize?: number | undefined;
   /** Default: 900, Lambda's longest. */
   readonly timeoutSeconds?: number | undefined;
@@ -19,7 +19,7 @@ export interface CapacityProps {
 const LEAST_QUEUE_CONCURRENCY = 2;
 
 export const capacityFields = {
-  memorySize: wholeNumber(512, 10_240).default(1_769),
+  memorySize: wholeNumber(512, 10_240).default(1_024),
   timeoutSeconds: wholeNumber(60, 900).default(900),
   reservedConcurrency: wholeNumber(2, 1_000).default(5),
   directConcurrency: wholeNumber(0, 998).default(1),

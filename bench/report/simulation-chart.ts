@@ -70,7 +70,7 @@ function drawPanel({ left, title, most, step, format, value }: Panel, model: Mod
   const y = (figure: number): number => PANEL.top + PANEL.height * (1 - figure / most);
   const bottom = y(0);
   const levels = Array.from({ length: Math.floor(most / step) + 1 }, (_, i) => i * step);
-  const marks: number[] = [512, 1024, DEFAULT_MEMORY, largest];
+  const marks: number[] = [512, DEFAULT_MEMORY, 1769, largest];
   return [
     drawText({ x: left, y: PANEL.top - 10, text: title, bold: true }),
     ...levels.flatMap((level) => [

@@ -46,7 +46,7 @@ function byOutputs(model: Model): string {
   const rows = OUTPUTS_IN_FLIGHT.map((outputsInFlight) => [
     String(outputsInFlight),
     formatMegabytes(neededMemory(outputsInFlight)),
-    ...[768, 1024, DEFAULT_MEMORY].map((memory) =>
+    ...[768, DEFAULT_MEMORY, 1769].map((memory) =>
       formatOutcome(hourAt(model, MISSION, { memory, concurrency, outputsInFlight })),
     ),
   ]);
@@ -75,7 +75,7 @@ function loads(model: Model): string {
 }
 
 function assumptions(seed: number): string {
-  const memories = [512, 768, 1024, DEFAULT_MEMORY];
+  const memories = [512, 768, DEFAULT_MEMORY, 1769];
   const rows = ASSUMPTIONS.map(({ name, figures }) => {
     const model = createModel(figures, seed);
     return [

@@ -7,7 +7,7 @@ export const MEMORIES = [512, 768, 1024, 1280, 1769, 2048, 3008] as const;
 export const CONCURRENCIES = [16, 32, 64, 128, 250] as const;
 export const OUTPUTS_IN_FLIGHT = [1, 2, 3, 4, 6, 8] as const;
 /** As the stack deploys it. */
-export const DEFAULT_MEMORY = 1769;
+export const DEFAULT_MEMORY = 1024;
 
 export interface Load extends Sizes {
   objects: number;

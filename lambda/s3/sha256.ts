@@ -1,5 +1,11 @@
-import { type Hash, type Hmac, type KeyObject, createHash, createHmac, createSecretKey } from 'node:crypto';
+import { type KeyObject, createHash, createHmac, createSecretKey } from 'node:crypto';
 import type { Checksum, SourceData } from '@smithy/types';
+
+/** Of a hash and of an HMAC alike. */
+interface Digest {
+  update(data: Uint8Array): unknown;
+  digest(): Buffer;
+}
 
 /** Secrets that are known: the credentials' and the signing key of the day. */
 const MOST_KEYS = 8;
@@ -10,7 +16,7 @@ const keys = new Map<SourceData, KeyObject>();
  * instead of a key that it has seen.
  */
 export class Sha256 implements Checksum {
-  #hash: Hash | Hmac;
+  #hash: Digest;
   readonly #secret: SourceData | undefined;
 
   constructor(secret?: SourceData) {
@@ -31,7 +37,7 @@ export class Sha256 implements Checksum {
   }
 }
 
-function begin(secret: SourceData | undefined): Hash | Hmac {
+function begin(secret: SourceData | undefined): Digest {
   return secret === undefined ? createHash('sha256') : createHmac('sha256', keyOf(secret));
 }
 

@@ -57,7 +57,7 @@ export interface LambdaOptions {
 export async function startLambda({ env, execArgv = [] }: LambdaOptions): Promise<LambdaProcess> {
   const child = fork(RUNTIME, [join(inject('bundle'), 'index.mjs')], {
     env: {
-      NODE_OPTIONS: '--enable-source-maps --no-warnings',
+      NODE_OPTIONS: '--enable-source-maps --max-semi-space-size=1 --no-warnings',
       AWS_REGION: 'us-east-1',
       AWS_ACCESS_KEY_ID: 'test',
       AWS_SECRET_ACCESS_KEY: 'test',

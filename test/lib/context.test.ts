@@ -91,7 +91,7 @@ describe('context that is refused', () => {
       'outputs that do not fit into memory',
       { targetSize: '1GiB', outputsInFlight: 16 },
       [
-        'memorySize: 1769 MB are too few for outputsInFlight 16 x (targetSize 1024 MiB + 1 MiB) + 350 MiB = 16750 MB',
+        'memorySize: 1024 MB are too few for outputsInFlight 16 x (targetSize 1024 MiB + 1 MiB) + 350 MiB = 16750 MB',
       ],
     ],
     [
@@ -241,7 +241,7 @@ describe('context that is taken', () => {
       aggregatedRoot: 'aggregated/',
       separateBuckets: false,
       streams: [{ name: 'default', source: HOUR, minute: 10 }],
-      memorySize: 1_769,
+      memorySize: 1_024,
       timeoutSeconds: 900,
       reservedConcurrency: 5,
       directConcurrency: 1,

@@ -107,7 +107,7 @@ describe('the function', () => {
     expect(onlyResource(synthesize(), 'AWS::Lambda::Function').Properties).toMatchObject({
       Runtime: 'nodejs24.x',
       Architectures: ['arm64'],
-      MemorySize: 1_769,
+      MemorySize: 1_024,
       Timeout: 900,
       ReservedConcurrentExecutions: 5,
     });
@@ -128,7 +128,7 @@ describe('the function', () => {
       ].sort(),
     );
     expect(environment(DEPLOYMENTS['two existing buckets with keys'])).toMatchObject({
-      NODE_OPTIONS: '--enable-source-maps',
+      NODE_OPTIONS: '--enable-source-maps --max-semi-space-size=1',
       POWERTOOLS_SERVICE_NAME: 'LogRollup-prod',
       [ENV.rawRoot]: 's3://application-logs/',
       [ENV.aggregatedRoot]: 's3://application-logs-aggregated/logs/',

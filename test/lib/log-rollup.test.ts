@@ -63,7 +63,7 @@ describe("LogRollup in somebody else's app", () => {
     const rawBucket = Bucket.fromBucketName(stack, 'Logs', 'application-logs');
     const engine = { targetSize: '1GiB', outputsInFlight: 16 };
     expect(() => new LogRollup(stack, 'Rollup', { rawBucket, engine })).toThrow(
-      'Invalid LogRollup properties:\n  memorySize: 1769 MB are too few for outputsInFlight 16 x',
+      'Invalid LogRollup properties:\n  memorySize: 1024 MB are too few for outputsInFlight 16 x',
     );
   });
 
