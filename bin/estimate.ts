@@ -1,6 +1,7 @@
 import { abandoned, ourUploads, sweepable } from '../lambda/rollup/cleanup.ts';
 import { largestSize } from '../lambda/rollup/frames.ts';
 import type { Location } from '../lambda/rollup/location.ts';
+import { SOURCES_NAME, SYMLINKS_NAME, wantedMarkers } from '../lambda/rollup/markers.ts';
 import { MANIFEST_VERSION, type Manifest } from '../lambda/rollup/manifest.ts';
 import type { PlannedOutput } from '../lambda/rollup/pack.ts';
 import { sidecarKeyOf } from '../lambda/rollup/sidecar.ts';
@@ -35,13 +36,43 @@ const COPY_PART = GiB;
  * The requests that a run makes if nothing changes before it and nothing has to be repeated. A part more or less is
  * possible where sources lack their last newline: how many do is known only once they are read.
  */
-export function estimateRequests({
-  survey,
-  surveyed,
-  uploads,
-  destination,
-  settings,
-}: EstimateInput): RequestCounts {
+export function estimateRequests(input: EstimateInput): RequestCounts {
+  const counts = estimateCommit(input);
+  addMarkers(counts, input);
+  if (input.settings.deleteSource) addDeletes(counts, input);
+  return counts;
+}
+
+/** As if what is there already were true where nothing is committed, and not where something is. */
+function addMarkers(counts: RequestCounts, { survey, destination, settings }: EstimateInput): void {
+  const { plan, present, previous } = survey;
+  const wanted = wantedMarkers(settings, destination, present);
+  if (wanted.success) counts.put++;
+  if (!wanted.symlinks) return;
+  const hasCopy = present.has(destination.prefix + SOURCES_NAME);
+  // The list, the copy of the index, and the manifest before and after; where there is a copy, the index too.
+  counts.get += 4 + (hasCopy ? 1 : 0);
+  const changes = previous === undefined || plan.planned.length > 0;
+  if (changes || !present.has(destination.prefix + SYMLINKS_NAME))
+    counts.put += plan.sealed.length + plan.planned.length > 0 ? 1 : 0;
+  if (!changes && hasCopy) return;
+  counts.get++;
+  counts.put++;
+}
+
+/** As if everything that was listed and rolled up were deleted: what has left raw by then takes less. */
+function addDeletes(counts: RequestCounts, { survey, surveyed }: EstimateInput): void {
+  const { plan, present } = survey;
+  const pages = surveyed.list - Math.max(1, Math.ceil(present.size / PER_REQUEST));
+  const outputs = plan.sealed.length + plan.planned.length;
+  const batches = outputs === 0 ? 0 : pages;
+  // The manifest and its index, every output, and the manifest before every batch.
+  counts.get += 2 + outputs + batches;
+  counts.list += pages;
+  counts.delete += batches;
+}
+
+function estimateCommit({ survey, surveyed, uploads, destination, settings }: EstimateInput): RequestCounts {
   const { plan, previous, present, listingBegan } = survey;
   const counts: RequestCounts = { list: surveyed.list, get: surveyed.get, put: 0, copy: 0, delete: 0 };
   if (previous !== undefined && plan.planned.length === 0) {

@@ -3,7 +3,7 @@ import { MiB, formatSize } from '../lambda/size.ts';
 import { formatCount, formatNoun } from './output.ts';
 import type { Progress } from './progress.ts';
 
-type Phase = 'listing' | 'rolling up' | 'committing';
+type Phase = 'listing' | 'rolling up' | 'committing' | 'deleting';
 
 /** What the events of a run come to, as progress to show. */
 export class RunTally {
@@ -12,6 +12,7 @@ export class RunTally {
   /** All that there is to do; undefined while that is not known. */
   #total: { objects: number; bytes: number; outputs: number | undefined } | undefined;
   #done = { objects: 0, bytes: 0, outputs: 0 };
+  #deleted = { objects: 0, bytes: 0 };
   #attempts = 1;
   #began: number | undefined;
   readonly #now: () => number;
@@ -49,6 +50,10 @@ export class RunTally {
         this.#total = undefined;
         this.#done = { objects: 0, bytes: 0, outputs: 0 };
         break;
+      case 'deleted':
+        this.#phase = 'deleting';
+        this.#deleted = event;
+        break;
       case 'committed':
       case 'swept':
         break;
@@ -65,6 +70,11 @@ export class RunTally {
     if (this.#phase === 'listing') {
       const listed = `${formatNoun(this.#listed.objects, 'object')} listed${again}`;
       return { phase: this.#phase, brief: listed, full: listed };
+    }
+    if (this.#phase === 'deleting') {
+      const { objects, bytes } = this.#deleted;
+      const gone = `${formatNoun(objects, 'object')} deleted from raw`;
+      return { phase: this.#phase, brief: gone, full: `${gone}, ${formatSize(bytes)}` };
     }
     if (this.#total?.objects === 0) {
       const among = formatNoun(this.#listed.objects, 'object');

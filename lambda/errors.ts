@@ -25,6 +25,7 @@ export type ErrorCode =
   | 'NoRegion'
   | 'NoSuchBucket'
   | 'NoSuchUpload'
+  | 'OutputDamaged'
   | 'OutputMissing'
   | 'OutsideRoot'
   | 'PreconditionFailed'

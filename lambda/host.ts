@@ -6,6 +6,7 @@ import { METRICS } from './names.ts';
 import { type Queue, openQueue } from './queue.ts';
 import { type RequestMessage, type ResolvedRequest, continuationOf, resolveRequest } from './request.ts';
 import { type RunResult, run } from './run.ts';
+import type { Problem } from './rollup/delete-sources.ts';
 import { type Connection, connect } from './s3/connection.ts';
 import { type Effort, logger, reportFailure, reportResult, startSampling } from './telemetry.ts';
 
@@ -39,6 +40,13 @@ export function createHost(environment: NodeJS.ProcessEnv): Host {
   }
 
   async function handle(message: RequestMessage, context: Context): Promise<RunResult> {
+    const result = await work(message, context);
+    // The message comes again, and so whoever can mend it is told; what is committed stays so.
+    if (result.problems !== undefined) throw answerOf(leftUndone(result.problems));
+    return result;
+  }
+
+  async function work(message: RequestMessage, context: Context): Promise<RunResult> {
     const stream = message.stream ?? METRICS.unnamedStream;
     logger.appendKeys({ stream, continuation: message.continuation ?? 0 });
     let effort: (() => Effort) | undefined;
@@ -51,7 +59,7 @@ export function createHost(environment: NodeJS.ProcessEnv): Host {
       lastWord = sayLastWord(stream, effort, context);
       const { result, written } = await runInTime(request, { config, connection }, context);
       effort = () => result;
-      const continued = result.status === 'incomplete' && (await goOn(request, queue, written));
+      const continued = isUnfinished(result) && (await goOn(request, queue, written));
       reportResult(stream, result, continued);
       return result;
     } catch (error) {
@@ -110,22 +118,22 @@ function measure(connection: Connection): () => Effort {
   });
 }
 
-/** One run, as far as it comes in the time that is left. `written`: outputs that came to be in it. */
+/** One run, as far as it comes in the time that is left. `written`: outputs that came to be in it, and deletes. */
 async function runInTime(
-  { source, destination, repack }: ResolvedRequest,
-  { config: { settings }, connection }: Pick<Resources, 'config' | 'connection'>,
+  { source, destination, repack, deleteSource }: ResolvedRequest,
+  { config, connection }: Pick<Resources, 'config' | 'connection'>,
   context: Context,
 ): Promise<{ result: RunResult; written: number }> {
   const deadline = createDeadline(() => context.getRemainingTimeInMillis());
   const stopSampling = startSampling(() => connection.gauge.connections);
   try {
     const result = await run({ source, destination, repack }, connection, {
-      settings,
+      settings: { ...config.settings, deleteSource },
       hasTime: deadline.hasTime,
       signal: deadline.signal,
       report: deadline.watch(() => undefined),
     });
-    return { result, written: deadline.written };
+    return { result, written: deadline.written + (result.deleted?.objects ?? 0) };
   } catch (error) {
     if (!deadline.signal.aborted || !hasCode(error, 'Aborted')) throw error;
     throw new RollupError('Timeout', OUT_OF_TIME, { cause: error });
@@ -133,6 +141,22 @@ async function runInTime(
     deadline.clear();
     stopSampling();
   }
+}
+
+function isUnfinished({ status, deleted }: RunResult): boolean {
+  return status === 'incomplete' || deleted?.complete === false;
+}
+
+function leftUndone([first, ...others]: Problem[]): RollupError {
+  const { code = 'S3Error', message = '', key } = first ?? {};
+  const more = others.length === 0 ? '' : ` And ${others.length} more: see the log.`;
+  return new RollupError(
+    code,
+    `The hour is committed, but not all that follows was done. ${message}${more}`,
+    {
+      key,
+    },
+  );
 }
 
 /** Sends the continuation. Throws `NoProgress` where this invocation wrote nothing, so that it cannot go round for ever. */

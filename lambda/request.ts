@@ -20,6 +20,8 @@ export const messageSchema = z.strictObject({
   force: z.boolean().optional(),
   /** Rebuild the whole hour. */
   repack: z.boolean().optional(),
+  /** `false` keeps the sources of this run, where the deployment deletes them; `true` is refused where it does not. */
+  deleteSource: z.boolean().optional(),
   /** The name that logs and metrics are told apart by. */
   stream: z.string().min(1).max(128).optional(),
   /** How many invocations have worked on this request before. */
@@ -34,6 +36,7 @@ export interface ResolvedRequest {
   destination: Location;
   hour: Hour | undefined;
   repack: boolean;
+  deleteSource: boolean;
   stream: string;
   message: RequestMessage;
 }
@@ -93,21 +96,32 @@ export function resolveRequest(message: RequestMessage, config: FunctionConfig, 
   refuseOverlap(source, destination);
   if (hour !== undefined && message.force !== true) refuseUnended(hour, config.settings.graceSeconds, now);
   const { repack = false, stream = METRICS.unnamedStream } = message;
-  return { source, destination, hour, repack, stream, message };
+  const { deleteSource = config.settings.deleteSource } = message;
+  if (deleteSource && !config.settings.deleteSource) throw refusedDelete();
+  return { source, destination, hour, repack, deleteSource, stream, message };
 }
 
 /** The message that lets another invocation go on where this one stopped: the hour is settled, whatever the clock says. */
 export function continuationOf({ source, destination, hour, message }: ResolvedRequest): RequestMessage {
-  const { repack, force, stream, continuation = 0 } = message;
+  const { repack, force, deleteSource, stream, continuation = 0 } = message;
   return {
     source: formatLocation(source),
     destination: formatLocation(destination),
     ...(hour === undefined ? {} : { hour }),
     ...(repack === undefined ? {} : { repack }),
     ...(force === undefined ? {} : { force }),
+    ...(deleteSource === undefined ? {} : { deleteSource }),
     ...(stream === undefined ? {} : { stream }),
     continuation: continuation + 1,
   };
+}
+
+/** Whoever may send a message could otherwise have raw logs deleted. */
+function refusedDelete(): RollupError {
+  return new RollupError(
+    'InvalidRequest',
+    '"deleteSource": true is refused: this deployment does not delete raw logs. Deploy it with deleteSource, or leave the field out.',
+  );
 }
 
 function hourOfMessage({ hour, scheduledTime }: RequestMessage): Hour | undefined {

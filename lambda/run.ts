@@ -1,3 +1,4 @@
+import type { Deleted, Problem } from './rollup/delete-sources.ts';
 import type { Report } from './rollup/events.ts';
 import { type Distribute, rollUpByPlan } from './rollup/fan-out.ts';
 import { formatLocation } from './rollup/location.ts';
@@ -21,6 +22,10 @@ export interface RunResult {
   copied: number;
   /** URI of the manifest; null where nothing is committed yet. */
   manifest: string | null;
+  /** What became of the sources in raw; only where they were to be deleted. */
+  deleted?: Deleted;
+  /** What did not work although the hour is committed; absent where all did. */
+  problems?: Problem[];
   requests: Requests;
   peak: Peaks & { inFlightBytes: number };
   durationSeconds: number;
@@ -60,6 +65,7 @@ export async function run(
         ? await rollUp(request, context)
         : await rollUpByPlan(request, context, distribute);
     const { status, totals, written, reused, copied, manifest, peakInFlightBytes } = outcome;
+    const { deleted, problems = [] } = outcome;
     return {
       status,
       source: formatLocation(request.source),
@@ -72,6 +78,8 @@ export async function run(
       reused,
       copied,
       manifest: manifest === undefined ? null : `s3://${request.destination.bucket}/${manifest}`,
+      ...(deleted === undefined ? {} : { deleted }),
+      ...(problems.length === 0 ? {} : { problems }),
       requests: takeRequests(),
       peak: { ...gauge.stop(), inFlightBytes: peakInFlightBytes },
       durationSeconds: Math.round(performance.now() - began) / 1000,

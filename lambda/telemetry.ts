@@ -32,7 +32,10 @@ export function startSampling(connections: () => number): () => void {
 
 /** `continued`: a message is on its way that lets another invocation finish what is incomplete. */
 export function reportResult(stream: string, result: RunResult, continued: boolean): void {
-  logger.info(`hour ${result.status}`, { ...result, continued });
+  const { problems: [first] = [] } = result;
+  if (first === undefined) logger.info(`hour ${result.status}`, { ...result, continued });
+  else logger.error(`hour ${result.status}, but`, { ...result, continued, code: first.code, key: first.key });
+  if (first !== undefined) metrics.addMetric(METRICS.failures, MetricUnit.Count, 1);
   addEffort(result);
   if (result.status !== 'incomplete') {
     metrics.addMetric(METRICS.hoursCommitted, MetricUnit.Count, 1);

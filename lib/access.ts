@@ -13,6 +13,8 @@ export interface AccessProps {
   readonly queues: RollupQueues;
   readonly logGroup: ILogGroup;
   readonly tracing: boolean;
+  /** Whether runs delete from raw what they have committed. */
+  readonly deleteSource: boolean;
 }
 
 /**
@@ -22,6 +24,7 @@ export interface AccessProps {
 export function createFunctionRole(scope: Construct, id: string, props: AccessProps): Role {
   const statements = [
     ...readRaw(props.raw),
+    ...(props.deleteSource ? [deleteRaw(props.raw)] : []),
     ...writeAggregated(props.aggregated),
     ...keyStatements(props.raw, props.aggregated),
     ...queueStatements(props.queues),
@@ -55,6 +58,14 @@ function readRaw(raw: Root): PolicyStatement[] {
     listUnder('ListRaw', raw),
     new PolicyStatement({ sid: 'ReadRaw', actions: ['s3:GetObject'], resources: [objectsUnder(raw)] }),
   ];
+}
+
+function deleteRaw(raw: Root): PolicyStatement {
+  return new PolicyStatement({
+    sid: 'DeleteRaw',
+    actions: ['s3:DeleteObject'],
+    resources: [objectsUnder(raw)],
+  });
 }
 
 function writeAggregated(aggregated: Root): PolicyStatement[] {
@@ -130,7 +141,7 @@ function acknowledgeObjectWildcards(role: Role, { raw, aggregated, tracing }: Ac
   };
   acknowledge(
     objectsUnder(raw),
-    'Keys of raw logs are not known beforehand; reading is confined to the raw root.',
+    'Keys of raw logs are not known beforehand; what may be done to them is confined to the raw root.',
   );
   acknowledge(
     objectsUnder(aggregated),

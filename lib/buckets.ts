@@ -21,7 +21,7 @@ export interface BucketsProps {
   readonly rawKmsKeyArn?: string | undefined;
   readonly aggregatedKmsKeyArn?: string | undefined;
   readonly rawRoot: string;
-  readonly rawExpirationDays?: number | undefined;
+  readonly rawExpiration?: number | undefined;
 }
 
 /**
@@ -91,9 +91,9 @@ export function isShared({
   return aggregatedBucketName === undefined ? !separateBuckets : aggregatedBucketName === rawBucketName;
 }
 
-function rawRules({ rawRoot, rawExpirationDays }: BucketsProps): LifecycleRule[] {
-  if (rawExpirationDays === undefined) return [];
-  return [{ id: 'ExpireRaw', prefix: rawRoot, expiration: Duration.days(rawExpirationDays) }];
+function rawRules({ rawRoot, rawExpiration }: BucketsProps): LifecycleRule[] {
+  if (rawExpiration === undefined) return [];
+  return [{ id: 'ExpireRaw', prefix: rawRoot, expiration: Duration.days(rawExpiration) }];
 }
 
 function safe(rules: LifecycleRule[]) {

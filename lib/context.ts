@@ -24,7 +24,7 @@ const stackFields = {
   rawBucketName: bucketName.optional(),
   rawRoot: prefixSchema.default(DEFAULT_RAW_ROOT),
   rawKmsKeyArn: keyArn.optional(),
-  rawExpirationDays: wholeNumber(1, 36_500).optional(),
+  rawExpiration: wholeNumber(1, 36_500).optional(),
   aggregatedBucketName: bucketName.optional(),
   aggregatedRoot: prefixSchema.default(DEFAULT_AGGREGATED_ROOT),
   aggregatedKmsKeyArn: keyArn.optional(),
@@ -170,9 +170,9 @@ const relations = schema.superRefine((settings, context) => {
   ) {
     refuse('separateBuckets', 'contradicts aggregatedBucketName, which is the raw bucket');
   }
-  if (settings.rawBucketName !== undefined && settings.rawExpirationDays !== undefined) {
+  if (settings.rawBucketName !== undefined && settings.rawExpiration !== undefined) {
     refuse(
-      'rawExpirationDays',
+      'rawExpiration',
       'is for a bucket that is created: give an existing bucket its own lifecycle rule',
     );
   }

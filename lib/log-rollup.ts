@@ -78,6 +78,7 @@ export class LogRollup extends Construct {
       serviceName,
       logRetention: props.logRetention ?? RetentionDays.ONE_MONTH,
       tracing: props.tracing ?? false,
+      deleteSource: engine.deleteSource ?? false,
       environment: engineEnvironment(engine),
       entry: props.entry,
       code: props.code,

@@ -25,6 +25,7 @@ export interface RollupFunctionProps {
   readonly capacity: Capacity;
   readonly logRetention: RetentionDays;
   readonly tracing: boolean;
+  readonly deleteSource: boolean;
   /** The `service` dimension of its metrics: what tells this deployment from another in the account. */
   readonly serviceName: string;
   readonly environment: Record<string, string>;

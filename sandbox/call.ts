@@ -13,6 +13,8 @@ export interface Call extends Address {
   headers: IncomingHttpHeaders;
   store: Store;
   now: () => number;
+  /** The code with which a fault refuses one key of many. */
+  refuses?: ((key: string) => string | undefined) | undefined;
   /** Takes the request's body in; throws unless it is whole and right. */
   receive: (sink: Sink) => Promise<Received>;
 }

@@ -31,9 +31,18 @@ export function checkWrite(
   }
 }
 
-/** A delete that names an ETag: what is missing does not have it. */
-export function checkDelete(match: string | undefined, existing: StoredObject | undefined): void {
-  if (match !== undefined && !(existing && matches(match, existing))) throw failed('If-Match');
+/**
+ * A delete that names an ETag: of what has another one, and of what is not there.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
+ */
+export function checkDelete(
+  match: string | undefined,
+  key: string,
+  existing: StoredObject | undefined,
+): void {
+  if (match === undefined) return;
+  if (!existing) throw new S3Error('NoSuchKey', 'The specified key does not exist.', { Key: key });
+  if (!matches(match, existing)) throw failed('If-Match');
 }
 
 /** Conditions of a read, RFC 9110 13.2.2: an ETag's verdict makes the date's irrelevant. */

@@ -34,6 +34,8 @@ export type Fault =
   | { kind: 'stall'; afterBytes: number }
   /** One byte of the body is flipped; length and headers are right. */
   | { kind: 'corrupt'; atByte: number }
+  /** Of DeleteObjects: executed, but for the keys that are given a code, each refused in S3's XML. */
+  | { kind: 'refuse-keys'; code: (key: string) => string | undefined }
   /** 200 with an Error document, as CompleteMultipartUpload, CopyObject and DeleteObjects can answer; not executed. */
   | { kind: 'error-in-body'; code: string };
 

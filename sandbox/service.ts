@@ -138,10 +138,12 @@ async function answer(
     case 'cut':
     case 'stall':
     case 'corrupt':
+    case 'refuse-keys':
       break;
   }
   try {
-    const reply = await execute(host, request, asked);
+    const refuses = fault?.kind === 'refuse-keys' ? fault.code : undefined;
+    const reply = await execute(host, request, asked, refuses);
     if (fault?.kind !== 'reset-after') return { reply, fault };
     release(host, reply);
     return 'dropped';
@@ -160,7 +162,12 @@ async function answer(
   }
 }
 
-async function execute(host: Host, request: IncomingMessage, { logged, address }: Asked): Promise<Reply> {
+async function execute(
+  host: Host,
+  request: IncomingMessage,
+  { logged, address }: Asked,
+  refuses: Call['refuses'],
+): Promise<Reply> {
   if (address instanceof S3Error) throw address;
   const { headers, method = '', url = '/' } = request;
   const { operation } = logged;
@@ -172,6 +179,7 @@ async function execute(host: Host, request: IncomingMessage, { logged, address }
     operation,
     headers,
     store: host.store,
+    refuses,
     now: () => Math.floor(host.now().getTime() / 1000) * 1000,
     receive: (sink) => receiveBody(request, { signer, about }, sink),
   };

@@ -99,7 +99,7 @@ describe('settings', () => {
       codec: 'zstd',
       level: 19,
     };
-    expect(parseSettings(settings, nameOf)).toEqual(settings);
+    expect(parseSettings(settings, nameOf)).toEqual({ ...DEFAULT_SETTINGS, ...settings });
     const written = {
       targetSize: '5MiB',
       partSize: '1GiB',
@@ -110,7 +110,7 @@ describe('settings', () => {
       codec: 'zstd',
       level: '19',
     };
-    expect(parseSettings(written, nameOf)).toEqual(settings);
+    expect(parseSettings(written, nameOf)).toEqual({ ...DEFAULT_SETTINGS, ...settings });
   });
 
   it.each<[keyof Settings, string | number, string]>([

@@ -1,6 +1,7 @@
 import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import { openDescriptors } from '../../lambda/gauge.ts';
 import { type RunResult, run as runOnce } from '../../lambda/run.ts';
+import type { Deleted } from '../../lambda/rollup/delete-sources.ts';
 import type { RollupEvent } from '../../lambda/rollup/events.ts';
 import { formatSize, MiB } from '../../lambda/size.ts';
 import { EXIT } from '../exit-code.ts';
@@ -23,6 +24,9 @@ Examples:
   $ npm run --silent s3-rollup -- run --hour 2026-11-21T08 --json \\
       's3://application-logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/' \\
       's3://application-logs/aggregated/checkout/{yyyy}{MM}{dd}/{HH}/'
+  $ npm run --silent s3-rollup -- run --delete-source \\
+      s3://application-logs/raw/checkout/20261121/08/ \\
+      s3://application-logs/aggregated/checkout/20261121/08/
 
 Run again: what is committed stays, what came since is added, and where nothing
 came, nothing is done.`;
@@ -63,7 +67,12 @@ export const run = rollupCommand('run', 'roll up one prefix')
       }, 'What is written is kept: run again to go on from there.');
       display.finish();
       printResult(result, formatRun, options);
-      if (result.status === 'incomplete') process.exitCode = EXIT.failed;
+      if (
+        result.status === 'incomplete' ||
+        result.problems !== undefined ||
+        result.deleted?.complete === false
+      )
+        process.exitCode = EXIT.failed;
     } finally {
       display.stop();
       connection.close();
@@ -113,6 +122,7 @@ export function formatRun(result: RunResult): string {
       'outputs',
       `${formatCount(result.outputs)}: ${formatCount(result.written)} written, ${formatCount(result.copied)} copied, ${formatCount(result.reused)} reused`,
     ],
+    ...(result.deleted === undefined ? [] : describeDeleted(result.deleted)),
     ['requests', counts],
     [
       '',
@@ -122,5 +132,22 @@ export function formatRun(result: RunResult): string {
     ['', `${formatSize(peak.rssBytes)} of memory, ${formatSize(peak.inFlightBytes)} in flight`],
     ['time', `${durationSeconds.toFixed(1)} s${rate}`],
   ];
-  return `${status}\n${formatColumns(rows, 'll')}`;
+  const problems = (result.problems ?? []).map(({ code, message }) => `\n  ${message} (${code})`);
+  const but = problems.length === 0 ? '' : `\nbut not all that follows was done:${problems.join('')}`;
+  return `${status}\n${formatColumns(rows, 'll')}${but}`;
+}
+
+function describeDeleted({ objects, bytes, kept, complete }: Deleted): string[][] {
+  const reasons = Object.entries({
+    'not in the rollup': kept.uncommitted,
+    'changed since': kept.changed,
+    'in a damaged output': kept.unverified,
+    refused: kept.refused,
+  }).filter(([, count]) => count > 0);
+  const left = reasons.map(([reason, count]) => `${formatCount(count)} ${reason}`).join(', ');
+  return [
+    ['deleted', `${formatNoun(objects, 'source')}, ${formatSize(bytes)}`],
+    ...(left === '' ? [] : [['', `left: ${left}`]]),
+    ...(complete ? [] : [['', 'not finished: run again']]),
+  ];
 }

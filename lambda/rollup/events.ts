@@ -10,7 +10,9 @@ export type RollupEvent =
   | { type: 'output'; key: string; how: OutputFate; bytes: number; sources: number }
   | { type: 'lost'; attempt: number }
   | { type: 'committed'; manifest: string }
-  | { type: 'swept'; keys: string[] };
+  | { type: 'swept'; keys: string[] }
+  /** Committed sources that have left raw so far because this run deletes them. */
+  | { type: 'deleted'; objects: number; bytes: number };
 
 /** How an output came to be in the destination. */
 export type OutputFate = 'written' | 'copied' | 'reused';

@@ -7,6 +7,7 @@ import type { Report, RollupEvent } from './events.ts';
 import { type Location, refuseOverlap } from './location.ts';
 import { MANIFEST_NAME, type Manifest } from './manifest.ts';
 import { sidecarKeyOf } from './sidecar.ts';
+import type { Settled } from './settle.ts';
 import type { Sides } from './sides.ts';
 import { createPlanner, planSources, readBefore } from './survey.ts';
 import { writeOutputs } from './write-outputs.ts';
@@ -29,7 +30,7 @@ export interface RollupContext extends Sides {
   signal: AbortSignal;
 }
 
-export interface RollupOutcome {
+export interface RollupOutcome extends Partial<Settled> {
   status: 'committed' | 'unchanged' | 'empty' | 'incomplete';
   totals: Manifest['totals'];
   /** How the outputs of the commit came to be there: their sum is `totals.outputs`. */

@@ -1,3 +1,4 @@
+import type { RollupError } from '../errors.ts';
 import type { Location, ObjectAt } from './location.ts';
 
 /** One line of a listing. ETags are without their quotes. */
@@ -74,6 +75,13 @@ export interface OpenUpload extends ObjectAt {
   initiated: Date;
 }
 
+/** What is still there after it was to be deleted: it is another object by now, or S3 does not allow it. */
+export interface Undeleted {
+  key: string;
+  why: 'changed' | 'refused';
+  error: RollupError;
+}
+
 /** `absent`: only if there is no such object. Otherwise: only if it still has this ETag. */
 export type WriteCondition = 'absent' | { etag: string };
 
@@ -119,6 +127,12 @@ export interface Store {
   /** Copies inside S3, `size` bytes. Throws as `read` and `upload` do. */
   copy(from: ReadFrom, size: number, to: ObjectAt, signal: AbortSignal): Promise<Written>;
   delete(bucket: string, keys: string[]): Promise<void>;
+  /** Deletes each object on the condition that it still has this ETag. Returns what is left. */
+  deleteUnchanged(
+    bucket: string,
+    objects: Pick<ListedObject, 'key' | 'etag'>[],
+    signal: AbortSignal,
+  ): Promise<Undeleted[]>;
   listUploads(at: Location): Promise<OpenUpload[]>;
   abortUpload(upload: OpenUpload): Promise<void>;
 }

@@ -9,6 +9,7 @@ export interface Doing {
 
 const BY_NAME: Partial<Record<string, ErrorCode>> = {
   AbortError: 'Aborted',
+  AccessDenied: 'AccessDenied',
   BadDigest: 'ChecksumMismatch',
   ConditionalRequestConflict: 'Conflict',
   CredentialsProviderError: 'NoCredentials',

@@ -9,12 +9,14 @@ import { RollupError, hasCode } from '../errors.ts';
 import type { Location, ObjectAt } from '../rollup/location.ts';
 import type {
   Landed,
+  ListedObject,
   ObjectHead,
   OpenUpload,
   ReadFrom,
   Store,
   StreamOptions,
   Streamed,
+  Undeleted,
   UploadContent,
   WriteCondition,
   Written,
@@ -22,15 +24,13 @@ import type {
 import { type OutputAttributes, accessParams, outputParams } from './attributes.ts';
 import { parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
 import { copyObject } from './copy.ts';
+import { KEYS_PER_DELETE, deleteUnchanged } from './delete.ts';
 import { type Doing, toRollupError } from './errors.ts';
 import type { Lines } from './fast-lane.ts';
 import { listObjects, listUploads } from './list.ts';
 import { Downloads, refusedOrAbsent } from './read.ts';
 import { uploadStream } from './upload-stream.ts';
 import { uploadObject } from './upload.ts';
-
-// https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
-const KEYS_PER_DELETE = 1000;
 
 export interface StoreOptions {
   attributes: OutputAttributes;
@@ -148,6 +148,14 @@ export class S3Store implements Store {
       const refused = Object.assign(new Error(Message), { name: Code });
       throw toRollupError(refused, { operation: 'DeleteObjects', bucket, key });
     }
+  }
+
+  deleteUnchanged(
+    bucket: string,
+    objects: Pick<ListedObject, 'key' | 'etag'>[],
+    signal: AbortSignal,
+  ): Promise<Undeleted[]> {
+    return deleteUnchanged(this.#client, bucket, objects, signal);
   }
 
   async abortUpload({ bucket, key, uploadId }: OpenUpload): Promise<void> {

@@ -14,7 +14,7 @@ export function deleteObject(call: Call): Reply {
 function remove({ store, bucket }: Call, key: string, match: string | undefined): void {
   checkKey(key);
   const existing = store.bucket(bucket).objects.get(key);
-  checkDelete(match, existing);
+  checkDelete(match, key, existing);
   if (existing) store.commit({ type: 'object-deleted', bucket, key });
 }
 
@@ -48,6 +48,9 @@ export async function deleteObjects(call: Call): Promise<Reply> {
   }
   const { Object: objects, Quiet: quiet } = (await receiveDocument(call, Batch)).Delete;
   const outcomes = objects.map(({ Key: key, ETag: match }) => {
+    const refused = call.refuses?.(key);
+    if (refused !== undefined)
+      return branch('Error', leaf('Key', key), leaf('Code', refused), leaf('Message', refused));
     try {
       remove(call, key, match);
       return quiet === 'true' ? '' : branch('Deleted', leaf('Key', key));

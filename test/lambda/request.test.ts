@@ -195,3 +195,26 @@ describe('parseEvent', () => {
     );
   });
 });
+
+describe('deleting sources', () => {
+  const deleting = { settings: { ...DEFAULT_SETTINGS, deleteSource: true } };
+  const hour = { source: TEMPLATE, hour: '2026-11-21T08' };
+
+  it.each<[string, RequestMessage, Partial<FunctionConfig>, boolean]>([
+    ['is off', hour, {}, false],
+    ['is on where the deployment is for it', hour, deleting, true],
+    ['can be switched off by a request', { ...hour, deleteSource: false }, deleting, false],
+    ['may be asked for where it is on', { ...hour, deleteSource: true }, deleting, true],
+  ])('%s', (_, message, own, expected) => {
+    const request = resolveRequest(message, { ...config, ...own }, NOW);
+    expect(request.deleteSource).toBe(expected);
+    const resumed = resolveRequest(continuationOf(request), { ...config, ...own }, NOW);
+    expect(resumed.deleteSource).toBe(expected);
+  });
+
+  it('cannot be switched on by a request', () => {
+    expect(() => resolve({ ...hour, deleteSource: true })).toThrow(
+      /this deployment does not delete raw logs/,
+    );
+  });
+});

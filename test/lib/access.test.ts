@@ -42,6 +42,7 @@ const ALLOWED: Record<string, string[]> = {
   'two existing buckets with keys': [
     `ListRaw | s3:ListBucket | ${S3_ARN}application-logs | s3:prefix=*`,
     `ReadRaw | s3:GetObject | ${S3_ARN}application-logs/*`,
+    `DeleteRaw | s3:DeleteObject | ${S3_ARN}application-logs/*`,
     `ListAggregated | s3:ListBucket | ${S3_ARN}application-logs-aggregated | s3:prefix=logs/*`,
     `ListUploads | s3:ListBucketMultipartUploads | ${S3_ARN}application-logs-aggregated`,
     `WriteAggregated | ${WRITE} | ${S3_ARN}application-logs-aggregated/logs/*`,
@@ -78,7 +79,7 @@ describe.each(Object.entries(DEPLOYMENTS))('access with %s', (name, context) => 
         .flat()
         .map(flattenReference)
         .filter((resource) => resource.includes('*'));
-      const expected = [...tracing, 'ReadRaw', 'WriteAggregated'].includes(Sid) ? 1 : 0;
+      const expected = [...tracing, 'ReadRaw', 'DeleteRaw', 'WriteAggregated'].includes(Sid) ? 1 : 0;
       expect(wild, Sid).toHaveLength(expected);
       for (const resource of wild) expect(resource).toMatch(Sid === 'WriteTraces' ? /^\*$/ : /^[^*]+\/\*$/);
     }

@@ -63,8 +63,8 @@ describe('context that is refused', () => {
     ],
     [
       'a lifecycle for a bucket that exists',
-      { rawBucketName: 'logs', rawExpirationDays: 30 },
-      ['rawExpirationDays: is for a bucket that is created: give an existing bucket its own lifecycle rule'],
+      { rawBucketName: 'logs', rawExpiration: 30 },
+      ['rawExpiration: is for a bucket that is created: give an existing bucket its own lifecycle rule'],
     ],
     ['a number that is none', { concurrency: 'many' }, ['concurrency: must be a whole number from 1 to 250']],
     [

@@ -85,7 +85,7 @@ describe('buckets', () => {
       JSON.stringify(resources(synthesize(context), 'AWS::S3::Bucket')).match(
         /"ExpireRaw","Prefix":"raw\/"/g,
       );
-    expect(rules({ rawExpirationDays: 30 })).toHaveLength(1);
+    expect(rules({ rawExpiration: 30 })).toHaveLength(1);
     expect(rules({})).toBeNull();
   });
 

@@ -11,6 +11,7 @@ import type {
   Store,
   StreamOptions,
   Streamed,
+  Undeleted,
   UploadContent,
   WriteCondition,
   Written,
@@ -188,6 +189,17 @@ export class MemoryStore implements Store {
     if (keys.length === 0) return;
     await this.#turn(`delete ${keys.join(' ')}`);
     this.#bucket.delete(keys);
+  }
+
+  async deleteUnchanged(
+    _bucket: string,
+    objects: Pick<ListedObject, 'key' | 'etag'>[],
+  ): Promise<Undeleted[]> {
+    await this.#turn(`delete ${objects.map(({ key }) => key).join(' ')}`);
+    const changed = objects.filter(({ key, etag }) => ![undefined, etag].includes(this.#bucket.etag(key)));
+    const left = new Set(changed.map(({ key }) => key));
+    this.#bucket.delete(objects.map(({ key }) => key).filter((key) => !left.has(key)));
+    return [...left].map((key) => ({ key, why: 'changed', error: failure('PreconditionFailed', key) }));
   }
 
   async listUploads({ prefix }: Location): Promise<OpenUpload[]> {

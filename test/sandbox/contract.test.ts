@@ -525,6 +525,25 @@ describe('deleting', () => {
     expect(await text(key)).toBe('hello');
     await remove(`"${MD5}"`);
     expect(await refusal(get(key))).toEqual({ code: 'NoSuchKey', status: 404 });
+    expect(await refusal(remove(`"${MD5}"`))).toEqual({ code: 'NoSuchKey', status: 404 });
+  });
+
+  it('in a batch, each only if it has its ETag', async () => {
+    const prefix = target.prefix();
+    for (const name of ['changed', 'same', 'unconditional']) await put(prefix + name, 'hello');
+    const Objects = [
+      { Key: `${prefix}changed`, ETag: '"0"' },
+      { Key: `${prefix}missing`, ETag: `"${MD5}"` },
+      { Key: `${prefix}same`, ETag: `"${MD5}"` },
+      { Key: `${prefix}unconditional` },
+    ];
+    const command = new DeleteObjectsCommand({ Bucket: target.bucket, Delete: { Objects, Quiet: true } });
+    const { Errors = [] } = await target.client.send(command);
+    expect(Errors.map(({ Key = '', Code }) => [Key.slice(prefix.length), Code])).toEqual([
+      ['changed', 'PreconditionFailed'],
+      ['missing', 'NoSuchKey'],
+    ]);
+    expect((await list({ Prefix: prefix })).Contents?.map(({ Key }) => Key)).toEqual([`${prefix}changed`]);
   });
 
   it.each([true, false])('in a batch, quiet: %s', async (Quiet) => {

@@ -30,7 +30,7 @@ export const PURE = [
     'sidecar',
     'byte-reader',
   ].map((name) => `lambda/rollup/${name}.ts`),
-  ...['codec', 'kinds', 'rollup', 'row'].map((name) => `lambda/settings/${name}.ts`),
+  ...['afterwards', 'codec', 'kinds', 'rollup', 'row'].map((name) => `lambda/settings/${name}.ts`),
   ...['key-ahead', 'plan-file'].map((name) => `lambda/rollup/${name}.ts`),
 ];
 const PURE_PACKAGES = new Set(['zod', 'node:crypto', 'node:util', 'node:zlib']);

@@ -38,7 +38,11 @@ export const SETTINGS: Settings = {
   newline: 'ensure',
 };
 
-type RollOptions = Partial<RunOptions> & { repack?: boolean; connection?: Connection };
+type RollOptions = Partial<RunOptions> & {
+  repack?: boolean;
+  deleteSource?: boolean;
+  connection?: Connection;
+};
 
 /** A sandbox, a connection to it, and an hour of raw logs. */
 export class World implements AsyncDisposable {
@@ -81,9 +85,11 @@ export class World implements AsyncDisposable {
   }
 
   roll(options: RollOptions = {}): Promise<RunResult> {
-    const { repack = false, connection = this.connection, settings = this.settings, ...more } = options;
+    const { repack = false, connection = this.connection, settings = this.settings, ...rest } = options;
+    const { deleteSource = settings.deleteSource, ...more } = rest;
     const request = { source: SOURCE, destination: DESTINATION, repack };
-    return run(request, connection, { now: () => this.#now(), settings, ...more });
+    const chosen = { ...settings, deleteSource };
+    return run(request, connection, { now: () => this.#now(), ...more, settings: chosen });
   }
 
   /** Another connection, as another process would have. */

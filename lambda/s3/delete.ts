@@ -1,0 +1,97 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { DeleteObjectCommand, DeleteObjectsCommand, type S3Client } from '@aws-sdk/client-s3';
+import { hasCode } from '../errors.ts';
+import type { Undeleted } from '../rollup/store.ts';
+import { quoteEtag } from './conditions.ts';
+import { toRollupError } from './errors.ts';
+import { backoff } from './retry.ts';
+
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+export const KEYS_PER_DELETE = 1000;
+
+/** S3 refuses keys one by one where a prefix is too busy, within a response that is none of a failure. */
+const PASSING = new Set(['InternalError', 'ServiceUnavailable', 'SlowDown']);
+const ATTEMPTS = 5;
+const FIRST_DELAY_MS = 200;
+
+/** What the XML of a request cannot say: https://www.w3.org/TR/xml/#charsets */
+// eslint-disable-next-line no-control-regex
+const NOT_IN_XML = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/;
+
+interface Versioned {
+  key: string;
+  etag: string;
+}
+
+type Refusal = { key: string; error: unknown };
+
+/**
+ * Deletes every object that still has its ETag, a thousand a request. What is gone already is as good as deleted.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
+ */
+export async function deleteUnchanged(
+  client: S3Client,
+  bucket: string,
+  objects: Versioned[],
+  signal: AbortSignal,
+): Promise<Undeleted[]> {
+  const refusals: Refusal[] = [];
+  const batched = objects.filter(({ key }) => !NOT_IN_XML.test(key));
+  for (let at = 0; at < batched.length; at += KEYS_PER_DELETE)
+    refusals.push(...(await deleteBatch(client, bucket, batched.slice(at, at + KEYS_PER_DELETE), signal)));
+  for (const object of objects.filter(({ key }) => NOT_IN_XML.test(key)))
+    refusals.push(...(await deleteOne(client, bucket, object, signal)));
+  return describe(bucket, refusals);
+}
+
+async function deleteBatch(
+  client: S3Client,
+  bucket: string,
+  batch: Versioned[],
+  signal: AbortSignal,
+): Promise<Refusal[]> {
+  const refused: Refusal[] = [];
+  let rest = batch;
+  for (let attempt = 1; rest.length > 0; attempt++) {
+    const Objects = rest.map(({ key, etag }) => ({ Key: key, ETag: quoteEtag(etag) }));
+    const command = new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects, Quiet: true } });
+    const { Errors = [] } = await client.send(command, { abortSignal: signal }).catch((error: unknown) => {
+      throw toRollupError(error, { operation: 'DeleteObjects', bucket });
+    });
+    const again = new Set<string>();
+    for (const { Key: key = '', Code = 'Error', Message = '' } of Errors) {
+      if (PASSING.has(Code) && attempt < ATTEMPTS) again.add(key);
+      else refused.push({ key, error: Object.assign(new Error(Message), { name: Code }) });
+    }
+    rest = rest.filter(({ key }) => again.has(key));
+    if (rest.length > 0) await delay(backoff(FIRST_DELAY_MS, attempt), undefined, { signal });
+  }
+  return refused;
+}
+
+async function deleteOne(
+  client: S3Client,
+  bucket: string,
+  { key, etag }: Versioned,
+  signal: AbortSignal,
+): Promise<Refusal[]> {
+  const command = new DeleteObjectCommand({ Bucket: bucket, Key: key, IfMatch: quoteEtag(etag) });
+  try {
+    await client.send(command, { abortSignal: signal });
+    return [];
+  } catch (error) {
+    const failed = toRollupError(error, { operation: 'DeleteObject', bucket, key });
+    if (hasCode(failed, 'AccessDenied', 'Conflict', 'PreconditionFailed', 'SourceVanished'))
+      return [{ key, error }];
+    throw failed;
+  }
+}
+
+function describe(bucket: string, refusals: Refusal[]): Undeleted[] {
+  return refusals.flatMap(({ key, error: refusal }): Undeleted[] => {
+    const error = toRollupError(refusal, { operation: 'DeleteObjects', bucket, key });
+    if (error.code === 'SourceVanished') return [];
+    const why = hasCode(error, 'PreconditionFailed', 'Conflict') ? 'changed' : 'refused';
+    return [{ key, why, error }];
+  });
+}

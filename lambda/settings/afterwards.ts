@@ -1,0 +1,21 @@
+import { toggle } from './kinds.ts';
+import { group, row } from './row.ts';
+
+/** What follows a commit. */
+export const afterwards = group('After the commit:', {
+  /** Write `_SUCCESS` beside the manifest. */
+  successMarker: row(toggle(), {
+    default: false,
+    description: 'write _SUCCESS, for readers that wait for it',
+  }),
+  /** Keep `_symlink_format_manifest/manifest` and `_sources/` true to the manifest: see docs/athena.md. */
+  symlinkManifest: row(toggle(), {
+    default: false,
+    description: 'write the lists of outputs and of sources that Athena, Hive and Spark can read',
+  }),
+  /** Delete from raw what is committed: see docs/decisions/0002-deleting-sources.md. */
+  deleteSource: row(toggle(), {
+    default: false,
+    description: 'delete from raw what is committed, after the output that holds it was verified',
+  }),
+});
