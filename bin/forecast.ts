@@ -15,6 +15,8 @@ export interface Forecast {
   objects: number;
   bytes: number;
   skipped: { empty: number; filtered: number };
+  /** The first keys that are filtered. */
+  filtered: string[];
   /** By index; without newlines that would be added. With a codec, sizes are estimates from a few sources. */
   outputs: { index: number; key: string; action: OutputAction; sources: number; size: number }[];
   /** Of all sources, those in sealed outputs too. */
@@ -49,6 +51,7 @@ export function forecast(
     objects: sizes.length,
     bytes: sizes.reduce((sum, size) => sum + size, 0),
     skipped: plan.skipped,
+    filtered: plan.filtered,
     outputs: outputs
       .map((output) => ({ index: indexOf(output.key), ...output }))
       .sort((a, b) => a.index - b.index),

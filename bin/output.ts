@@ -53,3 +53,9 @@ export function formatNoun(count: number, noun: string): string {
 export function formatDollars(amount: number): string {
   return `$${amount.toFixed(amount >= 1 ? 2 : amount >= 0.01 || amount === 0 ? 4 : 6)}`;
 }
+
+/** `1 empty, 2 filtered skipped` */
+export function formatSkipped({ empty, filtered }: { empty: number; filtered: number }): string {
+  const left = filtered === 0 ? '' : `, ${formatCount(filtered)} filtered`;
+  return `${formatCount(empty)} empty${left} skipped`;
+}

@@ -4,6 +4,7 @@ import { codec, codecRelations } from './settings/codec.ts';
 import { afterwards } from './settings/afterwards.ts';
 import { MAX_CONNECTIONS, rollup } from './settings/rollup.ts';
 import type { Kind, Row } from './settings/row.ts';
+import { selection } from './settings/selection.ts';
 
 export { MAX_CONNECTIONS };
 
@@ -25,7 +26,7 @@ const CONTROL_CONNECTIONS = 2;
  * Besides, tests ask for a line in README.md's table and in docs/deploy.md's, and for a deployment in
  * test/lib/synthesis.ts that sets it. What two settings must not be together is one more entry of `RELATIONS`.
  */
-export const SETTINGS = { ...rollup, ...codec, ...afterwards };
+export const SETTINGS = { ...rollup, ...selection, ...codec, ...afterwards };
 
 type Table = typeof SETTINGS;
 export type SettingName = keyof Table;

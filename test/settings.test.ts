@@ -90,6 +90,7 @@ describe('settings', () => {
 
   it('are read from text and from numbers alike', () => {
     const settings = {
+      ...DEFAULT_SETTINGS,
       targetSize: 5 * MiB,
       partSize: GiB,
       concurrency: 250,

@@ -1,4 +1,5 @@
 import type { RollupEvent } from '../../lambda/rollup/events.ts';
+import { parseLocation } from '../../lambda/rollup/location.ts';
 import { survey as surveyOnce } from '../../lambda/rollup/survey.ts';
 import { formatSize } from '../../lambda/size.ts';
 import { type OutputAction, estimateRequests } from '../estimate.ts';
@@ -6,7 +7,14 @@ import { type Forecast, forecast } from '../forecast.ts';
 import { formatHistogram } from '../histogram.ts';
 import { interruptible } from '../interrupt.ts';
 import { parseRollup, rollupCommand } from '../options.ts';
-import { formatColumns, formatCount, formatDollars, formatNoun, printResult } from '../output.ts';
+import {
+  formatColumns,
+  formatCount,
+  formatDollars,
+  formatNoun,
+  formatSkipped,
+  printResult,
+} from '../output.ts';
 import { PRICES, REQUEST_CLASSES, costOf } from '../prices.ts';
 import { showProgress } from '../progress.ts';
 import { RunTally } from '../tally.ts';
@@ -79,16 +87,14 @@ export function formatForecast(plan: Forecast): string {
     [
       ['source', plan.source],
       ['destination', plan.destination],
-      [
-        'objects',
-        `${formatCount(objects)}, ${formatSize(bytes)} (${formatCount(skipped.empty)} empty skipped)`,
-      ],
+      ['objects', `${formatCount(objects)}, ${formatSize(bytes)} (${formatSkipped(skipped)})`],
       ['outputs', `${formatCount(outputs.length)}${actions.length === 0 ? '' : `: ${actions.join(', ')}`}`],
     ],
     'll',
   );
   const sections = [`${formatExpected(plan)}\n${summary}`];
-  if (outputs.length > 0) sections.push(formatOutputs(outputs));
+  if (outputs.length > 0) sections.push(formatOutputs(outputs, plan.destination));
+  if (plan.filtered.length > 0) sections.push(formatFiltered(plan));
   if (sizes.length > 0) sections.push(`source sizes\n${formatHistogram(sizes)}`);
   sections.push(`requests, at the prices of ${cost.prices}\n${formatRequests(requests, cost.usd)}`);
   return sections.join('\n\n');
@@ -112,10 +118,18 @@ function formatExpected({ expected, outputs, requests }: Forecast): string {
   }
 }
 
-function formatOutputs(outputs: Forecast['outputs']): string {
+function formatFiltered({ filtered, skipped }: Forecast): string {
+  const left = skipped.filtered - filtered.length;
+  const more = left > 0 ? [`… ${formatCount(left)} more`] : [];
+  return ['filtered: left out, or in no group', ...filtered, ...more].join('\n  ');
+}
+
+/** Keys as they are called below the destination. */
+function formatOutputs(outputs: Forecast['outputs'], destination: string): string {
+  const { prefix } = parseLocation(destination);
   const rows = outputs.map(({ index, key, action, sources, size }) => [
     String(index),
-    key.slice(key.lastIndexOf('/') + 1),
+    key.slice(prefix.length),
     formatCount(sources),
     formatSize(size),
     action,

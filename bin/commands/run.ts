@@ -7,7 +7,14 @@ import { formatSize, MiB } from '../../lambda/size.ts';
 import { EXIT } from '../exit-code.ts';
 import { interruptible } from '../interrupt.ts';
 import { parseRollup, rollupCommand } from '../options.ts';
-import { formatColumns, formatCount, formatDollars, formatNoun, printResult } from '../output.ts';
+import {
+  formatColumns,
+  formatCount,
+  formatDollars,
+  formatNoun,
+  formatSkipped,
+  printResult,
+} from '../output.ts';
 import { REQUEST_CLASSES, totalCost } from '../prices.ts';
 import { showProgress } from '../progress.ts';
 import { RunTally } from '../tally.ts';
@@ -24,6 +31,8 @@ Examples:
   $ npm run --silent s3-rollup -- run --hour 2026-11-21T08 --json \\
       's3://application-logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/' \\
       's3://application-logs/aggregated/checkout/{yyyy}{MM}{dd}/{HH}/'
+  $ npm run --silent s3-rollup -- run s3://logs/raw/08/ s3://logs/rolled/08/ \\
+      --exclude '*' --include '*.log' --group-by '^([^/]+)/'
   $ npm run --silent s3-rollup -- run --delete-source \\
       s3://application-logs/raw/checkout/20261121/08/ \\
       s3://application-logs/aggregated/checkout/20261121/08/
@@ -106,7 +115,6 @@ function withEfforts(result: RunResult, efforts: readonly Effort[]): RunResult {
 
 export function formatRun(result: RunResult): string {
   const { status, skipped, requests, peak, bytes, durationSeconds } = result;
-  const left = skipped.filtered === 0 ? '' : `, ${formatCount(skipped.filtered)} filtered`;
   const counts = REQUEST_CLASSES.map((name) => `${formatCount(requests[name])} ${name}`).join(', ');
   const descriptors =
     peak.fileDescriptors === undefined ? [] : [formatNoun(peak.fileDescriptors, 'descriptor')];
@@ -114,10 +122,7 @@ export function formatRun(result: RunResult): string {
   const rows = [
     ['source', result.source],
     ['destination', result.destination],
-    [
-      'objects',
-      `${formatCount(result.objects)}, ${formatSize(bytes)} (${formatCount(skipped.empty)} empty${left} skipped)`,
-    ],
+    ['objects', `${formatCount(result.objects)}, ${formatSize(bytes)} (${formatSkipped(skipped)})`],
     [
       'outputs',
       `${formatCount(result.outputs)}: ${formatCount(result.written)} written, ${formatCount(result.copied)} copied, ${formatCount(result.reused)} reused`,

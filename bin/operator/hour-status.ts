@@ -3,6 +3,7 @@ import { readCommitted } from '../../lambda/rollup/committed.ts';
 import { type Hour, hourEnd } from '../../lambda/rollup/hour.ts';
 import { type Location, formatLocation } from '../../lambda/rollup/location.ts';
 import type { Rollup } from '../../lambda/rollup/manifest.ts';
+import { committedSelector } from '../../lambda/rollup/select.ts';
 import type { Store } from '../../lambda/rollup/store.ts';
 
 /**
@@ -48,13 +49,15 @@ export async function readHourStatus(
   const problem = committed instanceof Error ? committed.message : undefined;
   const rollup = committed instanceof Error ? undefined : committed;
   const etags = new Map(rollup?.sources.map(({ key, etag, size }) => [key, `${etag} ${size}`]));
+  const select = rollup === undefined ? undefined : committedSelector(rollup.manifest, source.prefix);
   const counts = { objects: 0, bytes: 0, late: 0 };
   for await (const page of store.list(source)) {
     for (const { key, size, etag } of page) {
       if (size === 0) continue;
       counts.objects++;
       counts.bytes += size;
-      if (rollup !== undefined && etags.get(key) !== `${etag} ${size}`) counts.late++;
+      const isLate = rollup !== undefined && etags.get(key) !== `${etag} ${size}`;
+      if (isLate && select?.(key) !== undefined) counts.late++;
     }
   }
   return {

@@ -1,6 +1,7 @@
 import { hasCode } from '../errors.ts';
 import type { Location } from './location.ts';
 import { MANIFEST_NAME, type Manifest, type Rollup, formatManifest, namedKeys } from './manifest.ts';
+import { ownerOf } from './pack.ts';
 import { isPlanFile } from './plan-file.ts';
 import { sidecarKeyOf } from './sidecar.ts';
 import type { ListedObject, OpenUpload, Store } from './store.ts';
@@ -17,10 +18,15 @@ const SWEEP_AGE_MS = 60 * 60 * 1000;
 /** Names of this program's making, directly under the destination. */
 const OURS =
   /^(part-\d{5,}-[0-9a-f]{12}(\.[a-z0-9]+)*|_frames\/part-\d{5,}-[0-9a-f]{12}(\.[a-z0-9]+)*\.json\.gz|_sources-[0-9a-f]{12}\.jsonl\.gz)$/;
+/** Those of outputs in folders: they say whose they are, because another rollup may lie there. */
+const GROUPED = /\/part-\d{5,}-[0-9a-f]{12}-([0-9a-f]{8})(\.[a-z0-9]+)*$/;
 
-export function isOurs(key: string, { prefix }: Location): boolean {
+export function isOurs(key: string, destination: Location): boolean {
+  const { prefix } = destination;
+  if (!key.startsWith(prefix)) return false;
   const name = key.slice(prefix.length);
-  return key.startsWith(prefix) && (OURS.test(name) || isPlanFile(name));
+  const owner = GROUPED.exec(name)?.[1];
+  return owner === undefined ? OURS.test(name) || isPlanFile(name) : owner === ownerOf(destination);
 }
 
 function named(manifest: Manifest | undefined): Set<string> {

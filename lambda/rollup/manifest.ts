@@ -32,6 +32,7 @@ const manifestSchema = z.strictObject({
   source: z.string(),
   destination: z.string(),
   createdAt: z.iso.datetime(),
+  /** Of what shapes a rollup: sizes and the newline always, the rest where it is not the default. */
   settings: z.record(z.string(), z.json()),
   totals: z.strictObject({
     objects: count,

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Encoding, type SourceEncoding, formOfCodec } from './codec.ts';
 import { type Kind, commonExtension, extensionOf, innerExtensionOf, kindOf, suffixOf } from './kind.ts';
+import { type Location, formatLocation } from './location.ts';
 import type { ListedObject } from './store.ts';
 
 /** Where the bytes of a source that has left raw are: in a committed output, `length` from `offset`. */
@@ -50,6 +51,20 @@ export interface PlannedOutput {
   pieces: Piece[];
 }
 
+/** What the name of an output in a folder ends with: it tells the rollups apart whose folders lie in one another. */
+export function ownerOf(destination: Location): string {
+  return createHash('sha256').update(formatLocation(destination)).digest('hex').slice(0, 8);
+}
+
+/** Sources that may share outputs: of one kind, in one folder. */
+interface Open {
+  kind: Kind;
+  /** Under the destination: empty, or with its slash. */
+  folder: string;
+  pieces: Piece[];
+  weight: number;
+}
+
 export interface PackOptions {
   targetSize: number;
   newline: 'ensure' | 'none';
@@ -57,7 +72,7 @@ export interface PackOptions {
   basis: string;
   /** Of what is planned. */
   generation: number;
-  destinationPrefix: string;
+  destination: Location;
   firstIndex: number;
   /** How outputs are written whose sources are decoded; undefined where they are joined as they are. */
   encoding: Encoding | undefined;
@@ -66,13 +81,12 @@ export interface PackOptions {
 }
 
 /**
- * Packs sources, given in key order, into outputs. It holds no more than the outputs that are open, one a kind,
+ * Packs sources, given in key order, into outputs. It holds no more than the outputs that are open, one a kind and folder,
  * so a listing can be packed as it comes.
  */
 export class Packer {
   readonly #options: PackOptions;
-  readonly #open = new Map<Kind, Piece[]>();
-  readonly #weights = new Map<Kind, number>();
+  readonly #open = new Map<string, Open>();
   #index: number;
 
   constructor(options: PackOptions) {
@@ -81,44 +95,46 @@ export class Packer {
   }
 
   /** Returns the outputs that this source closes: it may be none, and with a large source it may be two. */
-  add(piece: Piece): PlannedOutput[] {
+  add(piece: Piece, folder = ''): PlannedOutput[] {
     // What cannot be joined is refused before anything is read (see `refuseUnreadable`).
     const { targetSize, encoding, weigh } = this.#options;
     const kind = encoding === undefined ? (kindOf(piece.source.key) ?? 'plain') : formOfCodec(encoding.codec);
     const weight = weigh(piece);
-    if (weight >= targetSize) return [...this.#close(kind), this.#output(kind, 'copy', [piece], weight)];
-    const pieces = this.#open.get(kind) ?? [];
-    if (pieces.length === 0) this.#open.set(kind, pieces);
-    pieces.push(piece);
-    const together = (this.#weights.get(kind) ?? 0) + weight;
-    this.#weights.set(kind, together);
-    return together >= targetSize ? this.#close(kind) : [];
+    const slot = folder + kind;
+    const open = this.#open.get(slot) ?? { kind, folder, pieces: [], weight: 0 };
+    if (weight >= targetSize)
+      return [...this.#close(slot), this.#output('copy', { ...open, pieces: [piece], weight })];
+    if (open.pieces.length === 0) this.#open.set(slot, open);
+    open.pieces.push(piece);
+    open.weight += weight;
+    return open.weight >= targetSize ? this.#close(slot) : [];
   }
 
-  /** Closes what is still open, in the order in which the kinds first came. */
+  /** Closes what is still open, in the order in which the kinds and folders first came. */
   end(): PlannedOutput[] {
-    return [...this.#open.keys()].flatMap((kind) => this.#close(kind));
+    return [...this.#open.keys()].flatMap((slot) => this.#close(slot));
   }
 
-  #close(kind: Kind): PlannedOutput[] {
-    const pieces = this.#open.get(kind) ?? [];
-    const weight = this.#weights.get(kind) ?? 0;
-    this.#open.delete(kind);
-    this.#weights.delete(kind);
-    return pieces.length === 0 ? [] : [this.#output(kind, 'assemble', pieces, weight)];
+  #close(slot: string): PlannedOutput[] {
+    const open = this.#open.get(slot);
+    this.#open.delete(slot);
+    return open === undefined ? [] : [this.#output('assemble', open)];
   }
 
-  #output(kind: Kind, asIs: 'assemble' | 'copy', pieces: Piece[], weight: number): PlannedOutput {
-    const { basis, generation, destinationPrefix, newline, encoding } = this.#options;
+  #output(asIs: 'assemble' | 'copy', { kind, folder, pieces, weight }: Open): PlannedOutput {
+    const { basis, generation, destination, newline, encoding } = this.#options;
     const mode = encoding === undefined ? asIs : 'encode';
     const ensureNewline =
       newline === 'ensure' && (mode === 'encode' || (kind === 'plain' && mode === 'assemble'));
     const index = this.#index++;
     const coding = encoding === undefined ? [] : [encoding.codec, encoding.level];
-    const digest = digestOf([1, basis, generation, mode, ensureNewline, ...coding], pieces);
+    const grouped = folder === '' ? [] : [{ folder }];
+    const digest = digestOf([1, basis, generation, mode, ensureNewline, ...coding, ...grouped], pieces);
+    const owner = folder === '' ? '' : `-${ownerOf(destination)}`;
     const extension = encoding === undefined ? sharedExtension(kind, pieces) : codedExtension(kind, pieces);
+    const name = `part-${String(index).padStart(5, '0')}-${digest}${owner}${extension}`;
     return {
-      key: `${destinationPrefix}part-${String(index).padStart(5, '0')}-${digest}${extension}`,
+      key: destination.prefix + folder + name,
       ...{ index, kind, mode },
       ...(encoding === undefined ? {} : { encoding }),
       size: pieces.reduce((sum, { source }) => sum + source.size, 0),
@@ -132,7 +148,7 @@ export class Packer {
  * 12 hex digits of the SHA-256 of all that decides an output's bytes, and of the commit it was planned from: see
  * docs/decisions/0001-keys-are-bound-to-a-commit.md.
  */
-function digestOf(shape: (string | number | boolean)[], pieces: Piece[]): string {
+function digestOf(shape: unknown[], pieces: Piece[]): string {
   const hash = createHash('sha256').update(JSON.stringify(shape));
   for (const { source } of pieces) hash.update(`\n${JSON.stringify([source.key, source.etag, source.size])}`);
   return hash.digest('hex').slice(0, 12);

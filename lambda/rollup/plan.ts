@@ -1,8 +1,10 @@
 import type { Settings } from '../settings.ts';
 import { encodingOf } from './codec.ts';
 import { compareKeys } from './key-order.ts';
+import type { Location } from './location.ts';
 import type { CommittedOutput, CommittedSource, Rollup } from './manifest.ts';
 import { type Origin, Packer, type Piece, type PlannedOutput } from './pack.ts';
+import { type Selection, type Selector, createSelector } from './select.ts';
 import type { ListedObject } from './store.ts';
 import { Weights } from './weights.ts';
 
@@ -14,10 +16,16 @@ export interface Plan {
   /** Outputs to be written, in index order. */
   planned: PlannedOutput[];
   skipped: Skipped;
+  /** The first keys that were filtered. */
+  filtered: string[];
 }
+
+/** Filtered keys that are named. */
+const NAMED = 10;
 
 export interface Skipped {
   empty: number;
+  /** Left out by filters, or in no group; what is committed is not counted. */
   filtered: number;
 }
 
@@ -31,9 +39,10 @@ export function isArchived(object: ListedObject): boolean {
 export interface PlannerInput {
   /** What is committed, if anything is. */
   committed: Rollup | undefined;
-  /** The destination prefix, with its slash: output keys begin with it. */
-  destinationPrefix: string;
-  settings: Pick<Settings, 'targetSize' | 'newline'> & Partial<Pick<Settings, 'codec' | 'level'>>;
+  source: Location;
+  /** Output keys begin with its prefix. */
+  destination: Location;
+  settings: Pick<Settings, 'targetSize' | 'newline'> & Partial<Selection & Pick<Settings, 'codec' | 'level'>>;
   /** Plan every source afresh, in a generation of its own. */
   repack?: boolean;
 }
@@ -47,6 +56,10 @@ export class Planner {
   readonly skipped: Skipped = { empty: 0, filtered: 0 };
   /** With a codec, what sources come to in an output has to be measured before they are added. */
   readonly weights: Weights;
+  /** The first keys that were filtered. */
+  readonly filtered: string[] = [];
+  readonly #select: Selector;
+  readonly #committedKeys: ReadonlySet<string>;
   readonly #committed: Rollup | undefined;
   readonly #repack: boolean;
   readonly #packer: Packer;
@@ -55,8 +68,11 @@ export class Planner {
   #sealed: CommittedOutput[] = [];
   #pending: Piece[] | undefined;
 
-  constructor({ committed, destinationPrefix, settings, repack = false }: PlannerInput) {
+  constructor({ committed, source, destination, settings, repack = false }: PlannerInput) {
     this.#committed = committed;
+    this.#select = createSelector(settings, source.prefix);
+    const selects = (settings.filters ?? []).length > 0 || settings.groupBy !== undefined;
+    this.#committedKeys = new Set(selects ? committed?.sources.map(({ key }) => key) : []);
     this.#repack = repack;
     this.generation = (committed?.manifest.generation ?? 0) + (repack ? 1 : 0);
     const { targetSize, newline, codec = 'keep', level } = settings;
@@ -65,9 +81,9 @@ export class Planner {
     this.#packer = new Packer({
       ...{ targetSize, newline, encoding },
       weigh: (piece) => this.weights.weigh(piece),
-      basis: basisOf(committed, destinationPrefix),
+      basis: basisOf(committed, destination.prefix),
       generation: this.generation,
-      destinationPrefix,
+      destination,
       firstIndex: repack ? 0 : nextIndex(committed),
     });
   }
@@ -78,18 +94,45 @@ export class Planner {
     for (const object of page) {
       // Directory markers are zero-byte objects too. An object emptied in place is as one that has left raw:
       // what was committed of it stays.
-      if (object.size === 0) this.skipped.empty++;
+      if (object.size === 0) {
+        this.skipped.empty++;
+        continue;
+      }
+      const folder = this.#select(object.key);
+      // One that is committed stays so, as what has left raw does.
+      if (folder === undefined) this.#skip(object.key);
       else if (this.#committed === undefined)
-        planned.push(...this.#packer.add({ source: object, from: undefined }));
+        planned.push(...this.#packer.add({ source: object, from: undefined }, folder));
       else this.#present.set(object.key, object);
     }
     return planned;
   }
 
+  /** False for what is left out. Throws as `add` does. */
+  isSelected(key: string): boolean {
+    return this.#select(key) !== undefined;
+  }
+
+  #skip(key: string): void {
+    if (this.#committedKeys.has(key)) return;
+    this.skipped.filtered++;
+    if (this.filtered.length < NAMED) this.filtered.push(key);
+  }
+
   /** After the last page: the outputs that are left to plan. */
   end(): PlannedOutput[] {
-    const pieces = this.pending();
-    return [...pieces.flatMap((piece) => this.#packer.add(piece)), ...this.#packer.end()];
+    const planned = this.pending().flatMap((piece) => this.#packer.add(piece, this.#folderOf(piece)));
+    return [...planned, ...this.#packer.end()];
+  }
+
+  /** What is committed has a place, whatever is selected by now. */
+  #folderOf({ source: { key }, from }: Piece): string {
+    if (from === undefined) return this.#select(key) ?? '';
+    try {
+      return this.#select(key) ?? '';
+    } catch {
+      return '';
+    }
   }
 
   /** After the last page: what `end` will pack, in key order. */
@@ -137,8 +180,8 @@ export interface PlanInput extends PlannerInput {
 export function planRollup({ listed, ...input }: PlanInput): Plan {
   const planner = new Planner(input);
   const planned = [...planner.add(listed), ...planner.end()];
-  const { generation, sealed, skipped } = planner;
-  return { generation, sealed, planned, skipped };
+  const { generation, sealed, skipped, filtered } = planner;
+  return { generation, sealed, planned, skipped, filtered };
 }
 
 /** Outputs that hold a source which is in raw with other content now; on a repack, all of them. */

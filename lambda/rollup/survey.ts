@@ -50,11 +50,11 @@ export async function listPresent(
 }
 
 export function createPlanner(
-  { destination, repack = false }: RollupRequest,
+  { source, destination, repack = false }: RollupRequest,
   { settings }: SurveyContext,
   { previous }: Before,
 ): Planner {
-  return new Planner({ committed: previous, destinationPrefix: destination.prefix, settings, repack });
+  return new Planner({ committed: previous, source, destination, settings, repack });
 }
 
 /**
@@ -82,7 +82,7 @@ export async function* planSources(
   for await (const page of pages) {
     // Nothing is read of what is committed already. Where later pages end depends on how fast they came.
     if (planner.isFirst)
-      await measure(planner.weights, asPieces(page), isFirstPage ? 'some' : 'first', context);
+      await measure(planner.weights, asPieces(page, planner), isFirstPage ? 'some' : 'first', context);
     isFirstPage = false;
     yield* take(planner.add(page));
   }
@@ -92,8 +92,10 @@ export async function* planSources(
   yield* last;
 }
 
-function asPieces(page: ListedObject[]): Piece[] {
-  return page.filter(({ size }) => size > 0).map((source) => ({ source, from: undefined }));
+function asPieces(page: ListedObject[], planner: Planner): Piece[] {
+  return page
+    .filter(({ key, size }) => size > 0 && planner.isSelected(key))
+    .map((source) => ({ source, from: undefined }));
 }
 
 /** Reads the listing ahead. On a first run, what is to be done is known when it ends. */
@@ -127,6 +129,6 @@ export async function survey(request: RollupRequest, context: SurveyContext): Pr
   const before = await readBefore(request, context);
   const planner = createPlanner(request, context, before);
   const planned = await Array.fromAsync(planSources(request, context, planner));
-  const { generation, sealed, skipped } = planner;
-  return { ...before, plan: { generation, sealed, planned, skipped } };
+  const { generation, sealed, skipped, filtered } = planner;
+  return { ...before, plan: { generation, sealed, planned, skipped, filtered } };
 }

@@ -15,6 +15,7 @@ import {
 } from './manifest.ts';
 import { isArchived } from './plan.ts';
 import { type Sides, rawOf } from './sides.ts';
+import { type Selector, committedSelector } from './select.ts';
 import type { ListedObject, Store } from './store.ts';
 
 /** A way in which what is stored is not what was committed, or what was committed is not what is in raw. */
@@ -106,7 +107,7 @@ export async function verify(destination: Location, context: VerifyContext): Pro
   const problems = [
     ...checkTotals(rollup),
     ...(await allOrFirstFailure(checks, stop)).flat(),
-    ...checkRaw(rollup.sources, raw),
+    ...checkRaw(rollup.sources, raw, committedSelector(manifest, source.prefix)),
   ];
   const { objects, bytes, outputs, outputBytes } = manifest.totals;
   const named = new Set(namedKeys(manifest));
@@ -187,13 +188,14 @@ function checkTotals({ manifest, sources }: Rollup): Problem[] {
   return holds ? [] : [{ code: 'sources-inconsistent', message }];
 }
 
-/** What is in raw and not, or not as it is now, in the rollup. */
-function checkRaw(committed: CommittedSource[], raw: Map<string, ListedObject>): Problem[] {
+/** What is in raw and not, or not as it is now, in the rollup, though it was to be. */
+function checkRaw(committed: CommittedSource[], raw: Map<string, ListedObject>, select: Selector): Problem[] {
   const byKey = new Map(committed.map((frame) => [frame.key, frame]));
   return [...raw.values()].flatMap((object): Problem[] => {
     const frame = byKey.get(object.key);
-    if (object.size === 0 || (frame !== undefined && isSame(object, frame))) return [];
     const { key } = object;
+    if (object.size === 0 || (frame !== undefined && isSame(object, frame))) return [];
+    if (select(key) === undefined) return [];
     if (frame === undefined) {
       return [
         { code: 'source-late', message: `${key} is not in the rollup. Run again to add it.`, source: key },

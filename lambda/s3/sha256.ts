@@ -45,7 +45,9 @@ function keyOf(secret: SourceData): KeyObject {
   const known = keys.get(secret);
   if (known !== undefined) return known;
   if (keys.size === MOST_KEYS) keys.clear();
-  const key = createSecretKey(typeof secret === 'string' ? Buffer.from(secret) : Buffer.from(bytesOf(secret)));
+  const key = createSecretKey(
+    typeof secret === 'string' ? Buffer.from(secret) : Buffer.from(bytesOf(secret)),
+  );
   keys.set(secret, key);
   return key;
 }

@@ -140,6 +140,8 @@ describe('the function', () => {
       CODEC: 'zstd',
       LEVEL: '9',
       GRACE_SECONDS: '120',
+      FILTERS: '[{"exclude":"*"},{"include":"*.log"}]',
+      GROUP_BY: '^([^/]+)/',
     });
   });
 

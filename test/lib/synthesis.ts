@@ -75,6 +75,8 @@ export const DEPLOYMENTS: Record<string, Record<string, unknown>> = {
     deleteSource: true,
     successMarker: true,
     symlinkManifest: true,
+    filters: [{ exclude: '*' }, { include: '*.log' }],
+    groupBy: '^([^/]+)/',
   },
   'created buckets, key and topic': {
     separateBuckets: true,

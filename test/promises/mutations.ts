@@ -90,7 +90,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     what: 'keys that are not bound to a commit',
-    patch: { 'lambda/rollup/plan.ts': [['basis: basisOf(committed, destinationPrefix),', "basis: '',"]] },
+    patch: { 'lambda/rollup/plan.ts': [['basis: basisOf(committed, destination.prefix),', "basis: '',"]] },
     test: promises('counter-examples', 'a loser deletes nothing that a run planned from the winner'),
   },
   {

@@ -13,7 +13,7 @@ import {
 } from '../../lambda/rollup/frames.ts';
 import type { PlannedOutput } from '../../lambda/rollup/pack.ts';
 import { planRollup } from '../../lambda/rollup/plan.ts';
-import { PREFIX, listed } from '../support/planning.ts';
+import { SIDES, listed } from '../support/planning.ts';
 
 /** One output of these sources. */
 function outputOf(bodies: Buffer[], newline: 'ensure' | 'none' = 'ensure', suffix = '.log'): PlannedOutput {
@@ -22,7 +22,7 @@ function outputOf(bodies: Buffer[], newline: 'ensure' | 'none' = 'ensure', suffi
   const { planned } = planRollup({
     listed: sources,
     committed: undefined,
-    destinationPrefix: PREFIX,
+    ...SIDES,
     settings,
   });
   const [output] = planned;

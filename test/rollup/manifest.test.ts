@@ -9,17 +9,14 @@ import {
   parseSources,
 } from '../../lambda/rollup/manifest.ts';
 import { planRollup } from '../../lambda/rollup/plan.ts';
-import { PREFIX, carriedOut, formatSources, inKeyOrder, listed } from '../support/planning.ts';
+import { PREFIX, SIDES, carriedOut, formatSources, inKeyOrder, listed } from '../support/planning.ts';
 
 const KEY = `${PREFIX}_manifest.json`;
 
 function rollupOf(keys: string[]) {
   const objects = keys.map((key, i) => listed(key, (i % 70) + 1)).toSorted(inKeyOrder);
   const settings = { targetSize: 100, newline: 'ensure' } as const;
-  return carriedOut(
-    planRollup({ listed: objects, committed: undefined, destinationPrefix: PREFIX, settings }),
-    undefined,
-  );
+  return carriedOut(planRollup({ listed: objects, committed: undefined, ...SIDES, settings }), undefined);
 }
 
 const { manifest, sources } = rollupOf(['a.log', 'b\n.log', 'c "😀" \u0001 \u2028.log', 'd.gz']);

@@ -4,7 +4,7 @@ import type { Rollup } from '../../lambda/rollup/manifest.ts';
 import type { PlannedOutput } from '../../lambda/rollup/pack.ts';
 import { type Plan, type PlanInput, planRollup } from '../../lambda/rollup/plan.ts';
 import type { ListedObject } from '../../lambda/rollup/store.ts';
-import { PREFIX, carriedOut, inKeyOrder, listed } from '../support/planning.ts';
+import { SIDES, carriedOut, inKeyOrder, listed } from '../support/planning.ts';
 
 const TARGET = 100;
 const KINDS = {
@@ -22,7 +22,7 @@ function planOf(objects: ListedObject[], committed?: Rollup, more: Partial<PlanI
   return planRollup({
     listed: objects.toSorted(inKeyOrder),
     committed,
-    destinationPrefix: PREFIX,
+    ...SIDES,
     settings: { targetSize: TARGET, newline: 'ensure' },
     ...more,
   });

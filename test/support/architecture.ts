@@ -24,13 +24,17 @@ export const PURE = [
     'key-order',
     'location',
     'crc32',
+    'glob',
+    'select',
     'codec',
     'weights',
     'source-form',
     'sidecar',
     'byte-reader',
   ].map((name) => `lambda/rollup/${name}.ts`),
-  ...['afterwards', 'codec', 'kinds', 'rollup', 'row'].map((name) => `lambda/settings/${name}.ts`),
+  ...['afterwards', 'codec', 'kinds', 'rollup', 'row', 'selection'].map(
+    (name) => `lambda/settings/${name}.ts`,
+  ),
   ...['key-ahead', 'plan-file'].map((name) => `lambda/rollup/${name}.ts`),
 ];
 const PURE_PACKAGES = new Set(['zod', 'node:crypto', 'node:util', 'node:zlib']);

@@ -6,6 +6,11 @@ import { SourcesIndex } from '../../lambda/rollup/sources-index.ts';
 import type { ListedObject } from '../../lambda/rollup/store.ts';
 
 export const PREFIX = 'aggregated/app/';
+/** Where plans are made for. */
+export const SIDES = {
+  source: { bucket: 'b', prefix: 'raw/app/' },
+  destination: { bucket: 'b', prefix: PREFIX },
+};
 
 /** Version `version` of an object: another version has another ETag. */
 export function listed(key: string, size: number, version = 0, storageClass?: string): ListedObject {

@@ -1,0 +1,73 @@
+type Matcher = (character: string) => boolean;
+type Step = Matcher | 'any number';
+
+/**
+ * A glob as `aws s3` has them (Python's fnmatch): `*` any number of characters and `?` any one of them, slashes too,
+ * `[seq]` one that is in the set, `[!seq]` one that is not. Case matters. It matches whole texts.
+ */
+export function parseGlob(glob: string): (text: string) => boolean {
+  const steps = stepsOf(Array.from(glob));
+  return (text) => matches(steps, Array.from(text));
+}
+
+function stepsOf(glob: string[]): Step[] {
+  const steps: Step[] = [];
+  for (let at = 0; at < glob.length; at++) {
+    const character = glob[at] ?? '';
+    const end = character === '[' ? endOfSet(glob, at) : -1;
+    if (character === '*') steps.push('any number');
+    else if (character === '?') steps.push(() => true);
+    else if (end > 0) {
+      steps.push(setOf(glob.slice(at + 1, end)));
+      at = end;
+    } else steps.push((other) => other === character);
+  }
+  return steps;
+}
+
+/** Where the `]` is that ends a set; a set that begins with one holds it. Without an end, the bracket is itself. */
+function endOfSet(glob: string[], start: number): number {
+  const first = glob[start + 1] === '!' ? start + 2 : start + 1;
+  return glob.indexOf(']', first + 1);
+}
+
+function setOf(members: string[]): Matcher {
+  const negated = members[0] === '!';
+  const ranges: [from: number, to: number][] = [];
+  for (let at = negated ? 1 : 0; at < members.length; at++) {
+    const from = codeOf(members[at]);
+    const isRange = members[at + 1] === '-' && at + 2 < members.length;
+    ranges.push([from, isRange ? codeOf(members[at + 2]) : from]);
+    if (isRange) at += 2;
+  }
+  return (character) => {
+    const code = codeOf(character);
+    return negated !== ranges.some(([from, to]) => code >= from && code <= to);
+  };
+}
+
+function codeOf(character = ''): number {
+  return character.codePointAt(0) ?? -1;
+}
+
+/** In time of length times steps at the most: the last `*` takes one character more, and none before it again. */
+function matches(steps: Step[], text: string[]): boolean {
+  let step = 0;
+  let at = 0;
+  let retry: { step: number; at: number } | undefined;
+  while (at < text.length) {
+    const current = steps[step];
+    if (current === 'any number') {
+      retry = { step: ++step, at };
+    } else if (current?.(text[at] ?? '') === true) {
+      step++;
+      at++;
+    } else if (retry === undefined) {
+      return false;
+    } else {
+      retry.at++;
+      ({ step, at } = retry);
+    }
+  }
+  return steps.slice(step).every((left) => left === 'any number');
+}

@@ -1,0 +1,65 @@
+import { z } from 'zod';
+import { json, text } from './kinds.ts';
+import { group, row } from './row.ts';
+
+const MUST_BE_FILTERS = 'must be a list of {"include": glob} and {"exclude": glob}';
+const glob = z.string(MUST_BE_FILTERS).min(1, 'must not be empty');
+const filter = z.union(
+  [z.strictObject({ include: glob }), z.strictObject({ exclude: glob })],
+  MUST_BE_FILTERS,
+);
+
+const regex = z
+  .string('must be a regular expression')
+  .refine((source) => isRegex(source), 'must be a regular expression of JavaScript')
+  .refine(
+    (source) => !isRegex(source) || capturesOf(source) > 0,
+    "must have a capture group, such as '^([^/]+)/'",
+  );
+
+/** Which sources are rolled up, and which of them together. */
+export const selection = group('Selection:', {
+  /** In order: of those that match, the last one decides. What none matches is in. */
+  filters: row(json(z.array(filter, MUST_BE_FILTERS)), {
+    default: [],
+    description: 'globs that decide which sources are in, the last that matches',
+    example: '[{"exclude":"*"},{"include":"*.log"}]',
+    recorded: 'unless default',
+    flags: [
+      {
+        name: 'exclude',
+        value: '<glob>',
+        description: 'leave out sources whose key behind the source prefix matches, as in aws s3; repeatable',
+        example: "'*.tmp'",
+        entry: (exclude) => ({ exclude }),
+      },
+      {
+        name: 'include',
+        value: '<glob>',
+        description: 'take in what matches, after an --exclude: the last of both that matches decides',
+        example: "'*.log'",
+        entry: (include) => ({ include }),
+      },
+    ],
+  }),
+  /** Source of a regular expression with captures, found anywhere in the key behind the source prefix. */
+  groupBy: row(text(regex), {
+    default: undefined,
+    description: 'sources in whose keys this captures the same share outputs, in a folder of that name',
+    value: '<regex>',
+    example: "'^([^/]+)/'",
+    recorded: 'unless default',
+  }),
+});
+
+function isRegex(source: string): boolean {
+  try {
+    return RegExp(source, 'u') instanceof RegExp;
+  } catch {
+    return false;
+  }
+}
+
+function capturesOf(source: string): number {
+  return (RegExp(`${source}|`, 'u').exec('')?.length ?? 1) - 1;
+}

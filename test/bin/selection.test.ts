@@ -1,0 +1,66 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
+import { BUCKET, DESTINATION, SOURCE, cli, json, lines } from './command-line.ts';
+
+let sandbox: Sandbox;
+beforeAll(async () => {
+  sandbox = await startSandbox({ buckets: [BUCKET] });
+  for (const service of ['checkout', 'search', 'audit']) {
+    for (const level of ['error', 'info'])
+      sandbox.put(BUCKET, `raw/app/${service}/${level}-1.log`, lines(300, `${service}-${level} `));
+    sandbox.put(BUCKET, `raw/app/${service}/core.tmp`, lines(100));
+  }
+  for (let i = 0; i < 12; i++) sandbox.put(BUCKET, `raw/app/zz/${String(i).padStart(2, '0')}.log`, 'z');
+});
+afterAll(() => sandbox.close());
+
+// The order across both flags is what decides: every .log but those of zz, and zz/07 again.
+const SELECTION = ['--exclude', '*', '--include=*.log', '--exclude', 'zz/*']
+  .concat(['--include', 'zz/0[7-7].log'])
+  .concat(['--group-by', '^([^/]+)/(\\w+)']);
+
+it('plan names what is left out, and run, verify, extract and status go by it', async () => {
+  const plan = await json(sandbox, ['plan', SOURCE, DESTINATION, ...SELECTION]);
+  const keys = (plan['outputs'] as { key: string }[]).map(({ key }) => key);
+  expect(keys.map((key) => key.replace(/part-.*/, '…'))).toEqual(
+    [
+      'audit/error',
+      'audit/info',
+      'checkout/error',
+      'checkout/info',
+      'search/error',
+      'search/info',
+      'zz/07',
+    ].map((folder) => `rolled/app/${folder}/…`),
+  );
+  const zz = [0, 1, 2, 3, 4, 5, 6].map((i) => `raw/app/zz/0${i}.log`);
+  const tmp = ['audit', 'checkout', 'search'].map((service) => `raw/app/${service}/core.tmp`);
+  expect(plan).toMatchObject({ objects: 7, skipped: { empty: 0, filtered: 14 }, filtered: [...tmp, ...zz] });
+  const { stdout } = await cli(sandbox, ['plan', SOURCE, DESTINATION, ...SELECTION]);
+  expect(stdout).toContain('(0 empty, 14 filtered skipped)');
+  expect(stdout).toMatch(/\n +0 +audit\/error\/part-00000-\S+\.log /);
+  expect(stdout).toContain('\n  raw/app/audit/core.tmp\n');
+  expect(stdout).toContain('\n  raw/app/zz/06.log\n  … 4 more\n');
+
+  const run = await json(sandbox, ['run', SOURCE, DESTINATION, ...SELECTION]);
+  expect(run).toMatchObject({ status: 'committed', outputs: 7, skipped: { empty: 0, filtered: 14 } });
+  expect(run['requests']).toEqual({ ...(plan['requests'] as object), retries: 0 });
+  expect(sandbox.keys(BUCKET, 'rolled/app/').filter((key) => key.includes('/part-'))).toEqual(keys.sort());
+  expect(await json(sandbox, ['verify', DESTINATION, '--deep'])).toMatchObject({ status: 'ok', unnamed: 0 });
+  const extracted = await cli(sandbox, ['extract', DESTINATION, 'search/info-1.log']);
+  expect(extracted.stdout).toBe(lines(300, 'search-info '));
+  const hour = ['--from', '2026-11-21T08', '--to', '2026-11-21T08'];
+  const status = ['status', '--source', SOURCE, '--destination', DESTINATION, ...hour];
+  expect(await json(sandbox, status)).toMatchObject({ status: 'complete', hours: [{ late: 0, outputs: 7 }] });
+});
+
+it('what cannot be is refused with all else that is wrong, by its flag', async () => {
+  const wrong = ['--exclude', '', '--include', '*', '--group-by', '([', '--concurrency', '0'];
+  const { code, stderr } = await cli(sandbox, ['plan', SOURCE, DESTINATION, ...wrong]);
+  expect(code).toBe(2);
+  expect(stderr).toContain('--exclude must not be empty');
+  expect(stderr).toContain('--group-by must be a regular expression of JavaScript, not "(["');
+  expect(stderr).toContain('--concurrency must be a whole number');
+  const { stderr: without } = await cli(sandbox, ['run', SOURCE, DESTINATION, '--group-by', '^[^/]+/']);
+  expect(without).toContain('--group-by must have a capture group, such as \'^([^/]+)/\', not "^[^/]+/"');
+});
