@@ -5,6 +5,7 @@ import { SOURCES_NAME, SYMLINKS_NAME, wantedMarkers } from '../lambda/rollup/mar
 import { MANIFEST_VERSION, type Manifest } from '../lambda/rollup/manifest.ts';
 import type { PlannedOutput } from '../lambda/rollup/pack.ts';
 import { sidecarKeyOf } from '../lambda/rollup/sidecar.ts';
+import { relayPartSize } from '../lambda/rollup/relay.ts';
 import type { Survey } from '../lambda/rollup/survey.ts';
 import type { OpenUpload } from '../lambda/rollup/store.ts';
 import { downloadsOf } from '../lambda/rollup/write-encoded.ts';
@@ -25,6 +26,8 @@ export interface EstimateInput {
   uploads: OpenUpload[];
   destination: Location;
   settings: Settings;
+  /** Whether S3 cannot be asked to copy from the source to the destination. */
+  relays: boolean;
 }
 
 const PER_REQUEST = 1000;
@@ -72,7 +75,14 @@ function addDeletes(counts: RequestCounts, { survey, surveyed }: EstimateInput):
   counts.delete += batches;
 }
 
-function estimateCommit({ survey, surveyed, uploads, destination, settings }: EstimateInput): RequestCounts {
+function estimateCommit({
+  survey,
+  surveyed,
+  uploads,
+  destination,
+  settings,
+  relays,
+}: EstimateInput): RequestCounts {
   const { plan, previous, present, listingBegan } = survey;
   const counts: RequestCounts = { list: surveyed.list, get: surveyed.get, put: 0, copy: 0, delete: 0 };
   if (previous !== undefined && plan.planned.length === 0) {
@@ -85,7 +95,7 @@ function estimateCommit({ survey, surveyed, uploads, destination, settings }: Es
     return counts;
   }
   for (const output of plan.planned) {
-    for (const [name, count] of Object.entries(requestsOf(output, survey, destination, settings))) {
+    for (const [name, count] of Object.entries(requestsOf(output, survey, destination, settings, relays))) {
       counts[name as RequestClass] += count;
     }
   }
@@ -118,6 +128,7 @@ function requestsOf(
   survey: Survey,
   destination: Location,
   settings: Settings,
+  relays: boolean,
 ): Partial<RequestCounts> {
   const { size, expectedSize, pieces, mode } = output;
   const { partSize } = settings;
@@ -126,15 +137,22 @@ function requestsOf(
       // Its HEAD tells all that the commit says of it; of what was encoded, its sidecar does.
       return { get: mode === 'encode' ? 2 : 1 };
     case 'copy': {
+      if (relays && pieces[0]?.from === undefined)
+        return { get: 1, put: putsOf(size, relayPartSize(size, settings)) };
       const whole = pieces[0]?.from === undefined && size <= LARGEST_COPY;
       return whole ? { copy: 1 } : { put: 2, copy: Math.ceil(size / COPY_PART) };
     }
     case 'write': {
-      const parts = Math.max(1, Math.ceil(expectedSize / partSize));
       const sidecar = mode === 'encode' ? 1 : 0;
-      return { get: downloadsOf(output, settings), put: sidecar + (parts === 1 ? 1 : parts + 2) };
+      return { get: downloadsOf(output, settings), put: sidecar + putsOf(expectedSize, partSize) };
     }
   }
+}
+
+/** One for a single part; otherwise one a part, one to begin and one to complete. */
+function putsOf(size: number, partSize: number): number {
+  const parts = Math.max(1, Math.ceil(size / partSize));
+  return parts === 1 ? 1 : parts + 2;
 }
 
 /** The manifest that the run would write, as far as a sweep looks at it. */

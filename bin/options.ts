@@ -4,6 +4,7 @@ import { type Location, refuseOverlap } from '../lambda/rollup/location.ts';
 import type { RollupRequest } from '../lambda/rollup/rollup.ts';
 import type { Connection } from '../lambda/s3/connection.ts';
 import type { RawSettings, Settings } from '../lambda/settings.ts';
+import { sides } from '../lambda/settings/sides.ts';
 import { parseLocations } from './locations.ts';
 import { parseAll } from './refusals.ts';
 import { addSettingOptions, typedSettings } from './setting-options.ts';
@@ -28,6 +29,13 @@ export function connectedCommand(name: string, description: string) {
       // What a command adds goes with the hour.
       .optionsGroup('Options:')
   );
+}
+
+/** A command over what is committed under a destination. */
+export function destinationCommand(name: string, description: string) {
+  const command = connectedCommand(name, description);
+  addSettingOptions(command, Object.keys(sides));
+  return command.optionsGroup('Options:');
 }
 
 /** A command over a source and a destination. */

@@ -37,10 +37,10 @@ export const SETTING_FLAGS: SettingFlag[] = TYPED_ROWS.flatMap((row) => {
   }));
 });
 
-/** Gives a command a flag for every setting, under the headings of their groups. */
-export function addSettingOptions(command: CommandUnknownOpts): void {
+/** Gives a command a flag for every setting, or for those named, under the headings of their groups. */
+export function addSettingOptions(command: CommandUnknownOpts, only?: readonly string[]): void {
   let typed = 0;
-  for (const row of TYPED_ROWS) {
+  for (const row of TYPED_ROWS.filter(({ name }) => only?.includes(name) ?? true)) {
     command.optionsGroup(row.heading);
     for (const told of SETTING_FLAGS.filter(({ setting }) => setting === row.name)) {
       const option = new Option(told.flags, describe(told));

@@ -3,6 +3,7 @@ import { PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { ILogGroup } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
+import type { Engine } from './engine.ts';
 import { flattenReference } from './flatten-reference.ts';
 import type { RollupQueues } from './queues.ts';
 import type { Root } from './root.ts';
@@ -13,8 +14,7 @@ export interface AccessProps {
   readonly queues: RollupQueues;
   readonly logGroup: ILogGroup;
   readonly tracing: boolean;
-  /** Whether runs delete from raw what they have committed. */
-  readonly deleteSource: boolean;
+  readonly engine: Engine;
 }
 
 /**
@@ -22,11 +22,11 @@ export interface AccessProps {
  * constructs try to add later are dropped by handing them `role.withoutPolicyUpdates()`.
  */
 export function createFunctionRole(scope: Construct, id: string, props: AccessProps): Role {
+  const { sourceRoleArn, destinationRoleArn } = props.engine;
   const statements = [
-    ...readRaw(props.raw),
-    ...(props.deleteSource ? [deleteRaw(props.raw)] : []),
-    ...writeAggregated(props.aggregated),
-    ...keyStatements(props.raw, props.aggregated),
+    ...(sourceRoleArn === undefined ? readRaw(props) : []),
+    ...(destinationRoleArn === undefined ? writeAggregated(props) : []),
+    ...assumeRoles(props.engine),
     ...queueStatements(props.queues),
     new PolicyStatement({
       sid: 'WriteLogs',
@@ -53,10 +53,25 @@ export function createFunctionRole(scope: Construct, id: string, props: AccessPr
   return role;
 }
 
-function readRaw(raw: Root): PolicyStatement[] {
+/** What a role is to be assumed for is that role's to be allowed: the function itself needs no more than to assume it. */
+function assumeRoles({ sourceRoleArn, destinationRoleArn }: Engine): PolicyStatement[] {
+  const roles = [sourceRoleArn, destinationRoleArn].filter((arn) => arn !== undefined);
+  if (roles.length === 0) return [];
+  return [
+    new PolicyStatement({
+      sid: 'AssumeRoles',
+      actions: ['sts:AssumeRole'],
+      resources: [...new Set(roles)],
+    }),
+  ];
+}
+
+function readRaw({ raw, engine }: AccessProps): PolicyStatement[] {
   return [
     listUnder('ListRaw', raw),
     new PolicyStatement({ sid: 'ReadRaw', actions: ['s3:GetObject'], resources: [objectsUnder(raw)] }),
+    ...(engine.deleteSource === true ? [deleteRaw(raw)] : []),
+    ...keyStatement('DecryptRaw', raw.bucket.encryptionKey, ['kms:Decrypt'], engine.sourceRegion),
   ];
 }
 
@@ -68,7 +83,11 @@ function deleteRaw(raw: Root): PolicyStatement {
   });
 }
 
-function writeAggregated(aggregated: Root): PolicyStatement[] {
+function writeAggregated({ aggregated, engine }: AccessProps): PolicyStatement[] {
+  const { encryptionKey } = aggregated.bucket;
+  const { tags, acl, kmsKeyId, destinationRegion } = engine;
+  // A multipart upload needs to decrypt as well.
+  const encrypt = ['kms:Decrypt', 'kms:GenerateDataKey'];
   return [
     listUnder('ListAggregated', aggregated),
     new PolicyStatement({
@@ -85,9 +104,15 @@ function writeAggregated(aggregated: Root): PolicyStatement[] {
         's3:DeleteObject',
         's3:AbortMultipartUpload',
         's3:ListMultipartUploadParts',
+        ...(tags === undefined ? [] : ['s3:PutObjectTagging']),
+        ...(acl === undefined ? [] : ['s3:PutObjectAcl']),
       ],
       resources: [objectsUnder(aggregated)],
     }),
+    ...keyStatement('EncryptAggregated', encryptionKey, encrypt, destinationRegion),
+    ...(kmsKeyId === encryptionKey?.keyArn
+      ? []
+      : keyStatement('EncryptOutputs', kmsKeyId, encrypt, destinationRegion)),
   ];
 }
 
@@ -100,18 +125,17 @@ function listUnder(sid: string, { bucket, prefix }: Root): PolicyStatement {
   });
 }
 
-/** Only for keys that are given, and only by way of S3. A multipart upload needs to decrypt as well. */
-function keyStatements(raw: Root, aggregated: Root): PolicyStatement[] {
-  const conditions = { StringEquals: { 'kms:ViaService': `s3.${Aws.REGION}.${Aws.URL_SUFFIX}` } };
-  const statement = (sid: string, key: IKey | undefined, actions: string[]) =>
-    key ? [new PolicyStatement({ sid, actions, resources: [key.keyArn], conditions })] : [];
-  return [
-    ...statement('DecryptRaw', raw.bucket.encryptionKey, ['kms:Decrypt']),
-    ...statement('EncryptAggregated', aggregated.bucket.encryptionKey, [
-      'kms:Decrypt',
-      'kms:GenerateDataKey',
-    ]),
-  ];
+/** Only for a key that is given, and only by way of S3. */
+function keyStatement(
+  sid: string,
+  key: IKey | string | undefined,
+  actions: string[],
+  region: string = Aws.REGION,
+): PolicyStatement[] {
+  if (key === undefined) return [];
+  const resource = typeof key === 'string' ? key : key.keyArn;
+  const conditions = { StringEquals: { 'kms:ViaService': `s3.${region}.${Aws.URL_SUFFIX}` } };
+  return [new PolicyStatement({ sid, actions, resources: [resource], conditions })];
 }
 
 function queueStatements({ requests, undelivered }: RollupQueues): PolicyStatement[] {
@@ -134,18 +158,22 @@ function objectsUnder({ bucket, prefix }: Root): string {
   return bucket.arnForObjects(`${prefix}*`);
 }
 
-function acknowledgeObjectWildcards(role: Role, { raw, aggregated, tracing }: AccessProps): void {
+function acknowledgeObjectWildcards(role: Role, { raw, aggregated, tracing, engine }: AccessProps): void {
   const acknowledge = (resource: string, reason: string) => {
     const flat = flattenReference(Stack.of(role).resolve(resource));
     Validations.of(role).acknowledge({ id: `AwsSolutions-IAM5[Resource::${flat}]`, reason });
   };
-  acknowledge(
-    objectsUnder(raw),
-    'Keys of raw logs are not known beforehand; what may be done to them is confined to the raw root.',
-  );
-  acknowledge(
-    objectsUnder(aggregated),
-    'Keys of outputs are digests of what is in them; writing is confined to the aggregated root.',
-  );
+  if (engine.sourceRoleArn === undefined) {
+    acknowledge(
+      objectsUnder(raw),
+      'Keys of raw logs are not known beforehand; what may be done to them is confined to the raw root.',
+    );
+  }
+  if (engine.destinationRoleArn === undefined) {
+    acknowledge(
+      objectsUnder(aggregated),
+      'Keys of outputs are digests of what is in them; writing is confined to the aggregated root.',
+    );
+  }
   if (tracing) acknowledge('*', 'X-Ray does not support permissions on resources.');
 }

@@ -18,7 +18,10 @@ export type EngineProps = {
 export type Engine = { readonly [Name in StackSettingName]?: Settings[Name] | undefined };
 
 const ROWS_OF_STACK = ROWS.filter(({ only }) => only !== 'command line');
-export const ENGINE_NAMES = ROWS_OF_STACK.map(({ name }) => name);
+export const ENGINE_NAMES = ROWS_OF_STACK.map(({ name }) => name as StackSettingName);
+
+/** Of a key itself: a policy cannot name what an alias will stand for. */
+const KEY_ARN = /^arn:[\w-]+:kms:[\w-]+:\d{12}:key\/[\w-]+$/;
 
 /** Text is read as a flag is. */
 export const engineFields = Object.fromEntries<unknown>(
@@ -36,6 +39,10 @@ export function refuseContradictions(engine: Engine, context: z.core.$Refinement
   const settings = { ...DEFAULT_SETTINGS, ...Object.fromEntries(given) };
   for (const { setting, message } of contradictions(settings))
     context.addIssue({ code: 'custom', path: [setting], message });
+  if (engine.kmsKeyId !== undefined && !KEY_ARN.test(engine.kmsKeyId)) {
+    const message = 'must be the ARN of a KMS key: the function is given permission to use exactly that one';
+    context.addIssue({ code: 'custom', path: ['kmsKeyId'], message });
+  }
 }
 
 /** Out of all that a context holds. */

@@ -6,7 +6,7 @@ import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { Alarms } from './alarms.ts';
 import type { CapacityProps } from './capacity.ts';
-import { engineEnvironment, type EngineProps } from './engine.ts';
+import type { EngineProps } from './engine.ts';
 import { parseLogRollupProps, type RootedStream } from './log-rollup-props.ts';
 import { RollupQueues } from './queues.ts';
 import { RollupDashboard } from './rollup-dashboard.ts';
@@ -78,8 +78,7 @@ export class LogRollup extends Construct {
       serviceName,
       logRetention: props.logRetention ?? RetentionDays.ONE_MONTH,
       tracing: props.tracing ?? false,
-      deleteSource: engine.deleteSource ?? false,
-      environment: engineEnvironment(engine),
+      engine,
       entry: props.entry,
       code: props.code,
     }).function;

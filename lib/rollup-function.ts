@@ -11,6 +11,7 @@ import { Construct } from 'constructs';
 import { ENV, METRICS } from '../lambda/names.ts';
 import { createFunctionRole } from './access.ts';
 import { queueConcurrency, type Capacity } from './capacity.ts';
+import { engineEnvironment, type Engine } from './engine.ts';
 import { InvalidConfiguration } from './invalid-configuration.ts';
 import type { RollupQueues } from './queues.ts';
 import { formatRoot, type Root } from './root.ts';
@@ -25,10 +26,10 @@ export interface RollupFunctionProps {
   readonly capacity: Capacity;
   readonly logRetention: RetentionDays;
   readonly tracing: boolean;
-  readonly deleteSource: boolean;
   /** The `service` dimension of its metrics: what tells this deployment from another in the account. */
   readonly serviceName: string;
-  readonly environment: Record<string, string>;
+  /** Handed to the function as variables; it also decides what the function may do. */
+  readonly engine: Engine;
   readonly entry?: string | undefined;
   readonly code?: Code | undefined;
 }
@@ -66,7 +67,7 @@ export class RollupFunction extends Construct {
         [ENV.rawRoot]: formatRoot(props.raw),
         [ENV.aggregatedRoot]: formatRoot(props.aggregated),
         [ENV.queueUrl]: queues.requests.queueUrl,
-        ...props.environment,
+        ...engineEnvironment(props.engine),
       },
       ...(props.code === undefined ? bundled(props.entry) : { code: props.code, handler: 'index.handler' }),
     });

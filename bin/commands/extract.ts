@@ -1,9 +1,10 @@
 import { pipeline } from 'node:stream/promises';
 import { RollupError } from '../../lambda/errors.ts';
 import { extract as extractOnce } from '../../lambda/rollup/extract.ts';
-import { connectedCommand, parseDestination } from '../options.ts';
+import { destinationCommand, parseDestination } from '../options.ts';
 import { resolveTyped, writeWhole } from '../output-file.ts';
 import { formatCount } from '../output.ts';
+import { typedSettings } from '../setting-options.ts';
 import { readSettingsFile } from '../settings-file.ts';
 
 const EXAMPLES = `
@@ -18,7 +19,7 @@ Examples:
 
 The object need not be in raw any more.`;
 
-export const extract = connectedCommand('extract', 'write one original object, byte for byte')
+export const extract = destinationCommand('extract', 'write one original object, byte for byte')
   .argument('[destination]', 'prefix of a rollup: s3://bucket/prefix/')
   .argument('[source-key]', 'key of the object, whole or behind the source prefix')
   .option('--output <file>', 'write to this file instead of stdout; it appears once it is whole')
@@ -36,7 +37,10 @@ export const extract = connectedCommand('extract', 'write one original object, b
     const sourceKey = onlyKey ? first : second;
     if (sourceKey === undefined) throw new RollupError('InvalidArgument', 'source-key is missing.');
     const typed = onlyKey ? undefined : first;
-    const { destination, connection } = await parseDestination(typed, options, { file });
+    const { destination, connection } = await parseDestination(typed, options, {
+      file,
+      typed: typedSettings(options),
+    });
     try {
       const { source, bytes } = await extractOnce(connection.store, destination, sourceKey);
       if (options.output === undefined) await writeOut(bytes);

@@ -44,7 +44,7 @@ export const plan = rollupCommand('plan', 'what run would do, and its cost')
   .addHelpText('after', EXAMPLES)
   .action(async (source, destination, options) => {
     const { request, settings, connection } = await parseRollup(source, destination, options);
-    const { store, gauge } = connection;
+    const { store, raw, gauge } = connection;
     const tally = new RunTally({
       now: () => performance.now(),
       inUse: () => formatNoun(gauge.connections, 'connection'),
@@ -59,7 +59,7 @@ export const plan = rollupCommand('plan', 'what run would do, and its cost')
           tally.add(event);
           display.update();
         };
-        return surveyOnce(request, { store, settings, signal, now: () => new Date(), report });
+        return surveyOnce(request, { store, raw, settings, signal, now: () => new Date(), report });
       }, 'Nothing was written.');
       const uploads = await store.listUploads(request.destination);
       display.finish();
@@ -69,7 +69,8 @@ export const plan = rollupCommand('plan', 'what run would do, and its cost')
         get: connection.takeRequests().get,
       };
       const { destination } = request;
-      const requests = estimateRequests({ survey, surveyed, uploads, destination, settings });
+      const relays = !store.canCopyFrom(raw);
+      const requests = estimateRequests({ survey, surveyed, uploads, destination, settings, relays });
       printResult(forecast(request, survey, requests), formatForecast, options);
     } finally {
       display.stop();

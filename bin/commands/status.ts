@@ -87,7 +87,7 @@ export const status = operatorCommand('status', 'which hours are rolled up, late
       const reads = locations.map(({ hour, stream, ...at }) =>
         limit(async () => {
           stop.signal.throwIfAborted();
-          const row = await readHourStatus(connection.store, hour, at, now);
+          const row = await readHourStatus(connection, hour, at, now);
           done++;
           display.update();
           return stream === undefined ? row : { stream, ...row };

@@ -2,9 +2,10 @@ import { type VerifyReport, verify as verifyOnce } from '../../lambda/rollup/ver
 import { MiB, formatSize } from '../../lambda/size.ts';
 import { EXIT } from '../exit-code.ts';
 import { interruptible } from '../interrupt.ts';
-import { connectedCommand, parseDestination } from '../options.ts';
+import { destinationCommand, parseDestination } from '../options.ts';
 import { formatColumns, formatCount, formatNoun, printResult } from '../output.ts';
 import { type Progress, showProgress } from '../progress.ts';
+import { typedSettings } from '../setting-options.ts';
 
 const EXAMPLES = `
 Examples:
@@ -23,17 +24,17 @@ const SHOWN_PROBLEMS = 20;
 
 type Done = Parameters<Parameters<typeof verifyOnce>[1]['progress']>[0];
 
-export const verify = connectedCommand('verify', 'compare a rollup with what is stored')
+export const verify = destinationCommand('verify', 'compare a rollup with what is stored')
   .argument('[destination]', 'prefix of a rollup: s3://bucket/prefix/')
   .option('--deep', 'read and compare every byte of both sides, not only what the listings say')
   .option('--concurrency <number>', `downloads in flight (default: ${DEFAULT_CONCURRENCY})`)
   .addHelpText('after', EXAMPLES)
   .action(async (typed, options) => {
     const { destination, settings, connection } = await parseDestination(typed, options, {
-      typed: { concurrency: options.concurrency },
+      typed: typedSettings(options),
       byDefault: { concurrency: DEFAULT_CONCURRENCY },
     });
-    const { store } = connection;
+    const { store, raw } = connection;
     const concurrency = Math.max(1, Math.floor(settings.concurrency / STREAMS));
     const deep = options.deep === true;
     const began = performance.now();
@@ -46,7 +47,7 @@ export const verify = connectedCommand('verify', 'compare a rollup with what is 
         display.update();
       };
       const report = await interruptible(
-        (signal) => verifyOnce(destination, { store, deep, concurrency, progress, signal }),
+        (signal) => verifyOnce(destination, { store, raw, deep, concurrency, progress, signal }),
         'Nothing is known of what was not compared.',
       );
       display.finish();

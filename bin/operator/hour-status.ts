@@ -4,7 +4,7 @@ import { type Hour, hourEnd } from '../../lambda/rollup/hour.ts';
 import { type Location, formatLocation } from '../../lambda/rollup/location.ts';
 import type { Rollup } from '../../lambda/rollup/manifest.ts';
 import { committedSelector } from '../../lambda/rollup/select.ts';
-import type { Store } from '../../lambda/rollup/store.ts';
+import { type Sides, rawOf } from '../../lambda/rollup/sides.ts';
 
 /**
  * `rolled-up`: everything that is in raw is in the rollup. `late`: something came, or was changed, after it.
@@ -36,12 +36,12 @@ export interface HourStatus {
 
 /** Reads the manifest with its index, and lists raw; nothing else. */
 export async function readHourStatus(
-  store: Store,
+  sides: Sides,
   hour: Hour,
   { source, destination }: { source: Location; destination: Location },
   now: Date,
 ): Promise<HourStatus> {
-  const committed = await readCommitted(store, destination, source).catch((error: unknown) => {
+  const committed = await readCommitted(sides.store, destination, source).catch((error: unknown) => {
     if (error instanceof Error && hasCode(error, 'BadManifest', 'ManifestVersion', 'ManifestOfAnotherSource'))
       return error;
     throw error;
@@ -51,7 +51,7 @@ export async function readHourStatus(
   const etags = new Map(rollup?.sources.map(({ key, etag, size }) => [key, `${etag} ${size}`]));
   const select = rollup === undefined ? undefined : committedSelector(rollup.manifest, source.prefix);
   const counts = { objects: 0, bytes: 0, late: 0 };
-  for await (const page of store.list(source)) {
+  for await (const page of rawOf(sides).list(source)) {
     for (const { key, size, etag } of page) {
       if (size === 0) continue;
       counts.objects++;

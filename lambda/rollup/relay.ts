@@ -12,6 +12,11 @@ export function relayMemory({ partSize }: Pick<Settings, 'partSize'>): number {
   return PARTS_IN_FLIGHT * partSize;
 }
 
+/** S3 takes no more than 10,000 parts, so that very large sources need larger ones. */
+export function relayPartSize(size: number, { partSize }: Pick<Settings, 'partSize'>): number {
+  return Math.max(partSize, Math.ceil(size / MOST_PARTS / MiB) * MiB);
+}
+
 /**
  * Brings a large source to the other side: what S3 cannot be asked to copy passes through the function, as it is,
  * pinned to its ETag. Throws as `Store.stream` and `Store.uploadStream` do.
@@ -26,7 +31,7 @@ export async function relay(
 ): Promise<Written> {
   const { from } = origin;
   const memory = slab.subarray(0, relayMemory(settings));
-  const partSize = Math.max(settings.partSize, Math.ceil(size / MOST_PARTS / MiB) * MiB);
+  const partSize = relayPartSize(size, settings);
   if (partSize > memory.length) throw tooLarge(from.key, size, memory.length * MOST_PARTS);
   const bytes = exactly(size, from.key, origin.store.stream(from, signal));
   return to.store.uploadStream(to.at, bytes, { partSize, metadata: {}, memory }, signal);

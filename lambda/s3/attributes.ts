@@ -1,16 +1,9 @@
-import type { PutObjectCommandInput } from '@aws-sdk/client-s3';
+import type { Settings } from '../settings.ts';
 
 /** What outputs are stored with. None of it shapes their bytes: it holds for what is written from now on. */
-export interface OutputAttributes {
-  storageClass?: PutObjectCommandInput['StorageClass'];
-  tags?: Readonly<Record<string, string>> | undefined;
-  /** A key of KMS, by its id, ARN or alias. */
-  kmsKeyId?: string | undefined;
-  contentType?: string | undefined;
-  contentEncoding?: string | undefined;
-  /** For a bucket of another account in which ACLs are in force. */
-  acl?: 'bucket-owner-full-control' | undefined;
-}
+export type OutputAttributes = Partial<
+  Pick<Settings, 'storageClass' | 'tags' | 'kmsKeyId' | 'contentType' | 'contentEncoding' | 'acl'>
+>;
 
 /** What decides who can read an object; of whatever is written, the manifest too. */
 export function accessParams({ kmsKeyId, acl }: OutputAttributes) {

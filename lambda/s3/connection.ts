@@ -2,15 +2,14 @@ import { isDeepStrictEqual } from 'node:util';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { Gauge, type Peaks } from '../gauge.ts';
 import { type Settings, maxSockets } from '../settings.ts';
-import type { OutputAttributes } from './attributes.ts';
 import { RequestCounter, type Requests } from './requests.ts';
 import { CappedRequestHandler } from './request-handler.ts';
 import { S3Store } from './s3-store.ts';
-import { type Side, type SideSettings, createClient, reachOf, sidesOf } from './side.ts';
+import { type Side, createClient, reachOf, sidesOf } from './side.ts';
 import { TIMEOUTS, type Timeouts } from './timeouts.ts';
 
 export interface ConnectionOptions {
-  settings: Settings & SideSettings & OutputAttributes;
+  settings: Settings;
   /** Of both sides, where the settings say nothing else. */
   region?: string | undefined;
   endpointUrl?: string | undefined;

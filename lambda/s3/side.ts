@@ -1,4 +1,5 @@
 import { S3Client } from '@aws-sdk/client-s3';
+import type { Settings } from '../settings.ts';
 import type { RequestCounter } from './requests.ts';
 import type { CappedRequestHandler } from './request-handler.ts';
 import { leavePayloadUnsigned } from './middleware.ts';
@@ -17,21 +18,9 @@ export interface Side {
   roleArn: string | undefined;
 }
 
-/** Settings that say how a side is reached. */
-export interface SideSettings {
-  sourceRegion?: string | undefined;
-  sourceEndpointUrl?: string | undefined;
-  sourceProfile?: string | undefined;
-  sourceRoleArn?: string | undefined;
-  destinationRegion?: string | undefined;
-  destinationEndpointUrl?: string | undefined;
-  destinationProfile?: string | undefined;
-  destinationRoleArn?: string | undefined;
-}
-
 /** What is not said of a side is what is said of both. */
 export function sidesOf(
-  settings: SideSettings,
+  settings: Settings,
   both: Partial<Pick<Side, 'region' | 'endpointUrl'>>,
 ): { source: Side; destination: Side } {
   const source: Side = {
@@ -64,9 +53,10 @@ export interface ClientOptions {
 }
 
 export function createClient(
-  { region, endpointUrl, profile, roleArn }: Side,
+  side: Side,
   { handler, counter, timeouts }: ClientOptions,
 ): { client: S3Client; pace: PacedRetryStrategy } {
+  const { region, endpointUrl, profile, roleArn } = side;
   const endpoint = endpointUrl ?? process.env['AWS_ENDPOINT_URL_S3'] ?? process.env['AWS_ENDPOINT_URL'];
   const pace = new PacedRetryStrategy(timeouts.retries);
   const client = new S3Client({
@@ -78,7 +68,7 @@ export function createClient(
     // The pause that it asks for would be one for every part.
     expectContinueHeader: false,
     ...(profile === undefined ? {} : { profile }),
-    ...(roleArn === undefined ? {} : { credentials: credentialsOf(roleArn, profile) }),
+    ...(profile === undefined && roleArn === undefined ? {} : { credentials: credentialsOf(side) }),
     ...(region === undefined ? {} : { region }),
     ...(endpoint === undefined
       ? {}
@@ -94,12 +84,12 @@ type Credentials = Extract<
   (...given: never[]) => unknown
 >;
 
-/** Loads what assumes roles, which most runs do without, when credentials are first asked for. */
-function credentialsOf(roleArn: string, profile: string | undefined): Credentials {
-  let assumed: Promise<Credentials> | undefined;
+/** Loads what knows profiles and roles, which most runs do without, when credentials are first asked for. */
+function credentialsOf(side: Side): Credentials {
+  let found: Promise<Credentials> | undefined;
   return async (properties) => {
-    assumed ??= import('./assume-role.ts').then(({ assumeRole }) => assumeRole(roleArn, profile));
-    return (await assumed)(properties);
+    found ??= import('./credentials.ts').then(({ findCredentials }) => findCredentials(side));
+    return (await found)(properties);
   };
 }
 

@@ -97,7 +97,7 @@ describe('after the commit', () => {
     await world.expectSound();
     const { store } = world.connection;
     const at = { source: SOURCE, destination: DESTINATION };
-    expect(await readHourStatus(store, parseHour('2026-11-21T08'), at, new Date())).toMatchObject({
+    expect(await readHourStatus({ store }, parseHour('2026-11-21T08'), at, new Date())).toMatchObject({
       state: 'rolled-up',
       objects: 0,
       rolledUp: 60,

@@ -32,7 +32,7 @@ export const PURE = [
     'sidecar',
     'byte-reader',
   ].map((name) => `lambda/rollup/${name}.ts`),
-  ...['afterwards', 'codec', 'kinds', 'rollup', 'row', 'selection'].map(
+  ...['afterwards', 'codec', 'kinds', 'outputs', 'rollup', 'row', 'selection', 'sides'].map(
     (name) => `lambda/settings/${name}.ts`,
   ),
   ...['key-ahead', 'plan-file'].map((name) => `lambda/rollup/${name}.ts`),

@@ -1,0 +1,66 @@
+import { z } from 'zod';
+import { text } from './kinds.ts';
+import { group, row } from './row.ts';
+
+const region = text(z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, 'must be a region such as eu-west-1'));
+const endpointUrl = text(
+  z.url({ protocol: /^https?$/, error: 'must be a URL such as http://127.0.0.1:9000' }),
+);
+const profile = text(z.string().regex(/^[^\s[\]]+( [^\s[\]]+)*$/, 'must be the name of a profile'));
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
+const roleArn = text(
+  z.string().regex(/^arn:[\w-]+:iam::\d{12}:role\/[\w+=,.@/-]+$/, 'must be the ARN of a role'),
+);
+
+function side(
+  name: 'source' | 'destination',
+  example: { region: string; port: number; profile: string; account: string },
+) {
+  return {
+    region: row(region, {
+      default: undefined,
+      description: `region of the ${name}, where it is another`,
+      value: '<region>',
+      example: example.region,
+    }),
+    endpointUrl: row(endpointUrl, {
+      default: undefined,
+      description: `endpoint of the ${name}, where it is another`,
+      value: '<url>',
+      example: `http://127.0.0.1:${example.port}`,
+    }),
+    profile: row(profile, {
+      default: undefined,
+      description: `profile whose credentials reach the ${name}`,
+      value: '<name>',
+      example: example.profile,
+      only: 'command line',
+    }),
+    roleArn: row(roleArn, {
+      default: undefined,
+      description: `role to assume for the ${name}`,
+      value: '<arn>',
+      example: `arn:aws:iam::${example.account}:role/logs`,
+    }),
+  };
+}
+
+const source = side('source', { region: 'us-east-1', port: 9000, profile: 'raw', account: '111122223333' });
+const destination = side('destination', {
+  region: 'eu-west-1',
+  port: 9001,
+  profile: 'archive',
+  account: '444455556666',
+});
+
+/** How source and destination are reached where not in the same way. */
+export const sides = group('Source and destination apart:', {
+  sourceRegion: source.region,
+  sourceEndpointUrl: source.endpointUrl,
+  sourceProfile: source.profile,
+  sourceRoleArn: source.roleArn,
+  destinationRegion: destination.region,
+  destinationEndpointUrl: destination.endpointUrl,
+  destinationProfile: destination.profile,
+  destinationRoleArn: destination.roleArn,
+});
