@@ -1,4 +1,4 @@
-import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { RAW, type World, joinedInKeyOrder, seeded } from '../support/world.ts';
 
 export interface Counts {
@@ -74,4 +74,14 @@ export function encodedAs(form: keyof Counts, text: Buffer): Buffer {
 /** Numbers that are told apart by more than the end of the key, so that forms mix in key order. */
 function name(i: number, step: number): string {
   return `${String((i * step) % 997).padStart(3, '0')}-${step}-${i}`;
+}
+
+/** What is committed, decoded. */
+export function textOf(world: World): Buffer {
+  return Buffer.concat(
+    world.outputs().map(({ key, body }) => {
+      if (key.endsWith('.gz')) return gunzipSync(body);
+      return key.endsWith('.zst') ? zstdDecompressSync(body) : body;
+    }),
+  );
 }

@@ -29,6 +29,16 @@ export const anyScenario = fc.record({
   meanwhile: fc.array(fc.oneof(put, expire, hours), { maxLength: 4 }),
 });
 
+const codec = fc.constantFrom('none' as const, 'gzip' as const);
+/** The same, of runs whose sources are decoded, each into what it likes. */
+export const anyCodedScenario = fc
+  .tuple(anyScenario, codec, fc.array(codec, { minLength: 3, maxLength: 3 }))
+  .map(([scenario, before, codecs]) => ({
+    ...scenario,
+    codec: before,
+    runs: scenario.runs.map((plan, i) => ({ ...plan, codec: codecs[i] ?? before })),
+  }));
+
 /** How a run may end that was not killed. The last two: a source changed or left between listing and reading. */
 export const expectedEnds = new Set([
   'committed',

@@ -10,12 +10,13 @@ interface Order {
   endpoint: string;
   repack: boolean;
   targetSize: number;
+  codec: 'keep' | 'none';
 }
 
 process.stdout.write('ready\n');
 process.stdin.once('data', (line: Buffer) => {
-  const { endpoint, repack, targetSize } = JSON.parse(line.toString()) as Order;
-  const settings = { ...SMALL, targetSize };
+  const { endpoint, repack, targetSize, codec } = JSON.parse(line.toString()) as Order;
+  const settings = { ...SMALL, targetSize, codec };
   const connection = connect({ settings, endpointUrl: endpoint, timeouts: QUICK });
   const request = {
     source: { bucket: BUCKET, prefix: RAW },

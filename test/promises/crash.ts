@@ -38,9 +38,8 @@ export class Runners implements Disposable {
       return { kind: 'reset' };
     };
     const { repack = false } = options;
-    child.stdin?.write(
-      `${JSON.stringify({ endpoint: hour.sandbox.endpoint, repack, targetSize: hour.settings.targetSize })}\n`,
-    );
+    const { targetSize, codec } = hour.settings;
+    child.stdin?.write(`${JSON.stringify({ endpoint: hour.sandbox.endpoint, repack, targetSize, codec })}\n`);
     const timer = 'ms' in when ? setTimeout(kill, when.ms) : undefined;
     const [, signal] = await exited;
     clearTimeout(timer);

@@ -1,5 +1,5 @@
 import '../support/credentials.ts';
-import { crc32 } from 'node:zlib';
+import { crc32, gunzipSync, gzipSync } from 'node:zlib';
 import { RollupError } from '../../lambda/errors.ts';
 import { type RunResult, run } from '../../lambda/run.ts';
 import { type Connection, type ConnectionOptions, connect } from '../../lambda/s3/connection.ts';
@@ -59,11 +59,17 @@ export class Hour implements AsyncDisposable {
     this.watch = new Watch(this.bucket, AGGREGATED);
   }
 
-  put(name: string, body: Buffer, { withCrc32 = false } = {}): void {
+  /** With a codec, what is named `.gz` has to be it. */
+  put(name: string, text: Buffer, { withCrc32 = false } = {}): void {
+    const body = this.#isEncoded(name) ? gzipSync(text) : text;
     const checksum = Buffer.alloc(4);
     checksum.writeUInt32BE(crc32(body));
     const headers = withCrc32 ? { 'x-amz-checksum-crc32': checksum.toString('base64') } : {};
     this.sandbox.put(BUCKET, RAW + name, body, { headers, lastModified: PRODUCED });
+  }
+
+  #isEncoded(key: string): boolean {
+    return this.settings.codec !== 'keep' && key.endsWith('.gz');
   }
 
   expire(name: string): void {
@@ -124,7 +130,8 @@ export class Hour implements AsyncDisposable {
       const raw = this.bucket.get(key);
       const committed = reading?.sources.get(key);
       if (raw === undefined || raw.length === 0) continue;
-      if (committed?.body.equals(raw) !== true) problems.push(`${key} is not committed as it is in raw`);
+      const text = this.#isEncoded(key) ? gunzipSync(raw) : raw;
+      if (committed?.body.equals(text) !== true) problems.push(`${key} is not committed as it is in raw`);
     }
     problems.push(...orphans(this.bucket, AGGREGATED).map((key) => `${key} is an orphan`));
     problems.push(...this.openUploads().map((key) => `${key} is an open upload`));

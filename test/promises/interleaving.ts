@@ -23,12 +23,15 @@ export type Change =
 export interface RunPlan {
   repack: boolean;
   targetSize: number;
+  codec?: Settings['codec'];
   /** The step at which it is killed. */
   killedAt: number | undefined;
 }
 
 export interface Scenario {
   etags: Etags;
+  /** Of the runs before and after, and of those that say nothing else. */
+  codec?: Settings['codec'];
   /** Before the first commit, and between that and the runs. */
   before: Change[];
   since: Change[];
@@ -50,9 +53,11 @@ const AT_ONCE: Turn = () => Promise.resolve();
 export class Interleaving {
   readonly bucket: MemoryBucket;
   readonly watch: Watch;
+  readonly #codec: Settings['codec'];
   #versions = 0;
 
-  constructor(etags: Etags) {
+  constructor(etags: Etags, codec: Settings['codec'] = 'keep') {
+    this.#codec = codec;
     this.bucket = new MemoryBucket(etags);
     this.watch = new Watch(this.bucket, AGGREGATED);
     this.bucket.onChange = () => {
@@ -76,7 +81,7 @@ export class Interleaving {
 
   /** How a run ended: its status, or the code of its error. What has no code is thrown. */
   async run(plan: Partial<RunPlan> = {}, turn: Turn = AT_ONCE): Promise<string> {
-    const { repack = false, targetSize = SETTINGS.targetSize, killedAt } = plan;
+    const { repack = false, targetSize = SETTINGS.targetSize, codec = this.#codec, killedAt } = plan;
     let steps = 0;
     const store = new MemoryStore(this.bucket, (what) =>
       ++steps === killedAt ? new Promise(() => undefined) : turn(what),
@@ -90,7 +95,7 @@ export class Interleaving {
         },
         {
           store,
-          settings: { ...SETTINGS, targetSize },
+          settings: { ...SETTINGS, targetSize, codec },
           now: () => this.bucket.now,
           report: () => undefined,
           hasTime: () => true,
@@ -131,7 +136,7 @@ export async function play(
   turn: Turn,
   wait: (done: Promise<unknown>) => Promise<unknown>,
 ): Promise<Outcome> {
-  const hour = new Interleaving(scenario.etags);
+  const hour = new Interleaving(scenario.etags, scenario.codec);
   for (const change of scenario.before) hour.apply(change);
   await hour.run();
   if (scenario.leftover) {

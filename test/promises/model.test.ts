@@ -1,21 +1,26 @@
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
+import type { Settings } from '../../lambda/settings.ts';
 import { openHour } from './hour.ts';
 import { commands } from './model.ts';
 
 const TRIALS = Number(process.env['HISTORIES'] ?? 25);
 
 describe('any history of an hour', () => {
-  it('is committed as the model says', async () => {
+  it.each<[Settings['codec'], number]>([
+    ['keep', TRIALS],
+    ['gzip', Math.ceil(TRIALS / 3)],
+    ['none', Math.ceil(TRIALS / 5)],
+  ])('is committed as the model says, with codec %s', async (codec, numRuns) => {
     await fc.assert(
       fc.asyncProperty(fc.commands(commands, { maxCommands: 14, size: 'max' }), async (history) => {
-        await using hour = await openHour();
+        await using hour = await openHour({ codec });
         await fc.asyncModelRun(
           () => ({ model: { raw: new Map(), committed: new Map() }, real: { hour } }),
           history,
         );
       }),
-      { numRuns: TRIALS, endOnFailure: false },
+      { numRuns, endOnFailure: false },
     );
   });
 });

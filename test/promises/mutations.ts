@@ -33,7 +33,7 @@ export const MUTATIONS: Mutation[] = [
   {
     what: 'no check of the checksum',
     patch: {
-      'lambda/s3/read.ts': [['if (!matches(into, landed, checksums)) throw mismatch(from.key);', '']],
+      'lambda/s3/read.ts': [['if (!matches(into, crc32, checksums)) throw mismatch(from.key);', '']],
     },
     test: promises('faults', 'a flipped byte, against a CRC-64'),
   },

@@ -1,4 +1,4 @@
-import { crc32, gunzipSync } from 'node:zlib';
+import { crc32, gunzipSync, zstdDecompressSync } from 'node:zlib';
 
 /**
  * An independent reader of rollups: it knows the format of the manifest and S3, and nothing of the program. What it
@@ -16,7 +16,15 @@ interface Manifest {
   version: 1;
   generation: number;
   totals: { objects: number; bytes: number; outputs: number; outputBytes: number };
-  outputs: { key: string; size: number; etag: string; crc32: string; sources: number }[];
+  outputs: {
+    key: string;
+    size: number;
+    etag: string;
+    crc32: string;
+    sources: number;
+    codec?: 'none' | 'gzip' | 'zstd';
+    decoded?: { size: number; crc32: string };
+  }[];
   sources: { key: string; count: number };
 }
 
@@ -27,6 +35,7 @@ interface Line {
   output: string;
   offset: number;
   length: number;
+  encoding?: string;
 }
 
 export interface Reading {
@@ -35,6 +44,9 @@ export interface Reading {
   sources: Map<string, { body: Buffer; etag: string }>;
   problems: string[];
 }
+
+const INFLATE = { none: (body: Buffer) => body, gzip: gunzipSync, zstd: zstdDecompressSync };
+const digits = (body: Buffer): string => crc32(body).toString(16).padStart(8, '0');
 
 const MANIFEST = '_manifest.json';
 const NEWLINE = 0x0a;
@@ -62,21 +74,30 @@ export function readRollup(bucket: Bucket, prefix: string): Reading | undefined 
 
   let total = 0;
   for (const output of manifest.outputs) {
-    const body = bucket.get(output.key);
-    if (body === undefined) {
+    const stored = bucket.get(output.key);
+    if (stored === undefined) {
       problems.push(`${output.key} is missing`);
       continue;
     }
-    total += body.length;
-    if (body.length !== output.size) problems.push(`${output.key} has ${body.length} bytes`);
+    total += stored.length;
+    if (stored.length !== output.size) problems.push(`${output.key} has ${stored.length} bytes`);
     if (bucket.etag(output.key) !== output.etag) problems.push(`${output.key} has another ETag`);
-    if (crc32(body).toString(16).padStart(8, '0') !== output.crc32) problems.push(`${output.key}: CRC-32`);
+    if (digits(stored) !== output.crc32) problems.push(`${output.key}: CRC-32`);
+    // Of an output whose sources were decoded, all else is said of its text.
+    const body = INFLATE[output.codec ?? 'none'](stored);
+    if ((output.codec === undefined) !== (output.decoded === undefined))
+      problems.push(`${output.key}: decoded`);
+    if (output.decoded !== undefined) {
+      const { size, crc32: text } = output.decoded;
+      if (size !== body.length || text !== digits(body)) problems.push(`${output.key}: its text is another`);
+    }
     const own = lines.filter((line) => line.output === output.key);
     if (own.length !== output.sources) problems.push(`${output.key} holds ${own.length} sources`);
     let end = 0;
-    for (const { key, etag, offset, length, size } of own) {
+    for (const { key, etag, offset, length, size, encoding } of own) {
       if (!endsAt(body, end, offset)) problems.push(`${key} begins at ${offset}, not ${end}`);
-      if (length !== size) problems.push(`${key} has a frame of ${length}, a size of ${size}`);
+      if (length !== size && encoding === undefined)
+        problems.push(`${key} has a frame of ${length}, a size of ${size}`);
       if (sources.has(key)) problems.push(`${key} is there twice`);
       end = offset + length;
       sources.set(key, { body: body.subarray(offset, end), etag });
