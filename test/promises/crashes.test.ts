@@ -17,10 +17,15 @@ async function openVariedHour(codec: 'keep' | 'none'): Promise<Hour> {
   return hour;
 }
 
-/** Keys and bytes of what is committed, the manifest but for when it was written, and the index. */
+/**
+ * Keys and bytes of what is committed, the manifest but for when it was written, and the index. Sidecars that a killed run
+ * did not come to delete are swept.
+ */
 function committed(hour: Hour): unknown {
   const manifest = JSON.parse(String(hour.bucket.get(MANIFEST_KEY))) as Record<string, unknown>;
-  const keys = hour.bucket.keys(AGGREGATED).filter((key) => key !== MANIFEST_KEY);
+  const keys = hour.bucket
+    .keys(AGGREGATED)
+    .filter((key) => key !== MANIFEST_KEY && !key.includes('/_frames/'));
   return [{ ...manifest, createdAt: '' }, keys.map((key) => [key, hour.bucket.etag(key)])];
 }
 
