@@ -104,7 +104,8 @@ function estimateCommit({
   const kept = new Set([...plan.sealed, ...plan.planned].map(({ key }) => key));
   const replaced = previous?.manifest.outputs.filter(({ key }) => !kept.has(key)).length ?? -1;
   const swept = sweepable(present.values(), destination, expected(survey, destination), listingBegan).length;
-  counts.delete += Math.ceil((replaced + 1) / PER_REQUEST);
+  const sidecars = plan.planned.filter(({ mode }) => mode === 'encode').length;
+  counts.delete += Math.ceil((replaced + 1 + sidecars) / PER_REQUEST);
   counts.delete += ourUploads(uploads, destination).length;
   counts.delete += Math.ceil(swept / PER_REQUEST);
   return counts;
