@@ -5,7 +5,7 @@ import { rollUpByPlan } from '../../lambda/rollup/fan-out.ts';
 import { writeItems } from '../../lambda/rollup/fan-write.ts';
 import { itemSchema, planFiles } from '../../lambda/rollup/plan-file.ts';
 import type { Settings } from '../../lambda/settings.ts';
-import { gate, matching } from '../support/hooks.ts';
+import { REFUSED, fromNth, gate, matching } from '../support/hooks.ts';
 import {
   AGGREGATED,
   BUCKET,
@@ -21,19 +21,21 @@ import { MixedHour, textOf } from './raw-hour.ts';
 
 const SOME = { plain: 60, gzip: 30, zstd: 20, members: 10 };
 
-async function openMixed(settings: Partial<Settings>): Promise<{ world: World; hour: MixedHour }> {
-  const world = await openWorld(settings);
+/** The commit fails, all else is there. */
+const REFUSE_INDEX = fromNth(1, matching('PutObject', `${AGGREGATED}_sources`), REFUSED);
+
+function mixedHour(world: World): MixedHour {
   const hour = new MixedHour(world);
   hour.putMany(SOME);
-  return { world, hour };
+  return hour;
 }
 
 const settingsOf = (world: World, codec: Settings['codec']): Settings => ({ ...world.settings, codec });
 
 describe('a source that changes in place, others of its output having left raw', () => {
   it.each<Settings['codec']>(['gzip', 'zstd', 'none'])('is replaced alone, with codec %s', async (codec) => {
-    const { world, hour } = await openMixed({ codec });
-    await using _ = world;
+    await using world = await openWorld({ codec });
+    const hour = mixedHour(world);
     await world.roll();
     const keys = [...hour.texts.keys()].sort();
     // Every other one leaves raw; what is committed of it stays.
@@ -59,8 +61,8 @@ describe('a source that changes in place, others of its output having left raw',
 
 describe('a late arrival', () => {
   it('has an output of its own, and a repack joins it with what has left raw', async () => {
-    const { world, hour } = await openMixed({ codec: 'gzip' });
-    await using _ = world;
+    await using world = await openWorld({ codec: 'gzip' });
+    const hour = mixedHour(world);
     const first = await world.roll();
     hour.put('gzip', 'app/0.log.gz');
     hour.put('plain', 'app/999.log');
@@ -77,8 +79,8 @@ describe('a late arrival', () => {
 
 describe('from codec to codec', () => {
   it('a repack needs nothing that has left raw, but for keep', async () => {
-    const { world, hour } = await openMixed({ codec: 'keep' });
-    await using _ = world;
+    await using world = await openWorld({ codec: 'keep' });
+    const hour = mixedHour(world);
     // Of what lies in an output as it is, S3 tells no Content-Encoding.
     const encoded = Buffer.from('encoded, and its key does not say so\n');
     world.put('app/encoded.log', gzipSync(encoded), { headers: { 'content-encoding': 'gzip' } });
@@ -115,13 +117,9 @@ describe('from codec to codec', () => {
 
 describe('a run that is repeated', () => {
   it('takes finished outputs by their sidecars, and reads no source again', async () => {
-    const { world, hour } = await openMixed({ codec: 'gzip' });
-    await using _ = world;
-    // The commit fails, all else is there.
-    world.sandbox.hook = ({ operation, key = '' }) =>
-      operation === 'PutObject' && key.includes('_sources')
-        ? { kind: 'error', status: 403, code: 'AccessDenied' }
-        : undefined;
+    await using world = await openWorld({ codec: 'gzip' });
+    const hour = mixedHour(world);
+    world.sandbox.hook = REFUSE_INDEX;
     expect((await failureOf(world.roll())).code).toBe('AccessDenied');
     world.sandbox.hook = undefined;
     expect(world.stored().map((name) => name.replace(/-[0-9a-f]{12}/, ''))).toEqual([
@@ -137,8 +135,8 @@ describe('a run that is repeated', () => {
   });
 
   it('has an output again that lost its sidecar, and writes over none, of another release of zlib either', async () => {
-    const { world, hour } = await openMixed({ codec: 'gzip' });
-    await using _ = world;
+    await using world = await openWorld({ codec: 'gzip' });
+    const hour = mixedHour(world);
     await world.roll();
     const [output] = world.manifest.outputs;
     const key = output?.key ?? '';
@@ -155,8 +153,8 @@ describe('a run that is repeated', () => {
   });
 
   it('replaces what has the key of an output and is none', async () => {
-    const { world, hour } = await openMixed({ codec: 'gzip' });
-    await using _ = world;
+    await using world = await openWorld({ codec: 'gzip' });
+    const hour = mixedHour(world);
     await world.roll();
     const key = world.manifest.outputs[0]?.key ?? '';
     for (const name of world.stored()) world.sandbox.delete(BUCKET, AGGREGATED + name);
@@ -167,10 +165,28 @@ describe('a run that is repeated', () => {
   });
 });
 
+describe('groups', () => {
+  it('have sidecars of their own, which a later run finds and the commit takes away', async () => {
+    await using world = await openWorld({ codec: 'gzip', groupBy: '^([a-z]+)/' });
+    const hour = mixedHour(world);
+    for (const name of ['billing/a.log', 'billing/b.log.gz'])
+      hour.put(name.endsWith('.gz') ? 'gzip' : 'plain', name);
+    world.sandbox.hook = REFUSE_INDEX;
+    expect((await failureOf(world.roll())).code).toBe('AccessDenied');
+    world.sandbox.hook = undefined;
+    expect(world.stored().filter((name) => name.startsWith('_frames/app/part-'))).toHaveLength(1);
+    expect(await world.roll()).toMatchObject({ status: 'committed', written: 0, reused: 2 });
+    const folders = world.outputs().map(({ key }) => key.slice(AGGREGATED.length).split('/')[0]);
+    expect(folders).toEqual(['app', 'billing']);
+    expect(textOf(world).equals(hour.joined())).toBe(true);
+    await world.expectSound();
+  });
+});
+
 describe('two runs at once', () => {
   it('commit once, leave no sidecar, and mix nothing', async () => {
-    const { world, hour } = await openMixed({ codec: 'zstd' });
-    await using _ = world;
+    await using world = await openWorld({ codec: 'zstd' });
+    const hour = mixedHour(world);
     const { hook, reached, open } = gate(matching('PutObject', `${AGGREGATED}_sources`));
     world.sandbox.hook = hook;
     const slow = world.roll({ connection: world.connect() });
@@ -186,11 +202,11 @@ describe('two runs at once', () => {
 
 describe('by a plan file', () => {
   it('the same outputs are written, and their sources are framed the same', async () => {
-    const { world: alone } = await openMixed({ codec: 'gzip', outputsInFlight: 1 });
-    await using _ = alone;
+    await using alone = await openWorld({ codec: 'gzip', outputsInFlight: 1 });
+    mixedHour(alone);
     await alone.roll();
-    const { world } = await openMixed({ codec: 'gzip', outputsInFlight: 3 });
-    await using __ = world;
+    await using world = await openWorld({ codec: 'gzip', outputsInFlight: 3 });
+    mixedHour(world);
     const context = {
       ...{ store: world.connection.store, settings: world.settings },
       now: () => new Date(),
