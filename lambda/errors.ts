@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'Conflict'
   | 'EndpointUnreachable'
   | 'InvalidArgument'
+  | 'LookBackUnsent'
   | 'ManifestOfAnotherSource'
   | 'ManifestVersion'
   | 'HourNotEnded'

@@ -1,7 +1,10 @@
 import type { Context } from 'aws-lambda';
 import { createHost } from './host.ts';
+import type { Skipped } from './look-back.ts';
 import { parseEvent } from './request.ts';
 import type { RunResult } from './run.ts';
+
+type Result = RunResult | Skipped;
 
 // Outside the handler: one client and one agent for every invocation of this process.
 const host = createHost(process.env);
@@ -10,10 +13,15 @@ const host = createHost(process.env);
  * Rolls up what the event asks for: an SQS record, an EventBridge event, or a request itself. A failure is thrown, so
  * that SQS gives the message again and, in the end, to the dead-letter queue.
  */
-export async function handler(event: unknown, context: Context): Promise<RunResult | RunResult[]> {
-  const results: RunResult[] = [];
-  for (const message of host.parse(() => parseEvent(event), context))
-    results.push(await host.handle(message, context));
+export async function handler(event: unknown, context: Context): Promise<Result | Result[]> {
+  const results: Result[] = [];
+  try {
+    for (const message of host.parse(() => parseEvent(event), context))
+      results.push(await host.handle(message, context));
+  } catch (error) {
+    await host.giveBack(event);
+    throw error;
+  }
   const [first] = results;
   return results.length === 1 && first !== undefined ? first : results;
 }

@@ -2,15 +2,27 @@ import type { Context } from 'aws-lambda';
 import { createDeadline } from './deadline.ts';
 import { type FunctionConfig, parseEnvironment } from './environment.ts';
 import { RollupError, hasCode } from './errors.ts';
+import { type Skipped, isRolledUp, lookBacksOf, sendLookBacks } from './look-back.ts';
 import { METRICS } from './names.ts';
 import { type Queue, openQueue } from './queue.ts';
-import { type RequestMessage, type ResolvedRequest, continuationOf, resolveRequest } from './request.ts';
+import {
+  type RequestMessage,
+  type ResolvedRequest,
+  continuationOf,
+  deliveriesOf,
+  resolveRequest,
+} from './request.ts';
+import { formatLocation } from './rollup/location.ts';
 import { type RunResult, run } from './run.ts';
 import type { Problem } from './rollup/delete-sources.ts';
 import { type Connection, connect } from './s3/connection.ts';
 import { type Effort, logger, reportFailure, reportResult, startSampling } from './telemetry.ts';
 
 const LAST_WORD_MS = 1_000;
+/** Until a message that failed comes again, by how often it was received. The visibility timeout is for runs that are killed. */
+const WAIT_SECONDS = [60, 300];
+/** By then it is not tried again: only after this does it come to the dead-letter queue. */
+const LAST_WAIT_SECONDS = 30;
 const OUT_OF_TIME = 'The time of the invocation was over before the run was. Outputs that it wrote are kept.';
 
 /** What lives as long as the process: configuration, the connection to S3, the queue. */
@@ -23,7 +35,9 @@ interface Resources {
 export interface Host {
   /** Runs a parser; its failure is logged as an invocation's is. */
   parse: <T>(parser: () => T, context: Context) => T;
-  handle: (message: RequestMessage, context: Context) => Promise<RunResult>;
+  handle: (message: RequestMessage, context: Context) => Promise<RunResult | Skipped>;
+  /** Has the messages of a failed event come again in minutes. */
+  giveBack: (event: unknown) => Promise<void>;
 }
 
 export function createHost(environment: NodeJS.ProcessEnv): Host {
@@ -39,14 +53,15 @@ export function createHost(environment: NodeJS.ProcessEnv): Host {
     }
   }
 
-  async function handle(message: RequestMessage, context: Context): Promise<RunResult> {
+  async function handle(message: RequestMessage, context: Context): Promise<RunResult | Skipped> {
     const result = await work(message, context);
     // The message comes again, and so whoever can mend it is told; what is committed stays so.
-    if (result.problems !== undefined) throw answerOf(leftUndone(result.problems));
+    if (result.status !== 'skipped' && result.problems !== undefined)
+      throw answerOf(leftUndone(result.status, result.problems));
     return result;
   }
 
-  async function work(message: RequestMessage, context: Context): Promise<RunResult> {
+  async function work(message: RequestMessage, context: Context): Promise<RunResult | Skipped> {
     const stream = message.stream ?? METRICS.unnamedStream;
     logger.appendKeys({ stream, continuation: message.continuation ?? 0 });
     let effort: (() => Effort) | undefined;
@@ -57,10 +72,14 @@ export function createHost(environment: NodeJS.ProcessEnv): Host {
       logger.appendKeys({ hour: request.hour });
       effort = measure(connection);
       lastWord = sayLastWord(stream, effort, context);
-      const { result, written } = await runInTime(request, { config, connection }, context);
+      if (request.lookBack && !(await isRolledUp(connection.store, request))) return skip(request);
+      const before = lookBacksOf(request, config.settings.lookBackHours);
+      const unsent = queue && (await sendLookBacks(before, queue));
+      const { result: ran, written } = await runInTime(request, { config, connection }, context);
+      const result = unsent === undefined ? ran : withProblem(ran, unsent);
       effort = () => result;
       const continued = isUnfinished(result) && (await goOn(request, queue, written));
-      reportResult(stream, result, continued);
+      reportResult(stream, result, { continued, lookBack: request.lookBack });
       return result;
     } catch (error) {
       reportFailure(stream, error, effort?.());
@@ -71,7 +90,17 @@ export function createHost(environment: NodeJS.ProcessEnv): Host {
     }
   }
 
-  return { parse, handle };
+  async function giveBack(event: unknown): Promise<void> {
+    for (const { receiptHandle, receives } of deliveriesOf(event)) {
+      try {
+        await resources().queue?.giveBack(receiptHandle, WAIT_SECONDS[receives - 1] ?? LAST_WAIT_SECONDS);
+      } catch (error) {
+        logger.warn('the message comes again only after its visibility timeout', { error: String(error) });
+      }
+    }
+  }
+
+  return { parse, handle, giveBack };
 }
 
 function open(environment: NodeJS.ProcessEnv): Resources {
@@ -147,12 +176,27 @@ function isUnfinished({ status, deleted }: RunResult): boolean {
   return status === 'incomplete' || deleted?.complete === false;
 }
 
-function leftUndone([first, ...others]: Problem[]): RollupError {
+function skip({ source, destination, hour }: ResolvedRequest): Skipped {
+  const skipped: Skipped = {
+    status: 'skipped',
+    source: formatLocation(source),
+    destination: formatLocation(destination),
+    hour,
+  };
+  logger.info('hour skipped: it was never rolled up', { ...skipped });
+  return skipped;
+}
+
+function withProblem(result: RunResult, problem: RollupError): RunResult {
+  return { ...result, problems: [...(result.problems ?? []), problem.toJSON()] };
+}
+
+function leftUndone(status: RunResult['status'], [first, ...others]: Problem[]): RollupError {
   const { code = 'S3Error', message = '', key } = first ?? {};
   const more = others.length === 0 ? '' : ` And ${others.length} more: see the log.`;
   return new RollupError(
     code,
-    `The hour is committed, but not all that follows was done. ${message}${more}`,
+    `The hour is ${status}, but not all that follows was done. ${message}${more}`,
     {
       key,
     },

@@ -30,6 +30,8 @@ export const METRICS = {
   connections: 'PeakConnections',
   memory: 'PeakMemory',
   hoursCommitted: 'HoursCommitted',
+  /** Hours to which something was added that came late. */
+  hoursUpdated: 'HoursUpdated',
   failures: 'Failures',
 } as const;
 

@@ -2,7 +2,15 @@ import { z } from 'zod';
 import type { FunctionConfig } from './environment.ts';
 import { RollupError } from './errors.ts';
 import { METRICS } from './names.ts';
-import { type Hour, fillHour, formatHour, hasPlaceholders, hourEnd, parseHour } from './rollup/hour.ts';
+import {
+  type Hour,
+  fillHour,
+  formatHour,
+  hasPlaceholders,
+  hourBefore,
+  hourEnd,
+  parseHour,
+} from './rollup/hour.ts';
 import { type Location, formatLocation, parseLocation, refuseOverlap } from './rollup/location.ts';
 
 const hour = z.string().regex(/^\d{4}-\d{2}-\d{2}T\d{2}$/, 'must be an hour in UTC, such as 2026-11-21T08');
@@ -22,6 +30,8 @@ export const messageSchema = z.strictObject({
   repack: z.boolean().optional(),
   /** `false` keeps the sources of this run, where the deployment deletes them; `true` is refused where it does not. */
   deleteSource: z.boolean().optional(),
+  /** Add what came late to an hour that is rolled up; do nothing where it is not. */
+  lookBack: z.boolean().optional(),
   /** The name that logs and metrics are told apart by. */
   stream: z.string().min(1).max(128).optional(),
   /** How many invocations have worked on this request before. */
@@ -37,12 +47,21 @@ export interface ResolvedRequest {
   hour: Hour | undefined;
   repack: boolean;
   deleteSource: boolean;
+  lookBack: boolean;
   stream: string;
   message: RequestMessage;
 }
 
 const sqsSchema = z.object({
   Records: z.array(z.object({ messageId: z.string(), body: z.string() })).min(1),
+});
+const deliverySchema = z.object({
+  Records: z.array(
+    z.object({
+      receiptHandle: z.string(),
+      attributes: z.object({ ApproximateReceiveCount: z.coerce.number().int().positive() }),
+    }),
+  ),
 });
 const eventBridgeSchema = z.object({ 'detail-type': z.string(), detail: z.unknown() });
 
@@ -56,6 +75,15 @@ export function parseEvent(event: unknown): RequestMessage[] {
     return sqs.data.Records.map(({ messageId, body }) => parseMessage(parseBody(body, messageId)));
   const eventBridge = eventBridgeSchema.safeParse(event);
   return [parseMessage(eventBridge.success ? eventBridge.data.detail : event)];
+}
+
+/** What is known of the messages of an event as SQS gave them; none where they came another way. */
+export function deliveriesOf(event: unknown): { receiptHandle: string; receives: number }[] {
+  const records = deliverySchema.safeParse(event).data?.Records ?? [];
+  return records.map(({ receiptHandle, attributes }) => ({
+    receiptHandle,
+    receives: attributes.ApproximateReceiveCount,
+  }));
 }
 
 function parseBody(body: string, messageId: string): unknown {
@@ -95,15 +123,15 @@ export function resolveRequest(message: RequestMessage, config: FunctionConfig, 
   requireInside(destination, aggregatedRoot, 'Destination');
   refuseOverlap(source, destination);
   if (hour !== undefined && message.force !== true) refuseUnended(hour, config.settings.graceSeconds, now);
-  const { repack = false, stream = METRICS.unnamedStream } = message;
+  const { repack = false, lookBack = false, stream = METRICS.unnamedStream } = message;
   const { deleteSource = config.settings.deleteSource } = message;
   if (deleteSource && !config.settings.deleteSource) throw refusedDelete();
-  return { source, destination, hour, repack, deleteSource, stream, message };
+  return { source, destination, hour, repack, deleteSource, lookBack, stream, message };
 }
 
 /** The message that lets another invocation go on where this one stopped: the hour is settled, whatever the clock says. */
 export function continuationOf({ source, destination, hour, message }: ResolvedRequest): RequestMessage {
-  const { repack, force, deleteSource, stream, continuation = 0 } = message;
+  const { repack, force, deleteSource, lookBack, stream, continuation = 0 } = message;
   return {
     source: formatLocation(source),
     destination: formatLocation(destination),
@@ -111,6 +139,7 @@ export function continuationOf({ source, destination, hour, message }: ResolvedR
     ...(repack === undefined ? {} : { repack }),
     ...(force === undefined ? {} : { force }),
     ...(deleteSource === undefined ? {} : { deleteSource }),
+    ...(lookBack === undefined ? {} : { lookBack }),
     ...(stream === undefined ? {} : { stream }),
     continuation: continuation + 1,
   };
@@ -128,7 +157,7 @@ function hourOfMessage({ hour, scheduledTime }: RequestMessage): Hour | undefine
   if (hour !== undefined) return parseHour(hour);
   if (scheduledTime === undefined) return undefined;
   // 2026-11-21T09:10:00Z -> 2026-11-21T08
-  return formatHour(new Date(Date.parse(scheduledTime) - 3_600_000));
+  return hourBefore(formatHour(new Date(scheduledTime)), 1);
 }
 
 function fill(template: string, hour: Hour | undefined): string {

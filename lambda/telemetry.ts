@@ -30,14 +30,24 @@ export function startSampling(connections: () => number): () => void {
   };
 }
 
-/** `continued`: a message is on its way that lets another invocation finish what is incomplete. */
-export function reportResult(stream: string, result: RunResult, continued: boolean): void {
+/**
+ * `continued`: a message is on its way that lets another invocation finish what is incomplete. `lookBack`: the hour was
+ * committed before, and counts as updated where something came late; else a look back would hide that its stream commits
+ * no hours any more.
+ */
+export function reportResult(
+  stream: string,
+  result: RunResult,
+  { continued, lookBack }: { continued: boolean; lookBack: boolean },
+): void {
   const { problems: [first] = [] } = result;
-  if (first === undefined) logger.info(`hour ${result.status}`, { ...result, continued });
+  if (first === undefined) logger.info(`hour ${result.status}`, { ...result, continued, lookBack });
   else logger.error(`hour ${result.status}, but`, { ...result, continued, code: first.code, key: first.key });
   if (first !== undefined) metrics.addMetric(METRICS.failures, MetricUnit.Count, 1);
   addEffort(result);
-  if (result.status !== 'incomplete') {
+  if (lookBack) {
+    if (result.status === 'committed') metrics.addMetric(METRICS.hoursUpdated, MetricUnit.Count, 1);
+  } else if (result.status !== 'incomplete') {
     metrics.addMetric(METRICS.hoursCommitted, MetricUnit.Count, 1);
     metrics.addMetric(METRICS.objects, MetricUnit.Count, result.objects);
     metrics.addMetric(METRICS.bytes, MetricUnit.Bytes, result.bytes);

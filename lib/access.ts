@@ -142,7 +142,12 @@ function queueStatements({ requests, undelivered }: RollupQueues): PolicyStateme
   return [
     new PolicyStatement({
       sid: 'TakeRequests',
-      actions: ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'],
+      actions: [
+        'sqs:ReceiveMessage',
+        'sqs:ChangeMessageVisibility',
+        'sqs:DeleteMessage',
+        'sqs:GetQueueAttributes',
+      ],
       resources: [requests.queueArn],
     }),
     new PolicyStatement({ sid: 'Continue', actions: ['sqs:SendMessage'], resources: [requests.queueArn] }),

@@ -61,7 +61,10 @@ export class RollupDashboard extends Construct {
 function workRows(service: string): IWidget[][] {
   return [
     [
-      graph('Hours committed', [everyStream(service, METRICS.hoursCommitted, 'Sum')]),
+      graph('Hours committed, and updated by late logs', [
+        everyStream(service, METRICS.hoursCommitted, 'Sum'),
+        everyStream(service, METRICS.hoursUpdated, 'Sum'),
+      ]),
       graph('Objects rolled up', [everyStream(service, METRICS.objects, 'Sum')]),
       graph('Bytes rolled up', [everyStream(service, METRICS.bytes, 'Sum')]),
     ],

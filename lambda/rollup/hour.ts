@@ -24,6 +24,11 @@ export function hourEnd(hour: Hour): Date {
   return new Date(Date.parse(`${hour}:00:00.000Z`) + 3_600_000);
 }
 
+/** `2026-11-21T01`, 2 -> `2026-11-20T23`. */
+export function hourBefore(hour: Hour, hours: number): Hour {
+  return formatHour(new Date(Date.parse(`${hour}:00:00.000Z`) - hours * 3_600_000));
+}
+
 /** `s3://b/raw/{yyyy}{MM}{dd}/{HH}/`, `2026-11-21T08` -> `s3://b/raw/20261121/08/`. */
 export function fillHour(template: string, hour: Hour): string {
   const [, yyyy = '', MM = '', dd = '', HH = ''] = HOUR.exec(hour) ?? [];

@@ -57,4 +57,12 @@ export const rollup = group('Options:', {
     example: '600',
     only: 'stack',
   }),
+  /** Hours before its own that a scheduled run has looked at again. */
+  lookBackHours: row(whole(0, 24), {
+    default: 2,
+    description: 'each scheduled run also adds what came late to this many hours before; 0 turns it off',
+    value: '<number>',
+    example: '6',
+    only: 'stack',
+  }),
 });

@@ -27,6 +27,7 @@ beforeEach(async () => {
     AWS_ENDPOINT_URL_SQS: queues.endpoint,
     QUEUE_URL: queues.queueUrl,
     OUTPUTS_IN_FLIGHT: '1',
+    LOOK_BACK_HOURS: '0',
   });
   lambda = await startLambda({ env });
 });
@@ -162,6 +163,7 @@ describe('a run that runs out of time', () => {
         AWS_ENDPOINT_URL_SQS: queues.endpoint,
         QUEUE_URL: `${queues.endpoint}/000000000000/gone`,
         OUTPUTS_IN_FLIGHT: '1',
+        LOOK_BACK_HOURS: '0',
       }),
     });
     sandbox.hook = ({ operation }) => (operation === 'GetObject' ? { kind: 'delay', ms: 200 } : undefined);

@@ -4,11 +4,13 @@ import type { Invoked, LambdaProcess } from './lambda-process.ts';
 export interface Delivery extends Invoked {
   body: string;
   receives: number;
+  /** For how long the message was to stay hidden after it failed. */
+  hiddenSeconds: number;
 }
 
 /**
  * Plays the event source mapping until its queue is empty: one message an invocation, deleted when the function
- * answered, left to its visibility timeout when it failed.
+ * answered, given again when it failed, without the wait that is left.
  */
 export async function drain(queues: QueueServer, lambda: LambdaProcess): Promise<Delivery[]> {
   const deliveries: Delivery[] = [];
@@ -16,10 +18,15 @@ export async function drain(queues: QueueServer, lambda: LambdaProcess): Promise
     const message = await queues.receive(queues.queueUrl);
     if (message === undefined) continue;
     const { MessageId: messageId, Body: body = '', Attributes: attributes = {} } = message;
+    const { ReceiptHandle: receiptHandle } = message;
     const eventSource = 'aws:sqs';
-    const invoked = await lambda.invoke({ Records: [{ messageId, body, attributes, eventSource }] });
+    const invoked = await lambda.invoke({
+      Records: [{ messageId, receiptHandle, body, attributes, eventSource }],
+    });
     if (invoked.failure === undefined) await queues.delete(queues.queueUrl, message);
-    deliveries.push({ ...invoked, body, receives: Number(attributes['ApproximateReceiveCount']) });
+    const hiddenSeconds = invoked.failure === undefined ? 0 : await queues.reveal(queues.queueUrl, message);
+    const receives = Number(attributes['ApproximateReceiveCount']);
+    deliveries.push({ ...invoked, body, receives, hiddenSeconds });
   }
   return deliveries;
 }

@@ -119,6 +119,7 @@ describe('a run', () => {
       METRICS.streamDimension,
       METRICS.unnamedStream,
       METRICS.failures,
+      METRICS.hoursUpdated,
     ];
     const measured = Object.values(METRICS).filter((name) => !unmeasured.includes(name));
     expect(Object.keys(values).sort()).toEqual(measured.sort());

@@ -11,7 +11,7 @@ const VIA_S3 = 'kms:ViaService=s3.<AWS::Region>.<AWS::URLSuffix>';
 
 /** What every deployment's roles may do, apart from S3, KMS and X-Ray. */
 const COMMON = [
-  `TakeRequests | sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage | ${QUEUE}`,
+  `TakeRequests | sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage | ${QUEUE}`,
   `Continue | sqs:SendMessage | ${QUEUE}`,
   `KeepFailedInvocations | sqs:SendMessage | ${UNDELIVERED}`,
   `WriteLogs | logs:CreateLogStream logs:PutLogEvents | ${LOGS}`,

@@ -72,6 +72,7 @@ export const DEPLOYMENTS: Record<string, Record<string, unknown>> = {
     codec: 'zstd',
     level: 9,
     graceSeconds: 120,
+    lookBackHours: 6,
     deleteSource: true,
     successMarker: true,
     symlinkManifest: true,

@@ -1,4 +1,5 @@
 import {
+  ChangeMessageVisibilityCommand,
   CreateQueueCommand,
   DeleteMessageCommand,
   GetQueueAttributesCommand,
@@ -8,6 +9,7 @@ import {
   SendMessageCommand,
 } from '@aws-sdk/client-sqs';
 import { buildApp } from 'fauxqs';
+import { z } from 'zod';
 
 /** SQS over HTTP on 127.0.0.1: a queue of requests, and its dead-letter queue after three receives. */
 export interface QueueServer extends AsyncDisposable {
@@ -19,11 +21,21 @@ export interface QueueServer extends AsyncDisposable {
   /** Long-polls; hides what it gives for the queue's visibility timeout. */
   receive: (queueUrl: string) => Promise<Message | undefined>;
   delete: (queueUrl: string, message: Message) => Promise<void>;
+  /** Ends the time for which a message is hidden; returns the seconds that were left of it. */
+  reveal: (queueUrl: string, message: Message) => Promise<number>;
   /** What is in a queue, hidden or not. */
   depth: (queueUrl: string) => Promise<number>;
 }
 
 const MAX_RECEIVES = 3;
+
+const inspection = z.object({
+  messages: z.object({
+    inflight: z.array(
+      z.object({ message: z.object({ messageId: z.string() }), visibilityDeadline: z.number() }),
+    ),
+  }),
+});
 
 export async function startQueues({ visibilitySeconds = 1 } = {}): Promise<QueueServer> {
   const app = buildApp({ logger: false });
@@ -67,6 +79,15 @@ export async function startQueues({ visibilitySeconds = 1 } = {}): Promise<Queue
     },
     delete: async (QueueUrl, { ReceiptHandle }) => {
       await client.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle }));
+    },
+    reveal: async (QueueUrl, { MessageId, ReceiptHandle }) => {
+      const response = await fetch(`${endpoint}/_fauxqs/queues/${QueueUrl.split('/').at(-1) ?? ''}`);
+      const { messages } = inspection.parse(await response.json());
+      const deadline = messages.inflight.find(({ message }) => message.messageId === MessageId);
+      await client.send(
+        new ChangeMessageVisibilityCommand({ QueueUrl, ReceiptHandle, VisibilityTimeout: 0 }),
+      );
+      return Math.ceil(((deadline?.visibilityDeadline ?? Date.now()) - Date.now()) / 1000);
     },
     depth: async (QueueUrl) => {
       const found = await attributes(QueueUrl);
