@@ -64,7 +64,8 @@ export const plan = rollupCommand('plan', 'what run would do, and its cost')
       const uploads = await store.listUploads(request.destination);
       display.finish();
       const surveyed = {
-        list: pages + Math.max(1, Math.ceil(survey.present.size / 1000)),
+        // A listing of nothing takes a request too.
+        list: Math.max(1, pages) + Math.max(1, Math.ceil(survey.present.size / 1000)),
         // The manifest, the index, and with a codec samples of sources.
         get: connection.takeRequests().get,
       };

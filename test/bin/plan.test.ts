@@ -182,7 +182,7 @@ it.each<[string, Partial<Forecast>, string]>([
 
 it('shortens a long table of outputs', () => {
   const outputs = Array.from({ length: 400 }, (_, index) => ({
-    ...{ index, key: `rolled/part-${index}`, action: 'write' as const, sources: 60, size: 32 * MiB },
+    ...{ index, key: `rolled/app/part-${index}`, action: 'write' as const, sources: 60, size: 32 * MiB },
   }));
   const text = formatForecast({
     expected: 'committed',

@@ -38,6 +38,39 @@ export const MUTATIONS: Mutation[] = [
     test: promises('faults', 'a flipped byte, against a CRC-64'),
   },
   {
+    what: 'a zstd source that ends with its first frame',
+    patch: { 'lambda/rollup/decode.ts': [['stream = undefined;\n        }', 'return;\n        }']] },
+    test: { file: 'test/codec/streams.test.ts', name: 'many zstd frames' },
+  },
+  {
+    what: 'an encoder that is fed as the text came',
+    patch: { 'lambda/rollup/encode.ts': [['if (held < PIECE) break;', '']] },
+    test: { file: 'test/codec/streams.test.ts', name: 'the same bytes however the text came' },
+  },
+  {
+    what: 'a sidecar that is not written',
+    patch: {
+      'lambda/rollup/write-encoded.ts': [
+        ["await store.put({ bucket: at.bucket, key }, sidecar, 'application/gzip');", 'void [key, sidecar];'],
+      ],
+    },
+    test: { file: 'test/codec/rebuild.test.ts', name: 'takes finished outputs by their sidecars' },
+  },
+  {
+    what: 'an output of another release that is written over',
+    patch: {
+      'lambda/rollup/write-encoded.ts': [['if (isEncodedAs(output, found)) standing = found;', '']],
+    },
+    test: { file: 'test/codec/rebuild.test.ts', name: 'writes over none' },
+  },
+  {
+    what: 'a source that need not begin as it says',
+    patch: {
+      'lambda/rollup/source-form.ts': [['if (begins === form) return form;', 'if (form) return form;']],
+    },
+    test: { file: 'test/codec/sources.test.ts', name: 'is gzip and does not say so' },
+  },
+  {
     what: 'an unconditional commit',
     patch: {
       'lambda/rollup/commit.ts': [
