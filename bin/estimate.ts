@@ -5,7 +5,7 @@ import { SOURCES_NAME, SYMLINKS_NAME, wantedMarkers } from '../lambda/rollup/mar
 import { MANIFEST_VERSION, type Manifest } from '../lambda/rollup/manifest.ts';
 import type { PlannedOutput } from '../lambda/rollup/pack.ts';
 import { sidecarKeyOf } from '../lambda/rollup/sidecar.ts';
-import { relayPartSize } from '../lambda/rollup/relay.ts';
+import { relaySizes } from '../lambda/rollup/relay.ts';
 import type { Survey } from '../lambda/rollup/survey.ts';
 import type { OpenUpload } from '../lambda/rollup/store.ts';
 import { downloadsOf } from '../lambda/rollup/write-encoded.ts';
@@ -138,8 +138,7 @@ function requestsOf(
       // Its HEAD tells all that the commit says of it; of what was encoded, its sidecar does.
       return { get: mode === 'encode' ? 2 : 1 };
     case 'copy': {
-      if (relays && pieces[0]?.from === undefined)
-        return { get: 1, put: putsOf(size, relayPartSize(size, settings)) };
+      if (relays && pieces[0]?.from === undefined) return relayRequests(size, settings);
       const whole = pieces[0]?.from === undefined && size <= LARGEST_COPY;
       return whole ? { copy: 1 } : { put: 2, copy: Math.ceil(size / COPY_PART) };
     }
@@ -148,6 +147,12 @@ function requestsOf(
       return { get: downloadsOf(output, settings), put: sidecar + putsOf(expectedSize, partSize) };
     }
   }
+}
+
+/** Its HEAD, its ranges and its parts. */
+function relayRequests(size: number, settings: Settings): Partial<RequestCounts> {
+  const { range, part } = relaySizes(size, settings);
+  return { get: 1 + Math.ceil(size / range), put: putsOf(size, part) };
 }
 
 /** One for a single part; otherwise one a part, one to begin and one to complete. */

@@ -7,12 +7,12 @@ import { aborted, inOrder } from './in-order.ts';
 import type { Location } from './location.ts';
 import { type CommittedOutput, type CommittedSource, formatCrc32 } from './manifest.ts';
 import type { Piece, PlannedOutput } from './pack.ts';
-import { relay, relayMemory } from './relay.ts';
+import { relay } from './relay.ts';
 import { findFinished } from './reuse.ts';
 import { type Sides, originOf } from './sides.ts';
 import { Slabs } from './slabs.ts';
 import type { ListedObject, Written } from './store.ts';
-import { writeEncoded } from './write-encoded.ts';
+import { type Means, writeEncoded } from './write-encoded.ts';
 
 /** An output that is in the destination, with what the manifest and `_sources` will say of it. */
 export interface Assembled {
@@ -102,18 +102,12 @@ export class Assembler {
       const origin = originOf(piece, this.#context);
       const written = store.canCopyFrom(origin.store)
         ? await store.copy(origin.from, output.size, at, this.#signal)
-        : await this.#slabs.use(relayMemory(settings), (slab) =>
-            relay(origin, output.size, { store, at }, settings, slab, this.#signal),
-          );
+        : await relay(output, this.#context, this.#means);
       report({ type: 'landed', objects: 1, bytes: output.size });
       return finished(output, 'copied', output.size, written, []);
     }
     if (output.mode === 'encode') {
-      return writeEncoded(output, this.#context, {
-        slabs: this.#slabs,
-        downloads: this.#downloads,
-        signal: this.#signal,
-      });
+      return writeEncoded(output, this.#context, this.#means);
     }
     return this.#slabs.use(largestSize(output), async (slab) => {
       const crcs = await this.#fill(slab, output);
@@ -124,6 +118,10 @@ export class Assembler {
       const written = await store.upload(at, content, this.#signal);
       return finished(output, 'written', length, written, added);
     });
+  }
+
+  get #means(): Means {
+    return { slabs: this.#slabs, downloads: this.#downloads, signal: this.#signal };
   }
 
   /** Downloads every source to its place; the CRC-32 of each. */
