@@ -3,10 +3,10 @@ import { json, text } from './kinds.ts';
 import { group, row } from './row.ts';
 
 const MUST_BE_FILTERS = 'must be a list of {"include": glob} and {"exclude": glob}';
-const glob = z.string(MUST_BE_FILTERS).min(1, 'must not be empty');
+const glob = z.string('must be text').min(1, 'must not be empty');
 const filter = z.union(
   [z.strictObject({ include: glob }), z.strictObject({ exclude: glob })],
-  MUST_BE_FILTERS,
+  'must be {"include": glob} or {"exclude": glob}',
 );
 
 const regex = z

@@ -56,6 +56,13 @@ describe('a settings file that is refused', () => {
         'outputsInFlight must be a whole number from 1 to 16, not [2]; ' +
         'newline must be ensure or none, not "null".',
     ],
+    [
+      'filters that are none',
+      { filters: [{ include: '*' }, { inclde: '*' }], groupBy: '[' },
+      'filters[1] must be {"include": glob} or {"exclude": glob}, not {"inclde":"*"}; ' +
+        'groupBy must be a regular expression of JavaScript, not "[".',
+    ],
+    ['one filter', { filters: { include: '*' } }, /^filters must be a list of \{"include": glob\} and /],
   ])('%s', (_, content, expected) => {
     if (typeof expected === 'string') expect(refusal(content)).toBe(expected);
     else expect(refusal(content)).toMatch(expected);

@@ -28,6 +28,8 @@ describe('parseEnvironment', () => {
       OUTPUTS_IN_FLIGHT: '2',
       NEWLINE: 'none',
       GRACE_SECONDS: '0',
+      FILTERS: '[{"exclude":"*.tmp"}]',
+      GROUP_BY: '^([^/]+)/',
     };
     expect(parseEnvironment(environment)).toEqual({
       settings: {
@@ -38,6 +40,8 @@ describe('parseEnvironment', () => {
         outputsInFlight: 2,
         newline: 'none',
         graceSeconds: 0,
+        filters: [{ exclude: '*.tmp' }],
+        groupBy: '^([^/]+)/',
       },
       rawRoot: { bucket: 'raw-logs', prefix: '' },
       aggregatedRoot: { bucket: 'rollups', prefix: 'logs/' },
@@ -55,6 +59,8 @@ describe('parseEnvironment', () => {
       OUTPUTS_IN_FLIGHT: '2.5',
       NEWLINE: 'yes',
       GRACE_SECONDS: '-1',
+      FILTERS: '*.tmp',
+      GROUP_BY: 'x',
     };
     const thrown = refusalOf(environment);
     expect(thrown).toMatchObject({ code: 'InvalidEnvironment' });

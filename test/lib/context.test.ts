@@ -76,6 +76,16 @@ describe('context that is refused', () => {
     ['a size that is none', { targetSize: 'large' }, [`targetSize: ${SIZE}`]],
     ['a part that S3 refuses', { partSize: '1MiB' }, [`partSize: ${SIZE}`]],
     ['a newline that is none', { newline: 'yes' }, ['newline: must be ensure or none']],
+    [
+      'filters that are no JSON',
+      { filters: '*.log' },
+      [`filters: must be a list of {"include": glob} and {"exclude": glob}`],
+    ],
+    [
+      'groups without a capture',
+      { groupBy: '[a-z]+' },
+      ["groupBy: must have a capture group, such as '^([^/]+)/'"],
+    ],
     ['a yes', { tracing: 'yes' }, ['tracing: must be true or false']],
     [
       'a timeout above that of Lambda',
@@ -258,8 +268,12 @@ describe('context that is taken', () => {
         tracing: 'true',
         partSize: '8388608',
         streams: '[{"name":"checkout"}]',
+        filters: '[{"exclude":"*.tmp"}]',
+        groupBy: '(\\d)',
       }),
     ).toMatchObject({
+      filters: [{ exclude: '*.tmp' }],
+      groupBy: '(\\d)',
       concurrency: 32,
       tracing: true,
       partSize: 8_388_608,

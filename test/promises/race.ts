@@ -94,6 +94,8 @@ function slowed(connection: Connection, random: Random, ms: number): Connection 
     get: (target, name) => {
       const member: unknown = Reflect.get(target, name);
       if (typeof member !== 'function') return member;
+      // It is no request, and behind both sides is this connection.
+      if (name === 'canCopyFrom') return () => true;
       const call = member.bind(target) as (...args: unknown[]) => unknown;
       if (name === 'list' || name === 'stream') return call;
       return async (...args: unknown[]) => {
