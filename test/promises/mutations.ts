@@ -16,7 +16,54 @@ const promises = (file: string, name: string): Mutation['test'] => ({
   name,
 });
 
+const rollup = (file: string, name: string): Mutation['test'] => ({
+  file: `test/rollup/${file}.test.ts`,
+  name,
+});
+
 export const MUTATIONS: Mutation[] = [
+  {
+    what: 'sources that are deleted without their ETag',
+    patch: { 'lambda/s3/delete.ts': [[', ETag: quoteEtag(etag) }', ' }']] },
+    test: rollup('delete-sources', 'between the listing and the delete'),
+  },
+  {
+    what: 'sources that are deleted whatever their output is',
+    patch: {
+      'lambda/rollup/delete-sources.ts': [
+        ['if (damage === undefined) return true;', 'if (damage !== null) return true;'],
+      ],
+    },
+    test: rollup('delete-sources', 'keeps its sources in raw'),
+  },
+  {
+    what: 'sources that are deleted by a manifest that was replaced',
+    patch: {
+      'lambda/rollup/delete-sources.ts': [
+        ["if (!(await this.#stands())) return 'superseded';", 'void this.#stands;'],
+      ],
+    },
+    test: rollup('delete-sources', 'another commit meanwhile'),
+  },
+  {
+    what: 'replaced outputs that go before the list of them',
+    patch: {
+      'lambda/rollup/settle.ts': [['const told = await attempt(', 'const told = true; await attempt(']],
+    },
+    test: rollup('markers', 'a write that fails keeps what the old list names'),
+  },
+  {
+    what: 'a list that is not looked at after it was written',
+    patch: {
+      'lambda/rollup/markers.ts': [
+        [
+          'return (await store.head(at(MANIFEST_NAME)))?.etag === standing.etag;',
+          'void (await store.head(at(MANIFEST_NAME)));\n  return true;',
+        ],
+      ],
+    },
+    test: rollup('markers', 'leaves no stale one behind'),
+  },
   {
     what: 'no If-Match on a download',
     patch: {
@@ -112,7 +159,7 @@ export const MUTATIONS: Mutation[] = [
   {
     what: 'a sweep that retires nothing',
     patch: {
-      'lambda/rollup/conclude.ts': [
+      'lambda/rollup/settle.ts': [
         [
           'if (standing !== undefined && !(await retire(store, destination, standing, now()))) return;',
           'void [standing, retire, now];',
@@ -210,9 +257,11 @@ const CONFIG = `export default { test: { include: ['test/**/*.test.ts'], testTim
 function copyTree(): string {
   const copy = mkdtempSync(join(tmpdir(), 'mutations-'));
   for (const folder of [
+    'bin',
     'lambda',
     'sandbox',
     'test/promises',
+    'test/rollup',
     'test/support',
     'package.json',
     'tsconfig.json',

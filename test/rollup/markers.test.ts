@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { REFUSED, beforeNth, fromNth, matching } from '../support/hooks.ts';
+import { REFUSED, beforeNth, fromNth, gate, matching } from '../support/hooks.ts';
 import { AGGREGATED, BUCKET, MANIFEST_KEY, type World, openWorld } from '../support/world.ts';
 
 const SUCCESS = `${AGGREGATED}_SUCCESS`;
@@ -88,6 +88,32 @@ it.each([
     world.put('late.log', 'late\n');
     await world.roll({ connection: other });
   });
+  expect(await world.roll()).toMatchObject({ status: 'committed' });
+  expect(world.manifest.totals.objects).toBe(11);
+  expectTrue(world);
+});
+
+it('a run that looked before there was a list, and was not asked for one, leaves no stale one behind', async () => {
+  await using world = await openWorld(ASKED);
+  world.putHour(10);
+  const other = world.connect();
+  const isCommit = matching('PutObject', MANIFEST_KEY);
+  const held = gate(isCommit);
+  let later: Promise<unknown> | undefined;
+  world.sandbox.hook = async (request) => {
+    if (matching('PutObject', SYMLINKS)(request) && later === undefined) {
+      world.put('late.log', 'late\n');
+      const settings = { ...world.settings, successMarker: false, symlinkManifest: false };
+      later = world.roll({ connection: other, settings });
+      await held.reached;
+    } else if (later !== undefined && isCommit(request)) {
+      await held.hook(request);
+    } else if (matching('HeadObject', MANIFEST_KEY)(request)) {
+      held.open();
+      await later;
+    }
+    return undefined;
+  };
   expect(await world.roll()).toMatchObject({ status: 'committed' });
   expect(world.manifest.totals.objects).toBe(11);
   expectTrue(world);
