@@ -1,7 +1,4 @@
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { parseLocation } from '../../lambda/rollup/location.ts';
 import { run } from '../../lambda/run.ts';
@@ -10,17 +7,12 @@ import { type Settings, maxSockets } from '../../lambda/settings.ts';
 import { MiB } from '../../lambda/size.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { CREDENTIALS } from '../support/credentials.ts';
+import { ASSUMED, ROLE, startSts } from '../support/sts.ts';
 import { REFUSED, fromNth, matching, onNth } from '../support/hooks.ts';
 import { SETTINGS, failureOf, logLines } from '../support/world.ts';
 
 const SOURCE = parseLocation('s3://raw-logs/app/08/');
 const DESTINATION = parseLocation('s3://rolled-logs/app/08/');
-const ROLE = 'arn:aws:iam::444455556666:role/read-logs';
-const ASSUMED = {
-  accessKeyId: 'ASIAROLE',
-  secretAccessKey: 'secret of the role',
-  sessionToken: 'token of the role',
-};
 
 const disposals: (() => unknown)[] = [];
 afterEach(async () => {
@@ -44,32 +36,6 @@ function connectTo(settings: Partial<Settings>): Connection {
 function roll(connection: Connection, settings: Partial<Settings> = {}, signal?: AbortSignal) {
   const options = { settings: { ...SETTINGS, ...settings }, ...(signal === undefined ? {} : { signal }) };
   return run({ source: SOURCE, destination: DESTINATION }, connection, options);
-}
-
-/** STS, as far as it gives the credentials of one role to whoever asks with the tests' own. */
-async function startSts(): Promise<{ asked: string[] }> {
-  const asked: string[] = [];
-  const server = createServer((request, response) => {
-    void text(request).then((body) => {
-      const { headers } = request;
-      asked.push(`${headers.authorization?.match(/Credential=([^/]+)/)?.[1] ?? ''} ${body}`);
-      response.setHeader('content-type', 'text/xml');
-      response.end(
-        `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
-        <AccessKeyId>${ASSUMED.accessKeyId}</AccessKeyId><SecretAccessKey>${ASSUMED.secretAccessKey}</SecretAccessKey>
-        <SessionToken>${ASSUMED.sessionToken}</SessionToken><Expiration>${new Date(Date.now() + 3_600_000).toISOString()}</Expiration>
-        </Credentials></AssumeRoleResult></AssumeRoleResponse>`,
-      );
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  process.env['AWS_ENDPOINT_URL_STS'] = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  disposals.push(() => {
-    delete process.env['AWS_ENDPOINT_URL_STS'];
-    server.closeAllConnections();
-    return new Promise((resolve) => server.close(resolve));
-  });
-  return { asked };
 }
 
 describe('sides', () => {
@@ -119,7 +85,10 @@ describe('sides', () => {
   });
 
   it('of which one is reached by a role: it is assumed once, with the credentials that there are', async () => {
-    const { asked } = await startSts();
+    await using sts = await startSts();
+    process.env['AWS_ENDPOINT_URL_STS'] = sts.endpoint;
+    disposals.push(() => delete process.env['AWS_ENDPOINT_URL_STS']);
+    const { asked } = sts;
     const source = await open({ credentials: ASSUMED });
     const destination = await open({ credentials: CREDENTIALS });
     for (let i = 0; i < 40; i++) source.put('raw-logs', `app/08/${i}.log`, logLines(1_000 + i));
