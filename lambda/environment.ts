@@ -11,6 +11,8 @@ export interface FunctionConfig {
   aggregatedRoot: Location;
   /** Where continuations go; without one, a run that runs out of time says so and leaves it at that. */
   queueUrl: string | undefined;
+  /** Where large requests go; without one, every request is carried out here. */
+  stateMachineArn?: string | undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -54,7 +56,8 @@ export function parseEnvironment(environment: Environment): FunctionConfig {
   ) {
     throw new RollupError('InvalidEnvironment', problems.join(' '));
   }
-  return { settings, rawRoot, aggregatedRoot, queueUrl };
+  const stateMachineArn = value(ENV.stateMachineArn);
+  return { settings, rawRoot, aggregatedRoot, queueUrl, stateMachineArn };
 }
 
 function overlap(one: Location, other: Location): boolean {

@@ -1,10 +1,11 @@
 import type { Context } from 'aws-lambda';
 import { createHost } from './host.ts';
+import type { HandedOver } from './hand-over.ts';
 import type { Skipped } from './look-back.ts';
-import { parseEvent } from './request.ts';
+import { messageIdsOf, parseEvent } from './request.ts';
 import type { RunResult } from './run.ts';
 
-type Result = RunResult | Skipped;
+type Result = RunResult | Skipped | HandedOver;
 
 // Outside the handler: one client and one agent for every invocation of this process.
 const host = createHost(process.env);
@@ -15,9 +16,10 @@ const host = createHost(process.env);
  */
 export async function handler(event: unknown, context: Context): Promise<Result | Result[]> {
   const results: Result[] = [];
+  const ids = messageIdsOf(event);
   try {
     for (const message of host.parse(() => parseEvent(event), context))
-      results.push(await host.handle(message, context));
+      results.push(await host.handle(message, context, ids[results.length]));
   } catch (error) {
     await host.giveBack(event);
     throw error;

@@ -3,6 +3,7 @@ import { createDeadline } from './deadline.ts';
 import { type FunctionConfig, parseEnvironment } from './environment.ts';
 import { RollupError, hasCode } from './errors.ts';
 import { type Skipped, isRolledUp, lookBacksOf, sendLookBacks } from './look-back.ts';
+import { type HandedOver, handOver, isLarge } from './hand-over.ts';
 import { METRICS } from './names.ts';
 import { type Queue, openQueue } from './queue.ts';
 import {
@@ -16,6 +17,7 @@ import { formatLocation } from './rollup/location.ts';
 import { type RunResult, run } from './run.ts';
 import type { Problem } from './rollup/delete-sources.ts';
 import { type Connection, connect } from './s3/connection.ts';
+import { type StateMachine, openStateMachine } from './state-machine.ts';
 import { type Effort, logger, reportFailure, reportResult, startSampling } from './telemetry.ts';
 
 const LAST_WORD_MS = 1_000;
@@ -23,19 +25,25 @@ const LAST_WORD_MS = 1_000;
 const WAIT_SECONDS = [60, 300];
 /** By then it is not tried again: only after this does it come to the dead-letter queue. */
 const LAST_WAIT_SECONDS = 30;
-const OUT_OF_TIME = 'The time of the invocation was over before the run was. Outputs that it wrote are kept.';
+export const OUT_OF_TIME =
+  'The time of the invocation was over before the run was. Outputs that it wrote are kept.';
 
 /** What lives as long as the process: configuration, the connection to S3, the queue. */
-interface Resources {
+export interface Resources {
   config: FunctionConfig;
   connection: Connection;
   queue: Queue | undefined;
+  /** For what is more than one function should do. */
+  machine: StateMachine | undefined;
 }
+
+type Result = RunResult | Skipped | HandedOver;
 
 export interface Host {
   /** Runs a parser; its failure is logged as an invocation's is. */
   parse: <T>(parser: () => T, context: Context) => T;
-  handle: (message: RequestMessage, context: Context) => Promise<RunResult | Skipped>;
+  /** `id`: of the message, or of the invocation; one that is repeated keeps it. */
+  handle: (message: RequestMessage, context: Context, id?: string) => Promise<Result>;
   /** Has the messages of a failed event come again in minutes. */
   giveBack: (event: unknown) => Promise<void>;
 }
@@ -53,21 +61,25 @@ export function createHost(environment: NodeJS.ProcessEnv): Host {
     }
   }
 
-  async function handle(message: RequestMessage, context: Context): Promise<RunResult | Skipped> {
-    const result = await work(message, context);
+  async function handle(
+    message: RequestMessage,
+    context: Context,
+    id = context.awsRequestId,
+  ): Promise<Result> {
+    const result = await work(message, context, id);
     // The message comes again, and so whoever can mend it is told; what is committed stays so.
-    if (result.status !== 'skipped' && result.problems !== undefined)
-      throw answerOf(leftUndone(result.status, result.problems));
+    const isRun = result.status !== 'skipped' && result.status !== 'handed-over';
+    if (isRun && result.problems !== undefined) throw answerOf(leftUndone(result.status, result.problems));
     return result;
   }
 
-  async function work(message: RequestMessage, context: Context): Promise<RunResult | Skipped> {
+  async function work(message: RequestMessage, context: Context, id: string): Promise<Result> {
     const stream = message.stream ?? METRICS.unnamedStream;
     logger.appendKeys({ stream, continuation: message.continuation ?? 0 });
     let effort: (() => Effort) | undefined;
     let lastWord: NodeJS.Timeout | undefined;
     try {
-      const { config, connection, queue } = resources();
+      const { config, connection, queue, machine } = resources();
       const request = resolveRequest(message, config, new Date());
       logger.appendKeys({ hour: request.hour });
       effort = measure(connection);
@@ -75,6 +87,11 @@ export function createHost(environment: NodeJS.ProcessEnv): Host {
       if (request.lookBack && !(await isRolledUp(connection.store, request))) return skip(request);
       const before = lookBacksOf(request, config.settings.lookBackHours);
       const unsent = queue && (await sendLookBacks(before, queue));
+      if (machine !== undefined && (await isLarge(request, connection.raw, config.settings))) {
+        const handedOver = await handOver(request, machine, id);
+        logger.info('hour handed over', { ...handedOver, ...(unsent && { problems: [unsent] }) });
+        return handedOver;
+      }
       const { result: ran, written } = await runInTime(request, { config, connection }, context);
       const result = unsent === undefined ? ran : withProblem(ran, unsent);
       effort = () => result;
@@ -103,14 +120,16 @@ export function createHost(environment: NodeJS.ProcessEnv): Host {
   return { parse, handle, giveBack };
 }
 
-function open(environment: NodeJS.ProcessEnv): Resources {
+export function open(environment: NodeJS.ProcessEnv): Resources {
   const config = parseEnvironment(environment);
   const queue = config.queueUrl === undefined ? undefined : openQueue(config.queueUrl);
-  return { config, connection: connect({ settings: config.settings }), queue };
+  const { stateMachineArn } = config;
+  const machine = stateMachineArn === undefined ? undefined : openStateMachine(stateMachineArn);
+  return { config, connection: connect({ settings: config.settings }), queue, machine };
 }
 
 /** What a bad environment makes of every invocation is an error that is logged, not a process that does not start. */
-function attempt<T>(create: () => T): () => T {
+export function attempt<T>(create: () => T): () => T {
   try {
     const value = create();
     return () => value;
@@ -122,7 +141,7 @@ function attempt<T>(create: () => T): () => T {
 }
 
 /** Lambda answers with an error's name and message, and shows no code: so the name is the code. */
-function answerOf(error: unknown): unknown {
+export function answerOf(error: unknown): unknown {
   if (!(error instanceof RollupError)) return error;
   const answer = new Error(error.message, { cause: error });
   answer.name = error.code;
@@ -130,7 +149,7 @@ function answerOf(error: unknown): unknown {
 }
 
 /** Lambda kills without a word a run that a store without answers holds past its end. */
-function sayLastWord(stream: string, effort: () => Effort, context: Context): NodeJS.Timeout {
+export function sayLastWord(stream: string, effort: () => Effort, context: Context): NodeJS.Timeout {
   const say = (): void => {
     reportFailure(stream, new RollupError('Timeout', OUT_OF_TIME), effort());
   };
@@ -138,7 +157,7 @@ function sayLastWord(stream: string, effort: () => Effort, context: Context): No
 }
 
 /** What a run took that ended without a result. */
-function measure(connection: Connection): () => Effort {
+export function measure(connection: Connection): () => Effort {
   const began = performance.now();
   return () => ({
     peak: connection.gauge.stop(),
@@ -191,7 +210,7 @@ function withProblem(result: RunResult, problem: RollupError): RunResult {
   return { ...result, problems: [...(result.problems ?? []), problem.toJSON()] };
 }
 
-function leftUndone(status: RunResult['status'], [first, ...others]: Problem[]): RollupError {
+export function leftUndone(status: RunResult['status'], [first, ...others]: Problem[]): RollupError {
   const { code = 'S3Error', message = '', key } = first ?? {};
   const more = others.length === 0 ? '' : ` And ${others.length} more: see the log.`;
   return new RollupError(

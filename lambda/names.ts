@@ -8,6 +8,8 @@ export const ENV = {
   aggregatedRoot: 'AGGREGATED_ROOT',
   /** URL of the queue that continuations are sent to. */
   queueUrl: 'QUEUE_URL',
+  /** ARN of the state machine that large requests are handed over to. */
+  stateMachineArn: 'STATE_MACHINE_ARN',
 } as const;
 
 /**

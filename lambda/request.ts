@@ -63,6 +63,11 @@ const deliverySchema = z.object({
     }),
   ),
 });
+// https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
+const executionSchema = z.object({
+  'detail-type': z.literal('Step Functions Execution Status Change'),
+  detail: z.object({ input: z.string() }),
+});
 const eventBridgeSchema = z.object({ 'detail-type': z.string(), detail: z.unknown() });
 
 /**
@@ -86,14 +91,25 @@ export function deliveriesOf(event: unknown): { receiptHandle: string; receives:
   }));
 }
 
+/** Of SQS records, in their order; empty for other events. */
+export function messageIdsOf(event: unknown): string[] {
+  return sqsSchema.safeParse(event).data?.Records.map(({ messageId }) => messageId) ?? [];
+}
+
 function parseBody(body: string, messageId: string): unknown {
   try {
-    return JSON.parse(body);
+    return failedRequestOf(JSON.parse(body));
   } catch (cause) {
     throw new RollupError('InvalidRequest', `Message ${messageId} is not JSON: ${body.slice(0, 200)}`, {
       cause,
     });
   }
+}
+
+/** A dead letter of the state machine is EventBridge's notice of the execution: its input is the request. */
+function failedRequestOf(body: unknown): unknown {
+  const notice = executionSchema.safeParse(body);
+  return notice.success ? JSON.parse(notice.data.detail.input) : body;
 }
 
 function parseMessage(message: unknown): RequestMessage {

@@ -3,7 +3,7 @@ import type { Report } from './rollup/events.ts';
 import { type Distribute, rollUpByPlan } from './rollup/fan-out.ts';
 import { formatLocation } from './rollup/location.ts';
 import type { Sides } from './rollup/sides.ts';
-import { type RollupRequest, rollUp } from './rollup/rollup.ts';
+import { type RollupOutcome, type RollupRequest, rollUp } from './rollup/rollup.ts';
 import type { Connection, Peaks, Requests } from './s3/connection.ts';
 import type { Settings } from './settings.ts';
 
@@ -64,27 +64,41 @@ export async function run(
       distribute === undefined
         ? await rollUp(request, context)
         : await rollUpByPlan(request, context, distribute);
-    const { status, totals, written, reused, copied, manifest, peakInFlightBytes } = outcome;
-    const { deleted, problems = [] } = outcome;
-    return {
-      status,
-      source: formatLocation(request.source),
-      destination: formatLocation(request.destination),
-      objects: totals.objects,
-      bytes: totals.bytes,
-      skipped: totals.skipped,
-      outputs: totals.outputs,
-      written,
-      reused,
-      copied,
-      manifest: manifest === undefined ? null : `s3://${request.destination.bucket}/${manifest}`,
-      ...(deleted === undefined ? {} : { deleted }),
-      ...(problems.length === 0 ? {} : { problems }),
-      requests: takeRequests(),
-      peak: { ...gauge.stop(), inFlightBytes: peakInFlightBytes },
-      durationSeconds: Math.round(performance.now() - began) / 1000,
-    };
+    const effort = { requests: takeRequests(), peak: gauge.stop() };
+    return resultOf(request, outcome, { ...effort, durationSeconds: secondsSince(began) });
   } finally {
     gauge.stop();
   }
+}
+
+function secondsSince(began: number): number {
+  return Math.round(performance.now() - began) / 1000;
+}
+
+/** What a run came to, and what it took. */
+export function resultOf(
+  { source, destination }: RollupRequest,
+  outcome: RollupOutcome,
+  { requests, peak, durationSeconds }: { requests: Requests; peak: Peaks; durationSeconds: number },
+): RunResult {
+  const { status, totals, written, reused, copied, manifest, peakInFlightBytes } = outcome;
+  const { deleted, problems = [] } = outcome;
+  return {
+    status,
+    source: formatLocation(source),
+    destination: formatLocation(destination),
+    objects: totals.objects,
+    bytes: totals.bytes,
+    skipped: totals.skipped,
+    outputs: totals.outputs,
+    written,
+    reused,
+    copied,
+    manifest: manifest === undefined ? null : `s3://${destination.bucket}/${manifest}`,
+    ...(deleted === undefined ? {} : { deleted }),
+    ...(problems.length === 0 ? {} : { problems }),
+    requests,
+    peak: { ...peak, inFlightBytes: peakInFlightBytes },
+    durationSeconds,
+  };
 }

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { RollupError } from './errors.ts';
 import { codec, codecRelations } from './settings/codec.ts';
 import { afterwards } from './settings/afterwards.ts';
+import { fanOut } from './settings/fan-out.ts';
 import { outputs } from './settings/outputs.ts';
 import { MAX_CONNECTIONS, rollup } from './settings/rollup.ts';
 import type { Kind, Row } from './settings/row.ts';
@@ -28,7 +29,9 @@ const CONTROL_CONNECTIONS = 2;
  * Besides, tests ask for a line in README.md's table and in docs/deploy.md's, and for a deployment in
  * test/lib/synthesis.ts that sets it. What two settings must not be together is one more entry of `RELATIONS`.
  */
-export const SETTINGS = { ...rollup, ...selection, ...codec, ...outputs, ...sides, ...afterwards };
+export const SETTINGS = {
+  ...{ ...rollup, ...selection, ...codec, ...outputs, ...sides, ...afterwards, ...fanOut },
+};
 
 type Table = typeof SETTINGS;
 export type SettingName = keyof Table;

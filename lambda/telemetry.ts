@@ -57,6 +57,13 @@ export function reportResult(
   publish(stream);
 }
 
+/** One step of many: what its hour came to is told by the commit. */
+export function reportStep(stream: string, answer: object, effort: Effort): void {
+  logger.info('step', { ...answer, ...effort });
+  addEffort(effort);
+  publish(stream);
+}
+
 /** `effort` is absent where no run was begun: the request was refused. */
 export function reportFailure(stream: string, error: unknown, effort?: Effort): void {
   const known = error instanceof RollupError ? { code: error.code, key: error.key } : { code: 'Unexpected' };

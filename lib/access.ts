@@ -15,6 +15,10 @@ export interface AccessProps {
   readonly logGroup: ILogGroup;
   readonly tracing: boolean;
   readonly engine: Engine;
+  /** Whether it takes requests from the queue, and sends continuations there. */
+  readonly feed: boolean;
+  /** Of the state machine that it may start. */
+  readonly stateMachineArn?: string | undefined;
 }
 
 /**
@@ -27,7 +31,7 @@ export function createFunctionRole(scope: Construct, id: string, props: AccessPr
     ...(sourceRoleArn === undefined ? readRaw(props) : []),
     ...(destinationRoleArn === undefined ? writeAggregated(props) : []),
     ...assumeRoles(props.engine),
-    ...queueStatements(props.queues),
+    ...queueStatements(props),
     new PolicyStatement({
       sid: 'WriteLogs',
       actions: ['logs:CreateLogStream', 'logs:PutLogEvents'],
@@ -138,7 +142,17 @@ function keyStatement(
   return [new PolicyStatement({ sid, actions, resources: [resource], conditions })];
 }
 
-function queueStatements({ requests, undelivered }: RollupQueues): PolicyStatement[] {
+function queueStatements({
+  queues: { requests, undelivered },
+  feed,
+  stateMachineArn,
+}: AccessProps): PolicyStatement[] {
+  const keepFailures = new PolicyStatement({
+    sid: 'KeepFailedInvocations',
+    actions: ['sqs:SendMessage'],
+    resources: [undelivered.queueArn],
+  });
+  if (!feed) return [keepFailures];
   return [
     new PolicyStatement({
       sid: 'TakeRequests',
@@ -151,11 +165,16 @@ function queueStatements({ requests, undelivered }: RollupQueues): PolicyStateme
       resources: [requests.queueArn],
     }),
     new PolicyStatement({ sid: 'Continue', actions: ['sqs:SendMessage'], resources: [requests.queueArn] }),
-    new PolicyStatement({
-      sid: 'KeepFailedInvocations',
-      actions: ['sqs:SendMessage'],
-      resources: [undelivered.queueArn],
-    }),
+    keepFailures,
+    ...(stateMachineArn === undefined
+      ? []
+      : [
+          new PolicyStatement({
+            sid: 'HandOver',
+            actions: ['states:StartExecution'],
+            resources: [stateMachineArn],
+          }),
+        ]),
   ];
 }
 

@@ -7,6 +7,7 @@ import { Construct } from 'constructs';
 import { Alarms } from './alarms.ts';
 import type { CapacityProps } from './capacity.ts';
 import type { EngineProps } from './engine.ts';
+import { FanOut } from './fan-out.ts';
 import { parseLogRollupProps, type RootedStream } from './log-rollup-props.ts';
 import { RollupQueues } from './queues.ts';
 import { RollupDashboard } from './rollup-dashboard.ts';
@@ -56,6 +57,8 @@ export class LogRollup extends Construct {
   readonly streams: readonly RootedStream[];
   readonly queues: RollupQueues;
   readonly function: IFunction;
+  /** For large requests, where it is on. */
+  readonly fanOut: FanOut | undefined;
   readonly alarms: readonly Alarm[];
   readonly dashboard: RollupDashboard;
 
@@ -70,7 +73,7 @@ export class LogRollup extends Construct {
       props.serviceName ?? Names.uniqueResourceName(this, { maxLength: 100, separator: '-' });
 
     this.queues = new RollupQueues(this, 'Queues', { functionTimeout: timeout });
-    this.function = new RollupFunction(this, 'Rollup', {
+    const functionProps = {
       raw,
       aggregated,
       queues: this.queues,
@@ -79,8 +82,13 @@ export class LogRollup extends Construct {
       logRetention: props.logRetention ?? RetentionDays.ONE_MONTH,
       tracing: props.tracing ?? false,
       engine,
-      entry: props.entry,
       code: props.code,
+    };
+    if (engine.fanOut === true) this.fanOut = new FanOut(this, 'FanOut', { ...functionProps, engine });
+    this.function = new RollupFunction(this, 'Rollup', {
+      ...functionProps,
+      entry: props.entry,
+      stateMachineArn: this.fanOut?.stateMachine.stateMachineArn,
     }).function;
     new Schedules(this, 'Schedules', { streams, queues: this.queues });
     this.alarms = new Alarms(this, 'Alarms', {

@@ -30,6 +30,11 @@ export interface RollupFunctionProps {
   readonly serviceName: string;
   /** Handed to the function as variables; it also decides what the function may do. */
   readonly engine: Engine;
+  /** Whether the queue feeds it, and takes its continuations. Default: it does. */
+  readonly feed?: boolean | undefined;
+  readonly description?: string | undefined;
+  /** Of the state machine that it may start. */
+  readonly stateMachineArn?: string | undefined;
   readonly entry?: string | undefined;
   readonly code?: Code | undefined;
 }
@@ -41,15 +46,15 @@ export class RollupFunction extends Construct {
 
   constructor(scope: Construct, id: string, props: RollupFunctionProps) {
     super(scope, id);
-    const { capacity, queues } = props;
+    const { capacity, queues, feed = true, stateMachineArn } = props;
     this.logGroup = new LogGroup(this, 'Logs', {
       retention: props.logRetention,
       removalPolicy: RemovalPolicy.RETAIN,
     });
-    const role = createFunctionRole(this, 'Role', { ...props, logGroup: this.logGroup });
+    const role = createFunctionRole(this, 'Role', { ...props, feed, logGroup: this.logGroup });
     if (props.code === undefined && Stack.of(this).bundlingRequired) refuseWithoutEsbuild();
     this.function = new NodejsFunction(this, 'Function', {
-      description: 'Rolls an hour of raw logs up into 32 MiB outputs',
+      description: props.description ?? 'Rolls an hour of raw logs up into 32 MiB outputs',
       role: role.withoutPolicyUpdates(),
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
@@ -66,13 +71,15 @@ export class RollupFunction extends Construct {
         POWERTOOLS_METRICS_NAMESPACE: METRICS.namespace,
         [ENV.rawRoot]: formatRoot(props.raw),
         [ENV.aggregatedRoot]: formatRoot(props.aggregated),
-        [ENV.queueUrl]: queues.requests.queueUrl,
+        ...(feed ? { [ENV.queueUrl]: queues.requests.queueUrl } : {}),
+        ...(stateMachineArn === undefined ? {} : { [ENV.stateMachineArn]: stateMachineArn }),
         ...engineEnvironment(props.engine),
       },
       ...(props.code === undefined ? bundled(props.entry) : { code: props.code, handler: 'index.handler' }),
     });
     // The role carries its policies inline and is named by the function: the order is clear without.
     (this.function.node.defaultChild as CfnFunction).addDeletionOverride('DependsOn');
+    if (!feed) return;
     this.function.addEventSource(
       new SqsEventSource(queues.requests, {
         batchSize: 1,

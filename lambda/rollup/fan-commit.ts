@@ -33,8 +33,9 @@ export async function commitPlan(at: PlanAt, context: FanContext): Promise<Rollu
   const request = { source, destination, repack: header.repack };
   const previous = await readCommitted(store, destination, source);
   if ((previous?.etag ?? null) !== header.previous) {
-    const lines = await Array.fromAsync(readLines(store, at, header, context.signal));
-    const wrote = lines.flatMap(({ output }) => keysOf(output, destination));
+    const wrote: string[] = [];
+    for await (const { output } of readLines(store, at, header, context.signal))
+      wrote.push(...keysOf(output, destination));
     await deleteLost(store, destination, wrote, previous);
     await removePlan(store, at);
     return 'lost';

@@ -22,6 +22,7 @@ export const PURE = [
     'frames',
     'kind',
     'key-order',
+    'fan-budget',
     'location',
     'crc32',
     'glob',
@@ -32,7 +33,7 @@ export const PURE = [
     'sidecar',
     'byte-reader',
   ].map((name) => `lambda/rollup/${name}.ts`),
-  ...['afterwards', 'codec', 'kinds', 'outputs', 'rollup', 'row', 'selection', 'sides'].map(
+  ...['afterwards', 'codec', 'fan-out', 'kinds', 'outputs', 'rollup', 'row', 'selection', 'sides'].map(
     (name) => `lambda/settings/${name}.ts`,
   ),
   ...['key-ahead', 'plan-file'].map((name) => `lambda/rollup/${name}.ts`),

@@ -1,0 +1,243 @@
+import pLimit from 'p-limit';
+import { z } from 'zod';
+
+/** What a state machine reaches; whatever is not here, it cannot do. */
+export interface StatesWorld {
+  /** The function's answer. An error's name is what retries look at. */
+  invoke: (functionName: string, payload: unknown) => Promise<unknown>;
+  getObject: (bucket: string, key: string) => Buffer | undefined;
+  /** Instead of waiting: seconds. */
+  wait: (seconds: number) => void;
+  /** From 0 to 1. */
+  random: () => number;
+}
+
+// https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+const MOST_BYTES = 262_144;
+
+const retrySchema = z.strictObject({
+  ErrorEquals: z.array(z.string()),
+  IntervalSeconds: z.number(),
+  BackoffRate: z.number(),
+  MaxAttempts: z.number(),
+  MaxDelaySeconds: z.number(),
+  JitterStrategy: z.literal('FULL'),
+});
+const next = { Next: z.string().optional(), End: z.literal(true).optional() };
+const template = z.record(z.string(), z.unknown());
+const taskSchema = z.strictObject({
+  Type: z.literal('Task'),
+  Resource: z.literal('arn:aws:states:::lambda:invoke'),
+  Parameters: z.strictObject({ FunctionName: z.string(), Payload: template }),
+  TimeoutSeconds: z.number(),
+  Retry: z.array(retrySchema),
+  ResultSelector: template.optional(),
+  ResultPath: z.string().optional(),
+  ...next,
+});
+const choiceSchema = z.strictObject({
+  Type: z.literal('Choice'),
+  Choices: z.array(z.strictObject({ Variable: z.string(), StringEquals: z.string(), Next: z.string() })),
+  Default: z.string(),
+});
+const passSchema = z.strictObject({ Type: z.literal('Pass'), Parameters: template, ...next });
+const succeedSchema = z.strictObject({ Type: z.literal('Succeed'), OutputPath: z.string().optional() });
+const mapSchema = z.strictObject({
+  Type: z.literal('Map'),
+  Label: z.string(),
+  ItemReader: z.strictObject({
+    Resource: z.literal('arn:aws:states:::s3:getObject'),
+    ReaderConfig: z.strictObject({ InputType: z.literal('JSONL') }),
+    Parameters: template,
+  }),
+  ItemBatcher: z.strictObject({ MaxItemsPerBatch: z.int().positive() }),
+  MaxConcurrencyPath: z.string(),
+  ToleratedFailurePercentage: z.literal(0),
+  ItemProcessor: z.strictObject({
+    ProcessorConfig: z.strictObject({ Mode: z.literal('DISTRIBUTED'), ExecutionType: z.literal('STANDARD') }),
+    StartAt: z.string(),
+    States: z.record(z.string(), taskSchema),
+  }),
+  ResultPath: z.null(),
+  ...next,
+});
+const stateSchema = z.discriminatedUnion('Type', [
+  taskSchema,
+  choiceSchema,
+  passSchema,
+  succeedSchema,
+  mapSchema,
+]);
+type State = z.infer<typeof stateSchema>;
+
+/** What of the Amazon States Language this driver knows. Anything else in a definition is refused, not passed over. */
+const definitionSchema = z.strictObject({
+  Comment: z.string(),
+  StartAt: z.string(),
+  States: z.record(z.string(), stateSchema),
+});
+export type Definition = z.infer<typeof definitionSchema>;
+
+/** One execution of a definition, as it is written. */
+export class Execution {
+  readonly #definition: Definition;
+  readonly #world: StatesWorld;
+  /** Where it stands, and with what input. */
+  #at: { name: string; input: unknown };
+  /** Batches of the map that stands there that have succeeded: a redrive leaves them alone. */
+  #done = new Set<number>();
+  /** States that were entered. */
+  readonly visited: string[] = [];
+
+  constructor(definition: unknown, input: unknown, world: StatesWorld) {
+    this.#definition = definitionSchema.parse(definition);
+    this.#world = world;
+    this.#at = { name: this.#definition.StartAt, input };
+  }
+
+  /** From where it stands: at first from its beginning, and as a redrive from the state that failed. */
+  async run(): Promise<{ status: 'SUCCEEDED'; output: unknown } | { status: 'FAILED'; error: string }> {
+    for (;;) {
+      const { name, input } = this.#at;
+      const state = this.#definition.States[name];
+      if (state === undefined) throw new Error(`There is no state ${name}.`);
+      this.visited.push(name);
+      limited(input);
+      try {
+        const entered = await this.#enter(state, input);
+        if (entered.next === undefined) return { status: 'SUCCEEDED', output: entered.output };
+        this.#at = { name: entered.next, input: entered.output };
+        this.#done = new Set();
+      } catch (error) {
+        return { status: 'FAILED', error: error instanceof Error ? error.name : String(error) };
+      }
+    }
+  }
+
+  async #enter(state: State, input: unknown): Promise<{ output: unknown; next: string | undefined }> {
+    switch (state.Type) {
+      case 'Pass':
+        return { output: fill(state.Parameters, input), next: state.Next };
+      case 'Succeed':
+        return { output: at(input, state.OutputPath ?? '$'), next: undefined };
+      case 'Choice': {
+        const chosen = state.Choices.find(
+          ({ Variable, StringEquals }) => at(input, Variable) === StringEquals,
+        );
+        return { output: input, next: chosen?.Next ?? state.Default };
+      }
+      case 'Task':
+        return { output: await this.#task(state, input), next: state.Next };
+      case 'Map':
+        await this.#map(state, input);
+        // Its result is discarded.
+        return { output: input, next: state.Next };
+    }
+  }
+
+  async #task(state: z.infer<typeof taskSchema>, input: unknown): Promise<unknown> {
+    const { FunctionName, Payload } = state.Parameters;
+    const payload = fill(Payload, input);
+    limited(payload);
+    const retried = state.Retry.map(() => 0);
+    for (;;) {
+      try {
+        const answer = await this.#world.invoke(FunctionName, JSON.parse(JSON.stringify(payload)));
+        limited(answer);
+        const result = { Payload: JSON.parse(JSON.stringify(answer)) as unknown };
+        const selected = state.ResultSelector === undefined ? result : fill(state.ResultSelector, result);
+        return state.ResultPath === undefined
+          ? selected
+          : { ...(input as object), [field(state.ResultPath)]: selected };
+      } catch (error) {
+        const name = error instanceof Error ? error.name : 'States.TaskFailed';
+        const i = state.Retry.findIndex(({ ErrorEquals }) => ErrorEquals.includes(name));
+        const rule = state.Retry[i];
+        const times = retried[i] ?? 0;
+        if (rule === undefined || times >= rule.MaxAttempts) throw error;
+        retried[i] = times + 1;
+        const delay = Math.min(rule.MaxDelaySeconds, rule.IntervalSeconds * rule.BackoffRate ** times);
+        this.#world.wait(delay * this.#world.random());
+      }
+    }
+  }
+
+  async #map(state: z.infer<typeof mapSchema>, input: unknown): Promise<void> {
+    const { Bucket, Key } = z
+      .strictObject({ Bucket: z.string(), Key: z.string() })
+      .parse(fill(state.ItemReader.Parameters, input));
+    const body = this.#world.getObject(Bucket, Key);
+    if (body === undefined) throw named('States.ItemReaderFailed');
+    const items = body
+      .toString()
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as unknown);
+    const size = state.ItemBatcher.MaxItemsPerBatch;
+    const batches = Array.from({ length: Math.ceil(items.length / size) }, (_, i) => ({
+      Items: items.slice(i * size, (i + 1) * size),
+    }));
+    const limit = pLimit(z.int().positive().parse(at(input, state.MaxConcurrencyPath)));
+    const { StartAt, States } = state.ItemProcessor;
+    const child = States[StartAt];
+    if (child?.End !== true) throw new Error('Only a processor of one state is known.');
+    const failed: unknown[] = [];
+    const results = await Promise.all(
+      batches.map((batch, i) =>
+        limit(async () => {
+          // Nothing is tolerated: after the first failure no other batch is begun.
+          if (failed.length > 0 || this.#done.has(i)) return undefined;
+          limited(batch);
+          try {
+            const result = await this.#task(child, batch);
+            this.#done.add(i);
+            return result;
+          } catch (error) {
+            failed.push(error);
+            return undefined;
+          }
+        }),
+      ),
+    );
+    if (failed.length > 0) throw named('States.ExceedToleratedFailureThreshold');
+    limited(results);
+  }
+}
+
+/** Throws as Step Functions does where a state's input or output is too large. */
+function limited(value: unknown): void {
+  if (Buffer.byteLength(JSON.stringify(value ?? null)) > MOST_BYTES) throw named('States.DataLimitExceeded');
+}
+
+function named(name: string): Error {
+  return Object.assign(new Error(name), { name });
+}
+
+/** `$`, `$.a.b` */
+function at(input: unknown, path: string): unknown {
+  if (!/^\$(\.\w+)*$/.test(path)) throw new Error(`Such a path is not known: ${path}`);
+  return path
+    .split('.')
+    .slice(1)
+    .reduce<unknown>((value, name) => {
+      const inner = value instanceof Object ? (Reflect.get(value, name) as unknown) : undefined;
+      if (inner === undefined) throw named('States.ParameterPathFailure');
+      return inner;
+    }, input);
+}
+
+function field(path: string): string {
+  const [, name] = /^\$\.(\w+)$/.exec(path) ?? [];
+  if (name === undefined) throw new Error(`Such a ResultPath is not known: ${path}`);
+  return name;
+}
+
+/** Fields that end in `.$` are paths. */
+function fill(value: unknown, input: unknown): unknown {
+  if (!(value instanceof Object) || Array.isArray(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) =>
+      name.endsWith('.$') ? [name.slice(0, -2), at(input, String(inner))] : [name, fill(inner, input)],
+    ),
+  );
+}
