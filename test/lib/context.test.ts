@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { CONTEXT_KEYS, parseContext } from '../../lib/context.ts';
 import { InvalidConfiguration } from '../../lib/invalid-configuration.ts';
 import { page } from './markdown.ts';
-import { appContext, DEPLOYMENTS } from './synthesis.ts';
+import { appContext, DEPLOYMENTS, FAN_OUT } from './synthesis.ts';
 
 const HOUR = '{yyyy}{MM}{dd}/{HH}/';
 const SIZE = "must be a size from 5 MiB (S3's smallest part) to 1 GiB, such as 32MiB";
@@ -324,7 +324,8 @@ describe('context that is taken', () => {
   });
 
   it('is all in some deployment of these tests, and all in the deploy guide', () => {
-    const tested = new Set(Object.values(DEPLOYMENTS).flatMap((deployment) => Object.keys(deployment)));
+    const deployments = [...Object.values(DEPLOYMENTS), FAN_OUT];
+    const tested = new Set(deployments.flatMap((deployment) => Object.keys(deployment)));
     const [, section = ''] = page('deploy.md').split(/^## Context$/m);
     const [table = ''] = section.split(/^## /m);
     const documented = [...table.matchAll(/^\| `(\w+)` +\|/gm)].map(([, name]) => name);
