@@ -24,16 +24,22 @@ if (endpoint === undefined) {
   process.env['AWS_ACCESS_KEY_ID'] ??= 'bench';
   process.env['AWS_SECRET_ACCESS_KEY'] ??= 'bench';
   const settings = { ...DEFAULT_SETTINGS, targetSize: 750_000 };
-  const { store, close } = connect({ settings, endpointUrl: endpoint, region: 'us-east-1' });
+  const connection = connect({ settings, endpointUrl: endpoint, region: 'us-east-1' });
   const began = performance.now();
   const plan = await planToFile(
     {
       source: parseLocation('s3://logs/raw/checkout/20261121/08/'),
       destination: parseLocation('s3://logs/aggregated/'),
     },
-    { store, settings, now: () => new Date(), report: () => undefined, signal: new AbortController().signal },
+    {
+      store: connection.store,
+      settings,
+      now: () => new Date(),
+      report: () => undefined,
+      signal: new AbortController().signal,
+    },
   );
-  close();
+  connection.close();
   const { maxRSS, userCPUTime, systemCPUTime } = process.resourceUsage();
   console.log({
     status: plan.status,
