@@ -30,12 +30,13 @@ export async function measure(
   server: RemoteServer,
   name: VariantName,
   settings: Settings,
+  nodeFlags = flagsOf(name),
 ): Promise<Measured> {
   await server.reset();
   const worker = new Worker<VariantOrder>(
     join(import.meta.dirname, 'variants/variant-process.ts'),
     server.environment,
-    flagsOf(name),
+    [...nodeFlags, ...process.execArgv],
   );
   try {
     await worker.ask({ type: 'load', name });
@@ -50,9 +51,9 @@ export async function measure(
   }
 }
 
-/** The obvious program runs as Node comes; the least that Node needs, with what helps s3-log-rollup. */
+/** Each as its users start it: what is not s3-log-rollup runs as Node comes. */
 function flagsOf(name: VariantName): string[] {
-  return name === 'simple' ? process.execArgv : [...commandLineFlags(), ...process.execArgv];
+  return name === 's3-log-rollup' ? commandLineFlags() : [];
 }
 
 function describe(

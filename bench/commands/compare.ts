@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { type Measured, measure } from '../measure.ts';
+import { commandLineFlags } from '../process/node-flags.ts';
 import { dataSetOf, machine, measuringCommand, parseCount, settingsOf } from '../options.ts';
 import { say } from '../report/say.ts';
 import { comparisonChart } from '../report/comparison-chart.ts';
@@ -20,11 +21,13 @@ export const compare = measuringCommand(
   3000,
 )
   .option('--rounds <number>', 'runs of each; medians are shown', parseCount, 5)
+  .option('--alike', 'start Node for all of them with the flags of s3-log-rollup')
   .option('--svg <file>', 'write a chart')
   .addHelpText('after', EXAMPLES)
   .action(async (options) => {
     const settings = settingsOf(options);
     const dataSet = dataSetOf(options);
+    const flags = options.alike === true ? commandLineFlags() : undefined;
     const runs = Object.fromEntries(VARIANTS.map((name) => [name, [] as Measured[]])) as Record<
       VariantName,
       Measured[]
@@ -33,7 +36,7 @@ export const compare = measuringCommand(
     try {
       for (let round = 1; round <= options.rounds; round++) {
         for (const name of VARIANTS) {
-          const run = await measure(server, name, settings);
+          const run = await measure(server, name, settings, flags);
           runs[name].push(run);
           say(`round ${round} of ${options.rounds}, ${name}: ${run.cpuSeconds.toFixed(2)} CPU s`);
         }
