@@ -14,6 +14,7 @@ export type ErrorCode =
   | 'EndpointUnreachable'
   | 'InvalidArgument'
   | 'LookBackUnsent'
+  | 'DeletesLeft'
   | 'ManifestOfAnotherSource'
   | 'ManifestVersion'
   | 'HourNotEnded'

@@ -89,13 +89,15 @@ export function createHost(environment: NodeJS.ProcessEnv): Host {
       const unsent = queue && (await sendLookBacks(before, queue));
       if (machine !== undefined && (await isLarge(request, connection.raw, config.settings))) {
         const handedOver = await handOver(request, machine, id);
-        logger.info('hour handed over', { ...handedOver, ...(unsent && { problems: [unsent] }) });
+        logger.info('hour handed over', { ...handedOver });
+        // The message comes again; the execution that it began does not.
+        if (unsent !== undefined) throw unsent;
         return handedOver;
       }
       const { result: ran, written } = await runInTime(request, { config, connection }, context);
       const result = unsent === undefined ? ran : withProblem(ran, unsent);
       effort = () => result;
-      const continued = isUnfinished(result) && (await goOn(request, queue, written));
+      const continued = isUnfinished(result) && (await goOn(request, result.status, queue, written));
       reportResult(stream, result, { continued, lookBack: request.lookBack });
       return result;
     } catch (error) {
@@ -223,12 +225,19 @@ export function leftUndone(status: RunResult['status'], [first, ...others]: Prob
 }
 
 /** Sends the continuation. Throws `NoProgress` where this invocation wrote nothing, so that it cannot go round for ever. */
-async function goOn(request: ResolvedRequest, queue: Queue | undefined, written: number): Promise<boolean> {
+async function goOn(
+  request: ResolvedRequest,
+  status: RunResult['status'],
+  queue: Queue | undefined,
+  written: number,
+): Promise<boolean> {
   if (written === 0) {
     const message = `There was no time to write one output of ${request.message.source}. Raise the timeout or the memory, or lower outputsInFlight.`;
     throw new RollupError('NoProgress', message);
   }
   if (queue === undefined) return false;
-  await queue.send(continuationOf(request));
+  const message = continuationOf(request);
+  // What is left after a commit are deletes: to repack again would be to begin anew.
+  await queue.send(status === 'incomplete' ? message : { ...message, repack: undefined });
   return true;
 }

@@ -15,6 +15,7 @@ import {
 import { METRICS } from './names.ts';
 import { resolveRequest } from './request.ts';
 import type { RollupContext } from './rollup/rollup.ts';
+import type { Problem } from './rollup/delete-sources.ts';
 import { resultOf } from './run.ts';
 import { type StepAnswer, type StepEvent, commitStep, planStep, stepSchema, writeStep } from './steps.ts';
 import { type Effort, logger, reportFailure, reportResult, reportStep } from './telemetry.ts';
@@ -71,16 +72,12 @@ function carryOut(
   { config }: Resources,
   context: RollupContext,
 ): Promise<StepAnswer | Written> {
-  switch (event.step) {
-    case 'plan':
-      return planStep(resolveRequest(event.request, config, new Date()), event.attempt, context);
-    case 'write':
-      return writeStep(event, config, context);
-    case 'commit':
-      // What is planned is for the same destination, or the request is not the plan's.
-      resolveRequest(event.request, config, new Date());
-      return commitStep(event.plan, event.attempt, context);
-  }
+  if (event.step === 'write') return writeStep(event, config, context);
+  const request = resolveRequest(event.request, config, new Date());
+  const { deleteSource } = request;
+  const asAsked = { ...context, settings: { ...context.settings, deleteSource } };
+  if (event.step === 'plan') return planStep(request, event.attempt, asAsked);
+  return commitStep(event.plan, event.attempt, asAsked);
 }
 
 function reportAnswer(
@@ -98,8 +95,14 @@ function reportAnswer(
     lookBack: request.lookBack,
   });
   // The execution fails, and so whoever can mend it is told; what is committed stays so.
-  const { status, problems = [] } = answer.outcome;
+  const { status, deleted, problems: found = [] } = answer.outcome;
+  const problems = deleted?.complete === false ? [...found, deletesLeft(request.source.prefix)] : found;
   if (problems.length > 0) throw leftUndone(status, problems);
+}
+
+function deletesLeft(key: string): Problem {
+  const message = `There was no time to delete all sources under ${key}. Send the request again: it goes on from there.`;
+  return { code: 'DeletesLeft', message, key };
 }
 
 function parseStep(event: unknown): StepEvent {

@@ -73,7 +73,7 @@ export class FanOut extends Construct {
   }
 
   private role({ aggregated, tracing }: FanOutProps): Role {
-    const plans = aggregated.bucket.arnForObjects(`${aggregated.prefix}*/_plan/*.items.jsonl`);
+    const plans = aggregated.bucket.arnForObjects(`${aggregated.prefix}*_plan/*.items.jsonl`);
     const executions = `${stateMachineArn(this, 'execution')}/*`;
     const key = aggregated.bucket.encryptionKey;
     const statements = [

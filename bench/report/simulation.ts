@@ -1,4 +1,5 @@
 import { DEFAULT_SETTINGS } from '../../lambda/settings.ts';
+import { FAN_OUT_LOADS, fanOutHour } from '../simulate/fan-out.ts';
 import { FIGURES } from '../simulate/figures.ts';
 import { type Model, type SimulatedHour, createModel, memoryOf } from '../simulate/hour.ts';
 import {
@@ -25,6 +26,7 @@ export function formatSimulation(model: Model, seed: number): string {
     section('The hour of the mission, by memory and concurrency: time, and dollars for Lambda', grid(model)),
     section('By outputs in flight, at the default memory and concurrency', byOutputs(model)),
     section('Larger hours', loads(model)),
+    section("Past one function, by a Distributed Map with the stack's defaults", fanOut(model)),
     section('Should an assumption not hold: the hour of the mission at concurrency 64', assumptions(seed)),
   ].join('\n\n');
 }
@@ -72,6 +74,34 @@ function loads(model: Model): string {
     ];
   });
   return formatTable(['hour', 'GB', 'by default', 'invocations', 'cheapest', 'fastest'], rows);
+}
+
+function fanOut(model: Model): string {
+  const rows = FAN_OUT_LOADS.map((load) => {
+    const hour = fanOutHour(model, load, FIGURES);
+    const { planSeconds, writeSeconds, commitSeconds } = hour;
+    return [
+      describe(load),
+      ...[hour.outputs, hour.batches, hour.workers].map((count) => count.toLocaleString('en-US')),
+      ...[planSeconds, writeSeconds, commitSeconds].map(formatDuration),
+      Math.round(hour.getsPerSecond).toLocaleString('en-US'),
+      `$${hour.dollars.toFixed(hour.dollars < 0.1 ? 4 : 2)}`,
+      hour.fits ? 'yes' : 'no',
+    ];
+  });
+  const head = [
+    'hour',
+    'outputs',
+    'batches',
+    'workers',
+    'plan',
+    'write',
+    'commit',
+    'GET/s',
+    'Lambda and map',
+    'fits',
+  ];
+  return formatTable(head, rows);
 }
 
 function assumptions(seed: number): string {

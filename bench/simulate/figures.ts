@@ -19,6 +19,10 @@ export interface Figures {
     perListed: number;
     /** Looking at one output that is there already. */
     perFinished: number;
+    /** Listing and planning one object that goes into a plan file. */
+    perPlanned: number;
+    /** Reading one object's line of a plan file and writing that of the index. */
+    perCommitted: number;
     /** Of all CPU time, what the JavaScript thread takes: it has one core at most. */
     mainThreadShare: number;
   };
@@ -78,6 +82,8 @@ const MB = 1e6;
  *   The same series shows 2 KB for every object that is planned ahead.
  * - `npm run bench -- hour`: 69 CPU s for 30,000 objects, 68 % of it in the first thread; the run after it, which lists
  *   and reads the index, 1.7 CPU s beyond loading.
+ * - `node bench/plan-memory.ts 1000000`: 30 CPU s for a plan of 1,000,000 objects. A line of a plan at its commit is
+ *   taken to be a third of that.
  */
 const MEASURED = {
   cpu: {
@@ -87,6 +93,8 @@ const MEASURED = {
     perRequestOut: 1e-3,
     perListed: 0.06e-3,
     perFinished: 1e-3,
+    perPlanned: 0.03e-3,
+    perCommitted: 0.01e-3,
     mainThreadShare: 0.68,
   },
   memory: {

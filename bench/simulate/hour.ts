@@ -9,7 +9,7 @@ const MOST_OBJECTS = 10_000;
 const MOST_OUTPUTS = 20;
 const PAGE = 1000;
 /** As in lambda/rollup/survey.ts. */
-const PAGES_AHEAD = 64;
+const PAGES_AHEAD = 16;
 
 export interface HourOptions extends Sizes {
   objects: number;

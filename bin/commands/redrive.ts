@@ -38,7 +38,8 @@ export const redrive = operatorCommand('redrive', 'move dead letters back to the
     const { stack, dlqUrl } = options;
     requireOneOf({ '--stack': stack, '--dlq-url': dlqUrl });
     await withServices(options, async (services) => {
-      const deadLetterUrl = dlqUrl ?? (await findDeployment(services, stack))?.deadLetterUrl ?? '';
+      const deployment = dlqUrl === undefined ? await findDeployment(services, stack) : undefined;
+      const deadLetterUrl = dlqUrl ?? deployment?.deadLetterUrl ?? '';
       const { arn, waiting, inWork } = await services.queue(deadLetterUrl);
       if (options.dryRun !== true) refuseRunning(await services.lastMove(arn));
       const sample = (await services.peek(deadLetterUrl)).map(describeDeadLetter);
@@ -62,8 +63,9 @@ export const redrive = operatorCommand('redrive', 'move dead letters back to the
           told = move;
           display.update();
         };
+        const to = deployment && (await services.queue(deployment.queueUrl)).arn;
         const { moved } = await interruptible(
-          (signal) => moveAll(services, arn, progress, signal),
+          (signal) => moveAll(services, arn, to, progress, signal),
           'What was moving goes on moving, without being followed.',
         );
         display.finish();

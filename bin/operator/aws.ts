@@ -72,9 +72,9 @@ export function openServices({ region, endpointUrl }: AwsOptions): Services {
       }),
     queue: (queueUrl) => translated(`Queue ${queueUrl}`, () => readQueue(sqs, queueUrl)),
     peek: (queueUrl) => translated(`Queue ${queueUrl}`, () => peek(sqs, queueUrl)),
-    startMove: (deadLetterArn) =>
+    startMove: (deadLetterArn, to) =>
       translated(`Queue ${deadLetterArn}`, async () => {
-        await sqs.send(new StartMessageMoveTaskCommand({ SourceArn: deadLetterArn }));
+        await sqs.send(new StartMessageMoveTaskCommand({ SourceArn: deadLetterArn, DestinationArn: to }));
       }),
     lastMove: (deadLetterArn) => translated(`Queue ${deadLetterArn}`, () => readLastMove(sqs, deadLetterArn)),
     invoke: (functionName, request) =>

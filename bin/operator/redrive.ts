@@ -47,10 +47,11 @@ export function refuseRunning(last: Move | undefined): void {
 export async function moveAll(
   services: Pick<Services, 'startMove' | 'lastMove'>,
   deadLetterArn: string,
+  to: string | undefined,
   progress: (move: Move) => void,
   signal: AbortSignal,
 ): Promise<Move> {
-  await services.startMove(deadLetterArn);
+  await services.startMove(deadLetterArn, to);
   for (;;) {
     const move = await services.lastMove(deadLetterArn);
     if (move !== undefined) progress(move);

@@ -7,8 +7,11 @@ export interface Services {
   queue: (queueUrl: string) => Promise<QueueState>;
   /** Some of the messages, at most ten. They stay where they are. */
   peek: (queueUrl: string) => Promise<Message[]>;
-  /** Moves every message of a dead-letter queue back to the queue that it came from. */
-  startMove: (deadLetterArn: string) => Promise<void>;
+  /**
+   * Moves every message of a dead-letter queue to another, or back to the queue that it came from: what EventBridge put
+   * there came from none.
+   */
+  startMove: (deadLetterArn: string, to: string | undefined) => Promise<void>;
   /** The task that was started last; undefined where there never was one. */
   lastMove: (deadLetterArn: string) => Promise<Move | undefined>;
   /** Waits for the function's answer. A function that failed throws, under its own error's name. */

@@ -51,7 +51,13 @@ export class Downloads {
   /** One more, with its result; it fails by itself. */
   one<T>(task: () => Promise<T>): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
-    const settled = (): Promise<void> => task().then(resolve, reject);
+    const settled = async (): Promise<void> => {
+      try {
+        resolve(await task());
+      } catch (error) {
+        reject(error);
+      }
+    };
     void this.all([settled]);
     return promise;
   }
@@ -75,7 +81,9 @@ export class Downloads {
 
   async #run(batch: Batch, task: Task): Promise<void> {
     batch.running++;
-    await batch.failures.watch(task()).catch(() => undefined);
+    // A task that throws before it gives a promise has failed like any other.
+    const running = (async () => task())();
+    await batch.failures.watch(running).catch(() => undefined);
     batch.running--;
     batch.settle();
   }

@@ -7,6 +7,7 @@ import type { ListedObject } from './store.ts';
 
 export const MANIFEST_NAME = '_manifest.json';
 export const MANIFEST_VERSION = 1;
+const NEWLINE = 0x0a;
 
 const count = z.number().int().nonnegative();
 
@@ -106,11 +107,16 @@ export function formatManifest(manifest: Manifest): Buffer {
 /** Throws `BadManifest`. */
 export async function parseSources(body: Buffer, manifest: Manifest): Promise<CommittedSource[]> {
   const { key, count: expected } = manifest.sources;
-  const text = await promisify(gunzip)(body).catch((cause: unknown) => {
+  const bytes = await promisify(gunzip)(body).catch((cause: unknown) => {
     throw badManifest(key, 'it is not gzip', cause);
   });
   const sources: CommittedSource[] = [];
-  for (const line of text.toString('utf8').split('\n')) {
+  // Line by line: a million of them are longer than a string may be.
+  for (let start = 0; start < bytes.length;) {
+    const newline = bytes.indexOf(NEWLINE, start);
+    const end = newline === -1 ? bytes.length : newline;
+    const line = bytes.toString('utf8', start, end);
+    start = end + 1;
     if (line === '') continue;
     const parsed = sourceSchema.safeParse(parseJson(line, key));
     if (!parsed.success) {

@@ -55,6 +55,17 @@ describe('what a source is', () => {
     expect(world.stored()).toEqual([]);
   });
 
+  it('is named where many others still wait for their download', async () => {
+    await using world = await openWorld({ codec: 'gzip', concurrency: 2 });
+    for (let i = 10; i < 60; i++) world.put(`${i}.log.gz`, gzipSync(LINE));
+    world.put('20.log.gz', LINE);
+    expect(await failureOf(world.roll())).toMatchObject({ code: 'SourceCorrupt', key: `${RAW}20.log.gz` });
+    expect(world.stored()).toEqual([]);
+    world.put('20.log.gz', gzipSync(LINE));
+    expect(await world.roll()).toMatchObject({ status: 'committed', objects: 50 });
+    await world.expectSound();
+  });
+
   it.each(['a.bz2', 'a.log.xz'])('%s is refused before the first download', async (name) => {
     await using world = await openWorld({ codec: 'zstd' });
     world.put('0.log', LINE);
