@@ -185,7 +185,8 @@ function fill(template: string, hour: Hour | undefined): string {
   );
 }
 
-function requireInside(location: Location, root: Location, what: string): void {
+/** Throws `OutsideRoot`. */
+export function requireInside(location: Location, root: Location, what: string): void {
   if (location.bucket === root.bucket && location.prefix.startsWith(root.prefix)) return;
   throw new RollupError(
     'OutsideRoot',

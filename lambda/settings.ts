@@ -13,6 +13,8 @@ export { MAX_CONNECTIONS };
 
 /** The parts of one output that are uploaded at once. */
 export const PARTS_IN_FLIGHT = 4;
+/** Of one object: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
+export const MOST_PARTS = 10_000;
 /** Connections for what is neither a download nor an upload part: listing, the manifest. */
 const CONTROL_CONNECTIONS = 2;
 

@@ -77,7 +77,7 @@ function carryOut(
   const { deleteSource } = request;
   const asAsked = { ...context, settings: { ...context.settings, deleteSource } };
   if (event.step === 'plan') return planStep(request, event.attempt, asAsked);
-  return commitStep(event.plan, event.attempt, asAsked);
+  return commitStep(event.plan, event.attempt, config, asAsked);
 }
 
 function reportAnswer(

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { RollupError } from './errors.ts';
-import { messageSchema } from './request.ts';
+import { messageSchema, requireInside } from './request.ts';
 import { workersFor } from './rollup/fan-budget.ts';
 import { commitPlan } from './rollup/fan-commit.ts';
 import { planToFile } from './rollup/fan-plan.ts';
 import { writeItems } from './rollup/fan-write.ts';
-import { type Location, formatLocation, parseLocation } from './rollup/location.ts';
+import { type Location, parseLocation } from './rollup/location.ts';
 import { formatPlanAt, itemSchema, parsePlanAt, planFiles } from './rollup/plan-file.ts';
 import { readHeader } from './rollup/plan-store.ts';
 import {
@@ -59,9 +59,11 @@ export async function planStep(
 export async function commitStep(
   plan: string,
   attempt: number,
+  { aggregatedRoot }: { aggregatedRoot: Location },
   context: Omit<RollupContext, 'hasTime'>,
 ): Promise<StepAnswer> {
   const at = parsePlanAt(plan);
+  requireInside(at.destination, aggregatedRoot, 'Destination');
   const outcome = await commitPlan(at, context);
   return outcome === 'lost' ? lost(attempt, at.destination) : { status: 'done', outcome };
 }
@@ -76,20 +78,14 @@ export async function writeStep(
   let status: 'written' | 'lost' = 'written';
   for (const [plan, own] of plans) {
     const at = parsePlanAt(plan);
-    refuseOutside(at.destination, roots.aggregatedRoot);
+    requireInside(at.destination, roots.aggregatedRoot, 'Destination');
     const header = await readHeader(context.store, at);
-    if (header !== undefined) refuseOutside(parseLocation(header.source), roots.rawRoot);
+    if (header !== undefined) requireInside(parseLocation(header.source), roots.rawRoot, 'Source');
     const step = await writeItems(at, own, context);
     if (step.status === 'incomplete') throw outOfTime(step.fates.written + step.fates.copied);
     if (step.status === 'lost') status = 'lost';
   }
   return { status };
-}
-
-function refuseOutside(location: Location, root: Location): void {
-  if (location.bucket === root.bucket && location.prefix.startsWith(root.prefix)) return;
-  const message = `${formatLocation(location)} is not under ${formatLocation(root)}, which this function is deployed for.`;
-  throw new RollupError('OutsideRoot', message);
 }
 
 function lost(attempt: number, destination: Location): StepAnswer {

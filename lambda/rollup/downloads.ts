@@ -1,6 +1,7 @@
 import pLimit, { type LimitFunction } from 'p-limit';
 import { FirstFailure } from './in-order.ts';
 
+/** An async function: it never throws before it gives its promise. */
 type Task = () => Promise<void>;
 
 interface Batch {
@@ -81,9 +82,7 @@ export class Downloads {
 
   async #run(batch: Batch, task: Task): Promise<void> {
     batch.running++;
-    // A task that throws before it gives a promise has failed like any other.
-    const running = (async () => task())();
-    await batch.failures.watch(running).catch(() => undefined);
+    await batch.failures.watch(task()).catch(() => undefined);
     batch.running--;
     batch.settle();
   }

@@ -40,6 +40,8 @@ export async function commitPlan(at: PlanAt, context: FanContext): Promise<Rollu
     await removePlan(store, at);
     return 'lost';
   }
+  // Before the commit: what whoever plans from it writes is not looked at.
+  const present = await listPresent(store, destination, context.signal);
   const { generation, skipped } = header;
   const sealed = pickSealed(previous?.manifest.outputs ?? [], header.sealed);
   const wrote: string[] = [];
@@ -56,7 +58,6 @@ export async function commitPlan(at: PlanAt, context: FanContext): Promise<Rollu
     if (isPlanGone(error, at)) return { status: 'lost' as const };
     throw error;
   });
-  const present = await listPresent(store, destination, context.signal);
   const before = { previous, present, listingBegan: new Date(header.listingBegan) };
   const outcome = await conclude(request, context, { before, result, peakInFlightBytes: 0 });
   await removePlan(store, at);

@@ -19,7 +19,7 @@ export interface PlanAt {
 }
 
 const VERSION = 1;
-const PLAN_FILE = /^_plan\/[0-9a-f]{16}(\.json|\.jsonl|\.items\.jsonl|\.sources\.jsonl\.gz)$/;
+const PLAN_FILE = /^_plan\/[0-9a-f]{16}(\.json|\.jsonl|\.items\.jsonl)$/;
 
 /** Whether a name below the destination is one of a plan's. */
 export function isPlanFile(name: string): boolean {
@@ -32,8 +32,6 @@ export function planFiles({ destination: { bucket, prefix }, id }: PlanAt) {
     header: at('.json'),
     lines: at('.jsonl'),
     items: at('.items.jsonl'),
-    /** `_sources`, before its digest is known. */
-    sources: at('.sources.jsonl.gz'),
   };
 }
 

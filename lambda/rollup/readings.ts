@@ -1,7 +1,8 @@
+import type { Downloads } from './downloads.ts';
 import type { Location } from './location.ts';
 import { type Piece, lengthOf } from './pack.ts';
 import { type Sides, originOf } from './sides.ts';
-import type { ReadFrom, Store } from './store.ts';
+import type { Landed, ReadFrom, Store } from './store.ts';
 
 /** Where sources are, and what is committed. */
 export interface Places extends Sides {
@@ -14,6 +15,19 @@ export interface Reading {
   store: Store;
   from: ReadFrom;
   length: number;
+}
+
+/** Its bytes, under the limit of all downloads. */
+export function download(
+  downloads: Downloads,
+  { store, from }: Reading,
+  into: Buffer,
+  signal: AbortSignal,
+): Promise<Landed> {
+  return downloads.one(() => {
+    signal.throwIfAborted();
+    return store.read(from, into, signal);
+  });
 }
 
 /** The downloads of a source's bytes, none of them larger than `most`. */

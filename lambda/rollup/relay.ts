@@ -1,17 +1,15 @@
 import { RollupError } from '../errors.ts';
-import { PARTS_IN_FLIGHT, type Settings } from '../settings.ts';
+import { MOST_PARTS, PARTS_IN_FLIGHT, type Settings } from '../settings.ts';
 import { MiB, formatSize } from '../size.ts';
 import type { AssembleContext } from './assemble.ts';
 import { combineCrc32 } from './crc32.ts';
 import type { Piece, PlannedOutput } from './pack.ts';
 import { readAhead } from './read-ahead.ts';
-import { type Reading, readingsOf } from './readings.ts';
+import { type Reading, download, readingsOf } from './readings.ts';
 import { originOf } from './sides.ts';
-import type { Landed, Written } from './store.ts';
+import type { Written } from './store.ts';
 import type { Means } from './write-encoded.ts';
 
-// https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-const MOST_PARTS = 10_000;
 /** Of the parts that a relay holds: the others are on their way in. */
 const PARTS_OUT = PARTS_IN_FLIGHT / 2;
 
@@ -41,11 +39,7 @@ export function relay(
   return slabs.use(PARTS_IN_FLIGHT * partSize, async (slab) => {
     const stop = new AbortController();
     const until = AbortSignal.any([stop.signal, signal]);
-    const read = (reading: Reading, into: Buffer): Promise<Landed> =>
-      downloads.one(() => {
-        until.throwIfAborted();
-        return reading.store.read(reading.from, into, until);
-      });
+    const read = (reading: Reading, into: Buffer) => download(downloads, reading, into, until);
     const memory = slab.subarray(0, PARTS_OUT * partSize);
     const window = slab.subarray(memory.length, PARTS_IN_FLIGHT * partSize);
     const arriving = readAhead(readingsOf(piece, context, range), window, read);

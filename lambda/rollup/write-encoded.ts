@@ -4,6 +4,7 @@ import type { Settings } from '../settings.ts';
 import { RANGE } from './committed-text.ts';
 import type { Downloads } from './downloads.ts';
 import { type PlannedOutput, isEncoded, lengthOf } from './pack.ts';
+import { download } from './readings.ts';
 import { encodingMetadata, finishedText, isEncodedAs, storedCrc32 } from './reuse.ts';
 import { formatSidecar, sidecarKeyOf } from './sidecar.ts';
 import type { Slabs } from './slabs.ts';
@@ -36,11 +37,7 @@ export function writeEncoded(
     const transcoding = new Transcoding(output, {
       ...{ store, raw, source, destination, report, signal },
       memory: slab.subarray(0, window),
-      read: (reading, into, until) =>
-        downloads.one(() => {
-          until.throwIfAborted();
-          return reading.store.read(reading.from, into, until);
-        }),
+      read: (reading, into, until) => download(downloads, reading, into, until),
     });
     async function* bytes(): AsyncGenerator<Buffer> {
       yield* transcoding.bytes();

@@ -8,9 +8,6 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 
-// https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-export const MOST_PARTS = 10_000;
-
 /** What makes an object of its parts. It may be sent again where S3 refused it. */
 export type Complete = (
   parts: CompletedPart[],

@@ -4,12 +4,12 @@ import { combineCrc32, crc32 } from '../rollup/crc32.ts';
 import { aborted } from '../rollup/in-order.ts';
 import type { ObjectAt } from '../rollup/location.ts';
 import type { ObjectHead, Store, StreamOptions, Streamed } from '../rollup/store.ts';
-import { PARTS_IN_FLIGHT } from '../settings.ts';
+import { MOST_PARTS, PARTS_IN_FLIGHT } from '../settings.ts';
 import { formatSize } from '../size.ts';
 import type { OutputParams } from './attributes.ts';
 import { encodeCrc32, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
-import { MOST_PARTS, type OpenMultipart, inParts } from './multipart.ts';
+import { type OpenMultipart, inParts } from './multipart.ts';
 import { writeOnce } from './standing.ts';
 import { PART_MS } from './timeouts.ts';
 

@@ -226,6 +226,31 @@ describe('an execution', () => {
     expect(sandbox.openUploads(BUCKET)).toEqual([]);
   });
 
+  it('deletes sources where the deployment does, but for a request that says no', async () => {
+    vi.stubEnv('DELETE_SOURCE', 'true');
+    const inRaw = (): number => sandbox.keys(BUCKET, rawPrefix(8)).length;
+    putHour();
+    expect(await execute({ ...REQUEST, deleteSource: false })).toMatchObject({ status: 'SUCCEEDED' });
+    expect(inRaw()).toBe(120);
+    expect(await execute()).toMatchObject({ output: { outcome: { status: 'unchanged' } } });
+    expect(inRaw()).toBe(0);
+  });
+
+  it('that had no time for all of its deletes fails, and the next one goes on with them', async () => {
+    vi.stubEnv('DELETE_SOURCE', 'true');
+    putHour();
+    await execute({ ...REQUEST, deleteSource: false });
+    let looks = 0;
+    const late = { ...CONTEXT, getRemainingTimeInMillis: () => (looks++ === 0 ? 900_000 : 5_000) };
+    const plan = { step: 'plan', request: REQUEST, attempt: 1 };
+    await expect(createStepHost(process.env).handle(plan, late)).rejects.toMatchObject({
+      name: 'DeletesLeft',
+    });
+    expect(sandbox.keys(BUCKET, rawPrefix(8))).toHaveLength(120);
+    expect(await execute()).toMatchObject({ status: 'SUCCEEDED' });
+    expect(sandbox.keys(BUCKET, rawPrefix(8))).toEqual([]);
+  });
+
   it('plans again where another run committed in between, with what that left', async () => {
     putHour();
     let between: Promise<unknown> | undefined;
