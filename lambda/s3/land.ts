@@ -3,7 +3,8 @@ import { crc32 } from 'node:zlib';
 import { RollupError } from '../errors.ts';
 
 /**
- * Copies a body into a buffer of just its length, as it arrives, and returns its CRC-32.
+ * Copies a body into a buffer of just its length, as it arrives, and returns its CRC-32. The body's chunks are no use
+ * to anybody afterwards.
  * A body that sends nothing for `idleMs` has stalled: the SDK's timeouts end with the response headers.
  * Throws `ShortBody`, `BodyStalled`, and what the signal was aborted with.
  */
@@ -42,6 +43,7 @@ export function land(
       into.set(chunk, at);
       crc = crc32(chunk, crc);
       at += chunk.length;
+      release(chunk);
     });
     body.once('end', settle);
     body.once('error', settle);
@@ -49,6 +51,14 @@ export function land(
     if (signal.aborted) stop();
     else signal.addEventListener('abort', stop, { once: true });
   });
+}
+
+/**
+ * Frees the memory of a chunk that nobody needs any more, if it has memory of its own. The garbage collector would get
+ * to it a thousand chunks later.
+ */
+function release({ buffer, byteLength }: Buffer): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
 }
 
 export function stalled(key: string, idleMs: number): RollupError {

@@ -4,17 +4,16 @@ import type { Duplex } from 'node:stream';
 import { Readable } from 'node:stream';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { Gauge } from '../gauge.ts';
+import { type Created, reusing } from './reuse-buffer.ts';
 import type { Timeouts } from './timeouts.ts';
 
 const KEEP_ALIVE_MS = 30_000;
 const IDLE_CONNECTION_MS = 90_000;
 
 /** One write of a whole part makes Node hold several copies of it; slices of this much, with backpressure, do not. */
-const SLICE = 256 * 1024;
+const SLICE = 64 * 1024;
 
 type HandledRequest = Parameters<NodeHttpHandler['handle']>[0];
-type Create = (options: ClientRequestArgs, callback?: Created) => Duplex | null | undefined;
-type Created = (error: Error | null, stream: Duplex) => void;
 
 /**
  * Tells the gauge of every connection that the agents open. An agent's own bound is for one host: where there are two,
@@ -29,7 +28,7 @@ function count(agents: HttpAgent[], maxSockets: number, gauge: Gauge): void {
     if (oldest !== undefined) closers.get(oldest)?.();
   };
   for (const agent of agents) {
-    const create: Create = agent.createConnection.bind(agent);
+    const create = reusing(agent.createConnection.bind(agent));
     agent.createConnection = (options: ClientRequestArgs, callback?: Created) => {
       if (gauge.connections >= maxSockets) makeRoom();
       const stream = create(options, callback);

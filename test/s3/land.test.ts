@@ -33,6 +33,15 @@ describe('a body that lands', () => {
     );
   });
 
+  it('gives back the memory of its chunks, unless there is more in it', async () => {
+    const own = Buffer.from(new Uint8Array([1, 2, 3]).buffer);
+    const shared = Buffer.from('abcdef');
+    const into = Buffer.alloc(6);
+    await land(Readable.from([own, shared.subarray(1, 4)]), into, KEY, unstopped(), IDLE_MS);
+    expect(into).toEqual(Buffer.from([1, 2, 3, 98, 99, 100]));
+    expect([own.length, shared.toString()]).toEqual([0, 'abcdef']);
+  });
+
   it.each<[string, (body: Readable) => void, number]>([
     [
       'ends early',
