@@ -8,6 +8,8 @@ const LISTINGS = 8;
 const PAGES_APART = 8;
 /** Pages that are held because what comes before them is not listed yet. */
 const PAGES_HELD = LISTINGS * PAGES_APART;
+/** Pages that a listing alone holds: the next one comes sooner than these are done. */
+const PAGES_ALONE = 2;
 /** A prefix of fewer pages than this is listed once: nothing waits for it. */
 const SPREAD_FROM = 32;
 
@@ -76,9 +78,10 @@ class Listing {
   /** Every listing that has room for it fetches its next page; where one can be divided, another begins. */
   #goOn(): void {
     let held = this.#ranges.reduce((sum, { pages }) => sum + pages.length, 0);
+    const most = this.#ranges.length === 1 ? PAGES_ALONE : PAGES_HELD;
     for (const [i, range] of this.#ranges.entries()) {
       // The first is let go on even so where nothing of it is there: it is what all others wait for.
-      const mayHold = held < PAGES_HELD || (i === 0 && range.pages.length === 0);
+      const mayHold = held < most || (i === 0 && range.pages.length === 0);
       if (range.isDone || range.isBusy || !mayHold) continue;
       held++;
       void range.fetch().then(

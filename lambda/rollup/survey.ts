@@ -12,8 +12,8 @@ import type { RollupContext, RollupRequest } from './rollup.ts';
 import { rawOf } from './sides.ts';
 import type { ListedObject, Store } from './store.ts';
 
-/** Pages of the source prefix that are listed ahead of what is being planned: 1,000 objects each. */
-const PAGES_AHEAD = 16;
+/** Pages that are ready for the planner, of 1,000 objects each, besides those that the listing holds itself. */
+const PAGES_AHEAD = 2;
 
 type SurveyContext = Pick<RollupContext, 'store' | 'raw' | 'settings' | 'now' | 'report' | 'signal'>;
 

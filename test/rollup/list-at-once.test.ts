@@ -122,7 +122,9 @@ describe('several listings of one prefix', () => {
     for (let read = 1; read <= 200; read++) {
       await reading.next();
       for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
-      expect(pages.requests).toBeLessThan(read + 64 + 8 + 30);
+      // Before the 32nd page is fetched, one listing goes on alone.
+      const most = read < 24 ? 2 : 64 + 8 + 30;
+      expect(pages.requests).toBeLessThanOrEqual(read + most);
     }
     await reading.return(undefined);
   });
