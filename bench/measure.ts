@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Settings } from '../lambda/settings.ts';
-import { commandLineFlags } from './process/node-flags.ts';
+import { type Start, flagsOf } from './process/node-flags.ts';
 import { watch } from './process/watch.ts';
 import { Worker } from './process/worker.ts';
 import { BUCKET, OUTPUT_PREFIX, RAW_PREFIX, type Seen, type Stream } from './server/bench-server.ts';
@@ -30,13 +30,13 @@ export async function measure(
   server: RemoteServer,
   name: VariantName,
   settings: Settings,
-  nodeFlags = flagsOf(name),
+  start: Start = 'own',
 ): Promise<Measured> {
   await server.reset();
   const worker = new Worker<VariantOrder>(
     join(import.meta.dirname, 'variants/variant-process.ts'),
     server.environment,
-    [...nodeFlags, ...process.execArgv],
+    [...flagsOf(name, start), ...process.execArgv],
   );
   try {
     await worker.ask({ type: 'load', name });
@@ -49,11 +49,6 @@ export async function measure(
   } finally {
     await worker.end();
   }
-}
-
-/** Each as its users start it: what is not s3-log-rollup runs as Node comes. */
-function flagsOf(name: VariantName): string[] {
-  return name === 's3-log-rollup' ? commandLineFlags() : [];
 }
 
 function describe(

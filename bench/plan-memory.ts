@@ -5,6 +5,7 @@ import { parseLocation } from '../lambda/rollup/location.ts';
 import { connect } from '../lambda/s3/connection.ts';
 import { DEFAULT_SETTINGS } from '../lambda/settings.ts';
 import { startSandbox } from '../sandbox/sandbox.ts';
+import { commandLineFlags } from './process/node-flags.ts';
 
 /** What the plan step takes for very many objects: `node bench/plan-memory.ts 1000000`. The store is another process. */
 const [count = '1000000', endpoint] = process.argv.slice(2);
@@ -16,7 +17,7 @@ if (endpoint === undefined) {
     sandbox.put('logs', `raw/checkout/20261121/08/${name}-${i}.log`, 'x'.repeat(1 + (i % 50)));
   }
   const child = fork(import.meta.filename, [count, sandbox.endpoint], {
-    execArgv: ['--max-semi-space-size=1'],
+    execArgv: commandLineFlags(),
   });
   await once(child, 'exit');
   await sandbox.close();

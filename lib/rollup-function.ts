@@ -65,8 +65,7 @@ export class RollupFunction extends Construct {
       tracing: props.tracing ? Tracing.ACTIVE : Tracing.DISABLED,
       deadLetterQueue: queues.undelivered,
       environment: {
-        // A small young generation: see docs/performance.md.
-        NODE_OPTIONS: '--enable-source-maps --max-semi-space-size=1',
+        NODE_OPTIONS: '--enable-source-maps',
         POWERTOOLS_SERVICE_NAME: props.serviceName,
         POWERTOOLS_METRICS_NAMESPACE: METRICS.namespace,
         [ENV.rawRoot]: formatRoot(props.raw),

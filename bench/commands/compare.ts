@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
+import { Option } from '@commander-js/extra-typings';
 import { type Measured, measure } from '../measure.ts';
-import { commandLineFlags } from '../process/node-flags.ts';
+import { STARTS } from '../process/node-flags.ts';
 import { dataSetOf, machine, measuringCommand, parseCount, settingsOf } from '../options.ts';
 import { say } from '../report/say.ts';
 import { comparisonChart } from '../report/comparison-chart.ts';
@@ -13,7 +14,8 @@ const EXAMPLES = `
 Examples:
   $ npm run --silent bench
   $ npm run --silent bench -- --objects 300 --rounds 3 --json
-  $ npm run --silent bench -- --concurrency 250 --checksum crc64`;
+  $ npm run --silent bench -- --concurrency 250 --checksum crc64
+  $ npm run --silent bench -- --start lambda`;
 
 export const compare = measuringCommand(
   'compare',
@@ -21,13 +23,16 @@ export const compare = measuringCommand(
   3000,
 )
   .option('--rounds <number>', 'runs of each; medians are shown', parseCount, 5)
-  .option('--alike', 'start Node for all of them with the flags of s3-log-rollup')
+  .addOption(
+    new Option('--start <how>', 'each as its users do, all alike with our Node flags, or as Lambda does')
+      .choices(STARTS)
+      .default('own' as const),
+  )
   .option('--svg <file>', 'write a chart')
   .addHelpText('after', EXAMPLES)
   .action(async (options) => {
     const settings = settingsOf(options);
     const dataSet = dataSetOf(options);
-    const flags = options.alike === true ? commandLineFlags() : undefined;
     const runs = Object.fromEntries(VARIANTS.map((name) => [name, [] as Measured[]])) as Record<
       VariantName,
       Measured[]
@@ -36,7 +41,7 @@ export const compare = measuringCommand(
     try {
       for (let round = 1; round <= options.rounds; round++) {
         for (const name of VARIANTS) {
-          const run = await measure(server, name, settings, flags);
+          const run = await measure(server, name, settings, options.start);
           runs[name].push(run);
           say(`round ${round} of ${options.rounds}, ${name}: ${run.cpuSeconds.toFixed(2)} CPU s`);
         }

@@ -1,8 +1,32 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { VariantName } from '../variants/variant.ts';
 
 const Package = z.object({ scripts: z.object({ 's3-rollup': z.string() }) });
+
+/** `own`: each program as its users start it; `alike`: all with the flags of s3-log-rollup; `lambda`: as there. */
+export const STARTS = ['own', 'alike', 'lambda'] as const;
+export type Start = (typeof STARTS)[number];
+
+/** As Lambda's runtime starts Node in 1,024 MB: by what its bootstrap for Node 18 does, the last that is published. */
+export const LAMBDA_FLAGS = [
+  '--expose-gc',
+  '--max-http-header-size=81920',
+  '--max-semi-space-size=51',
+  '--max-old-space-size=922',
+];
+
+export function flagsOf(name: VariantName, start: Start): string[] {
+  switch (start) {
+    case 'own':
+      return name === 's3-log-rollup' ? commandLineFlags() : [];
+    case 'alike':
+      return commandLineFlags();
+    case 'lambda':
+      return LAMBDA_FLAGS;
+  }
+}
 
 /** The flags that `npm run s3-rollup` starts Node with. */
 export function commandLineFlags(): string[] {

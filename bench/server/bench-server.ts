@@ -5,6 +5,7 @@ import type { Checksum } from '../../sandbox/checksums.ts';
 import { Gauges } from '../../sandbox/gauges.ts';
 import { createCertificate, listen } from '../../sandbox/server.ts';
 import { Store } from '../../sandbox/store.ts';
+import { say } from '../report/say.ts';
 import { type DataSetOptions, type RawObject, rawObjects } from './data-set.ts';
 import { DigestedContent } from './digested-content.ts';
 import { serveFast } from './fast-service.ts';
@@ -49,6 +50,7 @@ export async function startBenchServer(options: DataSetOptions) {
   const listener = await listen(0, certificate, gauges);
   listener.server.on('request', (request, response) => {
     serveFast({ store, gauges }, request, response).catch((error: unknown) => {
+      say(`the server failed at ${request.method} ${request.url}: ${String(error)}`);
       response.destroy(error instanceof Error ? error : undefined);
     });
   });

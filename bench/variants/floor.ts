@@ -16,7 +16,12 @@ const SLICE = 256 * 1024;
 export async function floor({ bucket, source, destination, settings }: Job): Promise<void> {
   const endpoint = new URL(process.env['AWS_ENDPOINT_URL'] ?? '');
   const sockets = maxSockets(settings);
-  const agent = new Agent({ keepAlive: true, maxSockets: sockets, maxFreeSockets: sockets });
+  // Apart: Node's server ends a connection on which a body comes before it knows that its last answer has gone out
+  // (HPE_PAUSED), and here is nobody to try again.
+  const agents = {
+    GET: new Agent({ keepAlive: true, maxSockets: sockets, maxFreeSockets: sockets }),
+    PUT: new Agent({ keepAlive: true, maxSockets: settings.outputsInFlight }),
+  };
   const downloads = pLimit(settings.concurrency);
   const begun = pLimit(settings.outputsInFlight);
   const slabs: Buffer[] = [];
@@ -25,7 +30,14 @@ export async function floor({ bucket, source, destination, settings }: Job): Pro
     return new Promise((resolve, reject) => {
       const headers = body === undefined ? {} : { 'content-length': body.length };
       const { hostname, port } = endpoint;
-      const sent = request({ agent, hostname, port, method, path: `/${bucket}${path}`, headers });
+      const sent = request({
+        agent: agents[method],
+        hostname,
+        port,
+        method,
+        path: `/${bucket}${path}`,
+        headers,
+      });
       sent.once('response', resolve);
       sent.once('error', reject);
       if (body === undefined) sent.end();
@@ -68,7 +80,7 @@ export async function floor({ bucket, source, destination, settings }: Job): Pro
       }),
     ),
   );
-  agent.destroy();
+  for (const agent of Object.values(agents)) agent.destroy();
 }
 
 function* slices(body: Buffer): Generator<Buffer> {

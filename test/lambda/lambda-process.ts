@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { inject } from 'vitest';
 import { z } from 'zod';
+import { LAMBDA_FLAGS } from '../../bench/process/node-flags.ts';
 
 export interface Invocation {
   id: string;
@@ -17,7 +18,7 @@ export interface Invocation {
 
 export interface Usage {
   descriptors: number;
-  /** After a collection, where the process has --expose-gc. */
+  /** After a collection. */
   rssBytes: number;
 }
 
@@ -57,7 +58,7 @@ export interface LambdaOptions {
 export async function startLambda({ env, execArgv = [] }: LambdaOptions): Promise<LambdaProcess> {
   const child = fork(RUNTIME, [join(inject('bundle'), 'index.mjs')], {
     env: {
-      NODE_OPTIONS: '--enable-source-maps --max-semi-space-size=1 --no-warnings',
+      NODE_OPTIONS: '--enable-source-maps --no-warnings',
       AWS_REGION: 'us-east-1',
       AWS_ACCESS_KEY_ID: 'test',
       AWS_SECRET_ACCESS_KEY: 'test',
@@ -65,7 +66,7 @@ export async function startLambda({ env, execArgv = [] }: LambdaOptions): Promis
       POWERTOOLS_SERVICE_NAME: 'LogRollup',
       ...env,
     },
-    execArgv,
+    execArgv: [...LAMBDA_FLAGS, ...execArgv],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   const importMs = z.object({ importMs: z.number() }).parse((await once(child, 'message'))[0]).importMs;

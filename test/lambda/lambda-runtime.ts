@@ -34,7 +34,7 @@ async function answer({ id, event, remainingMs, speed }: Invocation): Promise<An
     functionName: 'rollup',
     functionVersion: '$LATEST',
     invokedFunctionArn: 'arn:aws:lambda:us-east-1:000000000000:function:rollup',
-    memoryLimitInMB: '1769',
+    memoryLimitInMB: '1024',
     getRemainingTimeInMillis: left,
   };
   try {
@@ -51,5 +51,8 @@ async function answer({ id, event, remainingMs, speed }: Invocation): Promise<An
 async function usage(): Promise<Usage> {
   await setImmediate();
   globalThis.gc?.();
-  return { descriptors: readdirSync('/proc/self/fd').length, rssBytes: process.memoryUsage.rss() };
+  return {
+    descriptors: readdirSync('/proc/self/fd').length,
+    rssBytes: process.memoryUsage.rss(),
+  };
 }

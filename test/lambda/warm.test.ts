@@ -8,7 +8,7 @@ const WARM = 50;
 
 it('200 warm invocations leave descriptors and memory where they were', { timeout: 120_000 }, async () => {
   const sandbox = await openBucket();
-  await using lambda = await startLambda({ env: environmentOf(sandbox), execArgv: ['--expose-gc'] });
+  await using lambda = await startLambda({ env: environmentOf(sandbox) });
   const usage: Usage[] = [];
   const statuses: unknown[] = [];
   for (let i = 0; i < INVOCATIONS; i++) {

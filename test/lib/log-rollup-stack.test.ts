@@ -128,7 +128,7 @@ describe('the function', () => {
       ].sort(),
     );
     expect(environment(DEPLOYMENTS['two existing buckets with keys'])).toMatchObject({
-      NODE_OPTIONS: '--enable-source-maps --max-semi-space-size=1',
+      NODE_OPTIONS: '--enable-source-maps',
       POWERTOOLS_SERVICE_NAME: 'LogRollup-prod',
       [ENV.rawRoot]: 's3://application-logs/',
       [ENV.aggregatedRoot]: 's3://application-logs-aggregated/logs/',
