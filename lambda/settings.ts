@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { RollupError } from './errors.ts';
 import { codec, codecRelations } from './settings/codec.ts';
 import { afterwards } from './settings/afterwards.ts';
-import { fanOut } from './settings/fan-out.ts';
+import { fanOut, fanOutRelations } from './settings/fan-out.ts';
 import { outputs } from './settings/outputs.ts';
 import { MAX_CONNECTIONS, rollup } from './settings/rollup.ts';
 import type { Kind, Row } from './settings/row.ts';
@@ -61,7 +61,7 @@ export interface Relation {
   problem: (settings: Settings) => string | undefined;
 }
 
-export const RELATIONS: readonly Relation[] = [...codecRelations];
+export const RELATIONS: readonly Relation[] = [...codecRelations, ...fanOutRelations];
 
 /** The table as a list. */
 export const ROWS = Object.entries<Row>(SETTINGS).map(([name, row]) => ({

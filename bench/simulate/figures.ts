@@ -76,11 +76,14 @@ const MB = 1e6;
 
 /**
  * Measured on 2026-11-22 with Node 24 on a two-core machine that others used too:
- * - `npm run bench`: 4.15 CPU s/GB and 434 MB with 3,000 objects; 0.2 MB more a connection (`scale`, connections).
- * - `npm run bench -- scale`: 0.30 CPU ms an object with 300,000 of 1.5 KB; what 4.15 CPU s/GB have beyond that are
+ * - `npm run bench`: 2.98 CPU s/GB with 3,000 objects, and no more of the floor's with `--start lambda`; 0.25 MB a
+ *   connection (`scale`, connections).
+ * - `npm run bench -- scale`: 0.30 CPU ms an object with 300,000 of 1.5 KB; what 2.98 CPU s/GB have beyond that are
  *   bytes, shared out as a PUT of the same bytes costs by itself.
  *   The same series shows 2 KB for every object that is planned ahead.
- * - `npm run bench -- hour`: 69 CPU s for 30,000 objects, 68 % of it in the first thread; the run after it, which lists
+ * - 30,000 objects with the flags of `--start lambda`: 410 MB, more than the command line takes, because the young
+ *   generation is 5 % of the function's memory there.
+ * - `npm run bench -- hour`: 42 CPU s for 30,000 objects, 90 % of it in the first thread; the run after it, which lists
  *   and reads the index, 1.7 CPU s beyond loading.
  * - `node bench/plan-memory.ts 1000000`: 30 CPU s for a plan of 1,000,000 objects. A line of a plan at its commit is
  *   taken to be a third of that.
@@ -88,19 +91,19 @@ const MB = 1e6;
 const MEASURED = {
   cpu: {
     perObject: 0.3e-3,
-    perByteIn: 2e-9,
-    perByteOut: 1.4e-9,
+    perByteIn: 1.3e-9,
+    perByteOut: 0.9e-9,
     perRequestOut: 1e-3,
     perListed: 0.06e-3,
     perFinished: 1e-3,
     perPlanned: 0.03e-3,
     perCommitted: 0.01e-3,
-    mainThreadShare: 0.68,
+    mainThreadShare: 0.85,
   },
   memory: {
-    base: 310 * MB,
+    base: 280 * MB,
     perOutput: 34 * MB,
-    perConnection: 0.2 * MB,
+    perConnection: 0.25 * MB,
     perPlanned: 2000,
     perObject: 100,
     beside: 40 * MB,

@@ -1,3 +1,4 @@
+import type { Relation } from '../settings.ts';
 import { GiB } from '../size.ts';
 import { size, toggle, whole } from './kinds.ts';
 import { group, row } from './row.ts';
@@ -58,3 +59,13 @@ export const fanOut = group('Options:', {
     only: 'stack',
   }),
 });
+
+export const fanOutRelations: Relation[] = [
+  {
+    of: ['fanOut', 'destinationRoleArn'],
+    problem: (settings) =>
+      settings.fanOut && settings.destinationRoleArn !== undefined
+        ? 'must be off beside destinationRoleArn: Step Functions reads the plan under the destination by its own role'
+        : undefined,
+  },
+];

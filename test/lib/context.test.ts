@@ -66,6 +66,13 @@ describe('context that is refused', () => {
       { rawBucketName: 'logs', rawExpiration: 30 },
       ['rawExpiration: is for a bucket that is created: give an existing bucket its own lifecycle rule'],
     ],
+    [
+      'a plan that Step Functions could not read',
+      { fanOut: true, destinationRoleArn: 'arn:aws:iam::444455556666:role/write-rollups' },
+      [
+        'fanOut: must be off beside destinationRoleArn: Step Functions reads the plan under the destination by its own role',
+      ],
+    ],
     ['a number that is none', { concurrency: 'many' }, ['concurrency: must be a whole number from 1 to 250']],
     [
       'more downloads than connections',
