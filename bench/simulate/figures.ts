@@ -78,12 +78,12 @@ const MB = 1e6;
  * Measured on 2026-11-22 with Node 24 on a two-core machine that others used too:
  * - `npm run bench`: 2.98 CPU s/GB with 3,000 objects, and no more of the floor's with `--start lambda`; 0.25 MB a
  *   connection (`scale`, connections).
- * - `npm run bench -- scale`: 0.30 CPU ms an object with 300,000 of 1.5 KB; what 2.98 CPU s/GB have beyond that are
+ * - `npm run bench -- scale`: 0.24 to 0.33 CPU ms an object with 30,000 to 300,000 of 1.5 KB; what 2.98 CPU s/GB have beyond that are
  *   bytes, shared out as a PUT of the same bytes costs by itself.
  *   The same series shows 2 KB for every object that is planned ahead.
  * - 30,000 objects with the flags of `--start lambda`: 410 MB, more than the command line takes, because the young
  *   generation is 5 % of the function's memory there.
- * - `npm run bench -- hour`: 42 CPU s for 30,000 objects, 90 % of it in the first thread; the run after it, which lists
+ * - `npm run bench -- hour`: 42 CPU s for 30,000 objects, 90 % of it in the first thread, where 3,000 show 82 %; the run after it, which lists
  *   and reads the index, 1.7 CPU s beyond loading.
  * - `node bench/plan-memory.ts 1000000`: 30 CPU s for a plan of 1,000,000 objects. A line of a plan at its commit is
  *   taken to be a third of that.

@@ -8,8 +8,8 @@ import { type Sizes, type Transfer, cpuRate, simulateTransfer } from './transfer
 const MOST_OBJECTS = 10_000;
 const MOST_OUTPUTS = 20;
 const PAGE = 1000;
-/** As lambda/rollup/list-at-once.ts and survey.ts hold them: of a prefix that is listed once, and of a longer one. */
-const pagesAhead = (objects: number): number => (objects < 32 * PAGE ? 2 : 64) + 2;
+/** As lambda/rollup/survey.ts and list-at-once.ts hold them ready; others are compressed to next to nothing. */
+const PAGES_AHEAD = 4;
 
 export interface HourOptions extends Sizes {
   objects: number;
@@ -117,7 +117,7 @@ export function memoryOf(options: HourOptions, { memory }: Figures): number {
 /** Objects in memory at once: of outputs that are planned, twice those in flight, and the pages listed beyond. */
 function plannedAhead({ objects, minSize, maxSize, settings }: HourOptions): number {
   const perOutput = settings.targetSize / ((minSize + maxSize) / 2);
-  return Math.min(objects, 2 * settings.outputsInFlight * perOutput + pagesAhead(objects) * PAGE);
+  return Math.min(objects, 2 * settings.outputsInFlight * perOutput + PAGES_AHEAD * PAGE);
 }
 
 /**

@@ -55,7 +55,7 @@ export function land(
 
 /**
  * Frees the memory of a chunk that nobody needs any more, if it has memory of its own. The garbage collector would get
- * to it a thousand chunks later.
+ * to it thousands of chunks later.
  */
 function release({ buffer, byteLength }: Buffer): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);

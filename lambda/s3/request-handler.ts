@@ -38,8 +38,8 @@ function count(agents: HttpAgent[], maxSockets: number, gauge: Gauge): void {
         if (open) gauge.connectionClosed();
         open = false;
       };
-      stream?.once('close', close);
-      if (stream) closers.set(stream, close);
+      stream.once('close', close);
+      closers.set(stream, close);
       return stream;
     };
   }

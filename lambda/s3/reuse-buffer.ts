@@ -13,18 +13,24 @@ const RECEIVED = Buffer.allocUnsafeSlow(64 * 1024);
  * garbage collector. For Node's HTTP client alone: it has parsed what is 'data' when the event ends, and its parser
  * copies the bytes of a body.
  */
-export function reusing(create: Create): Create {
+export function reusing(create: Create): (...args: Parameters<Create>) => Duplex {
   return (options, callback) => {
     const onread: OnReadOpts = {
       buffer: RECEIVED,
       callback: (length) => {
         // With `onread` a socket says nothing of its own accord, and the HTTP client listens to nothing else.
-        stream?.emit('data', RECEIVED.subarray(0, length));
+        stream.emit('data', RECEIVED.subarray(0, length));
         return true;
       },
     };
     const reading: ClientRequestArgs & { onread: OnReadOpts } = { ...options, onread };
-    const stream = create(reading, callback);
+    const stream = madeAtOnce(create(reading, callback));
     return stream;
   };
+}
+
+/** As Node's own agents make them. Of another nothing would ever be heard. */
+function madeAtOnce(stream: Duplex | null | undefined): Duplex {
+  if (!stream) throw new TypeError('The agent has to give its connection at once.');
+  return stream;
 }
