@@ -8,7 +8,7 @@ import { type Sizes, type Transfer, cpuRate, simulateTransfer } from './transfer
 const MOST_OBJECTS = 10_000;
 const MOST_OUTPUTS = 20;
 const PAGE = 1000;
-/** As lambda/rollup/survey.ts and list-at-once.ts hold them ready; others are compressed to next to nothing. */
+/** As lambda/rollup/list-at-once.ts holds them ready, with what is being fetched and planned; others are compressed. */
 const PAGES_AHEAD = 4;
 
 export interface HourOptions extends Sizes {

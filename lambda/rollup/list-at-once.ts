@@ -17,6 +17,15 @@ const SPREAD_FROM = 32;
 /** Lists what lies behind a key, or all. */
 export type List = (after: string | undefined, signal: AbortSignal) => AsyncIterable<ListedObject[]>;
 
+/** Told as pages come, in whatever order and before they are taken. */
+export interface ListingProgress {
+  listed: (page: ListedObject[]) => void;
+  /** All of it. */
+  ended: () => void;
+}
+
+const UNWATCHED: ListingProgress = { listed: () => undefined, ended: () => undefined };
+
 /**
  * The pages of a listing, in key order. S3 lists a prefix a page at a time; where there are many, several listings go
  * on at once, each from a key that lies some pages ahead of another, up to the key at which the next one began. Where
@@ -25,10 +34,11 @@ export type List = (after: string | undefined, signal: AbortSignal) => AsyncIter
 export async function* listAtOnce(
   list: List,
   prefix: string,
+  progress = UNWATCHED,
   spreadFrom = SPREAD_FROM,
 ): AsyncGenerator<ListedObject[]> {
   const stop = new AbortController();
-  const listing = new Listing(list, prefix, spreadFrom, stop.signal);
+  const listing = new Listing(list, prefix, progress, spreadFrom, stop.signal);
   try {
     for (let page = await listing.next(); page !== undefined; page = await listing.next()) yield page;
   } finally {
@@ -40,6 +50,7 @@ export async function* listAtOnce(
 class Listing {
   readonly #list: List;
   readonly #prefix: string;
+  readonly #progress: ListingProgress;
   readonly #spreadFrom: number;
   readonly #signal: AbortSignal;
   /** In key order; the first is what is taken from. */
@@ -48,9 +59,16 @@ class Listing {
   #failure: { error: unknown } | undefined;
   #wake: () => void = () => undefined;
 
-  constructor(list: List, prefix: string, spreadFrom: number, signal: AbortSignal) {
+  constructor(
+    list: List,
+    prefix: string,
+    progress: ListingProgress,
+    spreadFrom: number,
+    signal: AbortSignal,
+  ) {
     this.#list = list;
     this.#prefix = prefix;
+    this.#progress = progress;
     this.#spreadFrom = spreadFrom;
     this.#signal = signal;
     this.#ranges = [new Range(list(undefined, signal), undefined)];
@@ -84,19 +102,22 @@ class Listing {
       const mayHold = held < PAGES_HELD || (i === 0 && range.pages.length === 0);
       if (range.isDone || range.isBusy || !mayHold) continue;
       held++;
-      void range.fetch().then(
-        () => {
-          this.#pages++;
-          this.#divide();
-          this.#goOn();
-          this.#wake();
-        },
-        (error: unknown) => {
-          if (!this.#signal.aborted) this.#failure ??= { error };
-          this.#wake();
-        },
-      );
+      void this.#fetch(range);
     }
+  }
+
+  async #fetch(range: Range): Promise<void> {
+    try {
+      const page = await range.fetch();
+      this.#pages++;
+      if (page.length > 0) this.#progress.listed(page);
+      this.#divide();
+      if (this.#ranges.every(({ isDone }) => isDone)) this.#progress.ended();
+      this.#goOn();
+    } catch (error) {
+      if (!this.#signal.aborted) this.#failure ??= { error };
+    }
+    this.#wake();
   }
 
   #divide(): void {
@@ -129,13 +150,14 @@ class Range {
     this.end = end;
   }
 
-  async fetch(): Promise<void> {
+  /** The next page; empty where there is none. */
+  async fetch(): Promise<ListedObject[]> {
     this.isBusy = true;
     const next = await this.#iterator.next();
     this.isBusy = false;
     if (next.done === true) {
       this.isDone = true;
-      return;
+      return [];
     }
     this.#fetched++;
     const { end } = this;
@@ -143,9 +165,11 @@ class Range {
     const within = next.value.every(isWithin) ? next.value : next.value.filter(isWithin);
     if (within.length > 0) this.pages.push(this.pages.length < PAGES_READY ? within : compressed(within));
     this.#last = within;
-    if (within.length === next.value.length) return;
-    this.isDone = true;
-    await this.close();
+    if (within.length < next.value.length) {
+      this.isDone = true;
+      await this.close();
+    }
+    return within;
   }
 
   take(): ListedObject[] | undefined {

@@ -1,7 +1,6 @@
-import { Readable } from 'node:stream';
 import { readCommitted } from './committed.ts';
 import type { Report } from './events.ts';
-import { type List, listAtOnce } from './list-at-once.ts';
+import { type List, type ListingProgress, listAtOnce } from './list-at-once.ts';
 import type { Location } from './location.ts';
 import type { Rollup } from './manifest.ts';
 import { measure } from './measure.ts';
@@ -11,9 +10,6 @@ import { refuseUnreadable } from './refuse.ts';
 import type { RollupContext, RollupRequest } from './rollup.ts';
 import { rawOf } from './sides.ts';
 import type { ListedObject, Store } from './store.ts';
-
-/** Pages that are ready for the planner, of 1,000 objects each, besides those that the listing holds itself. */
-const PAGES_AHEAD = 2;
 
 type SurveyContext = Pick<RollupContext, 'store' | 'raw' | 'settings' | 'now' | 'report' | 'signal'>;
 
@@ -76,7 +72,7 @@ export async function* planSources(
   };
   const raw = rawOf(sides);
   const list: List = (after, stop) => raw.list(source, AbortSignal.any([signal, stop]), after);
-  const pages = listAhead(listAtOnce(list, source.prefix), planner.isFirst, report);
+  const pages = listAtOnce(list, source.prefix, reportListing(planner.isFirst, report));
   const context = { ...sides, source, destination, signal };
   let isFirstPage = true;
   for await (const page of pages) {
@@ -98,26 +94,22 @@ function asPieces(page: ListedObject[], planner: Planner): Piece[] {
     .map((source) => ({ source, from: undefined }));
 }
 
-/** Reads the listing ahead. On a first run, what is to be done is known when it ends. */
-function listAhead(
-  pages: AsyncIterable<ListedObject[]>,
-  isFirst: boolean,
-  report: Report,
-): AsyncIterable<ListedObject[]> {
-  async function* reported(): AsyncGenerator<ListedObject[]> {
-    const listed = { objects: 0, bytes: 0 };
-    let empty = 0;
-    for await (const page of pages) {
+/** On a first run, what is to be done is known once all is listed. */
+function reportListing(isFirst: boolean, report: Report): ListingProgress {
+  const listed = { objects: 0, bytes: 0 };
+  let empty = 0;
+  return {
+    listed: (page) => {
       listed.objects += page.length;
       listed.bytes += page.reduce((sum, { size }) => sum + size, 0);
       empty += page.filter(({ size }) => size === 0).length;
       report({ type: 'listed', ...listed });
-      yield page;
-    }
-    const { objects, bytes } = listed;
-    if (isFirst) report({ type: 'planned', objects: objects - empty, bytes, outputs: undefined });
-  }
-  return Readable.from(reported(), { highWaterMark: PAGES_AHEAD }) as AsyncIterable<ListedObject[]>;
+    },
+    ended: () => {
+      const { objects, bytes } = listed;
+      if (isFirst) report({ type: 'planned', objects: objects - empty, bytes, outputs: undefined });
+    },
+  };
 }
 
 export interface Survey extends Before {

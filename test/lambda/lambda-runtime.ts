@@ -51,8 +51,5 @@ async function answer({ id, event, remainingMs, speed }: Invocation): Promise<An
 async function usage(): Promise<Usage> {
   await setImmediate();
   globalThis.gc?.();
-  return {
-    descriptors: readdirSync('/proc/self/fd').length,
-    rssBytes: process.memoryUsage.rss(),
-  };
+  return { descriptors: readdirSync('/proc/self/fd').length, rssBytes: process.memoryUsage.rss() };
 }

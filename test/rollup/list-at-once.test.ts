@@ -52,7 +52,7 @@ class Pages {
 
 async function keysOf(pages: Pages, spreadFrom?: number): Promise<string[]> {
   const found: string[] = [];
-  for await (const page of listAtOnce(pages.list, PREFIX, spreadFrom))
+  for await (const page of listAtOnce(pages.list, PREFIX, undefined, spreadFrom))
     found.push(...page.map(({ key }) => key));
   return found;
 }
@@ -144,6 +144,32 @@ describe('several listings of one prefix', () => {
       found.push(...page);
     }
     expect(found).toEqual(objects);
+  });
+
+  it('tell of all pages long before they are taken, each object once', async () => {
+    for (const [perPage, spreadFrom] of [
+      [100, 32],
+      [20, 3],
+    ]) {
+      const pages = new Pages(
+        count(1_000, (i) => hash(i)),
+        perPage ?? 0,
+      );
+      const told: string[] = [];
+      let ended = 0;
+      const progress = {
+        listed: (page: ListedObject[]) => void told.push(...page.map(({ key }) => key)),
+        ended: () => {
+          ended++;
+        },
+      };
+      const reading = listAtOnce(pages.list, PREFIX, progress, spreadFrom);
+      await reading.next();
+      for (let i = 0; i < 200; i++) await new Promise((resolve) => setImmediate(resolve));
+      expect(ended).toBe(1);
+      expect(told.sort()).toEqual(count(1_000, (i) => hash(i)).sort());
+      await reading.return(undefined);
+    }
   });
 
   it('are one where the prefix is small', async () => {
