@@ -91,7 +91,8 @@ function estimateCommit({
     counts.list++;
     // The manifest is written anew before a sweep that has no commit of its own.
     if (swept + ended > 0) counts.put++;
-    counts.delete += Math.ceil(swept / PER_REQUEST) + ended;
+    addUnnamed(counts, swept);
+    counts.delete += ended;
     return counts;
   }
   for (const output of plan.planned) {
@@ -100,15 +101,25 @@ function estimateCommit({
     }
   }
   counts.list++;
+  // Before the manifest is written, the new outputs are looked for.
+  if (plan.planned.length > 0)
+    counts.list += Math.ceil((present.size + plan.planned.length + 1) / PER_REQUEST);
   counts.put += 2;
   const kept = new Set([...plan.sealed, ...plan.planned].map(({ key }) => key));
   const replaced = previous?.manifest.outputs.filter(({ key }) => !kept.has(key)).length ?? -1;
   const swept = sweepable(present.values(), destination, expected(survey, destination), listingBegan).length;
   const sidecars = plan.planned.filter(({ mode }) => mode === 'encode').length;
-  counts.delete += Math.ceil((replaced + 1 + sidecars) / PER_REQUEST);
+  addUnnamed(counts, replaced + 1 + sidecars);
+  addUnnamed(counts, swept);
   counts.delete += ourUploads(uploads, destination).length;
-  counts.delete += Math.ceil(swept / PER_REQUEST);
   return counts;
+}
+
+/** The manifest is read before every request that deletes what it does not name. */
+function addUnnamed(counts: RequestCounts, keys: number): void {
+  const batches = Math.ceil(keys / PER_REQUEST);
+  counts.get += batches;
+  counts.delete += batches;
 }
 
 export function actionOf(

@@ -1,6 +1,14 @@
 import { hasCode } from '../errors.ts';
 import type { Location } from './location.ts';
-import { MANIFEST_NAME, type Manifest, type Rollup, formatManifest, namedKeys } from './manifest.ts';
+import {
+  MANIFEST_NAME,
+  type Manifest,
+  type Rollup,
+  formatManifest,
+  laterThan,
+  namedKeys,
+  parseManifest,
+} from './manifest.ts';
 import { ownerOf } from './pack.ts';
 import { isPlanFile } from './plan-file.ts';
 import { sidecarKeyOf } from './sidecar.ts';
@@ -34,6 +42,29 @@ function named(manifest: Manifest | undefined): Set<string> {
   return new Set(namedKeys(manifest));
 }
 
+/** Keys that one DeleteObjects request takes: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html */
+const KEYS_PER_DELETE = 1000;
+
+/**
+ * Deletes those of the keys that the manifest does not name which stands at that moment. It is read before every
+ * request: where none stands, because it was deleted by hand, a run may just be planning from nothing again and count
+ * on any key that was ever planned so, and nothing is deleted. Returns what was deleted.
+ */
+export async function deleteUnnamed(store: Store, destination: Location, keys: string[]): Promise<string[]> {
+  const { bucket, prefix } = destination;
+  const deleted: string[] = [];
+  for (let at = 0; at < keys.length; at += KEYS_PER_DELETE) {
+    const key = prefix + MANIFEST_NAME;
+    const standing = await store.getIfPresent({ bucket, key });
+    if (standing === undefined) break;
+    const kept = named(parseManifest(standing.body, key));
+    const batch = keys.slice(at, at + KEYS_PER_DELETE).filter((candidate) => !kept.has(candidate));
+    await store.delete(bucket, batch);
+    deleted.push(...batch);
+  }
+  return deleted;
+}
+
 /** After a commit: deletes what the manifest before named and this one does not, and sidecars, which it makes superfluous. */
 export async function deleteReplaced(
   store: Store,
@@ -47,21 +78,7 @@ export async function deleteReplaced(
   const sidecars = manifest.outputs
     .filter(({ key, codec }) => codec !== undefined && !before.has(key))
     .map(({ key }) => sidecarKeyOf(key, destination));
-  await store.delete(destination.bucket, [...replaced, ...sidecars]);
-}
-
-/** After a commit that was lost: deletes what this run wrote and the winner does not name. */
-export async function deleteLost(
-  store: Store,
-  { bucket }: Location,
-  wrote: string[],
-  winner: Rollup | undefined,
-): Promise<void> {
-  const kept = named(winner?.manifest);
-  await store.delete(
-    bucket,
-    wrote.filter((key) => !kept.has(key)),
-  );
+  await deleteUnnamed(store, destination, [...replaced, ...sidecars]);
 }
 
 export function ourUploads(uploads: OpenUpload[], destination: Location): OpenUpload[] {
@@ -110,7 +127,11 @@ export async function retire(
   now: Date,
 ): Promise<boolean> {
   const { manifest, etag } = rollup;
-  const next: Manifest = { ...manifest, generation: manifest.generation + 1, createdAt: now.toISOString() };
+  const next: Manifest = {
+    ...manifest,
+    generation: manifest.generation + 1,
+    createdAt: laterThan(manifest, now),
+  };
   try {
     const at = { bucket, key: prefix + MANIFEST_NAME };
     await store.put(at, formatManifest(next), 'application/json', { etag });

@@ -1,6 +1,6 @@
 import { hasCode } from '../errors.ts';
 import type { Assembled } from './assemble.ts';
-import { deleteLost, ourUploads } from './cleanup.ts';
+import { deleteUnnamed, ourUploads } from './cleanup.ts';
 import { commit } from './commit.ts';
 import { readCommitted } from './committed.ts';
 import type { OutputFate } from './events.ts';
@@ -47,13 +47,13 @@ export async function commitOutputs(
     const gathered = await gather(coming, plan, previous);
     const { index, complete, fates } = gathered;
     const { generation, skipped, sealed } = plan;
-    const outputs = [...sealed, ...gathered.outputs];
-    if (!complete) return { status: 'incomplete', totals: totalsSoFar(outputs, skipped), fates };
+    const added = gathered.outputs;
+    if (!complete)
+      return { status: 'incomplete', totals: totalsSoFar([...sealed, ...added], skipped), fates };
     const same = previous?.manifest.source === formatLocation(source);
-    if (previous !== undefined && same && gathered.outputs.length === 0)
-      return { status: 'unchanged', previous };
+    if (previous !== undefined && same && added.length === 0) return { status: 'unchanged', previous };
     const replacedUploads = ourUploads(await store.listUploads(destination), destination);
-    const commitment = { source, destination, settings, generation, skipped, outputs, index, previous };
+    const commitment = { source, destination, settings, generation, skipped, sealed, added, index, previous };
     const outcome = await commit({ store, ...commitment, now: now() });
     if (outcome.status === 'committed') return { ...outcome, fates, replacedUploads };
     wrote.push(outcome.sourcesKey);
@@ -65,7 +65,7 @@ export async function commitOutputs(
   }
   const winner = await readCommitted(store, destination, source);
   // On a conflict that nobody won, what was written is used by the next attempt.
-  if (winner?.etag !== previous?.etag) await deleteLost(store, destination, wrote, winner);
+  if (winner?.etag !== previous?.etag) await deleteUnnamed(store, destination, wrote);
   return { status: 'lost' };
 }
 

@@ -1,4 +1,4 @@
-import { hasCode } from '../errors.ts';
+import { RollupError, hasCode } from '../errors.ts';
 import { type Settings, recordedSettings } from '../settings.ts';
 import { type Location, formatLocation } from './location.ts';
 import {
@@ -8,6 +8,7 @@ import {
   type Manifest,
   type Rollup,
   formatManifest,
+  laterThan,
 } from './manifest.ts';
 import { type Skipped, indexOf } from './plan.ts';
 import type { SourcesIndex } from './sources-index.ts';
@@ -20,8 +21,10 @@ export interface CommitInput {
   settings: Settings;
   generation: number;
   skipped: Skipped;
-  /** Every output of the commit: those that stay and those that are new. */
-  outputs: CommittedOutput[];
+  /** Outputs that stay as they are. */
+  sealed: CommittedOutput[];
+  /** Outputs that are new. */
+  added: CommittedOutput[];
   /** Every source of it. */
   index: SourcesIndex;
   /** What the plan was made from: what must still be committed. */
@@ -36,7 +39,8 @@ export type CommitOutcome =
 
 /**
  * Writes `_sources`, then the manifest, on the condition that the manifest is still the one that the plan was made
- * from. S3 decides between two runs; nothing else does.
+ * from. S3 decides between two runs; nothing else does. Between the two it looks whether every new output is there: the
+ * plan may be hours old, and a store may have said of a write what is not so. Throws `OutputMissing`.
  */
 export async function commit(input: CommitInput): Promise<CommitOutcome> {
   const { store, destination, previous } = input;
@@ -47,6 +51,7 @@ export async function commit(input: CommitInput): Promise<CommitOutcome> {
   const body = formatManifest(manifest);
 
   await store.put({ bucket, key: sourcesKey }, index.body, 'application/gzip');
+  await requireThere(store, destination, input.added);
   try {
     const condition = previous === undefined ? 'absent' : { etag: previous.etag };
     await store.put({ bucket, key: prefix + MANIFEST_NAME }, body, 'application/json', condition);
@@ -60,15 +65,29 @@ export async function commit(input: CommitInput): Promise<CommitOutcome> {
   }
 }
 
+/** Throws `OutputMissing` where one of the outputs is not in the destination as it was written. */
+async function requireThere(store: Store, destination: Location, outputs: CommittedOutput[]): Promise<void> {
+  if (outputs.length === 0) return;
+  const missing = new Map(outputs.map((output) => [output.key, output]));
+  for await (const page of store.list(destination))
+    for (const { key, etag } of page) if (missing.get(key)?.etag === etag) missing.delete(key);
+  // Not every store lists what was just written.
+  for (const { key, etag } of missing.values()) {
+    if ((await store.head({ bucket: destination.bucket, key }))?.etag === etag) continue;
+    const message = `${key} was written, and is not there any more as it was. Run again: what is written is kept.`;
+    throw new RollupError('OutputMissing', message, { key });
+  }
+}
+
 function manifestOf(input: CommitInput, sourcesKey: string): Manifest {
-  const { source, destination, settings, generation, skipped, index, now } = input;
-  const outputs = input.outputs.toSorted((a, b) => indexOf(a.key) - indexOf(b.key));
+  const { source, destination, settings, generation, skipped, index, previous, now } = input;
+  const outputs = [...input.sealed, ...input.added].toSorted((a, b) => indexOf(a.key) - indexOf(b.key));
   return {
     version: MANIFEST_VERSION,
     generation,
     source: formatLocation(source),
     destination: formatLocation(destination),
-    createdAt: now.toISOString(),
+    createdAt: laterThan(previous?.manifest, now),
     settings: recordedSettings(settings),
     totals: {
       objects: index.count,

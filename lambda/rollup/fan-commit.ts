@@ -1,6 +1,6 @@
 import { RollupError } from '../errors.ts';
 import type { Assembled } from './assemble.ts';
-import { deleteLost } from './cleanup.ts';
+import { deleteUnnamed } from './cleanup.ts';
 import { commitOutputs } from './commit-outputs.ts';
 import { readCommitted } from './committed.ts';
 import { conclude } from './conclude.ts';
@@ -36,7 +36,7 @@ export async function commitPlan(at: PlanAt, context: FanContext): Promise<Rollu
     const wrote: string[] = [];
     for await (const { output } of readLines(store, at, header, context.signal))
       wrote.push(...keysOf(output, destination));
-    await deleteLost(store, destination, wrote, previous);
+    await deleteUnnamed(store, destination, wrote);
     await removePlan(store, at);
     return 'lost';
   }

@@ -79,6 +79,15 @@ export interface Rollup {
   sources: CommittedSource[];
 }
 
+/**
+ * When a manifest that replaces another was made, ISO 8601: later than that by a millisecond at least, whatever the
+ * clock says. So no two manifests of an hour have the same bytes, and none of their ETags comes back.
+ */
+export function laterThan(previous: Pick<Manifest, 'createdAt'> | undefined, now: Date): string {
+  const least = previous === undefined ? 0 : Date.parse(previous.createdAt) + 1;
+  return new Date(Math.max(now.getTime(), least)).toISOString();
+}
+
 /** Keys of the objects that a manifest stands for: its outputs and their index of sources. */
 export function namedKeys({ outputs, sources }: Manifest): string[] {
   return [...outputs.map(({ key }) => key), sources.key];

@@ -68,7 +68,7 @@ interface Open {
 export interface PackOptions {
   targetSize: number;
   newline: 'ensure' | 'none';
-  /** The commit that is planned from, empty where there is none. */
+  /** ETag of the manifest that is planned from, empty where there is none. No two manifests of an hour have the same. */
   basis: string;
   /** Of what is planned. */
   generation: number;

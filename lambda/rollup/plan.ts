@@ -81,7 +81,7 @@ export class Planner {
     this.#packer = new Packer({
       ...{ targetSize, newline, encoding },
       weigh: (piece) => this.weights.weigh(piece),
-      basis: basisOf(committed, destination.prefix),
+      basis: committed?.etag ?? '',
       generation: this.generation,
       destination,
       firstIndex: repack ? 0 : nextIndex(committed),
@@ -197,16 +197,6 @@ function unsealedOutputs(
   }
   const outputs = manifest.outputs.filter((output) => changed.has(output.key));
   return new Map(outputs.map((output) => [output.key, output]));
-}
-
-/**
- * The commit that is planned from, by name. Its generation is part of it: a sweep raises that of a commit and leaves
- * the rest, and a repack planned before then must not share keys with a plan made after it.
- */
-function basisOf(committed: Rollup | undefined, destinationPrefix: string): string {
-  if (committed === undefined) return '';
-  const { generation, sources } = committed.manifest;
-  return `${generation}:${sources.key.slice(destinationPrefix.length)}`;
 }
 
 function isSame(now: ListedObject, committed: CommittedSource): boolean {

@@ -1,5 +1,5 @@
 import { RollupError, hasCode } from '../errors.ts';
-import { abandoned, abortReplaced, deleteReplaced, retire, sweepable } from './cleanup.ts';
+import { abandoned, abortReplaced, deleteReplaced, deleteUnnamed, retire, sweepable } from './cleanup.ts';
 import { type Deleted, type Problem, deleteSources } from './delete-sources.ts';
 import { publishMarkers, wantedMarkers } from './markers.ts';
 import type { Manifest, Rollup } from './manifest.ts';
@@ -89,7 +89,7 @@ async function sweep(
     standing === undefined ? [] : abandoned(await store.listUploads(destination), destination, listingBegan);
   if (keys.length === 0 && uploads.length === 0) return;
   if (standing !== undefined && !(await retire(store, destination, standing, now()))) return;
-  await store.delete(destination.bucket, keys);
+  const swept = await deleteUnnamed(store, destination, keys);
   await abortReplaced(store, uploads);
-  if (keys.length > 0) report({ type: 'swept', keys });
+  if (swept.length > 0) report({ type: 'swept', keys: swept });
 }

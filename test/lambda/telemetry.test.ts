@@ -72,7 +72,7 @@ describe('a run', () => {
         written: 1,
         reused: 0,
         copied: 0,
-        requests: { list: 3, get: 6, put: 3, copy: 0, delete: 0, retries: 0 },
+        requests: { list: 4, get: 6, put: 3, copy: 0, delete: 0, retries: 0 },
         durationSeconds: expect.any(Number) as number,
         peak: {
           fileDescriptors: expect.any(Number) as number,
@@ -152,7 +152,7 @@ describe('a run', () => {
           stack: expect.stringContaining('lambda/s3/read.ts') as string,
           cause: expect.objectContaining({ name: 'AccessDenied' }) as unknown,
         },
-        requests: expect.objectContaining({ list: 3, get: expect.any(Number) as number }) as unknown,
+        requests: expect.objectContaining({ list: 4, get: expect.any(Number) as number }) as unknown,
         peak: expect.objectContaining({ connections: expect.any(Number) as number }) as unknown,
       }),
     ]);
