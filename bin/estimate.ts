@@ -101,9 +101,8 @@ function estimateCommit({
     }
   }
   counts.list++;
-  // Before the manifest is written, the new outputs are looked for.
-  if (plan.planned.length > 0)
-    counts.list += Math.ceil((present.size + plan.planned.length + 1) / PER_REQUEST);
+  // Before the manifest is written, the index and the new outputs are looked for.
+  counts.list += Math.ceil((present.size + plan.planned.length + 1) / PER_REQUEST);
   counts.put += 2;
   const kept = new Set([...plan.sealed, ...plan.planned].map(({ key }) => key));
   const replaced = previous?.manifest.outputs.filter(({ key }) => !kept.has(key)).length ?? -1;

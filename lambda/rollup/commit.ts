@@ -39,8 +39,8 @@ export type CommitOutcome =
 
 /**
  * Writes `_sources`, then the manifest, on the condition that the manifest is still the one that the plan was made
- * from. S3 decides between two runs; nothing else does. Between the two it looks whether every new output is there: the
- * plan may be hours old, and a store may have said of a write what is not so. Throws `OutputMissing`.
+ * from. S3 decides between two runs; nothing else does. Between the two it looks whether the index and every new output
+ * are there: the plan may be hours old, and a store may have said of a write what is not so. Throws `OutputMissing`.
  */
 export async function commit(input: CommitInput): Promise<CommitOutcome> {
   const { store, destination, previous } = input;
@@ -50,8 +50,8 @@ export async function commit(input: CommitInput): Promise<CommitOutcome> {
   const manifest = manifestOf(input, sourcesKey);
   const body = formatManifest(manifest);
 
-  await store.put({ bucket, key: sourcesKey }, index.body, 'application/gzip');
-  await requireThere(store, destination, input.added);
+  const { etag } = await store.put({ bucket, key: sourcesKey }, index.body, 'application/gzip');
+  await requireThere(store, destination, [...input.added, { key: sourcesKey, etag }]);
   try {
     const condition = previous === undefined ? 'absent' : { etag: previous.etag };
     await store.put({ bucket, key: prefix + MANIFEST_NAME }, body, 'application/json', condition);
@@ -65,10 +65,13 @@ export async function commit(input: CommitInput): Promise<CommitOutcome> {
   }
 }
 
-/** Throws `OutputMissing` where one of the outputs is not in the destination as it was written. */
-async function requireThere(store: Store, destination: Location, outputs: CommittedOutput[]): Promise<void> {
-  if (outputs.length === 0) return;
-  const missing = new Map(outputs.map((output) => [output.key, output]));
+/** Throws `OutputMissing` where one of the objects is not in the destination as it was written. */
+async function requireThere(
+  store: Store,
+  destination: Location,
+  written: { key: string; etag: string }[],
+): Promise<void> {
+  const missing = new Map(written.map((object) => [object.key, object]));
   for await (const page of store.list(destination))
     for (const { key, etag } of page) if (missing.get(key)?.etag === etag) missing.delete(key);
   // Not every store lists what was just written.

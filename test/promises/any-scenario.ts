@@ -14,19 +14,28 @@ const expire: fc.Arbitrary<Change> = fc.record({
   name: fc.constantFrom(...NAMES),
 });
 const hours = fc.constant<Change>({ type: 'two hours pass' });
+const empty = fc.constant<Change>({ type: 'empty' });
+const byHand = fc.constant<Change>({ type: 'the manifest is deleted by hand' });
 const run = fc.record({
   repack: fc.boolean(),
   targetSize: fc.constantFrom(20, 20, 9, 40),
+  deletes: fc.constantFrom(false, false, true),
   killedAt: fc.option(fc.integer({ min: 5, max: 30 }), { nil: undefined, freq: 4 }),
 });
 /** Any hour, any runs on it, any changes to it between their steps. */
 export const anyScenario = fc.record({
   etags: fc.constantFrom<Etags[]>('of content', 'new at every write'),
+  begins: fc.constantFrom(
+    'committed' as const,
+    'committed' as const,
+    'mistyped' as const,
+    'with nothing' as const,
+  ),
   before: fc.array(put, { minLength: 1, maxLength: 4 }),
   since: fc.array(fc.oneof(put, put, expire), { maxLength: 3 }),
   leftover: fc.boolean(),
   runs: fc.array(run, { minLength: 2, maxLength: 3 }),
-  meanwhile: fc.array(fc.oneof(put, expire, hours), { maxLength: 4 }),
+  meanwhile: fc.array(fc.oneof(put, put, expire, hours, empty, byHand), { maxLength: 4 }),
 });
 
 const codec = fc.constantFrom('none' as const, 'gzip' as const);
@@ -47,4 +56,6 @@ export const expectedEnds = new Set([
   'Conflict',
   'SourceChanged',
   'SourceVanished',
+  // Its output was replaced by others, and their manifest deleted by hand.
+  'OutputMissing',
 ]);

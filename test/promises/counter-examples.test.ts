@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { AGGREGATED, Interleaving, type RunPlan } from './interleaving.ts';
+import { AGGREGATED, Interleaving, RAW, type RunPlan } from './interleaving.ts';
+import { readRollup } from './reader.ts';
 
 /** A run that goes on only as far as it is told to. */
 function stepped(hour: Interleaving, plan: Partial<RunPlan> = {}) {
@@ -67,6 +68,56 @@ describe('counter-examples that were found', () => {
     expect(await adder.finish()).toBe('committed');
     expect(hour.watch.violations).toEqual(new Set());
     expect(await repacker.finish()).toBe('committed');
+    expect(await hour.settle()).toEqual([]);
+  });
+
+  it('a loser deletes nothing after one empty manifest was replaced by another', async () => {
+    const hour = new Interleaving('of content');
+    expect(await hour.run({ mistyped: true })).toBe('empty');
+    const empty = stepped(hour);
+    await empty.until(COMMIT);
+    hour.apply({ type: 'put', name: 'a', size: 20 });
+    const loser = stepped(hour);
+    await loser.until(COMMIT);
+    expect(await empty.finish()).toBe('empty');
+    // Sees that it lost, and is about to delete its output.
+    await loser.until(/^delete/);
+    expect(await hour.run({ deletes: true })).toBe('committed');
+    expect(hour.bucket.keys(RAW)).toEqual([]);
+    expect(await loser.finish()).toBe('unchanged');
+    expect(hour.watch.violations).toEqual(new Set());
+    expect(readRollup(hour.bucket, AGGREGATED)?.problems).toEqual([]);
+    expect(await hour.settle()).toEqual([]);
+  });
+
+  it('a loser deletes nothing where the manifest that it lost to was deleted by hand', async () => {
+    const hour = new Interleaving('of content');
+    const empty = stepped(hour);
+    await empty.until(COMMIT);
+    hour.apply({ type: 'put', name: 'a', size: 20 });
+    const loser = stepped(hour);
+    await loser.until(COMMIT);
+    expect(await empty.finish()).toBe('empty');
+    // Sees that it lost, and is about to look at what stands.
+    await loser.until(/^get .*_manifest/);
+    hour.apply({ type: 'the manifest is deleted by hand' });
+    // Planned from nothing again, it finds the loser's output.
+    expect(await hour.run({ deletes: true })).toBe('committed');
+    expect(await loser.finish()).toBe('unchanged');
+    expect(hour.watch.violations).toEqual(new Set());
+    expect(await hour.settle()).toEqual([]);
+  });
+
+  it('a slow first run commits nothing that was replaced under a manifest which was deleted by hand', async () => {
+    const hour = openHour();
+    const slow = stepped(hour);
+    await slow.until(/^put .*_sources/);
+    await hour.run();
+    hour.apply({ type: 'put', name: 'a', size: 9 });
+    expect(await hour.run()).toBe('committed');
+    hour.apply({ type: 'the manifest is deleted by hand' });
+    expect(await slow.finish()).toBe('OutputMissing');
+    expect(hour.watch.violations).toEqual(new Set());
     expect(await hour.settle()).toEqual([]);
   });
 

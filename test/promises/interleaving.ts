@@ -18,12 +18,21 @@ const SETTINGS: Settings = {
 
 /** What happens to an hour, or to the clock, between the steps of runs. */
 export type Change =
-  { type: 'put'; name: string; size: number } | { type: 'expire'; name: string } | { type: 'two hours pass' };
+  | { type: 'put'; name: string; size: number }
+  | { type: 'expire'; name: string }
+  /** Everything leaves raw. */
+  | { type: 'empty' }
+  | { type: 'two hours pass' }
+  | { type: 'the manifest is deleted by hand' };
 
 export interface RunPlan {
   repack: boolean;
   targetSize: number;
   codec?: Settings['codec'];
+  /** Deletes from raw what is committed. */
+  deletes?: boolean;
+  /** Of a source that nobody writes to. */
+  mistyped?: boolean;
   /** The step at which it is killed. */
   killedAt: number | undefined;
 }
@@ -32,6 +41,8 @@ export interface Scenario {
   etags: Etags;
   /** Of the runs before and after, and of those that say nothing else. */
   codec?: Settings['codec'];
+  /** How the destination begins: with nothing, with the empty rollup of a mistyped source, or with a commit of what is there. */
+  begins?: 'with nothing' | 'mistyped' | 'committed';
   /** Before the first commit, and between that and the runs. */
   before: Change[];
   since: Change[];
@@ -55,6 +66,9 @@ export class Interleaving {
   readonly watch: Watch;
   readonly #codec: Settings['codec'];
   #versions = 0;
+  #runs = 0;
+  /** Of every run, what it is about to do. */
+  readonly #next = new Map<number, string>();
 
   constructor(etags: Etags, codec: Settings['codec'] = 'keep') {
     this.#codec = codec;
@@ -66,9 +80,23 @@ export class Interleaving {
   }
 
   apply(change: Change): void {
-    if (change.type === 'two hours pass') this.bucket.now = new Date(this.bucket.now.getTime() + 2 * HOUR);
-    else if (change.type === 'expire') this.bucket.delete([RAW + change.name]);
-    else this.bucket.put(RAW + change.name, this.#body(change.name, change.size));
+    switch (change.type) {
+      case 'two hours pass':
+        this.bucket.now = new Date(this.bucket.now.getTime() + 2 * HOUR);
+        break;
+      case 'expire':
+        this.bucket.delete([RAW + change.name]);
+        break;
+      case 'empty':
+        this.bucket.delete(this.bucket.keys(RAW));
+        break;
+      case 'the manifest is deleted by hand':
+        this.watch.forget();
+        this.bucket.delete([`${AGGREGATED}_manifest.json`]);
+        break;
+      case 'put':
+        this.bucket.put(RAW + change.name, this.#body(change.name, change.size));
+    }
   }
 
   /** `size` bytes that no other version of any source has; every other one lacks its last newline. */
@@ -82,21 +110,27 @@ export class Interleaving {
   /** How a run ended: its status, or the code of its error. What has no code is thrown. */
   async run(plan: Partial<RunPlan> = {}, turn: Turn = AT_ONCE): Promise<string> {
     const { repack = false, targetSize = SETTINGS.targetSize, codec = this.#codec, killedAt } = plan;
+    const { deletes: deleteSource = false, mistyped = false } = plan;
+    const run = ++this.#runs;
     let steps = 0;
-    const store = new MemoryStore(this.bucket, (what) =>
-      ++steps === killedAt ? new Promise(() => undefined) : turn(what),
-    );
+    const store = new MemoryStore(this.bucket, async (what) => {
+      const isKilled = ++steps === killedAt;
+      this.#next.set(run, isKilled ? 'nothing' : what);
+      await (isKilled ? new Promise(() => undefined) : turn(what));
+      if (what.startsWith(`delete ${RAW}`)) this.#checkDelete(what.split(' ').slice(1));
+    });
     try {
       const { status } = await rollUp(
         {
-          source: { bucket: 'b', prefix: RAW },
+          source: { bucket: 'b', prefix: mistyped ? 'rwa/' : RAW },
           destination: { bucket: 'b', prefix: AGGREGATED },
           repack,
         },
         {
           store,
-          settings: { ...SETTINGS, targetSize, codec },
-          now: () => this.bucket.now,
+          settings: { ...SETTINGS, targetSize, codec, deleteSource },
+          // No two runs have the same time.
+          now: () => new Date(this.bucket.now.getTime() + run),
           report: () => undefined,
           hasTime: () => true,
           signal: new AbortController().signal,
@@ -106,7 +140,34 @@ export class Interleaving {
     } catch (error) {
       if (error instanceof RollupError) return error.code;
       throw error;
+    } finally {
+      this.#next.delete(run);
     }
+  }
+
+  /** What is deleted from raw has to be in the rollup that stands, byte for byte. */
+  #checkDelete(keys: string[]): void {
+    const reading = readRollup(this.bucket, AGGREGATED);
+    for (const key of keys) {
+      const body = this.bucket.get(key);
+      const committed = reading?.sources.get(key);
+      if (body === undefined) continue;
+      if (committed === undefined) {
+        this.watch.violations.add(`${key} is deleted and not in the rollup`);
+        continue;
+      }
+      // Of one that was overwritten meanwhile, the condition of the delete does not hold.
+      const isAsCommitted = committed.etag === this.bucket.etag(key);
+      if (isAsCommitted && this.#codec === 'keep' && !committed.body.equals(body))
+        this.watch.violations.add(`${key} is deleted and is something else in the rollup`);
+    }
+    if (reading === undefined)
+      this.watch.violations.add('sources are deleted of an hour that is not committed');
+  }
+
+  /** Whether a run is about to send a request that it sends right behind another: nobody comes in between by hand. */
+  get isBusy(): boolean {
+    return [...this.#next.values()].some((what) => /^(delete|put .*_manifest)/.test(what));
   }
 
   /** Once everybody is done: a last run, and hours later another. Then everything has to be right. */
@@ -138,7 +199,8 @@ export async function play(
 ): Promise<Outcome> {
   const hour = new Interleaving(scenario.etags, scenario.codec);
   for (const change of scenario.before) hour.apply(change);
-  await hour.run();
+  const { begins = 'committed' } = scenario;
+  if (begins !== 'with nothing') await hour.run({ mistyped: begins === 'mistyped' });
   if (scenario.leftover) {
     hour.bucket.put(`${AGGREGATED}part-00099-0123456789ab.log`, Buffer.from('leftover'));
     hour.apply({ type: 'two hours pass' });
@@ -148,6 +210,7 @@ export async function play(
   const alive = ends.filter((_, i) => scenario.runs[i]?.killedAt === undefined);
   const changes = scenario.meanwhile.map(async (change) => {
     await turn(JSON.stringify(change));
+    while (change.type === 'the manifest is deleted by hand' && hour.isBusy) await turn('by hand, later');
     hour.apply(change);
   });
   await wait(Promise.all([...alive, ...changes]));

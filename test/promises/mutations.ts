@@ -165,15 +165,53 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     what: 'keys that are not bound to a commit',
-    patch: { 'lambda/rollup/plan.ts': [['basis: basisOf(committed, destination.prefix),', "basis: '',"]] },
+    patch: { 'lambda/rollup/plan.ts': [["basis: committed?.etag ?? '',", "basis: '',"]] },
     test: promises('counter-examples', 'a loser deletes nothing that a run planned from the winner'),
   },
   {
-    what: 'keys that are not bound to a generation',
+    what: 'keys that are bound to what is committed, without its generation',
     patch: {
-      'lambda/rollup/plan.ts': [['return `${generation}:${sources', 'void generation;\n  return `${sources']],
+      'lambda/rollup/plan.ts': [['basis: committed?.etag', 'basis: committed?.manifest.sources.key']],
     },
     test: promises('counter-examples', 'a repack that lost to a sweep'),
+  },
+  {
+    what: 'keys that are bound to what is committed, and not to its manifest',
+    patch: {
+      'lambda/rollup/plan.ts': [
+        [
+          "basis: committed?.etag ?? '',",
+          "basis: committed ? `${committed.manifest.generation}:${committed.manifest.sources.key}` : '',",
+        ],
+      ],
+    },
+    test: promises('counter-examples', 'one empty manifest was replaced by another'),
+  },
+  {
+    what: 'a manifest that is no later than the one before',
+    patch: { 'lambda/rollup/manifest.ts': [['Date.parse(previous.createdAt) + 1;', '0;']] },
+    test: rollup('manifest', 'is later than the one that it replaces'),
+  },
+  {
+    what: 'deletes where no manifest stands',
+    patch: {
+      'lambda/rollup/cleanup.ts': [
+        ['if (standing === undefined) break;', 'if (!standing) { await store.delete(bucket, keys); break; }'],
+      ],
+    },
+    test: promises('counter-examples', 'the manifest that it lost to was deleted by hand'),
+  },
+  {
+    what: 'a commit that does not look for what is new',
+    patch: {
+      'lambda/rollup/commit.ts': [
+        [
+          'if ((await store.head({ bucket: destination.bucket, key }))?.etag === etag) continue;',
+          'if (etag) continue;',
+        ],
+      ],
+    },
+    test: promises('counter-examples', 'a slow first run commits nothing'),
   },
   {
     what: 'uploads that overwrite',

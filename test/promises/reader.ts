@@ -146,6 +146,13 @@ export class Watch {
     this.#prefix = prefix;
   }
 
+  /** The manifest is about to be deleted by somebody who may: what it named is nobody's any more. */
+  forget(): void {
+    this.#etag = undefined;
+    this.#manifest = undefined;
+    this.#sources = new Set();
+  }
+
   check(): void {
     const etag = this.#bucket.etag(this.#prefix + MANIFEST);
     if (etag === undefined) {

@@ -5,6 +5,7 @@ import {
   type Manifest,
   formatCrc32,
   formatManifest,
+  laterThan,
   parseManifest,
   parseSources,
 } from '../../lambda/rollup/manifest.ts';
@@ -24,6 +25,14 @@ const { manifest, sources } = rollupOf(['a.log', 'b\n.log', 'c "😀" \u0001 \u2
 describe('manifest', () => {
   it('reads back as it was written', () => {
     expect(parseManifest(formatManifest(manifest), KEY)).toEqual(manifest);
+  });
+
+  it.each([
+    ['a clock that stands', '2026-11-21T09:05:00.000Z', '2026-11-21T09:05:00.001Z'],
+    ['a clock that is behind', '2026-11-21T08:00:00.000Z', '2026-11-21T09:05:00.001Z'],
+    ['a clock that went on', '2026-11-21T09:06:00.000Z', '2026-11-21T09:06:00.000Z'],
+  ])('is later than the one that it replaces: %s', (_, now, expected) => {
+    expect(laterThan({ createdAt: '2026-11-21T09:05:00.000Z' }, new Date(now))).toBe(expected);
   });
 
   it.each<[string, unknown, string]>([
