@@ -4,6 +4,7 @@ import { hasCode } from '../lambda/errors.ts';
 import { STACK_NAMES, parseContext } from '../lib/context.ts';
 import { InvalidConfiguration } from '../lib/invalid-configuration.ts';
 import { LogRollupStack } from '../lib/log-rollup-stack.ts';
+import { formatLines } from './output.ts';
 import { readSettingsFile } from './settings-file.ts';
 
 /**
@@ -19,6 +20,7 @@ try {
   app.synth();
 } catch (error) {
   if (!(error instanceof InvalidConfiguration) && !hasCode(error, 'InvalidArgument')) throw error;
-  console.error(error instanceof Error ? error.message : error);
+  const message = error instanceof Error ? error.message : String(error);
+  process.stderr.write(formatLines(message.split('\n')));
   process.exitCode = 1;
 }

@@ -1,9 +1,11 @@
 import { CommanderError } from 'commander';
 import { RollupError, hasCode } from '../lambda/errors.ts';
+import { printable } from '../lambda/printable.ts';
 import { EXIT } from './exit-code.ts';
 import { Interrupted } from './interrupt.ts';
 import { OperatorError } from './operator/operator-error.ts';
 import { UnwritableFile } from './output-file.ts';
+import { formatJson, formatLines } from './output.ts';
 
 interface Failure {
   code: string;
@@ -27,11 +29,16 @@ export function exitCodeOf(error: unknown): number {
  */
 export function formatFailure(error: unknown, { json }: { json: boolean }): string {
   const failure = describe(error);
-  if (json) return `${JSON.stringify({ error: failure })}\n`;
+  if (json) return formatJson({ error: failure });
   const debugs = (process.env['DEBUG'] ?? process.env['NODE_DEBUG'] ?? '') !== '';
-  const stack = debugs && error instanceof Error ? `${error.stack ?? ''}\n` : '';
-  const hint = exitCodeOf(error) === EXIT.usage ? '(--help shows the options)\n' : '';
-  return `error: ${failure.message} (${failure.code})\n${hint}${stack}`;
+  const stack = debugs && error instanceof Error ? stackOf(error) : [];
+  const hint = exitCodeOf(error) === EXIT.usage ? ['(--help shows the options)'] : [];
+  return formatLines([`error: ${failure.message} (${failure.code})`, ...hint, ...stack]);
+}
+
+/** Its message, which may hold any name, is one line of it. */
+function stackOf({ stack = '', message }: Error): string[] {
+  return stack.replace(message, () => printable(message)).split('\n');
 }
 
 function describe(error: unknown): Failure {

@@ -32,7 +32,7 @@ function emptyBucket(power: number): Bucket {
   return { from: 2 ** power, below: 2 ** (power + 1), objects: 0, bytes: 0 };
 }
 
-export function formatHistogram(buckets: Bucket[]): string {
+export function formatHistogram(buckets: Bucket[]): string[] {
   const most = Math.max(...buckets.map(({ objects }) => objects));
   const rows = buckets.flatMap(({ from, below, objects }, i) => {
     if (isInGap(buckets, i)) return isInGap(buckets, i - 1) ? [] : [['…', '', '', '']];

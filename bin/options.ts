@@ -1,6 +1,7 @@
 import { Command } from '@commander-js/extra-typings';
 import { RollupError } from '../lambda/errors.ts';
 import { type Location, refuseOverlap } from '../lambda/rollup/location.ts';
+import { refuseUnlistable } from '../lambda/rollup/markers.ts';
 import type { RollupRequest } from '../lambda/rollup/rollup.ts';
 import type { Connection } from '../lambda/s3/connection.ts';
 import type { RawSettings, Settings } from '../lambda/settings.ts';
@@ -72,6 +73,7 @@ export async function parseRollup(
     settings: () => settingsOver(file, typedSettings(options)),
     endpointUrl: () => parseEndpoint(options.endpointUrl),
   });
+  refuseUnlistable(locations.destination, settings);
   const request = { ...locations, repack: options.repack === true };
   return { request, settings, endpointUrl, connection: await open(settings, endpointUrl, options) };
 }

@@ -1,12 +1,23 @@
 import Table from 'cli-table3';
+import { printable } from '../lambda/printable.ts';
 
-/** The result of a command: one JSON object, or what its table says. Nothing else goes to stdout. */
+/** The result of a command: one JSON object, or the lines that tell it. Nothing else goes to stdout. */
 export function printResult<T>(
   result: T,
-  format: (result: T) => string,
+  format: (result: T) => string[],
   { json }: { json?: true | undefined },
 ): void {
-  process.stdout.write(json === true ? `${JSON.stringify(result)}\n` : `${format(result)}\n`);
+  process.stdout.write(json === true ? formatJson(result) : formatLines(format(result)));
+}
+
+/** One line each, whatever names of objects are in it: nothing in a line ends it, or is obeyed by a terminal. */
+export function formatLines(lines: string[]): string {
+  return lines.map((line) => `${printable(line)}\n`).join('');
+}
+
+/** One line. What is escaped stands within strings: who parses it gets every name as it is. */
+export function formatJson(value: unknown): string {
+  return formatLines([JSON.stringify(value)]);
 }
 
 /** Whoever reads along may have gone (`| head`). That is no failure of the command. */
@@ -24,19 +35,19 @@ const NO_LINES = Object.fromEntries(
     .map((name) => [name, '']),
 );
 
-/** Rows as aligned columns without rules, indented by two; `aligns` has `l` or `r` for each column. */
-export function formatColumns(rows: string[][], aligns: string): string {
+/** Rows as aligned columns without rules, a line each, indented by two; `aligns` has `l` or `r` for each column. */
+export function formatColumns(rows: string[][], aligns: string): string[] {
   const table = new Table({
     chars: { ...NO_LINES, middle: '  ' },
     style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
     colAligns: Array.from(aligns, (align) => (align === 'r' ? 'right' : 'left')),
   });
-  table.push(...rows);
+  // Escaped before their widths are taken.
+  table.push(...rows.map((row) => row.map(printable)));
   return table
     .toString()
     .split('\n')
-    .map((line) => `  ${line.trimEnd()}`)
-    .join('\n');
+    .map((line) => `  ${line.trimEnd()}`);
 }
 
 /** Thousands with commas. */

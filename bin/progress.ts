@@ -1,5 +1,7 @@
 import { SingleBar } from 'cli-progress';
 import type { WriteStream } from 'node:tty';
+import { printable } from '../lambda/printable.ts';
+import { formatLines } from './output.ts';
 
 /** How far a command has come. */
 export interface Progress {
@@ -42,7 +44,7 @@ function showLines(read: () => Progress, stream: ProgressStream): ProgressDispla
     const progress = read();
     phase = progress.phase;
     const percentage = progress.done === undefined ? '' : `${Math.floor(progress.done * 100)}%, `;
-    stream.write(`${phase}: ${percentage}${progress.full}\n`);
+    stream.write(formatLines([`${phase}: ${percentage}${progress.full}`]));
   };
   const timer = setInterval(write, LINE_MS).unref();
   return {
@@ -53,7 +55,7 @@ function showLines(read: () => Progress, stream: ProgressStream): ProgressDispla
     },
     finish: () => {
       clearInterval(timer);
-      stream.write(`done: ${read().full}\n`);
+      stream.write(formatLines([`done: ${read().full}`]));
     },
     stop: () => {
       clearInterval(timer);
@@ -81,7 +83,7 @@ function showBar(read: () => Progress, stream: WriteStream): ProgressDisplay {
       const percentage = done === undefined ? '    ' : `${Math.floor(done * 100)}%`.padStart(4);
       const start = `${phase.padEnd(PHASE_WIDTH)} ${drawn} ${percentage}  `;
       const room = stream.columns - start.length - 1;
-      return start + (full.length <= room ? full : brief.slice(0, Math.max(0, room)));
+      return printable(start + (full.length <= room ? full : brief.slice(0, Math.max(0, room))));
     },
   });
   bar.start(1, 0);

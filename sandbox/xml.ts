@@ -38,7 +38,24 @@ const parser = new XMLParser({
   isArray: (name) => REPEATED.has(name),
 });
 
-/** A request document as plain objects; the caller parses what it expects out of it. */
+// What is no character of XML 1.0, by itself: https://www.w3.org/TR/xml/#charsets
+// eslint-disable-next-line no-control-regex
+const NOT_IN_XML = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ud800-\udfff\ufffe\uffff]/u;
+const REFERENCE = /&#(?:x([0-9a-f]+)|([0-9]+));/gi;
+
+/**
+ * A request document as plain objects; the caller parses what it expects out of it. Throws for what XML 1.0 cannot
+ * carry, raw or as a reference: https://www.w3.org/TR/xml/#sec-references
+ */
 export function parseXml(body: Buffer): unknown {
-  return parser.parse(body);
+  const text = body.toString();
+  const referred = Array.from(text.matchAll(REFERENCE), ([, hex, decimal]) =>
+    hex === undefined ? Number(decimal) : Number.parseInt(hex, 16),
+  );
+  if (
+    NOT_IN_XML.test(text) ||
+    referred.some((code) => code > 0x10ffff || NOT_IN_XML.test(String.fromCodePoint(code)))
+  )
+    throw new Error('It holds what is no character of XML 1.0.');
+  return parser.parse(text);
 }

@@ -101,7 +101,7 @@ export const backfill = operatorCommand('backfill', 'have a range of hours rolle
     printResult(result, formatBackfill, options);
   });
 
-function formatBackfill(result: BackfillResult): string {
+function formatBackfill(result: BackfillResult): string[] {
   const { status, queueUrl, hours, sent, prefixes } = result;
   const rows = [
     ['queue', queueUrl],
@@ -111,6 +111,6 @@ function formatBackfill(result: BackfillResult): string {
     [hour, source],
     ...(destination === undefined ? [] : [['', `to ${destination}`]]),
   ]);
-  const shown = listed === undefined ? '' : `\n\nrequests\n${formatColumns(listed, 'll')}`;
-  return `${status}\n${formatColumns(rows, 'll')}${shown}`;
+  const shown = listed === undefined ? [] : ['', 'requests', ...formatColumns(listed, 'll')];
+  return [status, ...formatColumns(rows, 'll'), ...shown];
 }

@@ -3,7 +3,7 @@ import { RollupError } from '../../lambda/errors.ts';
 import { extract as extractOnce } from '../../lambda/rollup/extract.ts';
 import { destinationCommand, parseDestination } from '../options.ts';
 import { resolveTyped, writeWhole } from '../output-file.ts';
-import { formatCount } from '../output.ts';
+import { formatCount, formatJson, formatLines } from '../output.ts';
 import { typedSettings } from '../setting-options.ts';
 import { readSettingsFile } from '../settings-file.ts';
 
@@ -47,9 +47,10 @@ export const extract = destinationCommand('extract', 'write one original object,
       else {
         const output = resolveTyped(options.output);
         const written = await writeWhole(output, bytes);
-        if (options.progress) process.stderr.write(`wrote ${output}, ${formatCount(written)} bytes\n`);
+        if (options.progress)
+          process.stderr.write(formatLines([`wrote ${output}, ${formatCount(written)} bytes`]));
         const told = { key: source.key, bytes: written, output };
-        if (options.json === true) process.stdout.write(`${JSON.stringify(told)}\n`);
+        if (options.json === true) process.stdout.write(formatJson(told));
       }
     } finally {
       connection.close();

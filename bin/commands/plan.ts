@@ -79,7 +79,7 @@ export const plan = rollupCommand('plan', 'what run would do, and its cost')
     }
   });
 
-export function formatForecast(plan: Forecast): string {
+export function formatForecast(plan: Forecast): string[] {
   const { objects, bytes, skipped, outputs, sizes, requests, cost } = plan;
   const actions = Object.entries(ACTIONS).flatMap(([action, words]) => {
     const count = outputs.filter((output) => output.action === action).length;
@@ -94,12 +94,12 @@ export function formatForecast(plan: Forecast): string {
     ],
     'll',
   );
-  const sections = [`${formatExpected(plan)}\n${summary}`];
+  const sections = [[formatExpected(plan), ...summary]];
   if (outputs.length > 0) sections.push(formatOutputs(outputs, plan.destination));
   if (plan.filtered.length > 0) sections.push(formatFiltered(plan));
-  if (sizes.length > 0) sections.push(`source sizes\n${formatHistogram(sizes)}`);
-  sections.push(`requests, at the prices of ${cost.prices}\n${formatRequests(requests, cost.usd)}`);
-  return sections.join('\n\n');
+  if (sizes.length > 0) sections.push(['source sizes', ...formatHistogram(sizes)]);
+  sections.push([`requests, at the prices of ${cost.prices}`, ...formatRequests(requests, cost.usd)]);
+  return sections.flatMap((lines, i) => (i === 0 ? lines : ['', ...lines]));
 }
 
 /** What a run would do, as a sentence. */
@@ -120,14 +120,14 @@ function formatExpected({ expected, outputs, requests }: Forecast): string {
   }
 }
 
-function formatFiltered({ filtered, skipped }: Forecast): string {
+function formatFiltered({ filtered, skipped }: Forecast): string[] {
   const left = skipped.filtered - filtered.length;
   const more = left > 0 ? [`… ${formatCount(left)} more`] : [];
-  return ['filtered: left out, or in no group', ...filtered, ...more].join('\n  ');
+  return ['filtered: left out, or in no group', ...[...filtered, ...more].map((text) => `  ${text}`)];
 }
 
 /** Keys as they are called below the destination. */
-function formatOutputs(outputs: Forecast['outputs'], destination: string): string {
+function formatOutputs(outputs: Forecast['outputs'], destination: string): string[] {
   const { prefix } = parseLocation(destination);
   const rows = outputs.map(({ index, key, action, sources, size }) => [
     String(index),
@@ -138,10 +138,10 @@ function formatOutputs(outputs: Forecast['outputs'], destination: string): strin
   ]);
   const left = rows.length - SHOWN.first - SHOWN.last;
   if (left > 1) rows.splice(SHOWN.first, left, ['', `… ${formatCount(left)} more`, '', '', '']);
-  return `outputs\n${formatColumns([['#', 'key', 'sources', 'size', 'action'], ...rows], 'rlrrl')}`;
+  return ['outputs', ...formatColumns([['#', 'key', 'sources', 'size', 'action'], ...rows], 'rlrrl')];
 }
 
-function formatRequests(requests: Forecast['requests'], usd: number): string {
+function formatRequests(requests: Forecast['requests'], usd: number): string[] {
   const rows = REQUEST_CLASSES.map((name) => [
     name,
     formatCount(requests[name]),

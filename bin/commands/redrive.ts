@@ -3,7 +3,7 @@ import { findDeployment } from '../operator/deployment.ts';
 import { operatorCommand, requireOneOf, withServices } from '../operator/options.ts';
 import { type DeadLetter, describeDeadLetter, moveAll, refuseRunning } from '../operator/redrive.ts';
 import type { Move } from '../operator/services.ts';
-import { formatColumns, formatCount, formatNoun, printResult } from '../output.ts';
+import { formatColumns, formatCount, formatLines, formatNoun, printResult } from '../output.ts';
 import { showProgress } from '../progress.ts';
 
 const EXAMPLES = `
@@ -50,7 +50,7 @@ export const redrive = operatorCommand('redrive', 'move dead letters back to the
         return;
       }
       // Before anything is moved.
-      if (options.json !== true) process.stdout.write(`${formatFound(found)}\n\n`);
+      if (options.json !== true) process.stdout.write(formatLines([...formatFound(found), '']));
       let told: Move | undefined;
       const read = () => {
         const { moved = 0, toMove = messages } = told ?? {};
@@ -76,26 +76,26 @@ export const redrive = operatorCommand('redrive', 'move dead letters back to the
     });
   });
 
-function formatAll(result: Redrive): string {
-  return result.messages === 0 ? formatEnd(result) : `${result.status}\n${formatFound(result)}`;
+function formatAll(result: Redrive): string[] {
+  return result.messages === 0 ? formatEnd(result) : [result.status, ...formatFound(result)];
 }
 
-function formatEnd({ status, deadLetterUrl, moved }: Redrive): string {
+function formatEnd({ status, deadLetterUrl, moved }: Redrive): string[] {
   const rows = [
     ['queue', deadLetterUrl],
     ['messages', `${formatCount(moved)} moved`],
   ];
-  return `${status}\n${formatColumns(rows, 'll')}`;
+  return [status, ...formatColumns(rows, 'll')];
 }
 
-function formatFound({ messages, sample }: Pick<Redrive, 'messages' | 'sample'>): string {
+function formatFound({ messages, sample }: Pick<Redrive, 'messages' | 'sample'>): string[] {
   const rows = sample.flatMap(({ sentAt, receives, body, reason }) => [
     [sentAt.slice(0, 19) + 'Z', formatNoun(receives, 'receive'), shorten(body)],
     ...(reason === undefined ? [] : [['', '', `reason: ${shorten(reason)}`]]),
   ]);
   const some = sample.length < messages ? `, ${formatCount(sample.length)} of them:` : '';
-  const table = rows.length === 0 ? '' : `\n${formatColumns(rows, 'lll')}`;
-  return `${formatNoun(messages, 'message')} in the dead-letter queue${some}${table}`;
+  const table = rows.length === 0 ? [] : formatColumns(rows, 'lll');
+  return [`${formatNoun(messages, 'message')} in the dead-letter queue${some}`, ...table];
 }
 
 function shorten(text: string): string {

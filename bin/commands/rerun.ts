@@ -80,7 +80,7 @@ function statusOf(result: unknown): string {
   return typeof status === 'string' ? status : 'unknown';
 }
 
-function formatRerun({ status, request, queueUrl, messageId, function: name, result }: Rerun): string {
+function formatRerun({ status, request, queueUrl, messageId, function: name, result }: Rerun): string[] {
   const rows = [
     ['source', request.source],
     ...(request.hour === undefined ? [] : [['hour', request.hour]]),
@@ -92,6 +92,6 @@ function formatRerun({ status, request, queueUrl, messageId, function: name, res
       .map(([key, value]) => [key, typeof value === 'string' ? value : JSON.stringify(value)]),
   ];
   const note =
-    status === 'incomplete' ? '\nthe function goes on by itself with what there was no time for' : '';
-  return `${status}\n${formatColumns(rows, 'll')}${note}`;
+    status === 'incomplete' ? ['the function goes on by itself with what there was no time for'] : [];
+  return [status, ...formatColumns(rows, 'll'), ...note];
 }

@@ -113,7 +113,7 @@ function withEfforts(result: RunResult, efforts: readonly Effort[]): RunResult {
   };
 }
 
-export function formatRun(result: RunResult): string {
+export function formatRun(result: RunResult): string[] {
   const { status, skipped, requests, peak, bytes, durationSeconds } = result;
   const counts = REQUEST_CLASSES.map((name) => `${formatCount(requests[name])} ${name}`).join(', ');
   const descriptors =
@@ -137,9 +137,9 @@ export function formatRun(result: RunResult): string {
     ['', `${formatSize(peak.rssBytes)} of memory, ${formatSize(peak.inFlightBytes)} in flight`],
     ['time', `${durationSeconds.toFixed(1)} s${rate}`],
   ];
-  const problems = (result.problems ?? []).map(({ code, message }) => `\n  ${message} (${code})`);
-  const but = problems.length === 0 ? '' : `\nbut not all that follows was done:${problems.join('')}`;
-  return `${status}\n${formatColumns(rows, 'll')}${but}`;
+  const problems = (result.problems ?? []).map(({ code, message }) => `  ${message} (${code})`);
+  const but = problems.length === 0 ? [] : ['but not all that follows was done:', ...problems];
+  return [status, ...formatColumns(rows, 'll'), ...but];
 }
 
 function describeDeleted({ objects, bytes, kept, complete }: Deleted): string[][] {

@@ -127,7 +127,7 @@ function replaceRoot(source: Location, roots: Roots | undefined): Location {
   throw new RollupError('OutsideRoot', `--source is not under the stack's raw root: give --destination.`);
 }
 
-function formatStatus({ status: state, hours }: Status): string {
+function formatStatus({ status: state, hours }: Status): string[] {
   const named = hours.some(({ stream }) => stream !== undefined);
   const rows = hours.map((hour) => [
     hour.hour,
@@ -150,7 +150,7 @@ function formatStatus({ status: state, hours }: Status): string {
     'state',
   ];
   const problems = hours.flatMap(({ hour, stream, problem }) =>
-    problem === undefined ? [] : [`\n  ${hour}${stream === undefined ? '' : ` ${stream}`}: ${problem}`],
+    problem === undefined ? [] : [`  ${hour}${stream === undefined ? '' : ` ${stream}`}: ${problem}`],
   );
-  return `${state}\n${formatColumns([header, ...rows], named ? 'llrrrrrl' : 'lrrrrrl')}${problems.join('')}`;
+  return [state, ...formatColumns([header, ...rows], named ? 'llrrrrrl' : 'lrrrrrl'), ...problems];
 }

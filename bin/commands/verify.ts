@@ -72,7 +72,7 @@ function describe(done: Done | undefined, deep: boolean, ms: number): Progress {
   };
 }
 
-export function formatReport(report: VerifyReport): string {
+export function formatReport(report: VerifyReport): string[] {
   const { status, deep, problems, objects, bytes, outputs, outputBytes, expired, unnamed } = report;
   const gone = expired === 0 ? '' : ` (${formatCount(expired)} expired in raw)`;
   const left = unnamed === 0 ? '' : ` (${formatCount(unnamed)} more in the destination that no commit names)`;
@@ -83,9 +83,9 @@ export function formatReport(report: VerifyReport): string {
     ['outputs', `${formatCount(outputs)}, ${formatSize(outputBytes)}${left}`],
     ['compared', deep ? 'every byte of both sides' : 'the manifest with both listings'],
   ];
-  const shown = problems.slice(0, SHOWN_PROBLEMS).map(({ code, message }) => `\n  ${code}: ${message}`);
+  const shown = problems.slice(0, SHOWN_PROBLEMS).map(({ code, message }) => `  ${code}: ${message}`);
   const more = problems.length - shown.length;
-  if (more > 0) shown.push(`\n  … ${formatCount(more)} more`);
-  const list = problems.length === 0 ? '' : `\n\n${formatNoun(problems.length, 'problem')}${shown.join('')}`;
-  return `${status}\n${formatColumns(rows, 'll')}${list}`;
+  if (more > 0) shown.push(`  … ${formatCount(more)} more`);
+  const list = problems.length === 0 ? [] : ['', formatNoun(problems.length, 'problem'), ...shown];
+  return [status, ...formatColumns(rows, 'll'), ...list];
 }

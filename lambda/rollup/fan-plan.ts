@@ -4,6 +4,7 @@ import { MiB } from '../size.ts';
 import { conclude } from './conclude.ts';
 import { commitOutputs } from './commit-outputs.ts';
 import { formatLocation, refuseOverlap } from './location.ts';
+import { refuseUnlistable } from './markers.ts';
 import type { PlannedOutput } from './pack.ts';
 import { type PlanAt, formatHeader, formatItems, formatLine, formatSealed, planFiles } from './plan-file.ts';
 import type { RollupContext, RollupOutcome, RollupRequest } from './rollup.ts';
@@ -30,6 +31,7 @@ export type PlanStep = WrittenPlan | { status: 'done'; outcome: RollupOutcome } 
  */
 export async function planToFile(request: RollupRequest, context: FanContext): Promise<PlanStep> {
   refuseOverlap(request.source, request.destination);
+  refuseUnlistable(request.destination, context.settings);
   const { store, settings, signal } = context;
   const { source, destination, repack = false } = request;
   const at: PlanAt = { destination, id: randomBytes(8).toString('hex') };

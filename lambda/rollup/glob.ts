@@ -6,8 +6,14 @@ type Step = Matcher | 'any number';
  * `[seq]` one that is in the set, `[!seq]` one that is not. Case matters. It matches whole texts.
  */
 export function parseGlob(glob: string): (text: string) => boolean {
+  const count = countingGlob(glob);
+  return (text) => count(text).matches;
+}
+
+/** And how many comparisons that takes: the length of the text times that of what stands between two `*`, at the most. */
+export function countingGlob(glob: string): (text: string) => { matches: boolean; comparisons: number } {
   const steps = stepsOf(Array.from(glob));
-  return (text) => matches(steps, Array.from(text));
+  return (text) => match(steps, Array.from(text));
 }
 
 function stepsOf(glob: string[]): Step[] {
@@ -50,24 +56,26 @@ function codeOf(character = ''): number {
   return character.codePointAt(0) ?? -1;
 }
 
-/** In time of length times steps at the most: the last `*` takes one character more, and none before it again. */
-function matches(steps: Step[], text: string[]): boolean {
+/** The last `*` takes one character more, and none before it again. */
+function match(steps: Step[], text: string[]): { matches: boolean; comparisons: number } {
   let step = 0;
   let at = 0;
+  let comparisons = 0;
   let retry: { step: number; at: number } | undefined;
   while (at < text.length) {
     const current = steps[step];
+    comparisons++;
     if (current === 'any number') {
       retry = { step: ++step, at };
     } else if (current?.(text[at] ?? '') === true) {
       step++;
       at++;
     } else if (retry === undefined) {
-      return false;
+      return { matches: false, comparisons };
     } else {
       retry.at++;
       ({ step, at } = retry);
     }
   }
-  return steps.slice(step).every((left) => left === 'any number');
+  return { matches: steps.slice(step).every((left) => left === 'any number'), comparisons };
 }

@@ -52,6 +52,6 @@ export function suffixOf(kind: Kind): string {
 function lastTwoExtensions(key: string): [inner: string, outer: string] {
   const name = key.slice(key.lastIndexOf('/') + 1);
   const [, inner = '', outer = ''] =
-    /^.*?(?:\.([a-z][a-z0-9]{0,15}|7z))?(?:\.([a-z][a-z0-9]{0,15}|7z))$/i.exec(name) ?? [];
+    /^.*?(?:\.([a-z][a-z0-9]{0,15}|7z))?(?:\.([a-z][a-z0-9]{0,15}|7z))$/is.exec(name) ?? [];
   return [inner.toLowerCase(), outer.toLowerCase()];
 }

@@ -18,6 +18,22 @@ export interface Wanted {
   symlinks: boolean;
 }
 
+/** The list has no way to escape them, and readers end a line at either. */
+const LINE_BREAK = /[\r\n]/;
+
+/** Throws `InvalidArgument` where the list of outputs is asked for and could not name one. */
+export function refuseUnlistable(
+  { bucket, prefix }: Location,
+  { symlinkManifest }: { symlinkManifest: boolean },
+): void {
+  if (!symlinkManifest || !LINE_BREAK.test(prefix)) return;
+  const uri = `s3://${bucket}/${prefix}`;
+  throw new RollupError(
+    'InvalidArgument',
+    `Destination ${uri} has a line break, which would make two lines of every output in the list that symlinkManifest asks for. Give another destination, or leave the list out.`,
+  );
+}
+
 /** A list of outputs that is there is kept true, whether asked for or not: it would name what is deleted. */
 export function wantedMarkers(
   { successMarker, symlinkManifest }: { successMarker: boolean; symlinkManifest: boolean },
@@ -76,6 +92,14 @@ async function publishLists(store: Store, { bucket, prefix }: Location): Promise
 
 /** An hour without outputs has an empty one, which is not written by itself: Hive fails on a list of nothing. */
 function formatSymlinks({ outputs }: Manifest, bucket: string): Buffer {
+  const key = outputs.find((output) => LINE_BREAK.test(output.key))?.key;
+  if (key !== undefined) {
+    throw new RollupError(
+      'InvalidArgument',
+      `${key} cannot be named in a list of outputs: a line break in its name would make two lines of it. Repack the hour with another --group-by, or into a destination without one.`,
+      { key },
+    );
+  }
   return Buffer.from(outputs.map(({ key }) => `s3://${bucket}/${key}\n`).join(''));
 }
 

@@ -6,6 +6,7 @@ import { conclude } from './conclude.ts';
 import type { Report, RollupEvent } from './events.ts';
 import { type Location, refuseOverlap } from './location.ts';
 import { MANIFEST_NAME, type Manifest } from './manifest.ts';
+import { refuseUnlistable } from './markers.ts';
 import { sidecarKeyOf } from './sidecar.ts';
 import type { Settled } from './settle.ts';
 import type { Sides } from './sides.ts';
@@ -45,6 +46,7 @@ export interface RollupOutcome extends Partial<Settled> {
 /** Rolls one prefix up: plan, write, commit. Throws `RollupError`. */
 export async function rollUp(request: RollupRequest, context: RollupContext): Promise<RollupOutcome> {
   refuseOverlap(request.source, request.destination);
+  refuseUnlistable(request.destination, context.settings);
   return stoppable(context, () => attemptUntilCommitted(request, context));
 }
 

@@ -7,7 +7,7 @@ import { toRollupError } from './errors.ts';
 import { backoff } from './retry.ts';
 
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
-export const KEYS_PER_DELETE = 1000;
+const KEYS_PER_DELETE = 1000;
 
 /** S3 refuses keys one by one where a prefix is too busy, within a response that is none of a failure. */
 const PASSING = new Set(['InternalError', 'ServiceUnavailable', 'SlowDown']);
@@ -18,9 +18,10 @@ const FIRST_DELAY_MS = 200;
 // eslint-disable-next-line no-control-regex
 const NOT_IN_XML = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/;
 
-interface Versioned {
+interface Target {
   key: string;
-  etag: string;
+  /** Deleted only while it has this; undefined for whatever it has. */
+  etag?: string;
 }
 
 type Refusal = { key: string; error: unknown };
@@ -32,28 +33,49 @@ type Refusal = { key: string; error: unknown };
 export async function deleteUnchanged(
   client: S3Client,
   bucket: string,
-  objects: Versioned[],
+  objects: (Target & { etag: string })[],
   signal: AbortSignal,
 ): Promise<Undeleted[]> {
+  return describe(bucket, await deleteEach(client, bucket, objects, signal));
+}
+
+/** Deletes whatever has these keys. Throws for the first that is refused, once all were asked for. */
+export async function deleteKeys(client: S3Client, bucket: string, keys: string[]): Promise<void> {
+  const targets = keys.map((key) => ({ key }));
+  const [first] = await deleteEach(client, bucket, targets, new AbortController().signal);
+  if (first === undefined) return;
+  throw toRollupError(first.error, { operation: 'DeleteObjects', bucket, key: first.key });
+}
+
+/** In requests of a thousand, but for keys that their XML cannot carry: those one by one. */
+async function deleteEach(
+  client: S3Client,
+  bucket: string,
+  objects: Target[],
+  signal: AbortSignal,
+): Promise<Refusal[]> {
   const refusals: Refusal[] = [];
   const batched = objects.filter(({ key }) => !NOT_IN_XML.test(key));
   for (let at = 0; at < batched.length; at += KEYS_PER_DELETE)
     refusals.push(...(await deleteBatch(client, bucket, batched.slice(at, at + KEYS_PER_DELETE), signal)));
   for (const object of objects.filter(({ key }) => NOT_IN_XML.test(key)))
     refusals.push(...(await deleteOne(client, bucket, object, signal)));
-  return describe(bucket, refusals);
+  return refusals;
 }
 
 async function deleteBatch(
   client: S3Client,
   bucket: string,
-  batch: Versioned[],
+  batch: Target[],
   signal: AbortSignal,
 ): Promise<Refusal[]> {
   const refused: Refusal[] = [];
   let rest = batch;
   for (let attempt = 1; rest.length > 0; attempt++) {
-    const Objects = rest.map(({ key, etag }) => ({ Key: key, ETag: quoteEtag(etag) }));
+    const Objects = rest.map(({ key, etag }) => ({
+      Key: key,
+      ...(etag === undefined ? {} : { ETag: quoteEtag(etag) }),
+    }));
     const command = new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects, Quiet: true } });
     const { Errors = [] } = await client.send(command, { abortSignal: signal }).catch((error: unknown) => {
       throw toRollupError(error, { operation: 'DeleteObjects', bucket });
@@ -72,10 +94,14 @@ async function deleteBatch(
 async function deleteOne(
   client: S3Client,
   bucket: string,
-  { key, etag }: Versioned,
+  { key, etag }: Target,
   signal: AbortSignal,
 ): Promise<Refusal[]> {
-  const command = new DeleteObjectCommand({ Bucket: bucket, Key: key, IfMatch: quoteEtag(etag) });
+  const command = new DeleteObjectCommand({
+    Bucket: bucket,
+    Key: key,
+    ...(etag === undefined ? {} : { IfMatch: quoteEtag(etag) }),
+  });
   try {
     await client.send(command, { abortSignal: signal });
     return [];

@@ -1,6 +1,5 @@
 import {
   AbortMultipartUploadCommand,
-  DeleteObjectsCommand,
   HeadObjectCommand,
   PutObjectCommand,
   type S3Client,
@@ -24,7 +23,7 @@ import type {
 import { type OutputAttributes, accessParams, outputParams } from './attributes.ts';
 import { parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
 import { copyObject } from './copy.ts';
-import { KEYS_PER_DELETE, deleteUnchanged } from './delete.ts';
+import { deleteKeys, deleteUnchanged } from './delete.ts';
 import { type Doing, toRollupError } from './errors.ts';
 import type { Lines } from './fast-lane.ts';
 import { listObjects, listUploads } from './list.ts';
@@ -135,19 +134,8 @@ export class S3Store implements Store {
     return copyObject(this, this.#client, { from, size, to, attributes }, signal);
   }
 
-  async delete(bucket: string, keys: string[]): Promise<void> {
-    for (let at = 0; at < keys.length; at += KEYS_PER_DELETE) {
-      const Objects = keys.slice(at, at + KEYS_PER_DELETE).map((Key) => ({ Key }));
-      const command = new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects, Quiet: true } });
-      const { Errors = [] } = await this.#do('DeleteObjects', bucket, undefined, () =>
-        this.#client.send(command),
-      );
-      const [first] = Errors;
-      if (first === undefined) continue;
-      const { Key: key, Code = 'Error', Message = '' } = first;
-      const refused = Object.assign(new Error(Message), { name: Code });
-      throw toRollupError(refused, { operation: 'DeleteObjects', bucket, key });
-    }
+  delete(bucket: string, keys: string[]): Promise<void> {
+    return deleteKeys(this.#client, bucket, keys);
   }
 
   deleteUnchanged(

@@ -1,9 +1,14 @@
 import { z } from 'zod';
 import { json, text } from './kinds.ts';
+import { problemOf } from './linear-regex.ts';
 import { group, row } from './row.ts';
 
+/** No key is longer, in bytes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html */
+const LONGEST = 1024;
+const TOO_LONG = `must have at most ${LONGEST} characters, which is as long as keys are`;
+
 const MUST_BE_FILTERS = 'must be a list of {"include": glob} and {"exclude": glob}';
-const glob = z.string('must be text').min(1, 'must not be empty');
+const glob = z.string('must be text').min(1, 'must not be empty').max(LONGEST, TOO_LONG);
 const filter = z.union(
   [z.strictObject({ include: glob }), z.strictObject({ exclude: glob })],
   'must be {"include": glob} or {"exclude": glob}',
@@ -11,11 +16,11 @@ const filter = z.union(
 
 const regex = z
   .string('must be a regular expression')
-  .refine((source) => isRegex(source), 'must be a regular expression of JavaScript')
-  .refine(
-    (source) => !isRegex(source) || capturesOf(source) > 0,
-    "must have a capture group, such as '^([^/]+)/'",
-  );
+  .max(LONGEST, { error: TOO_LONG, abort: true })
+  .superRefine((source, context) => {
+    const message = problemOf(source);
+    if (message !== undefined) context.addIssue({ code: 'custom', message });
+  });
 
 /** Which sources are rolled up, and which of them together. */
 export const selection = group('Selection:', {
@@ -42,7 +47,7 @@ export const selection = group('Selection:', {
       },
     ],
   }),
-  /** Source of a regular expression with captures, found anywhere in the key behind the source prefix. */
+  /** Source of a regular expression with captures, found anywhere in the key behind the source prefix, in linear time. */
   groupBy: row(text(regex), {
     default: undefined,
     description: 'sources in whose keys this captures the same share outputs, in a folder of that name',
@@ -51,15 +56,3 @@ export const selection = group('Selection:', {
     recorded: 'unless default',
   }),
 });
-
-function isRegex(source: string): boolean {
-  try {
-    return RegExp(source, 'u') instanceof RegExp;
-  } catch {
-    return false;
-  }
-}
-
-function capturesOf(source: string): number {
-  return (RegExp(`${source}|`, 'u').exec('')?.length ?? 1) - 1;
-}

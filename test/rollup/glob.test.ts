@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseGlob } from '../../lambda/rollup/glob.ts';
+import { countingGlob, parseGlob } from '../../lambda/rollup/glob.ts';
 
 // As Python's fnmatch.fnmatchcase has it, with which aws s3 compares.
 describe('a glob', () => {
@@ -50,5 +50,18 @@ describe('a glob', () => {
     ['{a,b}', 'a', false],
   ])('%j on %j: %s', (glob, text, expected) => {
     expect(parseGlob(glob)(text)).toBe(expected);
+  });
+});
+
+describe('the comparisons that a key of 1,024 characters takes', () => {
+  const key = 'a'.repeat(1_024);
+  it.each([
+    ['stars without end', '*'.repeat(1_024), 1_024 + 1_024],
+    ['a star before every letter', `${'*a'.repeat(511)}*b`, 2 * 1_024 + 1_024],
+    ['a star before every letter, and the whole in vain', `${'*a'.repeat(400)}b`, 2 * 1_024 + 1_024],
+    ['the longest text between two stars', `*${'a'.repeat(511)}b*`, 1_024 * 514],
+    ['a set for every letter', '[!b]*'.repeat(204), 3 * 1_024],
+  ])('%s', (_, glob, most) => {
+    expect(countingGlob(glob)(key).comparisons).toBeLessThanOrEqual(most);
   });
 });

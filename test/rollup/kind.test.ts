@@ -14,6 +14,8 @@ describe.each([
   ['a/app.gz', 'gzip', '.gz'],
   ['a/.gz', 'gzip', '.gz'],
   ['a/app.json.zst', 'zstd', '.json.zst'],
+  ['a/app\nb.json.gz', 'gzip', '.json.gz'],
+  ['a/app\u2028.parquet', undefined, '.parquet'],
   ['a/app.bz2', 'bzip2', '.bz2'],
   ['a/app.xz', 'xz', '.xz'],
   ['a/app.gz.log', 'plain', '.log'],

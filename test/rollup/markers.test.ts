@@ -1,6 +1,9 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { parseLocation } from '../../lambda/rollup/location.ts';
+import { publishMarkers } from '../../lambda/rollup/markers.ts';
+import { run } from '../../lambda/run.ts';
 import { REFUSED, beforeNth, fromNth, gate, matching } from '../support/hooks.ts';
-import { AGGREGATED, BUCKET, MANIFEST_KEY, type World, openWorld } from '../support/world.ts';
+import { AGGREGATED, BUCKET, MANIFEST_KEY, RAW, type World, openWorld } from '../support/world.ts';
 
 const SUCCESS = `${AGGREGATED}_SUCCESS`;
 const SYMLINKS = `${AGGREGATED}_symlink_format_manifest/manifest`;
@@ -117,4 +120,45 @@ it('a run that looked before there was a list, and was not asked for one, leaves
   expect(await world.roll()).toMatchObject({ status: 'committed' });
   expect(world.manifest.totals.objects).toBe(11);
   expectTrue(world);
+});
+
+describe('a line break in a name', () => {
+  it.each(['\n', '\r'])(
+    '%j in the destination is refused before anything is read, where a list is asked for',
+    async (end) => {
+      await using world = await openWorld(ASKED);
+      world.putHour(3);
+      const source = parseLocation(`s3://${BUCKET}/${RAW}`);
+      const destination = parseLocation(`s3://${BUCKET}/rolled/a${end}s3:/`);
+      const roll = (symlinkManifest: boolean) =>
+        run({ source, destination }, world.connection, { settings: { ...world.settings, symlinkManifest } });
+      world.sandbox.clearRequests();
+      await expect(roll(true)).rejects.toMatchObject({
+        code: 'InvalidArgument',
+        message: expect.stringContaining('has a line break') as string,
+      });
+      expect(world.sandbox.requests).toEqual([]);
+      expect(await roll(false)).toMatchObject({ status: 'committed' });
+    },
+  );
+
+  it('of an output that an earlier release committed makes no list, and the old one stays true', async () => {
+    await using world = await openWorld(ASKED);
+    world.putHour(3);
+    await world.roll();
+    const list = world.sandbox.get(BUCKET, SYMLINKS);
+    const { manifest } = world;
+    const [output] = manifest.outputs;
+    const key = output?.key.replace('part-', 'a\nb/part-') ?? '';
+    world.sandbox.put(BUCKET, key, world.sandbox.get(BUCKET, output?.key ?? '') ?? '');
+    const changed = { ...manifest, outputs: [{ ...output, key }] };
+    world.sandbox.put(BUCKET, MANIFEST_KEY, JSON.stringify(changed));
+    await expect(
+      publishMarkers(world.connection.store, parseLocation(`s3://${BUCKET}/${AGGREGATED}`), {
+        success: false,
+        symlinks: true,
+      }),
+    ).rejects.toMatchObject({ code: 'InvalidArgument', key });
+    expect(world.sandbox.get(BUCKET, SYMLINKS)).toEqual(list);
+  });
 });

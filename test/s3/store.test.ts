@@ -230,6 +230,50 @@ describe('a delete', () => {
     expect(world.requests('DeleteObjects')).toHaveLength(2);
   });
 
+  it('of keys that XML cannot carry takes one by one, and the others together', async () => {
+    await using world = await openWorld();
+    const odd = ['agg/a\u0001b', 'agg/\u001b[31m', 'agg/\ufffe', 'agg/\uffff\b'];
+    const even = [
+      'agg/a\nb',
+      'agg/c\rd',
+      'agg/\t',
+      'agg/\u007f',
+      'agg/\u0085\u2028',
+      'agg/&#x1;',
+      'agg/\ufffd',
+    ];
+    const { store } = world.connection;
+    const put = (): void => {
+      for (const key of [...odd, ...even]) world.sandbox.put(BUCKET, key, 'x');
+      world.sandbox.clearRequests();
+    };
+    put();
+    const listed = [];
+    for await (const page of store.list({ bucket: BUCKET, prefix: 'agg/' })) listed.push(...page);
+    expect(listed.map(({ key }) => key).sort()).toEqual([...odd, ...even].sort());
+    await store.delete(BUCKET, [...odd, ...even]);
+    expect(world.sandbox.keys(BUCKET)).toEqual([]);
+    expect(world.requests('DeleteObjects')).toHaveLength(1);
+    expect(world.requests('DeleteObject')).toHaveLength(odd.length);
+    put();
+    expect(await store.deleteUnchanged(BUCKET, listed, new AbortController().signal)).toEqual([]);
+    expect(world.sandbox.keys(BUCKET)).toEqual([]);
+    expect(world.requests('DeleteObject')).toHaveLength(odd.length);
+  });
+
+  it.each<['DeleteObject' | 'DeleteObjects', string | undefined]>([
+    ['DeleteObjects', undefined],
+    ['DeleteObject', 'agg/\u0001'],
+  ])('that is refused is told: %s', async (operation, key) => {
+    await using world = await openWorld();
+    const keys = ['agg/\u0001', 'agg/a'];
+    for (const each of keys) world.sandbox.put(BUCKET, each, 'x');
+    world.sandbox.hook = fromNth(1, matching(operation, key), REFUSED);
+    expect(await failureOf(world.connection.store.delete(BUCKET, keys))).toMatchObject({
+      code: 'AccessDenied',
+    });
+  });
+
   it('of nothing asks nothing', async () => {
     await using world = await openWorld();
     await world.connection.store.delete(BUCKET, []);

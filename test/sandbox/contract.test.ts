@@ -76,7 +76,7 @@ describe('keys', () => {
     reserved: `!*'();:@,[]{}|\\^~$`,
   };
 
-  it.each(Object.entries(cases))('%s', async (_name, odd) => {
+  it.each(Object.entries(cases))('%s', async (name, odd) => {
     const prefix = target.prefix();
     const key = prefix + odd;
     await put(key, 'hello');
@@ -93,9 +93,16 @@ describe('keys', () => {
     );
     expect(await text(copy)).toBe('hello');
 
-    const Delete = { Objects: [{ Key: copy }], Quiet: true };
-    const { Errors } = await target.client.send(new DeleteObjectsCommand({ Bucket: target.bucket, Delete }));
-    expect(Errors ?? []).toEqual([]);
+    if (name === 'other control characters') {
+      // XML 1.0 has no way to say it.
+      await target.client.send(new DeleteObjectCommand({ Bucket: target.bucket, Key: copy }));
+    } else {
+      const Delete = { Objects: [{ Key: copy }], Quiet: true };
+      const { Errors } = await target.client.send(
+        new DeleteObjectsCommand({ Bucket: target.bucket, Delete }),
+      );
+      expect(Errors ?? []).toEqual([]);
+    }
     await target.client.send(new DeleteObjectCommand({ Bucket: target.bucket, Key: key }));
     expect((await list({ Prefix: prefix })).KeyCount).toBe(0);
   });
@@ -556,6 +563,23 @@ describe('deleting', () => {
     expect(Errors ?? []).toEqual([]);
     expect((await list({ Prefix: prefix })).Contents?.map(({ Key }) => Key)).toEqual([`${prefix}keep`]);
   });
+
+  it.each(['\u0001', '\u001b[31m', '\ufffe'])(
+    'in no batch of keys that XML 1.0 cannot carry: %j',
+    async (odd) => {
+      const prefix = target.prefix();
+      const key = `${prefix}${odd}`;
+      await put(key, 'hello');
+      await put(`${prefix}even`, 'hello');
+      const Objects = [{ Key: `${prefix}even` }, { Key: key }];
+      const command = new DeleteObjectsCommand({ Bucket: target.bucket, Delete: { Objects } });
+      expect(await refusal(target.client.send(command))).toEqual({ code: 'MalformedXML', status: 400 });
+      const { Contents = [] } = await list({ Prefix: prefix, EncodingType: 'url' });
+      expect(Contents).toHaveLength(2);
+      await target.client.send(new DeleteObjectCommand({ Bucket: target.bucket, Key: key }));
+      expect((await list({ Prefix: prefix })).Contents?.map(({ Key }) => Key)).toEqual([`${prefix}even`]);
+    },
+  );
 
   it('in a batch of 1,000 at most', async () => {
     const prefix = target.prefix();

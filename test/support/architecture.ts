@@ -13,7 +13,7 @@ const SHARED = ['lambda/names.ts', 'lambda/settings.ts'];
 
 /** No clock, no environment, no SDK, no log. They import nothing but each other and what computes. */
 export const PURE = [
-  ...['errors', 'names', 'settings', 'size'].map((name) => `lambda/${name}.ts`),
+  ...['errors', 'names', 'printable', 'settings', 'size'].map((name) => `lambda/${name}.ts`),
   ...[
     'hour',
     'plan',
@@ -33,12 +33,29 @@ export const PURE = [
     'sidecar',
     'byte-reader',
   ].map((name) => `lambda/rollup/${name}.ts`),
-  ...['afterwards', 'codec', 'fan-out', 'kinds', 'outputs', 'rollup', 'row', 'selection', 'sides'].map(
-    (name) => `lambda/settings/${name}.ts`,
-  ),
+  ...[
+    'afterwards',
+    'character-sets',
+    'codec',
+    'fan-out',
+    'kinds',
+    'linear-regex',
+    'outputs',
+    'rollup',
+    'row',
+    'selection',
+    'sides',
+  ].map((name) => `lambda/settings/${name}.ts`),
   ...['key-ahead', 'plan-file'].map((name) => `lambda/rollup/${name}.ts`),
 ];
-const PURE_PACKAGES = new Set(['zod', 'node:crypto', 'node:util', 'node:zlib']);
+const PURE_PACKAGES = new Set([
+  'zod',
+  're2js',
+  '@eslint-community/regexpp',
+  'node:crypto',
+  'node:util',
+  'node:zlib',
+]);
 
 /** Globals that make a result depend on when and where it is computed. */
 const IMPURE = new Set([
