@@ -6,6 +6,7 @@ import { type WrittenPlan, planToFile } from '../../lambda/rollup/fan-plan.ts';
 import { type WriteStep, writeItems } from '../../lambda/rollup/fan-write.ts';
 import type { Manifest } from '../../lambda/rollup/manifest.ts';
 import { type PlanItem, itemSchema, parseLine, planFiles } from '../../lambda/rollup/plan-file.ts';
+import type { Settings } from '../../lambda/settings.ts';
 import { MiB } from '../../lambda/size.ts';
 import {
   AGGREGATED,
@@ -117,6 +118,34 @@ describe('a plan that is carried out by many', () => {
       });
     }
     await many.expectSound();
+  });
+
+  it.each<[string, Partial<Settings>[]]>([
+    ['groups', [{ groupBy: '^([^/]+)/' }]],
+    ['filters, narrowed later', [{}, { filters: [{ exclude: '*b*' }] }, {}]],
+    ['a codec', [{ codec: 'gzip' }]],
+    [
+      'one codec after another',
+      [{ codec: 'none' }, { codec: 'zstd' }, { codec: 'gzip', groupBy: '^([^/]+)/' }],
+    ],
+  ])('is found sound with %s: at first, after changes, and repacked', async (_, settings) => {
+    await using world = await openWorld();
+    for (const name of ['x/a.log', 'x/b.log', 'y/c.json', 'y/d.log']) world.put(name, logLines(2000));
+    const roll = (at: number, repack = false) => {
+      const request = { ...REQUEST, repack };
+      const context = contextOf(world);
+      const chosen = { ...context, settings: { ...context.settings, ...(settings[at] ?? settings[0]) } };
+      return rollUpByPlan(request, chosen, (plan) => writeItems(plan, itemsOf(world, plan), request, chosen));
+    };
+    expect(await roll(0)).toMatchObject({ status: 'committed' });
+    world.remove('x/a.log');
+    world.remove('y/c.json');
+    world.put('x/b.log', logLines(3000));
+    world.put('y/d.log', logLines(4000));
+    world.put('z/e.log', logLines(1000));
+    expect(await roll(1)).toMatchObject({ status: 'committed' });
+    expect(await roll(2, true)).toMatchObject({ status: 'committed', totals: { objects: 5 } });
+    await world.expectSound();
   });
 
   it('gives outputs by byte ranges of its lines, however many sources they have', async () => {
