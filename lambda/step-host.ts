@@ -1,5 +1,4 @@
 import type { Context } from 'aws-lambda';
-import { z } from 'zod';
 import { createDeadline } from './deadline.ts';
 import { RollupError, hasCode } from './errors.ts';
 import {
@@ -17,7 +16,7 @@ import { resolveRequest } from './request.ts';
 import type { RollupContext } from './rollup/rollup.ts';
 import type { Problem } from './rollup/delete-sources.ts';
 import { resultOf } from './run.ts';
-import { type StepAnswer, type StepEvent, commitStep, planStep, stepSchema, writeStep } from './steps.ts';
+import { type StepAnswer, type StepEvent, commitStep, parseStep, planStep, writeStep } from './steps.ts';
 import { type Effort, logger, reportFailure, reportResult, reportStep } from './telemetry.ts';
 
 export interface StepHost {
@@ -72,12 +71,12 @@ function carryOut(
   { config }: Resources,
   context: RollupContext,
 ): Promise<StepAnswer | Written> {
-  if (event.step === 'write') return writeStep(event, config, context);
   const request = resolveRequest(event.request, config, new Date());
+  if (event.step === 'write') return writeStep(event, request, context);
   const { deleteSource } = request;
   const asAsked = { ...context, settings: { ...context.settings, deleteSource } };
   if (event.step === 'plan') return planStep(request, event.attempt, asAsked);
-  return commitStep(event.plan, event.attempt, config, asAsked);
+  return commitStep(event, request, asAsked);
 }
 
 function reportAnswer(
@@ -103,11 +102,4 @@ function reportAnswer(
 function deletesLeft(key: string): Problem {
   const message = `There was no time to delete all sources under ${key}. Send the request again: it goes on from there.`;
   return { code: 'DeletesLeft', message, key };
-}
-
-function parseStep(event: unknown): StepEvent {
-  const parsed = stepSchema.safeParse(event);
-  if (parsed.success) return parsed.data;
-  const why = z.prettifyError(parsed.error).replace(/\s*\n\s*/g, ' ');
-  throw new RollupError('InvalidRequest', `Not a step: ${why}.`);
 }

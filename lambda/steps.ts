@@ -1,13 +1,19 @@
 import { z } from 'zod';
 import { RollupError } from './errors.ts';
-import { messageSchema, requireInside } from './request.ts';
+import { messageSchema } from './request.ts';
 import { workersFor } from './rollup/fan-budget.ts';
 import { commitPlan } from './rollup/fan-commit.ts';
 import { planToFile } from './rollup/fan-plan.ts';
 import { writeItems } from './rollup/fan-write.ts';
-import { type Location, parseLocation } from './rollup/location.ts';
-import { formatPlanAt, itemSchema, parsePlanAt, planFiles } from './rollup/plan-file.ts';
-import { readHeader } from './rollup/plan-store.ts';
+import { type Location, formatLocation } from './rollup/location.ts';
+import {
+  type PinnedPlan,
+  badPlan,
+  formatPlanAt,
+  itemSchema,
+  parsePlanAt,
+  planFiles,
+} from './rollup/plan-file.ts';
 import {
   ATTEMPTS,
   type RollupContext,
@@ -16,16 +22,36 @@ import {
   lostToOthers,
 } from './rollup/rollup.ts';
 
+const attempt = z.int().positive();
+/** The request that the machine was started with, and the plan that its plan step answered with: none of it is read from S3. */
+const carriedOut = { request: messageSchema, plan: z.string(), etag: z.string().min(1) };
+
 /** What the state machine asks for. Names in it are its own: lib/fan-out-definition.ts writes them. */
-export const stepSchema = z.discriminatedUnion('step', [
-  z.strictObject({ step: z.literal('plan'), request: messageSchema, attempt: z.int().positive() }),
-  z.strictObject({ step: z.literal('write'), items: z.array(itemSchema).min(1) }),
-  z.strictObject({
-    step: z.literal('commit'),
-    ...{ request: messageSchema, plan: z.string(), attempt: z.int().positive() },
-  }),
+const stepSchema = z.discriminatedUnion('step', [
+  z.strictObject({ step: z.literal('plan'), request: messageSchema, attempt }),
+  z.strictObject({ step: z.literal('write'), ...carriedOut, items: z.array(itemSchema).min(1) }),
+  z.strictObject({ step: z.literal('commit'), ...carriedOut, attempt }),
 ]);
 export type StepEvent = z.infer<typeof stepSchema>;
+
+/** What executions ask for that were begun by a release before plans were pinned. */
+const unpinnedSchema = z.discriminatedUnion('step', [
+  z.strictObject({ step: z.literal('write'), items: z.array(itemSchema).min(1) }),
+  z.strictObject({ step: z.literal('commit'), request: messageSchema, plan: z.string(), attempt }),
+]);
+
+/** Throws `InvalidRequest`, and `BadPlan` for a step that says nothing of what the plan must be. */
+export function parseStep(event: unknown): StepEvent {
+  const parsed = stepSchema.safeParse(event);
+  if (parsed.success) return parsed.data;
+  if (unpinnedSchema.safeParse(event).success) {
+    const message =
+      'This execution was begun by an earlier release, which did not pin its plan. Nothing was done: start the rollup again.';
+    throw new RollupError('BadPlan', message);
+  }
+  const why = z.prettifyError(parsed.error).replace(/\s*\n\s*/g, ' ');
+  throw new RollupError('InvalidRequest', `Not a step: ${why}.`);
+}
 
 /** What plan and commit answer: `attempt` is that of the next plan. */
 export type StepAnswer =
@@ -34,6 +60,8 @@ export type StepAnswer =
   | {
       status: 'planned';
       plan: string;
+      /** Of the plan's header: what the other steps read, and nothing else. */
+      etag: string;
       /** Where the map reads its items. */
       bucket: string;
       items: string;
@@ -50,42 +78,50 @@ export async function planStep(
   const planned = await planToFile(request, context);
   if (planned.status === 'done') return planned;
   if (planned.status === 'lost') return lost(attempt, request.destination);
-  const { at, totals } = planned;
+  const { at, etag, totals } = planned;
   const { bucket, key } = planFiles(at).items;
   const workers = workersFor(totals, context.settings);
-  return { status: 'planned', plan: formatPlanAt(at), bucket, items: key, workers, attempt, totals };
+  return { status: 'planned', plan: formatPlanAt(at), etag, bucket, items: key, workers, attempt, totals };
 }
 
+/** Throws `BadPlan` where the plan is not one for this request. */
 export async function commitStep(
-  plan: string,
-  attempt: number,
-  { aggregatedRoot }: { aggregatedRoot: Location },
+  event: Extract<StepEvent, { step: 'commit' }>,
+  request: RollupRequest,
   context: Omit<RollupContext, 'hasTime'>,
 ): Promise<StepAnswer> {
-  const at = parsePlanAt(plan);
-  requireInside(at.destination, aggregatedRoot, 'Destination');
-  const outcome = await commitPlan(at, context);
-  return outcome === 'lost' ? lost(attempt, at.destination) : { status: 'done', outcome };
+  const outcome = await commitPlan(planOf(event, request), request, context);
+  return outcome === 'lost' ? lost(event.attempt, request.destination) : { status: 'done', outcome };
 }
 
-/** Throws `Timeout` where there was no time for all of them: what was written is found by the next attempt. */
+/**
+ * Throws `Timeout` where there was no time for all of them: what was written is found by the next attempt. Throws `BadPlan`
+ * as `commitStep` does, and for items of another plan: they are read from a file that is not pinned.
+ */
 export async function writeStep(
-  { items }: Extract<StepEvent, { step: 'write' }>,
-  roots: { rawRoot: Location; aggregatedRoot: Location },
+  event: Extract<StepEvent, { step: 'write' }>,
+  request: RollupRequest,
   context: Omit<RollupContext, 'now'>,
 ): Promise<{ status: 'written' | 'lost' }> {
-  const plans = Map.groupBy(items, ({ plan }) => plan);
-  let status: 'written' | 'lost' = 'written';
-  for (const [plan, own] of plans) {
-    const at = parsePlanAt(plan);
-    requireInside(at.destination, roots.aggregatedRoot, 'Destination');
-    const header = await readHeader(context.store, at);
-    if (header !== undefined) requireInside(parseLocation(header.source), roots.rawRoot, 'Source');
-    const step = await writeItems(at, own, context);
-    if (step.status === 'incomplete') throw outOfTime(step.fates.written + step.fates.copied);
-    if (step.status === 'lost') status = 'lost';
-  }
-  return { status };
+  const { items } = event;
+  const plan = planOf(event, request);
+  const stray = items.find((item) => item.plan !== event.plan);
+  if (stray !== undefined)
+    throw badPlan(planFiles(plan.at).items.key, `it has an item of ${stray.plan}, which is another plan`);
+  const step = await writeItems(plan, items, request, context);
+  if (step.status === 'incomplete') throw outOfTime(step.fates.written + step.fates.copied);
+  return { status: step.status };
+}
+
+/** Throws `InvalidArgument`, and `BadPlan` for a plan that lies elsewhere than under the request's destination. */
+function planOf(
+  { plan, etag }: Pick<Extract<StepEvent, { step: 'commit' }>, 'plan' | 'etag'>,
+  { destination }: RollupRequest,
+): PinnedPlan {
+  const at = parsePlanAt(plan);
+  const [lies, asked] = [formatLocation(at.destination), formatLocation(destination)];
+  if (lies === asked) return { at, etag };
+  throw badPlan(planFiles(at).header.key, `it lies under ${lies}, and the request is for ${asked}`);
 }
 
 function lost(attempt: number, destination: Location): StepAnswer {

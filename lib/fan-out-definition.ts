@@ -13,6 +13,9 @@ export interface FanOutDefinitionProps {
  *
  * Nothing is caught: an execution that failed can be redriven from where it failed, and one that ended in a state of
  * type Fail could not. Its input goes to the dead-letter queue by EventBridge.
+ *
+ * The plan lies in S3. What it must be is said here alone: every step is given the request of the execution's input, and
+ * the ETag of the header that the plan step wrote.
  */
 export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutDefinitionProps) {
   const step = (payload: object) => ({
@@ -55,7 +58,15 @@ export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutD
           ReaderConfig: { InputType: 'JSONL' },
           Parameters: { 'Bucket.$': '$.plan.answer.bucket', 'Key.$': '$.plan.answer.items' },
         },
-        ItemBatcher: { MaxItemsPerBatch: batch },
+        ItemBatcher: {
+          MaxItemsPerBatch: batch,
+          // Of the state's own input: it does not come from the items.
+          BatchInput: {
+            'request.$': '$.request',
+            'plan.$': '$.plan.answer.plan',
+            'etag.$': '$.plan.answer.etag',
+          },
+        },
         MaxConcurrencyPath: '$.plan.answer.workers',
         ToleratedFailurePercentage: 0,
         ItemProcessor: {
@@ -64,7 +75,13 @@ export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutD
           StartAt: 'WriteBatch',
           States: {
             WriteBatch: {
-              ...step({ step: 'write', 'items.$': '$.Items' }),
+              ...step({
+                step: 'write',
+                'request.$': '$.BatchInput.request',
+                'plan.$': '$.BatchInput.plan',
+                'etag.$': '$.BatchInput.etag',
+                'items.$': '$.Items',
+              }),
               // The answers of all batches must fit into 256 KiB together; the commit looks at the outputs themselves.
               ResultSelector: {},
               End: true,
@@ -79,6 +96,7 @@ export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutD
           step: 'commit',
           'request.$': '$.request',
           'plan.$': '$.plan.answer.plan',
+          'etag.$': '$.plan.answer.etag',
           'attempt.$': '$.attempt',
         }),
         ResultSelector: { 'answer.$': '$.Payload' },

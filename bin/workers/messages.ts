@@ -10,6 +10,10 @@ export const toWorkerSchema = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('start'),
     plan: z.string(),
+    etag: z.string(),
+    /** That of the run, which the plan is held against. */
+    source: z.string(),
+    repack: z.boolean(),
     settings: z.record(z.string(), z.unknown()),
     endpointUrl: z.string().optional(),
     region: z.string().optional(),

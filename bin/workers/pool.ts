@@ -5,8 +5,9 @@ import { type ErrorCode, RollupError } from '../../lambda/errors.ts';
 import type { Report } from '../../lambda/rollup/events.ts';
 import type { Distribute } from '../../lambda/rollup/fan-out.ts';
 import type { WriteStep } from '../../lambda/rollup/fan-write.ts';
+import { formatLocation } from '../../lambda/rollup/location.ts';
 import { type PlanItem, formatPlanAt } from '../../lambda/rollup/plan-file.ts';
-import { readItems } from '../../lambda/rollup/plan-store.ts';
+import { readHeader, readItems } from '../../lambda/rollup/plan-store.ts';
 import type { Store } from '../../lambda/rollup/store.ts';
 import type { Settings } from '../../lambda/settings.ts';
 import { type Effort, type FromWorker, type ToWorker, fromWorkerSchema } from './messages.ts';
@@ -44,12 +45,16 @@ export class WorkerPool {
   }
 
   /** Throws what failed first, once every process has ended; `WorkerEnded` where one did so without a word. */
-  readonly distribute: Distribute = async ({ at, totals }) => {
+  readonly distribute: Distribute = async ({ at, etag, totals }, { source, repack = false }) => {
     const { store, signal, settings, endpointUrl, region } = this.#options;
-    const items = readItems(store, at, signal)[Symbol.asyncIterator]();
+    const header = await readHeader(store, { at, etag }, signal);
+    // Removed by a run that committed first.
+    if (header === undefined) return { status: 'lost' };
+    const items = readItems(store, at, header, signal);
     const stop = new AbortController();
     const start: ToWorker = {
-      ...{ type: 'start', plan: formatPlanAt(at), settings: { ...settings } },
+      ...{ type: 'start', plan: formatPlanAt(at), etag, source: formatLocation(source), repack },
+      settings: { ...settings },
       ...(endpointUrl === undefined ? {} : { endpointUrl }),
       ...(region === undefined ? {} : { region }),
     };

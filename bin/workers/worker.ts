@@ -4,6 +4,7 @@ import { RollupError } from '../../lambda/errors.ts';
 import { openDescriptors } from '../../lambda/gauge.ts';
 import type { RollupEvent } from '../../lambda/rollup/events.ts';
 import { writeItems } from '../../lambda/rollup/fan-write.ts';
+import { parseLocation } from '../../lambda/rollup/location.ts';
 import { type PlanItem, parsePlanAt } from '../../lambda/rollup/plan-file.ts';
 import { type Connection, connect } from '../../lambda/s3/connection.ts';
 import { parseSettings } from '../../lambda/settings.ts';
@@ -37,6 +38,9 @@ process.on('message', (raw) => {
 
 async function work({
   plan,
+  etag,
+  source,
+  repack,
   settings: raw,
   ...options
 }: Extract<ToWorker, { type: 'start' }>): Promise<void> {
@@ -65,7 +69,9 @@ async function work({
   try {
     const sides = { store, raw: connection.raw };
     const context = { ...sides, settings, report, hasTime: () => true, signal: stop.signal };
-    const step = await writeItems(parsePlanAt(plan), itemsOfRun(), context);
+    const at = parsePlanAt(plan);
+    const request = { source: parseLocation(source), destination: at.destination, repack };
+    const step = await writeItems({ at, etag }, itemsOfRun(), request, context);
     end = { type: 'done', step, ...effortOf(connection) };
   } catch (error) {
     const known =

@@ -1,17 +1,18 @@
 import { RollupError } from '../errors.ts';
 import type { Assembled } from './assemble.ts';
+import { type LineCheck, checkBasis, checkHeader, createLineCheck, settingsOf } from './check-plan.ts';
 import { deleteUnnamed } from './cleanup.ts';
+import { CommitAccount } from './commit-account.ts';
 import { commitOutputs } from './commit-outputs.ts';
 import { readCommitted } from './committed.ts';
 import { conclude } from './conclude.ts';
-import { settingsOf } from './fan-write.ts';
 import { inOrder } from './in-order.ts';
-import { parseLocation } from './location.ts';
-import { type PlanAt, type PlanHeader, type PlanLine, pickSealed } from './plan-file.ts';
+import type { Location } from './location.ts';
+import type { PinnedPlan, PlanHeader, PlanLine } from './plan-file.ts';
 import { isPlanGone, readHeader, readLines, removePlan } from './plan-store.ts';
 import { findFinished } from './reuse.ts';
 import { keysOf } from './sidecar.ts';
-import type { RollupContext, RollupOutcome } from './rollup.ts';
+import type { RollupContext, RollupOutcome, RollupRequest } from './rollup.ts';
 import { listPresent } from './survey.ts';
 
 /** Outputs that are looked at, at once. */
@@ -21,37 +22,50 @@ type FanContext = Omit<RollupContext, 'hasTime'>;
 
 /**
  * The commit step by itself: takes every planned output as it is there, and commits them. Afterwards the plan is removed,
- * whoever committed. Throws `OutputMissing`.
+ * whoever committed. Throws `OutputMissing`, and `BadPlan` before it commits or deletes anything by a plan that is not one
+ * for this request.
  */
-export async function commitPlan(at: PlanAt, context: FanContext): Promise<RollupOutcome | 'lost'> {
-  const { store } = context;
-  const header = await readHeader(store, at);
+export async function commitPlan(
+  plan: PinnedPlan,
+  request: RollupRequest,
+  context: FanContext,
+): Promise<RollupOutcome | 'lost'> {
+  const { at } = plan;
+  const { store, signal } = context;
+  const { source, destination } = request;
+  const header = await readHeader(store, plan, signal);
   // A plan is only ever removed once what it was made from has been replaced.
   if (header === undefined) return 'lost';
-  const { destination } = at;
-  const source = parseLocation(header.source);
-  const request = { source, destination, repack: header.repack };
+  checkHeader(header, at, request);
+  const settings = settingsOf(header, at, context);
   const previous = await readCommitted(store, destination, source);
   if ((previous?.etag ?? null) !== header.previous) {
-    const wrote: string[] = [];
-    for await (const { output } of readLines(store, at, header, context.signal))
-      wrote.push(...keysOf(output, destination));
-    await deleteUnnamed(store, destination, wrote);
-    await removePlan(store, at);
+    const check = createLineCheck(header, at, request, { settings, basis: 'replaced' });
+    await giveUp(plan, header, check, context);
     return 'lost';
   }
+  const sealed = checkBasis(header, at, previous?.manifest);
+  const check = createLineCheck(header, at, request, { settings, basis: previous?.manifest });
+  const account = new CommitAccount(header, at, previous, sealed);
+  async function* checkedLines(stopped: AbortSignal): AsyncGenerator<PlanLine> {
+    for await (const line of readLines(store, at, header as PlanHeader, stopped)) {
+      check(line.output);
+      account.add(line.output);
+      yield line;
+    }
+    account.close();
+  }
   // Before the commit: what whoever plans from it writes is not looked at.
-  const present = await listPresent(store, destination, context.signal);
+  const present = await listPresent(store, destination, signal);
   const { generation, skipped } = header;
-  const sealed = pickSealed(previous?.manifest.outputs ?? [], header.sealed);
   const wrote: string[] = [];
   const result = await commitOutputs(
     request,
-    { ...context, settings: settingsOf(header, context) },
+    { ...context, settings },
     {
       previous,
       plan: { generation, skipped, sealed },
-      outputs: finishedOutputs(at, header, wrote, context),
+      outputs: finishedOutputs(checkedLines, destination, wrote, context),
       wrote,
     },
   ).catch((error: unknown) => {
@@ -64,14 +78,36 @@ export async function commitPlan(at: PlanAt, context: FanContext): Promise<Rollu
   return outcome;
 }
 
+/** Deletes what was written for a plan whose manifest has been replaced, and the plan. Throws `BadPlan`. */
+async function giveUp(
+  { at }: PinnedPlan,
+  header: PlanHeader,
+  check: LineCheck,
+  { store, signal }: FanContext,
+): Promise<void> {
+  const { destination } = at;
+  const wrote: string[] = [];
+  try {
+    for await (const { output } of readLines(store, at, header, signal)) {
+      check(output);
+      wrote.push(...keysOf(output, destination));
+    }
+  } catch (error) {
+    // Who replaced it has swept it in the meantime, and with it what was written for it.
+    if (isPlanGone(error, at)) return;
+    throw error;
+  }
+  await deleteUnnamed(store, destination, wrote);
+  await removePlan(store, at);
+}
+
 /** Every output of the plan, in its order. Their keys are noted. */
 function finishedOutputs(
-  at: PlanAt,
-  header: PlanHeader,
+  lines: (stopped: AbortSignal) => AsyncIterable<PlanLine>,
+  destination: Location,
   wrote: string[],
   { store, signal }: FanContext,
 ): AsyncGenerator<Assembled> {
-  const { destination } = at;
   const stop = new AbortController();
   const stopped = AbortSignal.any([stop.signal, signal]);
   const find = async ({ output, stood }: PlanLine): Promise<Assembled> => {
@@ -82,7 +118,7 @@ function finishedOutputs(
     const how = stood ? 'reused' : output.mode === 'copy' ? 'copied' : 'written';
     return { ...found, how };
   };
-  return inOrder(readLines(store, at, header, stopped), LOOKS, stop, find);
+  return inOrder(lines(stopped), LOOKS, stop, find);
 }
 
 function missing(key: string): RollupError {

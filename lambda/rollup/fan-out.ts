@@ -10,8 +10,8 @@ import {
   stoppable,
 } from './rollup.ts';
 
-/** Has all outputs of a plan brought about, by whomever. */
-export type Distribute = (plan: WrittenPlan) => Promise<WriteStep>;
+/** Has all outputs of a plan for a request brought about, by whomever. */
+export type Distribute = (plan: WrittenPlan, request: RollupRequest) => Promise<WriteStep>;
 
 /** Rolls one prefix up by a plan that others carry out. Throws `RollupError`, as `rollUp` does. */
 export async function rollUpByPlan(
@@ -31,8 +31,8 @@ async function attemptUntilCommitted(
     const plan = await planToFile(request, context);
     if (plan.status === 'done') return plan.outcome;
     if (plan.status === 'planned') {
-      const written = await distribute(plan);
-      const outcome = await commitPlan(plan.at, context);
+      const written = await distribute(plan, request);
+      const outcome = await commitPlan(plan, request, context);
       const peakInFlightBytes = written.status === 'lost' ? 0 : written.peakInFlightBytes;
       if (outcome !== 'lost') return { ...outcome, peakInFlightBytes };
     }

@@ -6,7 +6,15 @@ import { commitOutputs } from './commit-outputs.ts';
 import { formatLocation, refuseOverlap } from './location.ts';
 import { refuseUnlistable } from './markers.ts';
 import type { PlannedOutput } from './pack.ts';
-import { type PlanAt, formatHeader, formatItems, formatLine, formatSealed, planFiles } from './plan-file.ts';
+import {
+  type PinnedPlan,
+  type PlanAt,
+  formatHeader,
+  formatItems,
+  formatLine,
+  formatSealed,
+  planFiles,
+} from './plan-file.ts';
 import type { RollupContext, RollupOutcome, RollupRequest } from './rollup.ts';
 import { createPlanner, planSources, readBefore } from './survey.ts';
 
@@ -16,9 +24,8 @@ const PART_SIZE = 8 * MiB;
 type FanContext = Omit<RollupContext, 'hasTime'>;
 
 /** A plan that is ready to be carried out by many. */
-export interface WrittenPlan {
+export interface WrittenPlan extends PinnedPlan {
   status: 'planned';
-  at: PlanAt;
   totals: { outputs: number; objects: number; bytes: number };
 }
 
@@ -64,8 +71,9 @@ export async function planToFile(request: RollupRequest, context: FanContext): P
   }
   const files = planFiles(at);
   const upload = { partSize: PART_SIZE, metadata: {} };
-  const { etag, size } = await store.uploadStream(files.lines, lines(first.value), upload, signal);
-  await store.uploadStream(files.items, Readable.from(formatItems(at, lengths)), upload, signal);
+  const wroteLines = await store.uploadStream(files.lines, lines(first.value), upload, signal);
+  const items = Readable.from(formatItems(at, lengths));
+  const wroteItems = await store.uploadStream(files.items, items, upload, signal);
   const { generation, sealed, skipped } = planner;
   const header = formatHeader({
     source: formatLocation(source),
@@ -78,10 +86,11 @@ export async function planToFile(request: RollupRequest, context: FanContext): P
     listingBegan: listingBegan.toISOString(),
     settings: { ...settings },
     totals,
-    lines: { etag, size },
+    lines: { etag: wroteLines.etag, size: wroteLines.size },
+    items: { etag: wroteItems.etag, size: wroteItems.size },
   });
-  await store.put(files.header, header, 'application/json');
-  return { status: 'planned', at, totals };
+  const { etag } = await store.put(files.header, header, 'application/json');
+  return { status: 'planned', at, etag, totals };
 }
 
 async function* nothing(): AsyncGenerator<never> {

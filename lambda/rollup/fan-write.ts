@@ -1,13 +1,13 @@
 import { RollupError } from '../errors.ts';
-import { parseSettings } from '../settings.ts';
 import { Assembler } from './assemble.ts';
+import { checkBasis, checkHeader, createLineCheck, settingsOf } from './check-plan.ts';
 import type { Fates } from './commit-outputs.ts';
-import { type Location, parseLocation } from './location.ts';
-import { MANIFEST_NAME } from './manifest.ts';
+import type { Location } from './location.ts';
+import { MANIFEST_NAME, type Manifest, parseManifest } from './manifest.ts';
 import type { PlannedOutput } from './pack.ts';
-import type { PlanAt, PlanHeader, PlanItem } from './plan-file.ts';
+import type { PinnedPlan, PlanHeader, PlanItem } from './plan-file.ts';
 import { isPlanGone, readHeader, readLine } from './plan-store.ts';
-import type { RollupContext } from './rollup.ts';
+import type { RollupContext, RollupRequest } from './rollup.ts';
 import type { Store } from './store.ts';
 import { writeOutputs } from './write-outputs.ts';
 
@@ -18,25 +18,35 @@ export type WriteStep =
   | { status: 'lost' }
   | { status: 'written' | 'incomplete'; fates: Fates; bytes: number; peakInFlightBytes: number };
 
-/** The write step by itself: brings the outputs of some of a plan's lines about. */
+/**
+ * The write step by itself: brings the outputs of some of a plan's lines about. Throws `BadPlan` before it reads or writes
+ * for a line that is not of a plan for this request.
+ */
 export async function writeItems(
-  at: PlanAt,
+  plan: PinnedPlan,
   items: Iterable<Item> | AsyncIterable<Item>,
+  request: RollupRequest,
   context: Omit<RollupContext, 'now'>,
 ): Promise<WriteStep> {
+  const { at } = plan;
   const { store, signal } = context;
-  const header = await readHeader(store, at);
-  if (header === undefined || (await isReplaced(store, at.destination, header))) return { status: 'lost' };
-  async function* planned(plan: PlanHeader): AsyncGenerator<PlannedOutput> {
-    for await (const item of items) yield (await readLine(store, at, plan, item, signal)).output;
+  const { source, destination } = request;
+  const header = await readHeader(store, plan, signal);
+  if (header === undefined) return { status: 'lost' };
+  checkHeader(header, at, request);
+  const settings = settingsOf(header, at, context);
+  const basis = await readBasis(store, destination, header);
+  if (basis === 'replaced') return { status: 'lost' };
+  checkBasis(header, at, basis);
+  const check = createLineCheck(header, at, request, { settings, basis });
+  async function* planned(from: PlanHeader): AsyncGenerator<PlannedOutput> {
+    for await (const item of items) {
+      const { output } = await readLine(store, at, from, item, signal);
+      check(output);
+      yield output;
+    }
   }
-  const assembler = new Assembler({
-    ...context,
-    settings: settingsOf(header, context),
-    source: parseLocation(header.source),
-    destination: at.destination,
-    present: undefined,
-  });
+  const assembler = new Assembler({ ...context, settings, source, destination, present: undefined });
   const fates: Fates = { written: 0, copied: 0, reused: 0 };
   let bytes = 0;
   let complete = true;
@@ -49,23 +59,33 @@ export async function writeItems(
     }
   } catch (error) {
     // Once another run has committed, uploads of this plan are ended, and what it reads may be deleted.
-    if (signal.aborted || !(await isOver(error, at, header, store))) throw error;
+    if (signal.aborted || !(await isOver(error, plan, header, store))) throw error;
     return { status: 'lost' };
   }
   const { peakInFlightBytes } = assembler;
   return { status: complete ? 'written' : 'incomplete', fates, bytes, peakInFlightBytes };
 }
 
-/** The plan's settings, but for those by which a process is sized. */
-export function settingsOf(
-  { settings }: PlanHeader,
-  { settings: { concurrency, outputsInFlight } }: Pick<RollupContext, 'settings'>,
-): RollupContext['settings'] {
-  return { ...parseSettings(settings, (name) => name), concurrency, outputsInFlight };
+/** The manifest, if what the plan was made from is still what is committed. */
+async function readBasis(
+  store: Store,
+  { bucket, prefix }: Location,
+  { previous }: PlanHeader,
+): Promise<Manifest | undefined | 'replaced'> {
+  const key = prefix + MANIFEST_NAME;
+  const standing = await store.getIfPresent({ bucket, key });
+  if ((standing?.etag ?? null) !== previous) return 'replaced';
+  return standing && parseManifest(standing.body, key);
 }
 
-async function isOver(error: unknown, at: PlanAt, header: PlanHeader, store: Store): Promise<boolean> {
-  if (!(error instanceof RollupError) || error.code === 'AccessDenied') return false;
+async function isOver(
+  error: unknown,
+  { at }: PinnedPlan,
+  header: PlanHeader,
+  store: Store,
+): Promise<boolean> {
+  if (!(error instanceof RollupError) || error.code === 'AccessDenied' || error.code === 'BadPlan')
+    return false;
   return isPlanGone(error, at) || isReplaced(store, at.destination, header).catch(() => false);
 }
 

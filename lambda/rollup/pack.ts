@@ -96,9 +96,8 @@ export class Packer {
 
   /** Returns the outputs that this source closes: it may be none, and with a large source it may be two. */
   add(piece: Piece, folder = ''): PlannedOutput[] {
-    // What cannot be joined is refused before anything is read (see `refuseUnreadable`).
     const { targetSize, encoding, weigh } = this.#options;
-    const kind = encoding === undefined ? (kindOf(piece.source.key) ?? 'plain') : formOfCodec(encoding.codec);
+    const kind = kindOfOutput(piece.source.key, encoding);
     const weight = weigh(piece);
     const slot = folder + kind;
     const open = this.#open.get(slot) ?? { kind, folder, pieces: [], weight: 0 };
@@ -122,26 +121,54 @@ export class Packer {
   }
 
   #output(asIs: 'assemble' | 'copy', { kind, folder, pieces, weight }: Open): PlannedOutput {
-    const { basis, generation, destination, newline, encoding } = this.#options;
-    const mode = encoding === undefined ? asIs : 'encode';
-    const ensureNewline =
-      newline === 'ensure' && (mode === 'encode' || (kind === 'plain' && mode === 'assemble'));
-    const index = this.#index++;
-    const coding = encoding === undefined ? [] : [encoding.codec, encoding.level];
-    const grouped = folder === '' ? [] : [{ folder }];
-    const digest = digestOf([1, basis, generation, mode, ensureNewline, ...coding, ...grouped], pieces);
-    const owner = folder === '' ? '' : `-${ownerOf(destination)}`;
-    const extension = encoding === undefined ? sharedExtension(kind, pieces) : codedExtension(kind, pieces);
-    const name = `part-${String(index).padStart(5, '0')}-${digest}${owner}${extension}`;
-    return {
-      key: destination.prefix + folder + name,
-      ...{ index, kind, mode },
-      ...(encoding === undefined ? {} : { encoding }),
-      size: pieces.reduce((sum, { source }) => sum + source.size, 0),
-      expectedSize: Math.round(weight),
-      ...{ ensureNewline, pieces },
-    };
+    const shape = shapeOutput(this.#options, { index: this.#index++, asIs, kind, folder, pieces });
+    return { ...shape, expectedSize: Math.round(weight) };
   }
+}
+
+/** What is packed into one output, and where. */
+export interface Packed {
+  index: number;
+  /** Its mode where its sources are not decoded. */
+  asIs: 'assemble' | 'copy';
+  kind: Kind;
+  /** Under the destination: empty, or with its slash. */
+  folder: string;
+  pieces: Piece[];
+}
+
+/** All of an output that follows from what is packed into it: its key too, which no other plan than one of this commit has. */
+export function shapeOutput(
+  {
+    basis,
+    generation,
+    destination,
+    newline,
+    encoding,
+  }: Pick<PackOptions, 'basis' | 'generation' | 'destination' | 'newline' | 'encoding'>,
+  { index, asIs, kind, folder, pieces }: Packed,
+): Omit<PlannedOutput, 'expectedSize'> {
+  const mode = encoding === undefined ? asIs : 'encode';
+  const ensureNewline =
+    newline === 'ensure' && (mode === 'encode' || (kind === 'plain' && mode === 'assemble'));
+  const coding = encoding === undefined ? [] : [encoding.codec, encoding.level];
+  const grouped = folder === '' ? [] : [{ folder }];
+  const digest = digestOf([1, basis, generation, mode, ensureNewline, ...coding, ...grouped], pieces);
+  const owner = folder === '' ? '' : `-${ownerOf(destination)}`;
+  const extension = encoding === undefined ? sharedExtension(kind, pieces) : codedExtension(kind, pieces);
+  const name = `part-${String(index).padStart(5, '0')}-${digest}${owner}${extension}`;
+  return {
+    key: destination.prefix + folder + name,
+    ...{ index, kind, mode },
+    ...(encoding === undefined ? {} : { encoding }),
+    size: pieces.reduce((sum, { source }) => sum + source.size, 0),
+    ...{ ensureNewline, pieces },
+  };
+}
+
+/** The kind of the output that a source belongs into. What cannot be joined was refused before (see `refuseUnreadable`). */
+export function kindOfOutput(sourceKey: string, encoding: Encoding | undefined): Kind {
+  return encoding === undefined ? (kindOf(sourceKey) ?? 'plain') : formOfCodec(encoding.codec);
 }
 
 /**

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { RollupError } from '../errors.ts';
-import { type Location, type ObjectAt, formatLocation, parseLocation } from './location.ts';
+import { type Location, type ObjectAt, parseLocation } from './location.ts';
 import type { CommittedOutput } from './manifest.ts';
 import type { Origin, PlannedOutput } from './pack.ts';
 import { indexOf } from './plan.ts';
@@ -18,7 +18,14 @@ export interface PlanAt {
   id: string;
 }
 
-const VERSION = 1;
+/** A plan as a run asks for it: the header with this ETag, which pins the other files, and no other. */
+export interface PinnedPlan {
+  at: PlanAt;
+  etag: string;
+}
+
+/** 2: the header pins the items too, and its own ETag is given to every step. */
+const VERSION = 2;
 const PLAN_FILE = /^_plan\/[0-9a-f]{16}(\.json|\.jsonl|\.items\.jsonl)$/;
 
 /** Whether a name below the destination is one of a plan's. */
@@ -76,6 +83,7 @@ const headerSchema = z.strictObject({
   /** Of what is planned. */
   totals: z.strictObject({ outputs: count, objects: count, bytes: count }),
   lines: z.strictObject({ etag: z.string(), size: count }),
+  items: z.strictObject({ etag: z.string(), size: count }),
 });
 export type PlanHeader = z.infer<typeof headerSchema>;
 
@@ -85,11 +93,7 @@ export function formatHeader(header: Omit<PlanHeader, 'version'>): Buffer {
 
 /** Throws `BadPlan`. */
 export function parseHeader(body: Buffer, at: PlanAt): PlanHeader {
-  const header = parsed(headerSchema, body.toString('utf8'), planFiles(at).header.key);
-  const destination = formatLocation(at.destination);
-  if (header.destination !== destination)
-    throw badPlan(planFiles(at).header.key, `it is for ${header.destination} and lies under ${destination}`);
-  return header;
+  return parsed(headerSchema, body.toString('utf8'), planFiles(at).header.key);
 }
 
 const codecSchema = z.enum(['none', 'gzip', 'zstd']);
@@ -212,7 +216,8 @@ function parsed<T>(schema: z.ZodType<T>, text: string, key: string): T {
   throw badPlan(key, z.prettifyError(result.error).replaceAll('\n', ' '));
 }
 
-function badPlan(key: string, why: string, cause?: unknown): RollupError {
+/** `key` is that of the plan's file which is to blame. */
+export function badPlan(key: string, why: string, cause?: unknown): RollupError {
   const message = `${key} is not a plan of this program, or was damaged: ${why}. Start the rollup again.`;
   return new RollupError('BadPlan', message, { key, cause });
 }

@@ -1,9 +1,12 @@
-import { RollupError } from '../errors.ts';
+import { RollupError, hasCode } from '../errors.ts';
+import type { ObjectAt } from './location.ts';
 import {
+  type PinnedPlan,
   type PlanAt,
   type PlanHeader,
   type PlanItem,
   type PlanLine,
+  badPlan,
   parseHeader,
   parseItem,
   parseLine,
@@ -13,57 +16,97 @@ import type { Store } from './store.ts';
 
 const NEWLINE = 0x0a;
 
-/** The header of a plan; undefined where the plan is not there. Throws `BadPlan`. */
-export async function readHeader(store: Store, at: PlanAt): Promise<PlanHeader | undefined> {
-  const found = await store.getIfPresent(planFiles(at).header);
-  return found && parseHeader(found.body, at);
+/**
+ * The header of a plan; undefined where the plan is not there. Throws `BadPlan` where another header lies in its place,
+ * of which nothing is read.
+ */
+export async function readHeader(
+  store: Store,
+  { at, etag }: PinnedPlan,
+  signal: AbortSignal,
+): Promise<PlanHeader | undefined> {
+  const { header } = planFiles(at);
+  try {
+    const chunks: Buffer[] = [];
+    // The chunk's memory may be used again for the next one.
+    for await (const chunk of store.stream({ ...header, etag }, signal)) chunks.push(Buffer.from(chunk));
+    return parseHeader(Buffer.concat(chunks), at);
+  } catch (error) {
+    if (hasCode(error, 'SourceVanished')) return undefined;
+    throw asReplaced(error, header, etag);
+  }
 }
 
-/** One line of a plan. */
+/** One line of a plan. Throws `BadPlan`. */
 export async function readLine(
   store: Store,
   at: PlanAt,
-  { lines: { etag } }: PlanHeader,
+  { lines: { etag, size } }: PlanHeader,
   { offset, length }: Pick<PlanItem, 'offset' | 'length'>,
   signal: AbortSignal,
 ): Promise<PlanLine> {
+  const { lines, items } = planFiles(at);
+  if (offset + length > size)
+    throw badPlan(
+      items.key,
+      `it has the item ${offset}+${length}, and the lines of the plan have ${size} bytes`,
+    );
   const line = Buffer.allocUnsafe(length);
-  await store.read({ ...planFiles(at).lines, etag, range: { offset, length } }, line, signal);
+  try {
+    await store.read({ ...lines, etag, range: { offset, length } }, line, signal);
+  } catch (error) {
+    throw asReplaced(error, lines, etag);
+  }
   return parseLine(line, at);
 }
 
-/** All lines of a plan, one after another. */
+/** All lines of a plan, one after another. Throws `BadPlan`. */
 export async function* readLines(
   store: Store,
   at: PlanAt,
   { lines: { etag } }: PlanHeader,
   signal: AbortSignal,
 ): AsyncGenerator<PlanLine> {
-  const lines = linesOf(store.stream({ ...planFiles(at).lines, etag }, signal));
-  for await (const line of lines) yield parseLine(line, at);
+  for await (const line of linesOf(store, planFiles(at).lines, etag, signal)) yield parseLine(line, at);
 }
 
-async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+/** All items of a plan, one after another. Throws `BadPlan`. */
+export async function* readItems(
+  store: Store,
+  at: PlanAt,
+  { items: { etag } }: PlanHeader,
+  signal: AbortSignal,
+): AsyncGenerator<PlanItem> {
+  for await (const line of linesOf(store, planFiles(at).items, etag, signal)) yield parseItem(line, at);
+}
+
+async function* linesOf(
+  store: Store,
+  at: ObjectAt,
+  etag: string,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
   let held: Buffer[] = [];
-  for await (const chunk of chunks) {
-    let start = 0;
-    for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
-      yield Buffer.concat([...held, chunk.subarray(start, end)]);
-      held = [];
-      start = end + 1;
+  try {
+    for await (const chunk of store.stream({ ...at, etag }, signal)) {
+      let start = 0;
+      for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
+        yield Buffer.concat([...held, chunk.subarray(start, end)]);
+        held = [];
+        start = end + 1;
+      }
+      // The chunk's memory may be used again for the next one.
+      if (start < chunk.length) held.push(Buffer.from(chunk.subarray(start)));
     }
-    // The chunk's memory may be used again for the next one.
-    if (start < chunk.length) held.push(Buffer.from(chunk.subarray(start)));
+  } catch (error) {
+    throw asReplaced(error, at, etag);
   }
 }
 
-/** All items of a plan, one after another. */
-export async function* readItems(store: Store, at: PlanAt, signal: AbortSignal): AsyncGenerator<PlanItem> {
-  const { items } = planFiles(at);
-  const found = await store.head(items);
-  if (found === undefined) return;
-  for await (const line of linesOf(store.stream({ ...items, etag: found.etag }, signal)))
-    yield parseItem(line, at);
+/** An object under the key of one of the plan's files that is not the one which was written is no source that changed. */
+function asReplaced(error: unknown, { key }: ObjectAt, etag: string): unknown {
+  if (!(error instanceof RollupError) || error.code !== 'SourceChanged' || error.key !== key) return error;
+  return badPlan(key, `it was replaced after it was planned, when its ETag was ${etag}`, error);
 }
 
 /** Deletes what lies of a plan. */

@@ -121,18 +121,8 @@ export class Planner {
 
   /** After the last page: the outputs that are left to plan. */
   end(): PlannedOutput[] {
-    const planned = this.pending().flatMap((piece) => this.#packer.add(piece, this.#folderOf(piece)));
+    const planned = this.pending().flatMap((piece) => this.#packer.add(piece, folderOf(piece, this.#select)));
     return [...planned, ...this.#packer.end()];
-  }
-
-  /** What is committed has a place, whatever is selected by now. */
-  #folderOf({ source: { key }, from }: Piece): string {
-    if (from === undefined) return this.#select(key) ?? '';
-    try {
-      return this.#select(key) ?? '';
-    } catch {
-      return '';
-    }
   }
 
   /** After the last page: what `end` will pack, in key order. */
@@ -199,15 +189,29 @@ function unsealedOutputs(
   return new Map(outputs.map((output) => [output.key, output]));
 }
 
+/** The folder of a source's output. What is committed has a place, whatever is selected by now. */
+export function folderOf({ source: { key }, from }: Piece, select: Selector): string {
+  if (from === undefined) return select(key) ?? '';
+  try {
+    return select(key) ?? '';
+  } catch {
+    return '';
+  }
+}
+
 function isSame(now: ListedObject, committed: CommittedSource): boolean {
   return now.etag === committed.etag && now.size === committed.size;
 }
 
-function asListed({ key, size, etag, lastModified }: CommittedSource): ListedObject {
+export function asListed({ key, size, etag, lastModified }: CommittedSource): ListedObject {
   return { key, size, etag, lastModified };
 }
 
-function originInOutput(source: CommittedSource, outputs: Map<string, CommittedOutput>): Origin {
+/** Where a committed source is, as a plan says it; `outputs` has the output that holds it. */
+export function originInOutput(
+  source: Pick<CommittedSource, 'output' | 'offset' | 'length' | 'encoding'>,
+  outputs: ReadonlyMap<string, CommittedOutput>,
+): Origin {
   const { etag = '', size = 0, codec, decoded } = outputs.get(source.output) ?? {};
   const { output: key, offset, length, encoding } = source;
   return {
@@ -221,7 +225,7 @@ function originInOutput(source: CommittedSource, outputs: Map<string, CommittedO
  * Past every index that was ever committed, those of unsealed outputs too: a new output never has the key
  * of one that is about to be deleted.
  */
-function nextIndex(committed: Rollup | undefined): number {
+export function nextIndex(committed: Pick<Rollup, 'manifest'> | undefined): number {
   return (
     committed?.manifest.outputs.reduce((next, output) => Math.max(next, indexOf(output.key) + 1), 0) ?? 0
   );

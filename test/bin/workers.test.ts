@@ -111,6 +111,25 @@ it('stops every process on SIGINT, and leaves no upload open', async () => {
   expect(sandbox.openUploads(BUCKET)).toEqual([]);
 });
 
+it.each([
+  ['before any of them began', 1],
+  ['before one of them read it', 2],
+  ['before the commit', 4],
+])('fails where the plan is swapped %s, and nothing is committed', async (_, read) => {
+  let reads = 0;
+  sandbox.hook = ({ operation, key = '' }) => {
+    if (operation === 'GetObject' && /_plan\/[0-9a-f]{16}\.json$/.test(key) && ++reads === read)
+      sandbox.put(BUCKET, key, sandbox.get(BUCKET, key)?.toString().replace('raw/app/', 'raw/other/') ?? '');
+    return undefined;
+  };
+  const { code, stderr } = await cli(sandbox, [...RUN, '--workers', '2']);
+  expect(code).toBe(1);
+  expect(parseObject(stderr)).toMatchObject({
+    error: { code: 'BadPlan', message: expect.stringContaining('it was replaced after') as string },
+  });
+  expect(names('rolled/app/')).not.toContain('_manifest.json');
+});
+
 it('refuses a number of processes that is none', async () => {
   const { code, stderr } = await cli(sandbox, [...RUN, '--workers', '0']);
   expect(code).toBe(2);

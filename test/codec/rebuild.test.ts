@@ -215,11 +215,11 @@ describe('by a plan file', () => {
       signal: new AbortController().signal,
     };
     const request = { source: SOURCE, destination: DESTINATION };
-    await rollUpByPlan(request, context, ({ at }) => {
+    await rollUpByPlan(request, context, (plan) => {
       const lines =
-        world.sandbox.get(BUCKET, planFiles(at).items.key)?.toString().trimEnd().split('\n') ?? [];
+        world.sandbox.get(BUCKET, planFiles(plan.at).items.key)?.toString().trimEnd().split('\n') ?? [];
       const items = lines.map((line) => itemSchema.parse(JSON.parse(line)));
-      return writeItems(at, items, context);
+      return writeItems(plan, items, request, context);
     });
     expect(world.manifest.outputs).toEqual(alone.manifest.outputs);
     const framesOf = async (one: World) =>

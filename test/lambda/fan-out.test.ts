@@ -268,17 +268,29 @@ describe('an execution', () => {
 
   it.each([
     [
-      'a plan outside its root',
+      'a plan of another destination',
       { plan: `s3://${BUCKET}/elsewhere/_plan/0123456789abcdef.json` },
-      'OutsideRoot',
+      'BadPlan',
     ],
     ['a plan that is none', { plan: `${AGGREGATED_ROOT}x.json` }, 'InvalidArgument'],
-    ['no items', undefined, 'InvalidRequest'],
-  ])('refuses %s', async (_, item, code) => {
-    const items = item === undefined ? [] : [{ ...item, offset: 0, length: 10 }];
-    await expect(createStepHost(process.env).handle({ step: 'write', items }, CONTEXT)).rejects.toMatchObject(
-      { name: code },
-    );
+    ['no items', { items: [] }, 'InvalidRequest'],
+    ['a request outside its root', { request: { source: `s3://${BUCKET}/elsewhere/` } }, 'OutsideRoot'],
+    [
+      'a batch of an execution that an earlier release began',
+      { request: undefined, etag: undefined, plan: undefined },
+      'BadPlan',
+    ],
+  ])('refuses %s', async (_, change, code) => {
+    const plan = `s3://${BUCKET}/${AGGREGATED}_plan/0123456789abcdef.json`;
+    const event = {
+      step: 'write',
+      request: REQUEST,
+      plan,
+      etag: 'e',
+      items: [{ plan, offset: 0, length: 10 }],
+    };
+    const sent: unknown = JSON.parse(JSON.stringify({ ...event, ...change }));
+    await expect(createStepHost(process.env).handle(sent, CONTEXT)).rejects.toMatchObject({ name: code });
   });
 });
 

@@ -6,6 +6,7 @@ import { type WrittenPlan, planToFile } from '../../lambda/rollup/fan-plan.ts';
 import { type WriteStep, writeItems } from '../../lambda/rollup/fan-write.ts';
 import type { Manifest } from '../../lambda/rollup/manifest.ts';
 import { type PlanItem, itemSchema, parseLine, planFiles } from '../../lambda/rollup/plan-file.ts';
+import type { Settings } from '../../lambda/settings.ts';
 import { MiB } from '../../lambda/size.ts';
 import {
   AGGREGATED,
@@ -55,7 +56,7 @@ async function writeAll(world: World, plan: WrittenPlan, perBatch = 2): Promise<
     items.slice(i * perBatch, (i + 1) * perBatch),
   );
   let last: WriteStep = { status: 'lost' };
-  for (const batch of batches.reverse()) last = await writeItems(plan.at, batch, contextOf(world));
+  for (const batch of batches.reverse()) last = await writeItems(plan, batch, REQUEST, contextOf(world));
   return last;
 }
 
@@ -119,6 +120,34 @@ describe('a plan that is carried out by many', () => {
     await many.expectSound();
   });
 
+  it.each<[string, Partial<Settings>[]]>([
+    ['groups', [{ groupBy: '^([^/]+)/' }]],
+    ['filters, narrowed later', [{}, { filters: [{ exclude: '*b*' }] }, {}]],
+    ['a codec', [{ codec: 'gzip' }]],
+    [
+      'one codec after another',
+      [{ codec: 'none' }, { codec: 'zstd' }, { codec: 'gzip', groupBy: '^([^/]+)/' }],
+    ],
+  ])('is found sound with %s: at first, after changes, and repacked', async (_, settings) => {
+    await using world = await openWorld();
+    for (const name of ['x/a.log', 'x/b.log', 'y/c.json', 'y/d.log']) world.put(name, logLines(2000));
+    const roll = (at: number, repack = false) => {
+      const request = { ...REQUEST, repack };
+      const context = contextOf(world);
+      const chosen = { ...context, settings: { ...context.settings, ...(settings[at] ?? settings[0]) } };
+      return rollUpByPlan(request, chosen, (plan) => writeItems(plan, itemsOf(world, plan), request, chosen));
+    };
+    expect(await roll(0)).toMatchObject({ status: 'committed' });
+    world.remove('x/a.log');
+    world.remove('y/c.json');
+    world.put('x/b.log', logLines(3000));
+    world.put('y/d.log', logLines(4000));
+    world.put('z/e.log', logLines(1000));
+    expect(await roll(1)).toMatchObject({ status: 'committed' });
+    expect(await roll(2, true)).toMatchObject({ status: 'committed', totals: { objects: 5 } });
+    await world.expectSound();
+  });
+
   it('gives outputs by byte ranges of its lines, however many sources they have', async () => {
     await using world = await openWorld();
     for (let i = 0; i < 3000; i++) world.put(`${String(i).padStart(5, '0')}.log`, logLines(3000));
@@ -152,22 +181,22 @@ describe('a plan that is carried out by many', () => {
       asked.key === key && asked.operation !== 'HeadObject'
         ? { kind: 'error', status: 403, code: 'AccessDenied' }
         : undefined;
-    expect(await failureOf(writeItems(plan.at, [failing], contextOf(world)))).toMatchObject({
+    expect(await failureOf(writeItems(plan, [failing], REQUEST, contextOf(world)))).toMatchObject({
       code: 'AccessDenied',
       key,
     });
-    await writeItems(plan.at, others, contextOf(world));
-    expect((await failureOf(commitPlan(plan.at, contextOf(world)))).code).toBe('OutputMissing');
+    await writeItems(plan, others, REQUEST, contextOf(world));
+    expect((await failureOf(commitPlan(plan, REQUEST, contextOf(world)))).code).toBe('OutputMissing');
     expect(world.isCommitted).toBe(false);
 
     world.sandbox.hook = undefined;
     world.sandbox.clearRequests();
-    expect(await writeItems(plan.at, [failing, ...others], contextOf(world))).toMatchObject({
+    expect(await writeItems(plan, [failing, ...others], REQUEST, contextOf(world))).toMatchObject({
       status: 'written',
       fates: { written: 1, copied: 0, reused: others.length },
     });
     expect(new Set(world.writes().map((write) => write.key))).toEqual(new Set([key]));
-    expect(await commitPlan(plan.at, contextOf(world))).toMatchObject({ status: 'committed' });
+    expect(await commitPlan(plan, REQUEST, contextOf(world))).toMatchObject({ status: 'committed' });
     await world.expectSound();
   });
 
@@ -179,20 +208,20 @@ describe('a plan that is carried out by many', () => {
     const second = await planned(world);
     await writeAll(world, first);
     const [late, ...others] = itemsOf(world, second).reverse() as [PlanItem, ...PlanItem[]];
-    await writeItems(second.at, others, contextOf(world));
-    expect(await commitPlan(first.at, contextOf(world))).toMatchObject({ status: 'committed' });
+    await writeItems(second, others, REQUEST, contextOf(world));
+    expect(await commitPlan(first, REQUEST, contextOf(world))).toMatchObject({ status: 'committed' });
     const { manifest } = world;
 
     // What the second still has to do is of no use any more: it is told so, and leaves nothing behind.
-    expect(await writeItems(second.at, [late], contextOf(world))).toEqual({ status: 'lost' });
-    expect(await commitPlan(second.at, contextOf(world))).toBe('lost');
+    expect(await writeItems(second, [late], REQUEST, contextOf(world))).toEqual({ status: 'lost' });
+    expect(await commitPlan(second, REQUEST, contextOf(world))).toBe('lost');
     expect(world.manifest).toEqual(manifest);
     expect(world.leftovers()).toEqual([]);
     // Nor is a plan that is gone, or a commit whose answer was lost and that is asked for again.
-    expect(await writeItems(first.at, [{ offset: 0, length: 1 }], contextOf(world))).toEqual({
+    expect(await writeItems(first, [{ offset: 0, length: 1 }], REQUEST, contextOf(world))).toEqual({
       status: 'lost',
     });
-    expect(await commitPlan(first.at, contextOf(world))).toBe('lost');
+    expect(await commitPlan(first, REQUEST, contextOf(world))).toBe('lost');
 
     expect(await fanOut(world)).toMatchObject({ status: 'committed', written: 1 });
     await world.expectSound();
@@ -216,7 +245,7 @@ describe('a plan that is carried out by many', () => {
       return undefined;
     };
     expect(await writeAll(world, plan)).toEqual({ status: 'lost' });
-    expect(await commitPlan(plan.at, contextOf(world))).toBe('lost');
+    expect(await commitPlan(plan, REQUEST, contextOf(world))).toBe('lost');
     await world.expectSound();
   });
 
@@ -231,7 +260,7 @@ describe('a plan that is carried out by many', () => {
     for (const name of files) world.sandbox.age(BUCKET, AGGREGATED + name, 2 * 60 * 60 * 1000);
     await world.roll();
     await world.expectSound();
-    expect(await commitPlan(plan.at, contextOf(world))).toBe('lost');
+    expect(await commitPlan(plan, REQUEST, contextOf(world))).toBe('lost');
   });
 
   it('is refused where it was damaged, or lies elsewhere', async () => {
@@ -241,12 +270,14 @@ describe('a plan that is carried out by many', () => {
     const { header } = planFiles(plan.at);
     const body = world.sandbox.get(BUCKET, header.key) as Buffer;
     for (const [from, to] of [
-      ['"version": 1', '"version": 2'],
+      ['"version": 2', '"version": 1'],
       [AGGREGATED, 'elsewhere/'],
       ['{', ''],
     ] as const) {
       world.sandbox.put(BUCKET, header.key, body.toString().replace(from, to));
-      expect((await failureOf(commitPlan(plan.at, contextOf(world)))).code).toBe('BadPlan');
+      const { etag = '' } = world.sandbox.head(BUCKET, header.key) ?? {};
+      const pinned = { at: plan.at, etag };
+      expect((await failureOf(commitPlan(pinned, REQUEST, contextOf(world)))).code).toBe('BadPlan');
     }
   });
 });

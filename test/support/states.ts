@@ -50,7 +50,7 @@ const mapSchema = z.strictObject({
     ReaderConfig: z.strictObject({ InputType: z.literal('JSONL') }),
     Parameters: template,
   }),
-  ItemBatcher: z.strictObject({ MaxItemsPerBatch: z.int().positive() }),
+  ItemBatcher: z.strictObject({ MaxItemsPerBatch: z.int().positive(), BatchInput: template }),
   MaxConcurrencyPath: z.string(),
   ToleratedFailurePercentage: z.literal(0),
   ItemProcessor: z.strictObject({
@@ -174,7 +174,9 @@ export class Execution {
       .filter(Boolean)
       .map((line) => JSON.parse(line) as unknown);
     const size = state.ItemBatcher.MaxItemsPerBatch;
+    const batchInput = fill(state.ItemBatcher.BatchInput, input);
     const batches = Array.from({ length: Math.ceil(items.length / size) }, (_, i) => ({
+      BatchInput: batchInput,
       Items: items.slice(i * size, (i + 1) * size),
     }));
     const limit = pLimit(z.int().positive().parse(at(input, state.MaxConcurrencyPath)));
