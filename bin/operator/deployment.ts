@@ -31,17 +31,16 @@ export async function findDeployment(
     const message = `Stack ${stackName} has no output ${STACK_OUTPUTS[name]}: it is not a log rollup, or its deployment has not ended.`;
     throw new OperatorError('NotARollupStack', message);
   };
-  const rawRoot = parseLocation(read('rawRoot'));
-  const roots = { rawRoot, aggregatedRoot: parseLocation(read('aggregatedRoot')) };
-  const streams = streamsSchema.parse(JSON.parse(read('streams')));
-  return {
+  const found = {
     queueUrl: read('queueUrl'),
     deadLetterUrl: read('deadLetterQueueUrl'),
     functionName: read('functionName'),
-    roots,
-    streams: streams.map(({ name, source }) =>
-      streamUnder(roots, name, source.slice(formatLocation(rawRoot).length)),
-    ),
-    allowAnyPrefix: outputs[STACK_OUTPUTS.allowAnyPrefix] !== 'false',
   };
+  const rawRoot = parseLocation(read('rawRoot'));
+  const roots = { rawRoot, aggregatedRoot: parseLocation(read('aggregatedRoot')) };
+  const streams = streamsSchema.parse(JSON.parse(read('streams'))).map(({ name, source }) => {
+    return streamUnder(roots, name, source.slice(formatLocation(rawRoot).length));
+  });
+  const allowAnyPrefix = outputs[STACK_OUTPUTS.allowAnyPrefix] !== 'false';
+  return { ...found, roots, streams, allowAnyPrefix };
 }

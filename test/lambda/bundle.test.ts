@@ -109,8 +109,7 @@ describe('handler(event, context)', () => {
 
   it('writes to another destination where any prefix is allowed', async () => {
     await using open = await startLambda({ env: environmentOf(sandbox, { ALLOW_ANY_PREFIX: 'true' }) });
-    const { stream: _, ...unnamed } = scheduled;
-    const { result } = await open.invoke({ ...unnamed, destination: elsewhere });
+    const { result } = await open.invoke({ source: TEMPLATE, hour: hourText(8), destination: elsewhere });
     expect(result).toMatchObject({
       status: 'committed',
       destination: `${AGGREGATED_ROOT}elsewhere/2025-11-21T08/`,

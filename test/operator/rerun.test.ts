@@ -43,9 +43,10 @@ describe('rerun', () => {
     ['allows any prefix', 'true'],
     ['is of a release that does not say', undefined],
   ])('queues another prefix where the stack %s', async (_, allowAnyPrefix) => {
-    const { [STACK_OUTPUTS.allowAnyPrefix]: _output, ...others } = account.stub.stacks[STACK] ?? {};
-    account.stub.stacks[STACK] =
-      allowAnyPrefix === undefined ? others : { ...others, [STACK_OUTPUTS.allowAnyPrefix]: allowAnyPrefix };
+    const outputs = new Map(Object.entries(account.stub.stacks[STACK] ?? {}));
+    outputs.delete(STACK_OUTPUTS.allowAnyPrefix);
+    if (allowAnyPrefix !== undefined) outputs.set(STACK_OUTPUTS.allowAnyPrefix, allowAnyPrefix);
+    account.stub.stacks[STACK] = Object.fromEntries(outputs);
     const source = 's3://application-logs/raw/checkout/20251121/';
     expect((await account.json(['rerun', '--stack', STACK, '--source', source])).code).toBe(0);
     expect(await takeAll(account)).toEqual([{ source }]);
