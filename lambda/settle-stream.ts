@@ -26,8 +26,8 @@ export interface Settled {
 }
 
 /**
- * The stream that a request is for, and the hour of it. Throws `OutsideStream`, and `InvalidRequest` where a prefix is that of different hours of several streams and the request does
- * not say which.
+ * The stream that a request is for, and the hour of it. Throws `OutsideStream`, and `InvalidRequest` where a prefix is
+ * that of different hours of several streams and the request does not say which.
  */
 export function settleStream(asked: Asked, streams: readonly Stream[], allowAnyPrefix: boolean): Settled {
   const { source, destination, hour, message } = asked;
