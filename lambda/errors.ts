@@ -30,6 +30,7 @@ export type ErrorCode =
   | 'OutputDamaged'
   | 'OutputMissing'
   | 'OutsideRoot'
+  | 'OutsideStream'
   | 'PreconditionFailed'
   | 'S3Error'
   | 'ShortBody'

@@ -232,7 +232,7 @@ async function goOn(
   written: number,
 ): Promise<boolean> {
   if (written === 0) {
-    const message = `There was no time to write one output of ${request.message.source}. Raise the timeout or the memory, or lower outputsInFlight.`;
+    const message = `There was no time to write one output of ${formatLocation(request.source)}. Raise the timeout or the memory, or lower outputsInFlight.`;
     throw new RollupError('NoProgress', message);
   }
   if (queue === undefined) return false;

@@ -9,11 +9,14 @@ import type { Store } from './rollup/store.ts';
  * The requests for the hours before that of a scheduled one: what came late to them is added. They go through the queue,
  * each by itself, so that none of them delays the hour that is due, or fails it.
  */
-export function lookBacksOf({ message, hour }: ResolvedRequest, hours: number): RequestMessage[] {
-  const { scheduledTime, continuation, source, destination, stream } = message;
+export function lookBacksOf({ message, hour, configured }: ResolvedRequest, hours: number): RequestMessage[] {
+  const { scheduledTime, continuation, stream } = message;
   if (scheduledTime === undefined || continuation !== undefined || hour === undefined) return [];
+  // The stream's own template is right for every hour, also where the request gave the prefix of one, or none.
+  const { source, destination } =
+    configured === undefined ? message : { source: configured.source, destination: undefined };
   return Array.from({ length: hours }, (_, i) => ({
-    source,
+    ...(source === undefined ? {} : { source }),
     ...(destination === undefined ? {} : { destination }),
     hour: hourBefore(hour, i + 1),
     ...(stream === undefined ? {} : { stream }),

@@ -6,11 +6,20 @@ export const ENV = {
   rawRoot: 'RAW_ROOT',
   /** `s3://bucket/prefix/` that every destination must be under. */
   aggregatedRoot: 'AGGREGATED_ROOT',
+  /**
+   * The streams that requests may be for, as a JSON list whose entries are `["audit","compliance/{yyyy}/{MM}/{dd}/{HH}/"]`,
+   * name and template below either root, or the name alone where the template is the name and `HOUR_TEMPLATE`. Text that
+   * does not begin with `[` is that list, compressed (raw deflate, base64url): a function's variables have 4 KB in all.
+   */
+  streams: 'STREAMS',
   /** URL of the queue that continuations are sent to. */
   queueUrl: 'QUEUE_URL',
   /** ARN of the state machine that large requests are handed over to. */
   stateMachineArn: 'STATE_MACHINE_ARN',
 } as const;
+
+/** Behind `<name>/`, where the hours of a stream lie that names no source. */
+export const HOUR_TEMPLATE = '{yyyy}{MM}{dd}/{HH}/';
 
 /**
  * CloudWatch metrics of the function, in EMF. Alarms and dashboard look for exactly two dimensions: `service`, whose
@@ -49,5 +58,7 @@ export const STACK_OUTPUTS = {
   aggregatedRoot: 'AggregatedRoot',
   /** JSON: `[{"name","source","minute"}]`, the source as a template. */
   streams: 'Streams',
+  /** `true` or `false`: the setting `allowAnyPrefix`. */
+  allowAnyPrefix: 'AllowAnyPrefix',
   dashboardUrl: 'DashboardUrl',
 } as const;

@@ -12,15 +12,17 @@ import {
   parseHour,
 } from './rollup/hour.ts';
 import { type Location, formatLocation, parseLocation, refuseOverlap } from './rollup/location.ts';
+import { noSuchStream, settleStream } from './settle-stream.ts';
+import type { Stream } from './streams.ts';
 
 const hour = z.string().regex(/^\d{4}-\d{2}-\d{2}T\d{2}$/, 'must be an hour in UTC, such as 2026-11-21T08');
 
-/** What the queue carries, and what the function is invoked with. */
-export const messageSchema = z.strictObject({
-  /** `s3://bucket/prefix/`; `{yyyy}` `{MM}` `{dd}` `{HH}` in it are filled from the hour. */
-  source: z.string().min(1),
+const fields = z.strictObject({
+  /** `s3://bucket/prefix/`; `{yyyy}` `{MM}` `{dd}` `{HH}` in it are filled from the hour. That of `stream`, where it is not given. */
+  source: z.string().min(1).optional(),
   /** The source with the raw root replaced by the aggregated root, where it is not given. */
   destination: z.string().min(1).optional(),
+  /** That which the source is the prefix of, where it is not given. */
   hour: hour.optional(),
   /** The hour is the one before this time's. */
   scheduledTime: z.iso.datetime({ offset: true }).optional(),
@@ -32,11 +34,17 @@ export const messageSchema = z.strictObject({
   deleteSource: z.boolean().optional(),
   /** Add what came late to an hour that is rolled up; do nothing where it is not. */
   lookBack: z.boolean().optional(),
-  /** The name that logs and metrics are told apart by. */
+  /** The stream that the source is an hour of: logs and metrics are told apart by it. */
   stream: z.string().min(1).max(128).optional(),
   /** How many invocations have worked on this request before. */
   continuation: z.int().nonnegative().optional(),
 });
+/** What the queue carries, and what the function is invoked with. */
+export const messageSchema = fields.refine(
+  ({ source, stream, hour, scheduledTime }) =>
+    source !== undefined || (stream !== undefined && (hour ?? scheduledTime) !== undefined),
+  'must have a "source", or a "stream" and an "hour"',
+);
 
 export type RequestMessage = z.infer<typeof messageSchema>;
 
@@ -49,6 +57,8 @@ export interface ResolvedRequest {
   deleteSource: boolean;
   lookBack: boolean;
   stream: string;
+  /** That it is an hour of; absent where it is for a prefix that is none. */
+  configured: Stream | undefined;
   message: RequestMessage;
 }
 
@@ -121,28 +131,44 @@ function parseMessage(message: unknown): RequestMessage {
 }
 
 /**
- * Fills in the hour and the destination. Throws `InvalidArgument` for what is malformed, `OutsideRoot` for a source or
- * destination that this deployment is not for, `HourNotEnded`.
+ * Fills in the hour, the source and the destination. Throws `InvalidArgument` for what is malformed, `OutsideRoot` and
+ * `OutsideStream` for a source or destination that this deployment is not for, `HourNotEnded`.
  */
 export function resolveRequest(message: RequestMessage, config: FunctionConfig, now: Date): ResolvedRequest {
-  const hour = hourOfMessage(message);
-  const source = parseLocation(fill(message.source, hour));
-  const { rawRoot, aggregatedRoot } = config;
+  const { rawRoot, aggregatedRoot, settings, streams } = config;
+  const givenHour = hourOfMessage(message);
+  const source = parseLocation(fill(message.source ?? templateOf(message.stream, streams), givenHour));
   requireInside(source, rawRoot, 'Source');
-  const destination =
-    message.destination === undefined
-      ? {
-          bucket: aggregatedRoot.bucket,
-          prefix: aggregatedRoot.prefix + source.prefix.slice(rawRoot.prefix.length),
-        }
-      : parseLocation(fill(message.destination, hour));
-  requireInside(destination, aggregatedRoot, 'Destination');
+  const given =
+    message.destination === undefined ? undefined : parseLocation(fill(message.destination, givenHour));
+  if (given !== undefined) requireInside(given, aggregatedRoot, 'Destination');
+  const asked = { source, destination: given, hour: givenHour, message };
+  const { stream: configured, hour } = settleStream(asked, streams, settings.allowAnyPrefix);
+  const { bucket, prefix } = aggregatedRoot;
+  const destination = given ?? { bucket, prefix: prefix + source.prefix.slice(rawRoot.prefix.length) };
   refuseOverlap(source, destination);
-  if (hour !== undefined && message.force !== true) refuseUnended(hour, config.settings.graceSeconds, now);
+  if (hour !== undefined && message.force !== true) refuseUnended(hour, settings.graceSeconds, now);
   const { repack = false, lookBack = false, stream = METRICS.unnamedStream } = message;
-  const { deleteSource = config.settings.deleteSource } = message;
-  if (deleteSource && !config.settings.deleteSource) throw refusedDelete();
-  return { source, destination, hour, repack, deleteSource, lookBack, stream, message };
+  const deleteSource = mayDelete(message, settings.deleteSource, configured);
+  return { source, destination, hour, repack, deleteSource, lookBack, stream, configured, message };
+}
+
+/** Of the stream that a message without a source names. Throws `OutsideStream` where there is none. */
+function templateOf(name = '', streams: readonly Stream[]): string {
+  const named = streams.find((stream) => stream.name === name);
+  if (named === undefined) throw noSuchStream(name, streams);
+  return named.source;
+}
+
+/** Throws `InvalidRequest` where a message asks for deletes that are not to be had. */
+function mayDelete(
+  { deleteSource }: RequestMessage,
+  deployed: boolean,
+  configured: Stream | undefined,
+): boolean {
+  if (deleteSource === true && !deployed) throw refusedDelete();
+  if (deleteSource === true && configured === undefined) throw refusedDeleteOutside();
+  return configured !== undefined && (deleteSource ?? deployed);
 }
 
 /** The message that lets another invocation go on where this one stopped: the hour is settled, whatever the clock says. */
@@ -166,6 +192,13 @@ function refusedDelete(): RollupError {
   return new RollupError(
     'InvalidRequest',
     '"deleteSource": true is refused: this deployment does not delete raw logs. Deploy it with deleteSource, or leave the field out.',
+  );
+}
+
+function refusedDeleteOutside(): RollupError {
+  return new RollupError(
+    'InvalidRequest',
+    '"deleteSource": true is refused: the request is for no hour of a stream, and only of those are raw logs deleted. Leave the field out.',
   );
 }
 

@@ -12,6 +12,8 @@ export const DEFAULT_AGGREGATED_ROOT = 'aggregated/';
 /** A stream with its whole template, whose bucket may be a token. */
 export interface RootedStream {
   readonly name: string;
+  /** The template below the raw root. */
+  readonly path: string;
   readonly source: string;
   readonly minute: number;
 }
@@ -62,6 +64,7 @@ export function parseLogRollupProps(props: LogRollupProps): ParsedLogRollupProps
   }
   const rooted = streams.data.map(({ name, path, minute }) => ({
     name,
+    path,
     source: `${formatRoot(raw)}${path}`,
     minute,
   }));

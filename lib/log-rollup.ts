@@ -4,6 +4,7 @@ import type { Code, IFunction } from 'aws-cdk-lib/aws-lambda';
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
+import { DEFAULT_SETTINGS } from '../lambda/settings.ts';
 import { Alarms } from './alarms.ts';
 import type { CapacityProps } from './capacity.ts';
 import type { EngineProps } from './engine.ts';
@@ -55,6 +56,8 @@ export class LogRollup extends Construct {
   readonly raw: Root;
   readonly aggregated: Root;
   readonly streams: readonly RootedStream[];
+  /** Whether requests for other prefixes than those of streams are carried out. */
+  readonly allowAnyPrefix: boolean;
   readonly queues: RollupQueues;
   readonly function: IFunction;
   /** For large requests, where it is on. */
@@ -68,6 +71,7 @@ export class LogRollup extends Construct {
     this.raw = raw;
     this.aggregated = aggregated;
     this.streams = streams;
+    this.allowAnyPrefix = engine.allowAnyPrefix ?? DEFAULT_SETTINGS.allowAnyPrefix;
     const timeout = Duration.seconds(capacity.timeoutSeconds);
     const serviceName =
       props.serviceName ?? Names.uniqueResourceName(this, { maxLength: 100, separator: '-' });
@@ -76,6 +80,7 @@ export class LogRollup extends Construct {
     const functionProps = {
       raw,
       aggregated,
+      streams,
       queues: this.queues,
       capacity,
       serviceName,

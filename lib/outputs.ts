@@ -9,7 +9,8 @@ import { formatRoot } from './root.ts';
  */
 export function addOutputs(rollup: LogRollup): void {
   const stack = Stack.of(rollup);
-  const { queues, streams } = rollup;
+  const { queues } = rollup;
+  const told = rollup.streams.map(({ name, source, minute }) => ({ name, source, minute }));
   const output = (name: string, description: string, value: string) =>
     new CfnOutput(stack, name, { value, description });
   output(STACK_OUTPUTS.queueUrl, 'Requests go here', queues.requests.queueUrl);
@@ -18,6 +19,8 @@ export function addOutputs(rollup: LogRollup): void {
   output(STACK_OUTPUTS.functionName, 'For direct invocation', rollup.function.functionName);
   output(STACK_OUTPUTS.rawRoot, 'Every source is under it', formatRoot(rollup.raw));
   output(STACK_OUTPUTS.aggregatedRoot, 'Every rollup is under it', formatRoot(rollup.aggregated));
-  output(STACK_OUTPUTS.streams, 'What is rolled up, and when', stack.toJsonString(streams));
+  output(STACK_OUTPUTS.streams, 'What is rolled up, and when', stack.toJsonString(told));
+  const anyPrefix = String(rollup.allowAnyPrefix);
+  output(STACK_OUTPUTS.allowAnyPrefix, 'Whether other prefixes than those of streams are taken', anyPrefix);
   output(STACK_OUTPUTS.dashboardUrl, 'What was done and what waits', rollup.dashboard.url);
 }

@@ -10,10 +10,12 @@ import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { ENV, METRICS } from '../lambda/names.ts';
 import { createFunctionRole } from './access.ts';
+import { refuseTooMuchEnvironment, streamsVariable } from './function-environment.ts';
 import { queueConcurrency, type Capacity } from './capacity.ts';
 import { engineEnvironment, type Engine } from './engine.ts';
 import { InvalidConfiguration } from './invalid-configuration.ts';
 import type { RollupQueues } from './queues.ts';
+import type { RootedStream } from './log-rollup-props.ts';
 import { formatRoot, type Root } from './root.ts';
 
 const PROJECT = join(import.meta.dirname, '..');
@@ -22,6 +24,8 @@ const HANDLER = join(PROJECT, 'lambda', 'handler.ts');
 export interface RollupFunctionProps {
   readonly raw: Root;
   readonly aggregated: Root;
+  /** What requests may be for. */
+  readonly streams: readonly RootedStream[];
   readonly queues: RollupQueues;
   readonly capacity: Capacity;
   readonly logRetention: RetentionDays;
@@ -53,6 +57,18 @@ export class RollupFunction extends Construct {
     });
     const role = createFunctionRole(this, 'Role', { ...props, feed, logGroup: this.logGroup });
     if (props.code === undefined && Stack.of(this).bundlingRequired) refuseWithoutEsbuild();
+    const environment = {
+      NODE_OPTIONS: '--enable-source-maps',
+      POWERTOOLS_SERVICE_NAME: props.serviceName,
+      POWERTOOLS_METRICS_NAMESPACE: METRICS.namespace,
+      [ENV.rawRoot]: formatRoot(props.raw),
+      [ENV.aggregatedRoot]: formatRoot(props.aggregated),
+      [ENV.streams]: streamsVariable(props.streams),
+      ...(feed ? { [ENV.queueUrl]: queues.requests.queueUrl } : {}),
+      ...(stateMachineArn === undefined ? {} : { [ENV.stateMachineArn]: stateMachineArn }),
+      ...engineEnvironment(props.engine),
+    };
+    refuseTooMuchEnvironment(environment);
     this.function = new NodejsFunction(this, 'Function', {
       description: props.description ?? 'Rolls an hour of raw logs up into 32 MiB outputs',
       role: role.withoutPolicyUpdates(),
@@ -64,16 +80,7 @@ export class RollupFunction extends Construct {
       logGroup: this.logGroup,
       tracing: props.tracing ? Tracing.ACTIVE : Tracing.DISABLED,
       deadLetterQueue: queues.undelivered,
-      environment: {
-        NODE_OPTIONS: '--enable-source-maps',
-        POWERTOOLS_SERVICE_NAME: props.serviceName,
-        POWERTOOLS_METRICS_NAMESPACE: METRICS.namespace,
-        [ENV.rawRoot]: formatRoot(props.raw),
-        [ENV.aggregatedRoot]: formatRoot(props.aggregated),
-        ...(feed ? { [ENV.queueUrl]: queues.requests.queueUrl } : {}),
-        ...(stateMachineArn === undefined ? {} : { [ENV.stateMachineArn]: stateMachineArn }),
-        ...engineEnvironment(props.engine),
-      },
+      environment,
       ...(props.code === undefined ? bundled(props.entry) : { code: props.code, handler: 'index.handler' }),
     });
     // The role carries its policies inline and is named by the function: the order is clear without.

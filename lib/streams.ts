@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { METRICS } from '../lambda/names.ts';
+import { HOUR_TEMPLATE, METRICS } from '../lambda/names.ts';
 
 /** One kind of log: where an hour of it lies, and when to roll that hour up. */
 export interface StreamProps {
@@ -23,7 +23,7 @@ export interface Stream {
 }
 
 /** One stream that takes all that is under the raw root. */
-export const DEFAULT_STREAMS: readonly StreamProps[] = [{ name: 'default', source: '{yyyy}{MM}{dd}/{HH}/' }];
+export const DEFAULT_STREAMS: readonly StreamProps[] = [{ name: 'default', source: HOUR_TEMPLATE }];
 
 const DEFAULT_MINUTE = 10;
 const PLACEHOLDERS = ['{yyyy}', '{MM}', '{dd}', '{HH}'] as const;
@@ -51,7 +51,7 @@ export function streamsSchema(rawRoot: string, graceSeconds: number) {
         .prefault(DEFAULT_MINUTE),
     })
     .transform(({ name, source, minute }, context): Stream => {
-      const path = relativePath(source ?? `${name}/{yyyy}{MM}{dd}/{HH}/`, rawRoot);
+      const path = relativePath(source ?? `${name}/${HOUR_TEMPLATE}`, rawRoot);
       for (const message of templateProblems(path, rawRoot)) {
         context.addIssue({ code: 'custom', path: ['source'], message });
       }

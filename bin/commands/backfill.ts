@@ -3,7 +3,7 @@ import { type BackfillResult, backfillHours } from '../operator/backfill.ts';
 import { findDeployment } from '../operator/deployment.ts';
 import { parseRange, refuseShared } from '../operator/hours.ts';
 import { operatorCommand, parseWhole, requireOneOf, withServices } from '../operator/options.ts';
-import { buildRequest } from '../operator/request.ts';
+import { buildRequest, refuseBadRequest } from '../operator/request.ts';
 import { formatColumns, formatCount, formatNoun, printResult } from '../output.ts';
 import { showProgress } from '../progress.ts';
 import { parseAll } from '../refusals.ts';
@@ -11,8 +11,7 @@ import { parseAll } from '../refusals.ts';
 const EXAMPLES = `
 Examples:
   $ npm run --silent s3-rollup -- backfill --stack LogRollup \\
-      --source 's3://application-logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/' \\
-      --from 2026-11-20T00 --to 2026-11-21T08
+      --stream checkout --from 2026-11-20T00 --to 2026-11-21T08
   $ npm run --silent s3-rollup -- backfill --stack LogRollup --dry-run --json \\
       --source 's3://application-logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/' \\
       --from 2026-11-20T00 --to 2026-11-21T08
@@ -24,11 +23,11 @@ ends once the last message is queued: status tells when its hour is done.`;
 const DEFAULT_MAX_IN_QUEUE = 24;
 
 export const backfill = operatorCommand('backfill', 'have a range of hours rolled up')
-  .requiredOption('--source <template>', 'raw prefix with {yyyy} {MM} {dd} {HH}: s3://bucket/prefix/')
+  .option('--source <template>', 'raw prefix with {yyyy} {MM} {dd} {HH}: s3://bucket/prefix/')
   .requiredOption('--from <hour>', 'the first hour: 2026-11-20T00, in UTC')
   .requiredOption('--to <hour>', 'the last hour, included')
   .option('--destination <template>', 'where to (default: the source, its raw root replaced)')
-  .option('--stream <name>', "name in logs and metrics (default: the stack's stream of this source)")
+  .option('--stream <name>', "the stack's stream, in place of --source (default: that of the source)")
   .option('--force', 'also hours that have not ended')
   .option('--repack', 'plan every source afresh, into new outputs')
   .option('--max-in-queue <number>', `messages in the queue at once (default: ${DEFAULT_MAX_IN_QUEUE})`)
@@ -46,9 +45,9 @@ export const backfill = operatorCommand('backfill', 'have a range of hours rolle
         requireOneOf({ '--stack': stack, '--queue-url': queueUrl });
       },
     });
-    refuseShared('--source', source, hours);
+    if (source !== undefined) refuseShared('--source', source, hours);
     if (destination !== undefined) refuseShared('--destination', destination, hours);
-    for (const hour of hours) buildRequest(options, hour, undefined, now);
+    for (const hour of hours) refuseBadRequest(options, hour, now);
     const result = await withServices(options, async (services) => {
       const deployment = await findDeployment(services, stack);
       const built = hours.map((hour) => ({ hour, ...buildRequest(options, hour, deployment, now) }));

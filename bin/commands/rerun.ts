@@ -3,7 +3,7 @@ import { parseHour } from '../../lambda/rollup/hour.ts';
 import { EXIT } from '../exit-code.ts';
 import { findDeployment } from '../operator/deployment.ts';
 import { operatorCommand, requireOneOf, withServices } from '../operator/options.ts';
-import { buildRequest } from '../operator/request.ts';
+import { buildRequest, refuseBadRequest } from '../operator/request.ts';
 import { formatColumns, printResult } from '../output.ts';
 import { showProgress } from '../progress.ts';
 import { named } from '../refusals.ts';
@@ -11,7 +11,7 @@ import { named } from '../refusals.ts';
 const EXAMPLES = `
 Examples:
   $ npm run --silent s3-rollup -- rerun --stack LogRollup --hour 2026-11-21T08 \\
-      --source 's3://application-logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/'
+      --stream checkout
   $ npm run --silent s3-rollup -- rerun --stack LogRollup --invoke \\
       --source s3://application-logs/raw/checkout/20261121/08/
 
@@ -30,10 +30,10 @@ interface Rerun {
 }
 
 export const rerun = operatorCommand('rerun', 'have an hour rolled up again')
-  .requiredOption('--source <prefix>', 'raw prefix: s3://bucket/prefix/, with or without placeholders')
+  .option('--source <prefix>', 'raw prefix: s3://bucket/prefix/, with or without placeholders')
   .option('--hour <hour>', 'fills {yyyy} {MM} {dd} {HH}: 2026-11-21T08, in UTC')
   .option('--destination <prefix>', 'where to (default: the source, its raw root replaced)')
-  .option('--stream <name>', "name in logs and metrics (default: the stack's stream of this source)")
+  .option('--stream <name>', "the stack's stream, in place of --source (default: that of the source)")
   .option('--force', 'also an hour that has not ended')
   .option('--repack', 'plan every source afresh, into new outputs')
   .option('--invoke', 'invoke the function and wait for its answer, instead of queueing a message')
@@ -47,8 +47,7 @@ export const rerun = operatorCommand('rerun', 'have an hour rolled up again')
     else requireOneOf({ '--stack': stack, '--queue-url': queueUrl });
     const typed = options.hour;
     const hour = typed === undefined ? undefined : named('--hour', () => parseHour(typed));
-    // Without a deployment: what is wrong in itself is told before anything is asked for.
-    buildRequest(options, hour, undefined, new Date());
+    refuseBadRequest(options, hour, new Date());
     const done = await withServices(options, async (services): Promise<Rerun> => {
       const deployment = await findDeployment(services, stack);
       const { message: request } = buildRequest(options, hour, deployment, new Date());
@@ -82,7 +81,7 @@ function statusOf(result: unknown): string {
 
 function formatRerun({ status, request, queueUrl, messageId, function: name, result }: Rerun): string[] {
   const rows = [
-    ['source', request.source],
+    ['source', request.source ?? ''],
     ...(request.hour === undefined ? [] : [['hour', request.hour]]),
     ...(queueUrl === undefined ? [] : [['queue', queueUrl]]),
     ...(messageId === undefined ? [] : [['message', messageId]]),

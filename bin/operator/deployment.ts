@@ -1,13 +1,9 @@
 import { z } from 'zod';
 import { STACK_OUTPUTS } from '../../lambda/names.ts';
-import { type Location, parseLocation } from '../../lambda/rollup/location.ts';
+import { formatLocation, parseLocation } from '../../lambda/rollup/location.ts';
+import { type Roots, type Stream, streamUnder } from '../../lambda/streams.ts';
 import { OperatorError } from './operator-error.ts';
 import type { Services } from './services.ts';
-
-export interface Roots {
-  rawRoot: Location;
-  aggregatedRoot: Location;
-}
 
 /** Where things are: as the stack's outputs say. */
 export interface Deployment {
@@ -15,7 +11,9 @@ export interface Deployment {
   deadLetterUrl: string;
   functionName: string;
   roots: Roots;
-  streams: { name: string; source: string }[];
+  streams: Stream[];
+  /** Whether the function takes other prefixes than those of its streams; an earlier release, which does not say, does. */
+  allowAnyPrefix: boolean;
 }
 
 const streamsSchema = z.array(z.object({ name: z.string(), source: z.string() }));
@@ -33,11 +31,16 @@ export async function findDeployment(
     const message = `Stack ${stackName} has no output ${STACK_OUTPUTS[name]}: it is not a log rollup, or its deployment has not ended.`;
     throw new OperatorError('NotARollupStack', message);
   };
-  return {
+  const found = {
     queueUrl: read('queueUrl'),
     deadLetterUrl: read('deadLetterQueueUrl'),
     functionName: read('functionName'),
-    roots: { rawRoot: parseLocation(read('rawRoot')), aggregatedRoot: parseLocation(read('aggregatedRoot')) },
-    streams: streamsSchema.parse(JSON.parse(read('streams'))),
   };
+  const rawRoot = parseLocation(read('rawRoot'));
+  const roots = { rawRoot, aggregatedRoot: parseLocation(read('aggregatedRoot')) };
+  const streams = streamsSchema.parse(JSON.parse(read('streams'))).map(({ name, source }) => {
+    return streamUnder(roots, name, source.slice(formatLocation(rawRoot).length));
+  });
+  const allowAnyPrefix = outputs[STACK_OUTPUTS.allowAnyPrefix] !== 'false';
+  return { ...found, roots, streams, allowAnyPrefix };
 }

@@ -3,12 +3,14 @@ import { type RequestMessage, resolveRequest } from '../../lambda/request.ts';
 import { type Hour, hasPlaceholders, hourEnd } from '../../lambda/rollup/hour.ts';
 import { formatLocation } from '../../lambda/rollup/location.ts';
 import { DEFAULT_SETTINGS } from '../../lambda/settings.ts';
+import { noSuchStream } from '../../lambda/settle-stream.ts';
 import { refuseGlob, refuseIdleHour } from '../locations.ts';
 import type { Deployment } from './deployment.ts';
+import { requireOneOf } from './options.ts';
 
 /** What `rerun` and `backfill` are typed with. */
 export interface TypedRequest {
-  source: string;
+  source?: string | undefined;
   destination?: string | undefined;
   stream?: string | undefined;
   force?: true | undefined;
@@ -23,49 +25,86 @@ export interface BuiltRequest {
   destination: string | undefined;
 }
 
+/** What is wrong in itself, before a deployment is asked for. Throws `InvalidArgument` and `HourNotEnded`. */
+export function refuseBadRequest(
+  typed: TypedRequest & { stack?: string | undefined },
+  hour: Hour | undefined,
+  now: Date,
+): void {
+  const { source, stream, stack, force } = typed;
+  if (source !== undefined) {
+    buildRequest(typed, hour, undefined, now);
+    return;
+  }
+  requireOneOf({ '--source': source, '--stream': stream });
+  if (stack === undefined) {
+    const message = '--stream without --source needs --stack, which tells where the stream lies.';
+    throw new RollupError('InvalidArgument', message);
+  }
+  if (hour === undefined) {
+    throw new RollupError('InvalidArgument', `--hour is missing: which one of stream ${stream ?? ''}?`);
+  }
+  refuseUnended(hour, force, now);
+}
+
 /**
  * The message that the function is sent. What it would refuse is refused here, before it is queued: throws
- * `InvalidArgument`, `HourNotEnded`, and `OutsideRoot` where the stack tells of its roots.
+ * `InvalidArgument`, `HourNotEnded`, and where the stack tells of its roots and streams, `OutsideRoot` and `OutsideStream`.
  */
 export function buildRequest(
-  { source, destination, stream, force, repack }: TypedRequest,
+  typed: TypedRequest,
   hour: Hour | undefined,
   deployment: Deployment | undefined,
   now: Date,
 ): BuiltRequest {
+  const { destination, stream, force, repack } = typed;
+  const source = typed.source ?? sourceOf(stream, deployment);
   for (const uri of [source, destination ?? '']) refuseGlob(uri);
   if (hour !== undefined) refuseIdleHour(hour, [source, destination ?? '']);
-  const name = stream ?? deployment?.streams.find((known) => known.source === source)?.name;
+  if (hour === undefined && [source, destination ?? ''].some(hasPlaceholders)) {
+    throw new RollupError('InvalidArgument', `--hour is missing: it fills the placeholders of "${source}".`);
+  }
+  if (hour !== undefined) refuseUnended(hour, force, now);
   const message: RequestMessage = {
     source,
     ...(hour === undefined ? {} : { hour }),
     ...(destination === undefined ? {} : { destination }),
-    ...(name === undefined ? {} : { stream: name }),
+    ...(stream === undefined ? {} : { stream }),
     ...(force === undefined ? {} : { force }),
     ...(repack === undefined ? {} : { repack }),
   };
-  if (hour === undefined && [source, destination ?? ''].some(hasPlaceholders)) {
-    throw new RollupError('InvalidArgument', `--hour is missing: it fills the placeholders of "${source}".`);
-  }
-  if (hour !== undefined && force === undefined && now < hourEnd(hour)) {
-    throw new RollupError('HourNotEnded', `Hour ${hour} goes on. Give --force to roll up what is there now.`);
-  }
   const anywhere = {
     rawRoot: { bucket: bucketOf(source), prefix: '' },
     aggregatedRoot: { bucket: bucketOf(destination ?? ''), prefix: '' },
   };
-  const roots = deployment?.roots ?? anywhere;
+  const { roots = anywhere, streams = [], allowAnyPrefix = true } = deployment ?? {};
+  const settings = { ...DEFAULT_SETTINGS, allowAnyPrefix };
+  // Whether the hour has ended is told here, in the command line's words.
   const resolved = resolveRequest(
-    message,
-    { ...roots, settings: { ...DEFAULT_SETTINGS, graceSeconds: 0 }, queueUrl: undefined },
+    { ...message, force: true },
+    { ...roots, streams, settings, queueUrl: undefined },
     now,
   );
+  if (resolved.hour !== undefined) refuseUnended(resolved.hour, force, now);
   const known = destination !== undefined || deployment !== undefined;
+  const name = stream ?? resolved.configured?.name;
   return {
-    message,
+    message: { ...message, ...(name === undefined ? {} : { stream: name }) },
     source: formatLocation(resolved.source),
     destination: known ? formatLocation(resolved.destination) : undefined,
   };
+}
+
+function sourceOf(stream = '', deployment: Deployment | undefined): string {
+  const { streams = [] } = deployment ?? {};
+  const known = streams.find(({ name }) => name === stream);
+  if (known === undefined) throw noSuchStream(stream, streams);
+  return known.source;
+}
+
+function refuseUnended(hour: Hour, force: true | undefined, now: Date): void {
+  if (force !== undefined || now >= hourEnd(hour)) return;
+  throw new RollupError('HourNotEnded', `Hour ${hour} goes on. Give --force to roll up what is there now.`);
 }
 
 function bucketOf(uri: string): string {

@@ -5,13 +5,24 @@ export type Hour = string & { readonly __hour: unique symbol };
 
 const HOUR = /^(\d{4})-(\d{2})-(\d{2})T(\d{2})$/;
 
+/** Digits of each placeholder. */
+const WIDTHS: ReadonlyMap<string, number> = new Map([
+  ['{yyyy}', 4],
+  ['{MM}', 2],
+  ['{dd}', 2],
+  ['{HH}', 2],
+]);
+
 /** `2026-11-21T08` -> itself. Throws `InvalidArgument` for anything else, and for a day that is in no calendar. */
 export function parseHour(text: string): Hour {
-  if (HOUR.test(text)) {
-    const start = new Date(`${text}:00:00.000Z`);
-    if (!Number.isNaN(start.getTime()) && formatHour(start) === text) return text as Hour;
-  }
+  if (isHour(text)) return text;
   throw new RollupError('InvalidArgument', `"${text}" is not an hour: write it in UTC as 2026-11-21T08.`);
+}
+
+function isHour(text: string): text is Hour {
+  if (!HOUR.test(text)) return false;
+  const start = new Date(`${text}:00:00.000Z`);
+  return !Number.isNaN(start.getTime()) && formatHour(start) === text;
 }
 
 /** `2026-11-21T08:59:59.999Z` -> `2026-11-21T08`. */
@@ -41,6 +52,32 @@ export function fillHour(template: string, hour: Hour): string {
       `"${placeholder}" in "${template}" is not a placeholder: use {yyyy}, {MM}, {dd} and {HH}.`,
     );
   });
+}
+
+/**
+ * The reverse of `fillHour`: `s3://b/raw/{yyyy}{MM}{dd}/{HH}/`, `s3://b/raw/20261121/08/` -> `2026-11-21T08`. Undefined where
+ * the text is not the whole template filled from one hour of the calendar, and where the template does not name all of
+ * `{yyyy}`, `{MM}`, `{dd}` and `{HH}`. Placeholders have a fixed width and all else is compared as it stands, so that one
+ * pass over the text tells.
+ */
+export function hourOfFilled(template: string, filled: string): Hour | undefined {
+  const fields = new Map<string, string>();
+  let at = 0;
+  for (const piece of template.split(/(\{[^{}]*\})/)) {
+    const width = WIDTHS.get(piece);
+    if (width === undefined) {
+      if (!filled.startsWith(piece, at)) return undefined;
+      at += piece.length;
+      continue;
+    }
+    const value = filled.slice(at, at + width);
+    at += width;
+    if ((fields.get(piece) ?? value) !== value) return undefined;
+    fields.set(piece, value);
+  }
+  const [yyyy, MM, dd, HH] = Array.from(WIDTHS.keys(), (name) => fields.get(name) ?? '');
+  const hour = `${yyyy}-${MM}-${dd}T${HH}`;
+  return at === filled.length && isHour(hour) ? hour : undefined;
 }
 
 /** True where `{yyyy}` and the like still stand in the text. */

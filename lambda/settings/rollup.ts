@@ -1,5 +1,5 @@
 import { GiB, MiB } from '../size.ts';
-import { choice, size, whole } from './kinds.ts';
+import { choice, size, toggle, whole } from './kinds.ts';
 import { group, row } from './row.ts';
 
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html: parts are of 5 MiB at least.
@@ -63,6 +63,12 @@ export const rollup = group('Options:', {
     description: 'each scheduled run also adds what came late to this many hours before; 0 turns it off',
     value: '<number>',
     example: '6',
+    only: 'stack',
+  }),
+  /** Carry out requests whose source and destination are not those of one hour of a stream; such never delete. */
+  allowAnyPrefix: row(toggle(), {
+    default: false,
+    description: 'also take requests for prefixes that are no hour of a stream; they never delete raw logs',
     only: 'stack',
   }),
 });

@@ -88,6 +88,8 @@ describe('handler(event, context)', () => {
     ['the schedule, directly', scheduled],
     ['an hour', { source: TEMPLATE, hour: hourText(8) }],
     ['a plain prefix', { source: `${RAW_ROOT}checkout/20251121/08/` }],
+    ['a stream and an hour', { stream: 'checkout', hour: hourText(8) }],
+    ['an SQS record of a stream and an hour', record({ stream: 'checkout', hour: hourText(8) })],
     ['a plain prefix without its slash', { source: `${RAW_ROOT}checkout/20251121/08` }],
   ])('rolls up from %s', async (_, event) => {
     expect(await lambda.invoke(event)).toMatchObject({
@@ -105,8 +107,9 @@ describe('handler(event, context)', () => {
     expect(await lambda.invoke(event)).toMatchObject({ result: { status: 'unchanged' } });
   });
 
-  it('writes to the destination that is given', async () => {
-    const { result } = await lambda.invoke({ ...scheduled, destination: elsewhere });
+  it('writes to another destination where any prefix is allowed', async () => {
+    await using open = await startLambda({ env: environmentOf(sandbox, { ALLOW_ANY_PREFIX: 'true' }) });
+    const { result } = await open.invoke({ source: TEMPLATE, hour: hourText(8), destination: elsewhere });
     expect(result).toMatchObject({
       status: 'committed',
       destination: `${AGGREGATED_ROOT}elsewhere/2025-11-21T08/`,

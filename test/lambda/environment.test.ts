@@ -2,7 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { parseEnvironment } from '../../lambda/environment.ts';
 import { DEFAULT_SETTINGS } from '../../lambda/settings.ts';
 
-const ROOTS = { RAW_ROOT: 's3://logs/raw/', AGGREGATED_ROOT: 's3://logs/aggregated/' };
+const ROOTS = {
+  RAW_ROOT: 's3://logs/raw/',
+  AGGREGATED_ROOT: 's3://logs/aggregated/',
+  STREAMS: '["checkout"]',
+};
 
 describe('parseEnvironment', () => {
   it('has defaults for all but the roots, also where a variable is set to nothing', () => {
@@ -10,6 +14,13 @@ describe('parseEnvironment', () => {
       settings: DEFAULT_SETTINGS,
       rawRoot: { bucket: 'logs', prefix: 'raw/' },
       aggregatedRoot: { bucket: 'logs', prefix: 'aggregated/' },
+      streams: [
+        {
+          name: 'checkout',
+          source: 's3://logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/',
+          destination: 's3://logs/aggregated/checkout/{yyyy}{MM}{dd}/{HH}/',
+        },
+      ],
       queueUrl: undefined,
     };
     expect(parseEnvironment(ROOTS)).toEqual(config);
@@ -21,6 +32,7 @@ describe('parseEnvironment', () => {
     const environment = {
       RAW_ROOT: 's3://raw-logs',
       AGGREGATED_ROOT: 's3://rollups/logs',
+      STREAMS: '[["audit","{yyyy}/{MM}/{dd}/{HH}/"]]',
       QUEUE_URL: 'https://sqs.eu-central-1.amazonaws.com/111122223333/requests',
       TARGET_SIZE: '64MiB',
       PART_SIZE: '16777216',
@@ -45,6 +57,13 @@ describe('parseEnvironment', () => {
       },
       rawRoot: { bucket: 'raw-logs', prefix: '' },
       aggregatedRoot: { bucket: 'rollups', prefix: 'logs/' },
+      streams: [
+        {
+          name: 'audit',
+          source: 's3://raw-logs/{yyyy}/{MM}/{dd}/{HH}/',
+          destination: 's3://rollups/logs/{yyyy}/{MM}/{dd}/{HH}/',
+        },
+      ],
       queueUrl: environment.QUEUE_URL,
     });
   });
@@ -73,14 +92,15 @@ describe('parseEnvironment', () => {
     ['aggregated in raw', 's3://logs/', 's3://logs/aggregated/'],
     ['the same', 's3://logs/raw/', 's3://logs/raw'],
   ])('refuses roots that overlap: %s', (_, RAW_ROOT, AGGREGATED_ROOT) => {
-    expect(refusalOf({ RAW_ROOT, AGGREGATED_ROOT })).toMatchObject({
+    expect(refusalOf({ ...ROOTS, RAW_ROOT, AGGREGATED_ROOT })).toMatchObject({
       code: 'InvalidEnvironment',
       message: 'RAW_ROOT and AGGREGATED_ROOT overlap: rollups would be rolled up.',
     });
   });
 
   it('takes whole buckets as roots, where they are two', () => {
-    expect(() => parseEnvironment({ RAW_ROOT: 's3://raw/', AGGREGATED_ROOT: 's3://rollups/' })).not.toThrow();
+    const roots = { RAW_ROOT: 's3://raw/', AGGREGATED_ROOT: 's3://rollups/' };
+    expect(() => parseEnvironment({ ...ROOTS, ...roots })).not.toThrow();
   });
 });
 

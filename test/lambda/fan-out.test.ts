@@ -12,7 +12,16 @@ import { createStepHost } from '../../lambda/step-host.ts';
 import { fanOutDefinition } from '../../lib/fan-out-definition.ts';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../../sandbox/sandbox.ts';
 import { Execution, type StatesWorld } from '../support/states.ts';
-import { AGGREGATED_ROOT, BUCKET, TEMPLATE, environmentOf, outputKeys, rawPrefix } from './raw-logs.ts';
+import {
+  AGGREGATED_ROOT,
+  BUCKET,
+  RAW_ROOT,
+  TEMPLATE,
+  environmentOf,
+  outputKeys,
+  outsideRequests,
+  rawPrefix,
+} from './raw-logs.ts';
 
 // Read when they are loaded.
 vi.hoisted(() => {
@@ -234,6 +243,37 @@ describe('an execution', () => {
     expect(inRaw()).toBe(120);
     expect(await execute()).toMatchObject({ output: { outcome: { status: 'unchanged' } } });
     expect(inRaw()).toBe(0);
+  });
+
+  it.each(outsideRequests())('of %s fails, nothing touched', async (_, request, code) => {
+    vi.stubEnv('DELETE_SOURCE', 'true');
+    putHour(sandbox, 2);
+    sandbox.put(BUCKET, 'raw/other/20251121/08/a.log', 'other\n');
+    const keys = sandbox.keys(BUCKET);
+    expect(await execute(request)).toEqual({ status: 'FAILED', error: code });
+    const plan = `s3://${BUCKET}/${AGGREGATED}_plan/0123456789abcdef.json`;
+    const commit = { step: 'commit', request, plan, attempt: 1 };
+    await expect(createStepHost(process.env).handle(commit, CONTEXT)).rejects.toMatchObject({ name: code });
+    expect(sandbox.requests).toEqual([]);
+    expect(sandbox.keys(BUCKET)).toEqual(keys);
+  });
+
+  it('of any prefix never deletes it, where such are allowed', async () => {
+    vi.stubEnv('DELETE_SOURCE', 'true');
+    vi.stubEnv('ALLOW_ANY_PREFIX', 'true');
+    sandbox.put(BUCKET, 'raw/other/a.log', 'other\n');
+    expect(await execute({ source: `${RAW_ROOT}other/` })).toMatchObject({
+      output: { outcome: { status: 'committed' } },
+    });
+    expect(sandbox.keys(BUCKET, 'raw/')).toEqual(['raw/other/a.log']);
+  });
+
+  it('of a stream and an hour is as one of its prefix', async () => {
+    putHour(sandbox, 2);
+    expect(await execute({ stream: 'checkout', hour: REQUEST.hour })).toMatchObject({
+      output: { outcome: { status: 'committed' } },
+    });
+    expect(isCommitted()).toBe(true);
   });
 
   it('that had no time for all of its deletes fails, and the next one goes on with them', async () => {

@@ -3,7 +3,17 @@ import type { Sandbox } from '../../sandbox/sandbox.ts';
 import { type QueueServer, startQueues } from '../support/queue-server.ts';
 import { drain, moveBack } from './event-source.ts';
 import { type LambdaProcess, startLambda } from './lambda-process.ts';
-import { TEMPLATE, environmentOf, hourText, openBucket, putHour, rawPrefix, rolledUp } from './raw-logs.ts';
+import {
+  BUCKET,
+  TEMPLATE,
+  environmentOf,
+  hourText,
+  openBucket,
+  outsideRequests,
+  putHour,
+  rawPrefix,
+  rolledUp,
+} from './raw-logs.ts';
 
 let sandbox: Sandbox;
 let queues: QueueServer;
@@ -68,6 +78,36 @@ describe('the queue', () => {
     expect([8, 9].map((hour) => rolledUp(sandbox, hour))).toEqual(logs);
     expect(await queues.depth(queues.deadLetterUrl)).toBe(1);
     expect((await queues.receive(queues.deadLetterUrl))?.Body).toBe(poison);
+  });
+
+  it('messages for what is no hour of a stream -> dead letters, nothing touched', async () => {
+    const env = environmentOf(sandbox, {
+      AWS_ENDPOINT_URL_SQS: queues.endpoint,
+      QUEUE_URL: queues.queueUrl,
+      DELETE_SOURCE: 'true',
+    });
+    await using deleting = await startLambda({ env });
+    putHour(sandbox, 8);
+    sandbox.put(BUCKET, 'raw/other/20251121/08/a.log', 'other\n');
+    const keys = sandbox.keys(BUCKET);
+    const requests = outsideRequests();
+    for (const [, request] of requests) await queues.send(request);
+    const deliveries = await drain(queues, deleting);
+    expect(deliveries).toHaveLength(3 * requests.length);
+    for (const [, request, code] of requests) {
+      const own = deliveries.filter(({ body }) => body === JSON.stringify(request));
+      expect(own.map(({ failure }) => failure?.errorType)).toEqual([code, code, code]);
+    }
+    expect(sandbox.requests).toEqual([]);
+    expect(sandbox.keys(BUCKET)).toEqual(keys);
+    expect(await queues.depth(queues.deadLetterUrl)).toBe(requests.length);
+  });
+
+  it('what a stream and an hour say -> rolled up', async () => {
+    const logs = putHour(sandbox, 8);
+    await queues.send({ stream: 'checkout', hour: hourText(8) });
+    expect(await drain(queues, lambda)).toMatchObject([{ receives: 1, result: { status: 'committed' } }]);
+    expect(rolledUp(sandbox, 8)).toBe(logs);
   });
 
   it('a store that throttles -> tried again, dead letters, redriven, committed', async () => {

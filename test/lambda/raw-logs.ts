@@ -16,6 +16,29 @@ export function hourText(hour: number): string {
   return `2025-11-21T${String(hour).padStart(2, '0')}`;
 }
 
+/** Requests that no deployment of the stream `checkout` may carry out, with the code of each. Raw logs of another are in the way. */
+export function outsideRequests(): [string, Record<string, unknown>, string][] {
+  const now = new Date().toISOString();
+  const running = `${now.slice(0, 10).replaceAll('-', '')}/${now.slice(11, 13)}/`;
+  return [
+    [
+      "another stream's logs into an hour",
+      {
+        source: `${RAW_ROOT}other/20251121/08/`,
+        destination: `${AGGREGATED_ROOT}checkout/20251121/08/`,
+        hour: hourText(8),
+        stream: 'checkout',
+      },
+      'OutsideStream',
+    ],
+    ['an hour of no stream', { source: `${RAW_ROOT}other/20251121/08/` }, 'OutsideStream'],
+    ['all of raw', { source: RAW_ROOT }, 'OutsideStream'],
+    ['all of raw, by an hour', { source: RAW_ROOT, hour: hourText(8), force: true }, 'OutsideStream'],
+    ['an hour that goes on, by its prefix', { source: `${RAW_ROOT}checkout/${running}` }, 'HourNotEnded'],
+    ['an hour that goes on, by its name', { stream: 'checkout', hour: now.slice(0, 13) }, 'HourNotEnded'],
+  ];
+}
+
 export function openBucket(): Promise<Sandbox> {
   return startSandbox({ buckets: [BUCKET] });
 }
@@ -26,6 +49,7 @@ export function environmentOf({ endpoint }: Sandbox, more: Record<string, string
     AWS_ENDPOINT_URL: endpoint,
     [ENV.rawRoot]: RAW_ROOT,
     [ENV.aggregatedRoot]: AGGREGATED_ROOT,
+    [ENV.streams]: '["checkout"]',
     TARGET_SIZE: '5MiB',
     PART_SIZE: '5MiB',
     ...more,

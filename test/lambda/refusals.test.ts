@@ -1,7 +1,17 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
 import { type LambdaProcess, startLambda } from './lambda-process.ts';
-import { BUCKET, RAW_ROOT, TEMPLATE, environmentOf, hourText, openBucket, putHour } from './raw-logs.ts';
+import {
+  AGGREGATED_ROOT,
+  BUCKET,
+  RAW_ROOT,
+  TEMPLATE,
+  environmentOf,
+  hourText,
+  openBucket,
+  outsideRequests,
+  putHour,
+} from './raw-logs.ts';
 
 let sandbox: Sandbox;
 let lambda: LambdaProcess;
@@ -40,6 +50,12 @@ describe('a bad request', () => {
     ],
     ['writes to raw', { source: TEMPLATE, hour, destination: `${RAW_ROOT}rollup/` }, 'OutsideRoot'],
     ['steps up from its root', { source: `${RAW_ROOT}../secret/` }, 'InvalidArgument'],
+    ['is for all of raw', record(JSON.stringify({ source: RAW_ROOT })), 'OutsideStream'],
+    [
+      'is for another destination',
+      { source: TEMPLATE, hour, destination: `${AGGREGATED_ROOT}x/` },
+      'OutsideStream',
+    ],
     ['is for the future', { source: TEMPLATE, hour: '2999-01-01T00' }, 'HourNotEnded'],
     ['is for an hour that goes on', { source: TEMPLATE, hour: now() }, 'HourNotEnded'],
   ])(
@@ -70,6 +86,34 @@ describe('a bad request', () => {
     const { result, log } = await lambda.invoke({ source: TEMPLATE, hour });
     expect(result).toMatchObject({ status: 'committed' });
     expect(log).toMatchObject([{ level: 'INFO', stream: 'unnamed', hour }]);
+  });
+});
+
+describe('a request for what is no hour of a stream', () => {
+  it.each(outsideRequests())('%s: refused, nothing is listed or written', async (_, request, code) => {
+    const keys = sandbox.keys(BUCKET);
+    const { failure, log } = await lambda.invoke(request);
+    expect(failure).toMatchObject({ errorType: code });
+    expect(log).toMatchObject([{ level: 'ERROR', status: 'refused', code }]);
+    expect(sandbox.requests).toEqual([]);
+    expect(sandbox.keys(BUCKET)).toEqual(keys);
+  });
+
+  it('is carried out where any prefix is allowed, and what it rolled up is not deleted', async () => {
+    const env = environmentOf(sandbox, { ALLOW_ANY_PREFIX: 'true', DELETE_SOURCE: 'true' });
+    await using open = await startLambda({ env });
+    const key = 'raw/other/20251121/08/a.log';
+    sandbox.put(BUCKET, key, 'other\n');
+    const request = { source: `${RAW_ROOT}other/` };
+    const { result } = await open.invoke(request);
+    expect(result).toMatchObject({ status: 'committed', objects: 1 });
+    expect(result).not.toHaveProperty('deleted');
+    expect(sandbox.get(BUCKET, key)).toBeDefined();
+    expect((await open.invoke({ ...request, deleteSource: true })).failure).toMatchObject({
+      errorType: 'InvalidRequest',
+    });
+    expect((await open.invoke({ stream: 'checkout', hour })).result).toHaveProperty('deleted');
+    expect(sandbox.get(BUCKET, key)).toBeDefined();
   });
 });
 

@@ -8,6 +8,11 @@ const config: FunctionConfig = {
   settings: DEFAULT_SETTINGS,
   rawRoot: { bucket: 'logs', prefix: 'raw/' },
   aggregatedRoot: { bucket: 'rollups', prefix: 'aggregated/' },
+  streams: ['checkout', 'search'].map((name) => ({
+    name,
+    source: `s3://logs/raw/${name}/{yyyy}{MM}{dd}/{HH}/`,
+    destination: `s3://rollups/aggregated/${name}/{yyyy}{MM}{dd}/{HH}/`,
+  })),
   queueUrl: undefined,
 };
 const TEMPLATE = 's3://logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/';
@@ -55,10 +60,21 @@ describe('resolveRequest', () => {
       '2026-11-21T08',
     ],
     [
-      'an hour with a destination of its own',
-      { source: TEMPLATE, hour: '2026-11-21T08', destination: 's3://rollups/aggregated/{HH}/by-hour' },
+      'an hour with the destination that the stream gives it',
+      {
+        source: TEMPLATE,
+        hour: '2026-11-21T08',
+        destination: 's3://rollups/aggregated/checkout/{yyyy}{MM}{dd}/{HH}',
+      },
       's3://logs/raw/checkout/20261121/08/',
-      's3://rollups/aggregated/08/by-hour/',
+      's3://rollups/aggregated/checkout/20261121/08/',
+      '2026-11-21T08',
+    ],
+    [
+      'a template with a part of it filled',
+      { source: 's3://logs/raw/checkout/202611{dd}/{HH}', hour: '2026-11-21T08' },
+      's3://logs/raw/checkout/20261121/08/',
+      's3://rollups/aggregated/checkout/20261121/08/',
       '2026-11-21T08',
     ],
     [
@@ -66,17 +82,43 @@ describe('resolveRequest', () => {
       { source: 's3://logs/raw/checkout/20261121/08' },
       's3://logs/raw/checkout/20261121/08/',
       's3://rollups/aggregated/checkout/20261121/08/',
-      undefined,
+      '2026-11-21T08',
     ],
     [
-      'dots that are no segment',
-      { source: 's3://logs/raw/a..b/.c/' },
-      's3://logs/raw/a..b/.c/',
-      's3://rollups/aggregated/a..b/.c/',
-      undefined,
+      'what a release before this one left in the queue: a continuation',
+      {
+        source: 's3://logs/raw/search/20261121/08/',
+        destination: 's3://rollups/aggregated/search/20261121/08/',
+        hour: '2026-11-21T08',
+        continuation: 2,
+      },
+      's3://logs/raw/search/20261121/08/',
+      's3://rollups/aggregated/search/20261121/08/',
+      '2026-11-21T08',
+    ],
+    [
+      'what a release before this one left in the queue: a look back',
+      { source: TEMPLATE, hour: '2026-11-21T07', lookBack: true },
+      's3://logs/raw/checkout/20261121/07/',
+      's3://rollups/aggregated/checkout/20261121/07/',
+      '2026-11-21T07',
     ],
   ])('fills in %s', (_, message, source, destination, hour) => {
     expect(resolve(message)).toEqual({ source, destination, hour, repack: false, stream: 'unnamed' });
+  });
+
+  it.each<[string, RequestMessage]>([
+    ['an hour', { stream: 'search', hour: '2026-11-21T08' }],
+    ['a scheduled time', { stream: 'search', scheduledTime: '2026-11-21T09:10:00Z' }],
+    ['an hour and its prefix', { stream: 'search', source: 's3://logs/raw/search/20261121/08/' }],
+  ])('takes a stream with %s', (_, message) => {
+    expect(resolve(message)).toEqual({
+      source: 's3://logs/raw/search/20261121/08/',
+      destination: 's3://rollups/aggregated/search/20261121/08/',
+      hour: '2026-11-21T08',
+      repack: false,
+      stream: 'search',
+    });
   });
 
   it.each<[string, Partial<RequestMessage> & { source?: string }, string]>([
@@ -97,6 +139,47 @@ describe('resolveRequest', () => {
     ],
     ['placeholders without an hour', { source: TEMPLATE }, 'InvalidRequest'],
     ['placeholders in the destination alone', { destination: 's3://rollups/{HH}/' }, 'InvalidRequest'],
+    ['all of raw', { source: 's3://logs/raw/' }, 'OutsideStream'],
+    ['all of a stream', { source: 's3://logs/raw/checkout/' }, 'OutsideStream'],
+    ['a whole day', { source: 's3://logs/raw/checkout/20261121/' }, 'OutsideStream'],
+    ['a folder below an hour', { source: 's3://logs/raw/checkout/20261121/08/a/' }, 'OutsideStream'],
+    ['a prefix of no stream', { source: 's3://logs/raw/other/20261121/08/' }, 'OutsideStream'],
+    ['a month that there is not', { source: 's3://logs/raw/checkout/20261321/08/' }, 'OutsideStream'],
+    ['a prefix with an hour of another', { hour: '2026-11-21T07' }, 'OutsideStream'],
+    [
+      'a prefix that is scheduled for another hour',
+      { scheduledTime: '2026-11-21T09:00:00+02:00' },
+      'OutsideStream',
+    ],
+    ['a prefix with another stream', { stream: 'search' }, 'OutsideStream'],
+    ['a prefix with a stream that there is not', { stream: 'by-hand' }, 'OutsideStream'],
+    [
+      "another stream's hour as the destination",
+      { destination: 's3://rollups/aggregated/search/20261121/08/' },
+      'OutsideStream',
+    ],
+    [
+      'another hour as the destination',
+      { destination: 's3://rollups/aggregated/checkout/20261121/07/' },
+      'OutsideStream',
+    ],
+    ['a destination of its own', { destination: 's3://rollups/aggregated/by-hand/' }, 'OutsideStream'],
+    [
+      'a prefix of no stream into the hour of one',
+      {
+        source: 's3://logs/raw/other/',
+        destination: 's3://rollups/aggregated/checkout/20261121/08/',
+        hour: '2026-11-21T08',
+        stream: 'checkout',
+      },
+      'OutsideStream',
+    ],
+    ['a prefix of an hour that goes on', { source: 's3://logs/raw/checkout/20261121/09/' }, 'HourNotEnded'],
+    [
+      'a prefix of an hour that goes on, as a continuation',
+      { source: 's3://logs/raw/checkout/20261121/09/', continuation: 1 },
+      'HourNotEnded',
+    ],
     ['an hour in the future', { source: TEMPLATE, hour: '2026-11-21T10' }, 'HourNotEnded'],
     ['an hour that goes on', { source: TEMPLATE, hour: '2026-11-21T09' }, 'HourNotEnded'],
     ['a schedule in the future', { source: TEMPLATE, scheduledTime: '2026-11-21T11:10:00Z' }, 'HourNotEnded'],
@@ -118,7 +201,10 @@ describe('resolveRequest', () => {
   });
 
   it('refuses a destination in the source, where roots share a bucket', () => {
-    const roots = { rawRoot: { bucket: 'logs', prefix: '' }, aggregatedRoot: { bucket: 'logs', prefix: '' } };
+    const roots = {
+      ...{ rawRoot: { bucket: 'logs', prefix: '' }, aggregatedRoot: { bucket: 'logs', prefix: '' } },
+      settings: { ...DEFAULT_SETTINGS, allowAnyPrefix: true },
+    };
     const message = { source: 's3://logs/a/', destination: 's3://logs/a/b/' };
     expect(() => resolve(message, NOW, roots)).toThrow(expect.objectContaining({ code: 'InvalidArgument' }));
   });
@@ -150,10 +236,20 @@ describe('continuationOf', () => {
   });
 
   it('is a request', () => {
-    const resolved = resolveRequest({ source: 's3://logs/raw/checkout/' }, config, NOW);
+    const open = { ...config, settings: { ...DEFAULT_SETTINGS, allowAnyPrefix: true } };
+    const resolved = resolveRequest({ source: 's3://logs/raw/checkout/' }, open, NOW);
     const continuation = continuationOf(resolved);
     expect(parseEvent(JSON.parse(JSON.stringify(continuation)))).toEqual([continuation]);
     expect(continuation).not.toHaveProperty('hour');
+    const named = continuationOf(resolveRequest({ stream: 'search', hour: '2026-11-21T08' }, config, NOW));
+    expect(named).toEqual({
+      source: 's3://logs/raw/search/20261121/08/',
+      destination: 's3://rollups/aggregated/search/20261121/08/',
+      hour: '2026-11-21T08',
+      stream: 'search',
+      continuation: 1,
+    });
+    expect(continuationOf(resolveRequest(named, config, NOW))).toEqual({ ...named, continuation: 2 });
   });
 });
 
@@ -163,6 +259,11 @@ describe('parseEvent', () => {
 
   it.each<[string, unknown, unknown[]]>([
     ['a request', request, [request]],
+    [
+      'a stream and an hour',
+      { stream: 'checkout', hour: '2026-11-21T08' },
+      [{ stream: 'checkout', hour: '2026-11-21T08' }],
+    ],
     ['an EventBridge event', { version: '0', 'detail-type': 'Roll up', detail: request }, [request]],
     ['an SQS record', { Records: [record(JSON.stringify(request))] }, [request]],
     [
@@ -180,7 +281,8 @@ describe('parseEvent', () => {
     ['no records', { Records: [] }, 'Unrecognized key: "Records"'],
     ['records of another service', { Records: [{ s3: {} }] }, 'Unrecognized key: "Records"'],
     ['nothing', undefined, 'It was: null'],
-    ['no source', { hour: '2026-11-21T08' }, 'source'],
+    ['no source', { hour: '2026-11-21T08' }, 'must have a "source", or a "stream" and an "hour"'],
+    ['a stream without an hour', { stream: 'checkout' }, 'must have a "source"'],
     ['an unknown field', { ...request, sources: [] }, 'Unrecognized key: "sources"'],
     ['an unknown field in an event', { 'detail-type': 'x', detail: { ...request, x: 1 } }, '"x"'],
     ['an hour in another form', { ...request, hour: '2026-11-21 08' }, 'hour in UTC, such as 2026-11-21T08'],

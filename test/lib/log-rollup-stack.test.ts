@@ -118,7 +118,7 @@ describe('the function', () => {
       const { Environment } = onlyResource(synthesize(context), 'AWS::Lambda::Function').Properties;
       return (Environment as { Variables: Record<string, unknown> }).Variables;
     };
-    const always = ['rawRoot', 'aggregatedRoot', 'queueUrl'] as const;
+    const always = ['rawRoot', 'aggregatedRoot', 'streams', 'queueUrl'] as const;
     expect(Object.keys(environment({})).sort()).toEqual(
       [
         'NODE_OPTIONS',
@@ -132,6 +132,7 @@ describe('the function', () => {
       POWERTOOLS_SERVICE_NAME: 'LogRollup-prod',
       [ENV.rawRoot]: 's3://application-logs/',
       [ENV.aggregatedRoot]: 's3://application-logs-aggregated/logs/',
+      [ENV.streams]: '[["default","{yyyy}{MM}{dd}/{HH}/"]]',
       TARGET_SIZE: '67108864',
       PART_SIZE: '16777216',
       CONCURRENCY: '32',

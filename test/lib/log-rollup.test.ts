@@ -5,12 +5,13 @@ import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { describe, expect, it } from 'vitest';
-import { STACK_OUTPUTS } from '../../lambda/names.ts';
+import { ENV, STACK_OUTPUTS } from '../../lambda/names.ts';
+import { parseStreams } from '../../lambda/streams.ts';
 import { flattenReference } from '../../lib/flatten-reference.ts';
 import { LogRollup } from '../../lib/log-rollup.ts';
 import { addOutputs } from '../../lib/outputs.ts';
 import { createApp, createStack, DEPLOYMENTS, inlineCode } from './synthesis.ts';
-import { roleStatements } from './template.ts';
+import { resources, roleStatements } from './template.ts';
 
 const HOUR = '{yyyy}{MM}{dd}/{HH}/';
 
@@ -64,6 +65,31 @@ describe("LogRollup in somebody else's app", () => {
     const engine = { targetSize: '1GiB', outputsInFlight: 16 };
     expect(() => new LogRollup(stack, 'Rollup', { rawBucket, engine })).toThrow(
       'Invalid LogRollup properties:\n  memorySize: 1024 MB are too few for outputsInFlight 16 x',
+    );
+  });
+
+  it('tells its functions of many streams, and refuses more than fit into their variables', () => {
+    const streams = (count: number) =>
+      Array.from({ length: count }, (_, i) => ({ name: `${(i * 2_654_435_761) % 2 ** 32}-service` }));
+    const create = (count: number) => {
+      const stack = new Stack(createApp(), 'Theirs');
+      const rawBucket = new Bucket(stack, 'Logs');
+      const engine = { fanOut: true };
+      new LogRollup(stack, 'Rollup', { rawBucket, streams: streams(count), engine, code: inlineCode() });
+      return stack;
+    };
+    const variables = Object.values(resources(Template.fromStack(create(120)), 'AWS::Lambda::Function')).map(
+      ({ Properties }) => (Properties['Environment'] as { Variables: Record<string, string> }).Variables,
+    );
+    const roots = {
+      rawRoot: { bucket: 'logs', prefix: 'raw/' },
+      aggregatedRoot: { bucket: 'logs', prefix: 'aggregated/' },
+    };
+    for (const { [ENV.streams]: text = '' } of variables)
+      expect(parseStreams(text, roots).map(({ name }) => ({ name }))).toEqual(streams(120));
+    expect(variables).toHaveLength(2);
+    expect(() => create(700)).toThrow(
+      /^The function cannot be deployed:\n {2}environment: .*STREAMS \d+.*share them out among several stacks/,
     );
   });
 

@@ -117,6 +117,7 @@ export const DEPLOYMENTS: Record<string, Record<string, unknown>> = {
     reservedConcurrency: 12,
     directConcurrency: 2,
     logRetentionDays: 90,
+    allowAnyPrefix: true,
   },
 };
 

@@ -65,6 +65,7 @@ export function stackOutputs(queueUrl: string, deadLetterUrl: string): Record<st
     [STACK_OUTPUTS.streams]: JSON.stringify([
       { name: 'checkout', source: 's3://application-logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/', minute: 10 },
     ]),
+    [STACK_OUTPUTS.allowAnyPrefix]: 'false',
     [STACK_OUTPUTS.dashboardUrl]: 'https://example.com/',
   };
 }

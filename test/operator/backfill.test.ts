@@ -22,6 +22,13 @@ describe('backfill', () => {
     );
   });
 
+  it('takes a stream in place of its source', async () => {
+    const args = ['backfill', '--stack', STACK, '--stream', 'checkout'];
+    const { code } = await account.json([...args, ...range('2025-11-21T07', '2025-11-21T08')]);
+    expect(code).toBe(0);
+    expect(await takeAll(account)).toEqual(['2025-11-21T07', '2025-11-21T08'].map(request));
+  });
+
   it('shows with --dry-run what it would queue, and queues nothing', async () => {
     const args = [...byStack, ...range('2025-11-21T07', '2025-11-21T08'), '--repack', '--dry-run'];
     const { code, printed } = await account.json(args);

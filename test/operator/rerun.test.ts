@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { STACK_OUTPUTS } from '../../lambda/names.ts';
 import { type Account, STACK, TEMPLATE, openAccount, takeAll } from './operator-line.ts';
 
 let account: Account;
@@ -24,6 +25,31 @@ describe('rerun', () => {
     });
     expect(await takeAll(account)).toEqual([request]);
     expect(account.stub.calls.slice(0, 2)).toEqual(['DescribeStacks', 'AmazonSQS.SendMessage']);
+  });
+
+  it('takes a stream in place of its source, and tells the stream of a prefix', async () => {
+    const byName = ['rerun', '--stack', STACK, '--stream', 'checkout', '--hour', HOUR];
+    const source = 's3://application-logs/raw/checkout/20251121/08/';
+    const byPrefix = ['rerun', '--stack', STACK, '--source', source];
+    expect((await account.json(byName)).code).toBe(0);
+    expect((await account.json(byPrefix)).code).toBe(0);
+    expect(await takeAll(account)).toEqual([
+      { source: TEMPLATE, hour: HOUR, stream: 'checkout' },
+      { source, stream: 'checkout' },
+    ]);
+  });
+
+  it.each([
+    ['allows any prefix', 'true'],
+    ['is of a release that does not say', undefined],
+  ])('queues another prefix where the stack %s', async (_, allowAnyPrefix) => {
+    const outputs = new Map(Object.entries(account.stub.stacks[STACK] ?? {}));
+    outputs.delete(STACK_OUTPUTS.allowAnyPrefix);
+    if (allowAnyPrefix !== undefined) outputs.set(STACK_OUTPUTS.allowAnyPrefix, allowAnyPrefix);
+    account.stub.stacks[STACK] = Object.fromEntries(outputs);
+    const source = 's3://application-logs/raw/checkout/20251121/';
+    expect((await account.json(['rerun', '--stack', STACK, '--source', source])).code).toBe(0);
+    expect(await takeAll(account)).toEqual([{ source }]);
   });
 
   it('takes all that a request can have, and a queue that is given', async () => {
@@ -89,7 +115,43 @@ describe('rerun refuses', () => {
   const source = ['--source', TEMPLATE];
   const hour = ['--hour', HOUR];
   it.each<[string, string[], { code: number; error: { code: string; message: RegExp } }]>([
-    ['no source', ['--stack', STACK], usage(/'--source <prefix>' not specified/)],
+    ['no source', ['--stack', STACK], usage(/^Give --source or --stream\.$/)],
+    ['a stream without an hour', ['--stack', STACK, '--stream', 'checkout'], usage(/^--hour is missing/)],
+    [
+      'a stream that nothing tells of',
+      ['--queue-url', 'http://127.0.0.1:1/q', '--stream', 'checkout', ...hour],
+      usage(/^--stream without --source needs --stack/),
+    ],
+    [
+      'a stream that the stack does not have',
+      ['--stack', STACK, '--stream', 'chekout', ...hour],
+      failed('OutsideStream', /no stream "chekout"\. Streams are checkout \(s3:/),
+    ],
+    [
+      'the hour of a stream that goes on',
+      ['--stack', STACK, '--stream', 'checkout', '--hour', '2999-01-01T00'],
+      failed('HourNotEnded', /--force/),
+    ],
+    [
+      'the prefix of an hour that goes on',
+      ['--source', 's3://application-logs/raw/checkout/29990101/00/', '--stack', STACK],
+      failed('HourNotEnded', /^Hour 2999-01-01T00 goes on\. Give --force/),
+    ],
+    [
+      'what is no hour of a stream',
+      ['--source', 's3://application-logs/raw/', '--stack', STACK],
+      failed('OutsideStream', /no hour of a stream.*Streams are checkout \(/),
+    ],
+    [
+      'a destination that is not that of the stream',
+      [...source, ...hour, '--stack', STACK, '--destination', 's3://application-logs/aggregated/x/'],
+      failed('OutsideStream', /leave the destination out/),
+    ],
+    [
+      'a name that is not that of the stream',
+      [...source, ...hour, '--stack', STACK, '--stream', 'by-hand'],
+      failed('OutsideStream', /not of "by-hand"/),
+    ],
     ['no deployment', [...source, ...hour], usage(/^Give --stack or --queue-url\.$/)],
     [
       'no function',

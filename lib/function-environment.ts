@@ -1,0 +1,35 @@
+import { deflateRawSync } from 'node:zlib';
+import { ENV, HOUR_TEMPLATE } from '../lambda/names.ts';
+import { InvalidConfiguration } from './invalid-configuration.ts';
+import type { RootedStream } from './log-rollup-props.ts';
+
+/** Of all variables of a function, names and values: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html */
+const MOST_BYTES = 4_096;
+/** A list that is longer is compressed. */
+const PLAIN_BYTES = 1_024;
+/** What a token comes to at most: an ARN or a queue's URL, whose names have 80 characters. */
+const TOKEN_BYTES = 160;
+
+/** Value of `ENV.streams`, where its form is told. */
+export function streamsVariable(streams: readonly Pick<RootedStream, 'name' | 'path'>[]): string {
+  const list = streams.map(({ name, path }) => (path === `${name}/${HOUR_TEMPLATE}` ? name : [name, path]));
+  const json = JSON.stringify(list);
+  if (Buffer.byteLength(json) <= PLAIN_BYTES) return json;
+  return deflateRawSync(json, { level: 9 }).toString('base64url');
+}
+
+/** Lambda refuses a function whose variables exceed its limit, only when it is deployed. Throws `InvalidConfiguration`. */
+export function refuseTooMuchEnvironment(variables: Readonly<Record<string, string>>): void {
+  const sizes = Object.entries(variables).map(([name, value]) => ({
+    name,
+    bytes: Buffer.byteLength(name + value.replaceAll(/\$\{Token\[[^\]]*\]\}/g, 'x'.repeat(TOKEN_BYTES))),
+  }));
+  const total = sizes.reduce((sum, { bytes }) => sum + bytes, 0);
+  if (total <= MOST_BYTES) return;
+  const largest = sizes.toSorted((a, b) => b.bytes - a.bytes).slice(0, 3);
+  const shown = largest.map(({ name, bytes }) => `${name} ${bytes}`).join(', ');
+  throw new InvalidConfiguration('The function cannot be deployed', [
+    `environment: its variables come to ${total} bytes, and Lambda takes ${MOST_BYTES}; the largest are ${shown}. ` +
+      `${ENV.streams} holds the streams: leave out "source" where it is <name>/${HOUR_TEMPLATE}, give them shorter and more alike templates, or share them out among several stacks; and shorten filters, groupBy and tags`,
+  ]);
+}
