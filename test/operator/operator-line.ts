@@ -1,5 +1,5 @@
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
-import { type Ended, environment, parseObject, start } from '../bin/command-line.ts';
+import { type Ended, environment, parseObject, runInProcess } from '../bin/command-line.ts';
 import { type QueueServer, startQueues } from '../support/queue-server.ts';
 import { type AwsStub, stackOutputs, startStub } from './aws-stub.ts';
 
@@ -35,7 +35,7 @@ export async function openAccount(options: { visibilitySeconds?: number } = {}):
     AWS_ENDPOINT_URL_LAMBDA: stub.endpoint,
     AWS_ENDPOINT_URL_CLOUDFORMATION: stub.endpoint,
   });
-  const cli = (args: string[]): Promise<Ended> => start(args, env).ended;
+  const cli = (args: string[]): Promise<Ended> => runInProcess(args, env);
   return {
     sandbox,
     queues,
