@@ -17,7 +17,7 @@ vi.mock('node:timers/promises', async (load) => {
 
 let account: Account;
 beforeEach(async () => {
-  account = await openAccount({ visibilitySeconds: 60 });
+  account = await openAccount();
 });
 afterEach(async () => {
   waiting.instead = undefined;
