@@ -12,7 +12,7 @@ interface Entry {
   entry: unknown;
 }
 
-/** A flag of a setting, as help and README show it. */
+/** A flag of a setting, as help and docs/command-line.md show it. */
 export interface SettingFlag {
   setting: SettingName;
   heading: string;

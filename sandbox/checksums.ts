@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { combineCrc, crc32c, Crc64Nvme, type CrcName } from './crc.ts';
+import { createCRC32, createCRC64, type IHasher } from 'hash-wasm';
 import { S3Error } from './s3-error.ts';
 
 export const ALGORITHMS = ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256'] as const;
@@ -23,14 +23,9 @@ const BYTES: Record<ChecksumAlgorithm, number> = { CRC32: 4, CRC32C: 4, CRC64NVM
 
 class Crc32Digest implements Digest {
   #crc = 0;
-  readonly #next: (bytes: Uint8Array, crc: number) => number;
-
-  constructor(next: (bytes: Uint8Array, crc: number) => number) {
-    this.#next = next;
-  }
 
   update(bytes: Uint8Array): void {
-    this.#crc = this.#next(bytes, this.#crc);
+    this.#crc = crc32(bytes, this.#crc);
   }
 
   digest(): Buffer {
@@ -40,14 +35,37 @@ class Crc32Digest implements Digest {
   }
 }
 
+/** hash-wasm's CRCs by their reflected polynomials. Each lives in a memory of its own, made once. */
+const CRC32C = await createCRC32(0x82f63b78);
+const CRC64NVME = await createCRC64('9a6c9329ac4bc9b5');
+
+/** One of many digests that share a hasher: its state, of a dozen bytes, is loaded before each piece and saved after. */
+class SharedDigest implements Digest {
+  readonly #hasher: IHasher;
+  #state: Uint8Array;
+
+  constructor(hasher: IHasher) {
+    this.#hasher = hasher;
+    this.#state = hasher.init().save();
+  }
+
+  update(bytes: Uint8Array): void {
+    this.#state = this.#hasher.load(this.#state).update(bytes).save();
+  }
+
+  digest(): Buffer {
+    return Buffer.from(this.#hasher.load(this.#state).digest('binary'));
+  }
+}
+
 export function createDigest(algorithm: ChecksumAlgorithm): Digest {
   switch (algorithm) {
     case 'CRC32':
-      return new Crc32Digest(crc32);
+      return new Crc32Digest();
     case 'CRC32C':
-      return new Crc32Digest(crc32c);
+      return new SharedDigest(CRC32C);
     case 'CRC64NVME':
-      return new Crc64Nvme();
+      return new SharedDigest(CRC64NVME);
     case 'SHA1':
     case 'SHA256':
       return createHash(algorithm.toLowerCase());
@@ -94,6 +112,36 @@ export function checksumType(algorithm: ChecksumAlgorithm, asked: string | undef
     );
   }
   return type;
+}
+
+const POLYNOMIALS = {
+  CRC32: { bits: 32n, polynomial: 0xedb88320n },
+  CRC32C: { bits: 32n, polynomial: 0x82f63b78n },
+  CRC64NVME: { bits: 64n, polynomial: 0x9a6c9329ac4bc9b5n },
+};
+
+type CrcName = keyof typeof POLYNOMIALS;
+
+/** The CRC of A followed by B, from crc(A), crc(B) and the length of B; zlib's crc32_combine for any width. */
+function combineCrc(name: CrcName, first: bigint, second: bigint, secondLength: number): bigint {
+  const { bits, polynomial } = POLYNOMIALS[name];
+  const one = 1n << (bits - 1n);
+  const multiply = (a: bigint, b: bigint): bigint => {
+    let product = 0n;
+    for (let mask = one; mask > 0n; mask >>= 1n) {
+      if (a & mask) product ^= b;
+      b = b & 1n ? (b >> 1n) ^ polynomial : b >> 1n;
+    }
+    return product;
+  };
+  let shift = one;
+  // x^8, then its squares: one factor for each bit of the length in bytes.
+  let power = one >> 8n;
+  for (let rest = BigInt(secondLength); rest > 0n; rest >>= 1n) {
+    if (rest & 1n) shift = multiply(shift, power);
+    power = multiply(power, power);
+  }
+  return multiply(shift, first) ^ second;
 }
 
 /** The checksum of an object from those of its parts, in order. */

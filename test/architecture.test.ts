@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { PURE, violationsIn } from './support/architecture.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-const FILES = globSync('{bin,lib,lambda}/**/*.ts', { cwd: ROOT }).toSorted();
+const FILES = globSync('{bin,lib,lambda,sandbox,demo}/**/*.ts', { cwd: ROOT }).toSorted();
 
 describe('the house', () => {
   it('has rooms to look at', () => {
@@ -42,6 +42,8 @@ describe('a violation is seen where', () => {
       'lib/log-rollup.ts',
       "type A = import('../sandbox/sandbox.ts').Sandbox;",
     ],
+    ['the sandbox imports from lambda', 'sandbox/checksums.ts', "import { a } from '../lambda/size.ts';"],
+    ['the demo imports from bin', 'demo/command-line.ts', "import { a } from '../bin/options.ts';"],
     ['bin imports from test', 'bin/app.ts', "import '../test/support/world.ts';"],
     ['the core speaks to S3', 'lambda/rollup/rollup.ts', "import { S3Client } from '@aws-sdk/client-s3';"],
     ['the handler uploads', 'lambda/handler.ts', "import { Upload } from '@aws-sdk/lib-storage';"],
@@ -70,6 +72,7 @@ describe('a violation is seen where', () => {
 
   it.each([
     ['the SDK under lambda/s3', 'lambda/s3/copy.ts', "import { S3Client } from '@aws-sdk/client-s3';"],
+    ['the sandbox in the demo', 'demo/story.ts', "import { a } from '../sandbox/sandbox.ts';"],
     ['names in lib', 'lib/log-rollup.ts', "import { ENV } from '../lambda/names.ts';"],
     ['settings in lib', 'lib/engine.ts', "import { ROWS } from '../lambda/settings.ts';"],
     ['an instant that was passed in', 'lambda/rollup/hour.ts', 'const start = new Date(text);'],

@@ -1,6 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
-import { BUCKET, DESTINATION, SOURCE, cli, environment, lines, parseObject, start } from './command-line.ts';
+import {
+  BUCKET,
+  DESTINATION,
+  SOURCE,
+  cli,
+  environment,
+  lines,
+  parseObject,
+  runInProcess,
+} from './command-line.ts';
 
 let sandbox: Sandbox;
 beforeEach(async () => {
@@ -20,7 +29,7 @@ async function fail(
   env: Record<string, string | undefined> = {},
 ): Promise<Failed> {
   const before = sandbox.keys(BUCKET);
-  const ended = await start([command, '--json', ...rest], environment(sandbox.endpoint, env)).ended;
+  const ended = await runInProcess([command, '--json', ...rest], environment(sandbox.endpoint, env));
   expect(ended.stdout).toBe('');
   expect(sandbox.keys(BUCKET)).toEqual(before);
   expect(sandbox.openUploads(BUCKET)).toEqual([]);

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { vi } from 'vitest';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
 
 export const BUCKET = 'logs';
@@ -61,16 +62,78 @@ export function start(args: string[], env: NodeJS.ProcessEnv, shell?: string): S
   return { child, ended };
 }
 
+let before: Promise<unknown> = Promise.resolve();
+
+/**
+ * Runs the command line in this process, one at a time: all of it but the two lines of bin/s3-rollup.ts that make the
+ * arguments and the exit code the process's own. What signals, descriptors, pipes or memory have to do with is for `start`.
+ */
+export function runInProcess(args: string[], env: NodeJS.ProcessEnv): Promise<Ended> {
+  const ended = before.then(() => runAlone(args, env));
+  before = ended.catch(() => undefined);
+  return ended;
+}
+
+async function runAlone(args: string[], env: NodeJS.ProcessEnv): Promise<Ended> {
+  const { commands } = await import('../../bin/commands.ts');
+  const { runProgram } = await import('../../bin/program.ts');
+  const own = { env: { ...process.env }, exitCode: process.exitCode };
+  const stdout = capture('stdout');
+  const stderr = capture('stderr');
+  replaceEnvironment(env);
+  process.exitCode = undefined;
+  try {
+    const failed = await runProgram(commands, args);
+    const code = failed ?? process.exitCode ?? 0;
+    return { code, signal: null, stdout: stdout.text(), stderr: stderr.text() };
+  } finally {
+    process.exitCode = own.exitCode;
+    replaceEnvironment(own.env);
+    stdout.end();
+    stderr.end();
+  }
+}
+
+function replaceEnvironment(env: NodeJS.ProcessEnv): void {
+  for (const name of Object.keys(process.env)) Reflect.deleteProperty(process.env, name);
+  for (const [name, value] of Object.entries(env)) if (value !== undefined) process.env[name] = value;
+}
+
+/** Takes what is written to a stream of this process, until the end. */
+function capture(name: 'stdout' | 'stderr'): { text: () => string; end: () => void } {
+  const stream = process[name];
+  const listeners = stream.listeners('error');
+  const chunks: Buffer[] = [];
+  const write = vi.spyOn(stream, 'write').mockImplementation((chunk, ...rest: unknown[]) => {
+    chunks.push(Buffer.from(chunk));
+    const callback = rest.find((argument) => typeof argument === 'function');
+    if (callback !== undefined) (callback as () => void)();
+    return true;
+  });
+  return {
+    text: () => Buffer.concat(chunks).toString(),
+    end: () => {
+      write.mockRestore();
+      // A command listens to what happens to its streams for as long as its process lives.
+      for (const listener of stream.listeners('error')) {
+        if (!listeners.includes(listener)) stream.removeListener('error', listener as () => void);
+      }
+    },
+  };
+}
+
+/** Runs a command in this process, against a sandbox. */
 export function cli(sandbox: Pick<Sandbox, 'endpoint'>, args: string[]): Promise<Ended> {
-  return start(args, environment(sandbox.endpoint)).ended;
+  return runInProcess(args, environment(sandbox.endpoint));
 }
 
 /** The one object that a command with `--json` prints. Throws with what it said where it failed. */
 export async function json(
-  sandbox: Pick<Sandbox, 'endpoint'>,
+  { endpoint }: Pick<Sandbox, 'endpoint'>,
   args: string[],
+  run: (args: string[], env: NodeJS.ProcessEnv) => Promise<Ended> = runInProcess,
 ): Promise<Record<string, unknown>> {
-  const { code, stdout, stderr } = await cli(sandbox, [...args, '--json', '--no-progress']);
+  const { code, stdout, stderr } = await run([...args, '--json', '--no-progress'], environment(endpoint));
   if (code !== 0) throw new Error(`${args.join(' ')} ended with ${String(code)}: ${stderr}`);
   if (stderr !== '') throw new Error(`stderr: ${stderr}`);
   return parseObject(stdout);

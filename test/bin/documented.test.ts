@@ -1,5 +1,5 @@
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { commands } from '../../bin/commands.ts';
 import { createProgram } from '../../bin/program.ts';
@@ -61,15 +61,5 @@ describe('a command line that is documented is one that is understood', () => {
     ['verify s3://a/b/ --deeper'],
   ])('which %s is not', async (line) => {
     await expect(program.parseAsync(split(line), { from: 'user' })).rejects.toThrow(/^error: /);
-  });
-});
-
-describe('a link to a file leads somewhere', () => {
-  const links = PAGES.flatMap((page) =>
-    [...read(page).matchAll(/\]\(([^)\s#]+)(?:#[^)]*)?\)/g)].map(([, to = '']) => [page, to] as const),
-  ).filter(([, to]) => !/^\w+:/.test(to));
-
-  it.each(links)('%s -> %s', (page, to) => {
-    expect(existsSync(join(PROJECT, dirname(page), to))).toBe(true);
   });
 });

@@ -13,6 +13,7 @@ import {
   json,
   lines,
   parseObject,
+  runInProcess,
   start,
 } from './command-line.ts';
 
@@ -103,7 +104,7 @@ it('refuses --json where stdout is for the object', async () => {
 it("takes a relative file from where npm's user is", async () => {
   const env = environment(sandbox.endpoint, { INIT_CWD: folder });
   const args = ['extract', DESTINATION, 'e.log', '--output', './object'];
-  const { code, stderr } = await start(args, env).ended;
+  const { code, stderr } = await runInProcess(args, env);
   expect({ code, stderr }).toEqual({ code: 0, stderr: `wrote ${join(folder, 'object')}, 1 bytes\n` });
   expect(readFileSync(join(folder, 'object'), 'utf8')).toBe('x');
 });

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { SETTING_FLAGS, addSettingOptions, flagOf, typedSettings } from '../../bin/setting-options.ts';
 import { checkValues } from '../../lambda/settings.ts';
 
-const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+const PAGE = readFileSync(new URL('../../docs/command-line.md', import.meta.url), 'utf8');
 
 /** What a line of a Markdown table says, without what aligns it. */
 function cells(line: string): string[] {
@@ -15,7 +15,7 @@ function cells(line: string): string[] {
 }
 
 describe('a setting that can be typed', () => {
-  const [, table = ''] = /^\| option [^\n]*\n((?:\|[^\n]*\n)*)/m.exec(README) ?? [];
+  const [, table = ''] = /^\| option [^\n]*\n((?:\|[^\n]*\n)*)/m.exec(PAGE) ?? [];
   const rows = new Map(
     table
       .trimEnd()
@@ -24,7 +24,7 @@ describe('a setting that can be typed', () => {
   );
 
   it.each(SETTING_FLAGS.map((flag) => [flag.example, flag] as const))(
-    'is in the table of the README: %s',
+    'is in the table of docs/command-line.md: %s',
     (example, { default: byDefault, description }) => {
       const line = rows.get(`\`${example}\``) ?? '';
       expect(cells(line)).toEqual([`\`${example}\``, byDefault, description]);

@@ -6,7 +6,7 @@ import { readSettingsFile, settingsOver } from '../../bin/settings-file.ts';
 import { DEFAULT_SETTINGS } from '../../lambda/settings.ts';
 import { MiB } from '../../lambda/size.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
-import { BUCKET, environment, lines, parseObject, start } from './command-line.ts';
+import { BUCKET, environment, lines, parseObject, runInProcess } from './command-line.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 's3-log-rollup-config-'));
 afterAll(() => {
@@ -116,7 +116,7 @@ describe('the command line with a settings file in its folder', () => {
   afterAll(() => sandbox.close());
 
   const HOUR = ['--hour', '2026-11-21T08'];
-  const line = (...args: string[]) => start(args, environment(sandbox.endpoint, { INIT_CWD: folder })).ended;
+  const line = (...args: string[]) => runInProcess(args, environment(sandbox.endpoint, { INIT_CWD: folder }));
   const result = async (...args: string[]) =>
     parseObject((await line(...args, '--json', '--no-progress')).stdout);
 

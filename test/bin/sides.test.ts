@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseManifest } from '../../lambda/rollup/manifest.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
-import { type Ended, environment, lines, parseObject, start } from './command-line.ts';
+import { type Ended, environment, lines, parseObject, runInProcess } from './command-line.ts';
 
 const RAW = { bucket: 'raw-logs', uri: 's3://raw-logs/app/08/' };
 const ROLLED = { bucket: 'rolled-logs', uri: 's3://rolled-logs/app/08/', key: 'app/08/_manifest.json' };
@@ -42,7 +42,7 @@ afterAll(async () => {
 /** A command as somebody runs it whose own credentials reach neither side. */
 function cli(args: string[], more: string[] = sides): Promise<Ended> {
   const env = environment('http://127.0.0.1:1', { AWS_SHARED_CREDENTIALS_FILE: join(folder, 'credentials') });
-  return start([...args, ...more], env).ended;
+  return runInProcess([...args, ...more], env);
 }
 
 async function json(args: string[]): Promise<Record<string, unknown>> {

@@ -17,6 +17,9 @@ const MiB = 2 ** 20;
 const FLAGS = ['--target-size', '5MiB', '--outputs-in-flight', '1', '--json', '--no-progress'];
 const RUN = ['run', SOURCE, DESTINATION, ...FLAGS];
 
+/** In a process of its own, which starts others and whose memory is measured. */
+const run = (args: string[], env: NodeJS.ProcessEnv) => start(args, env).ended;
+
 let sandbox: Sandbox;
 beforeEach(async () => {
   sandbox = await startSandbox({ buckets: [BUCKET] });
@@ -65,15 +68,15 @@ function holdFirstUpload(): { held: Promise<void>; release: () => void } {
 }
 
 it('shares a run out among processes, to the same outputs', async () => {
-  const shared = await json(sandbox, [...RUN, '--workers', '2']);
-  const alone = await json(sandbox, ['run', SOURCE, `s3://${BUCKET}/alone/`, ...FLAGS]);
+  const shared = await json(sandbox, [...RUN, '--workers', '2'], run);
+  const alone = await json(sandbox, ['run', SOURCE, `s3://${BUCKET}/alone/`, ...FLAGS], run);
   expect(shared).toMatchObject({ status: 'committed', objects: 41, outputs: 9, written: 9, reused: 0 });
   expect(outputs('rolled/app/')).toEqual(outputs('alone/'));
   const [one, two] = [shared, alone].map(({ peak }) => peak as Record<string, number>);
   // Two processes, each with an output in memory.
   expect(one?.['inFlightBytes']).toBe(2 * (two?.['inFlightBytes'] ?? 0));
   expect(one?.['rssBytes']).toBeGreaterThan(1.5 * (two?.['rssBytes'] ?? Infinity));
-  expect(await json(sandbox, [...RUN, '--workers', '2'])).toMatchObject({ status: 'unchanged' });
+  expect(await json(sandbox, [...RUN, '--workers', '2'], run)).toMatchObject({ status: 'unchanged' });
 });
 
 it('fails where a process is killed: nothing is committed, and another run uses what is there', async () => {
@@ -91,7 +94,7 @@ it('fails where a process is killed: nothing is committed, and another run uses 
   expect(names('rolled/app/')).not.toContain('_manifest.json');
   sandbox.hook = undefined;
   const there = outputs('rolled/app/').length;
-  expect(await json(sandbox, [...RUN, '--workers', '2'])).toMatchObject({
+  expect(await json(sandbox, [...RUN, '--workers', '2'], run)).toMatchObject({
     status: 'committed',
     written: 9 - there,
     reused: there,

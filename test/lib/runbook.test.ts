@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { anchors, page } from './markdown.ts';
+import { page } from './markdown.ts';
 
 it('names only error codes that there are', () => {
   const errors = readFileSync(new URL('../../lambda/errors.ts', import.meta.url), 'utf8');
@@ -9,9 +9,4 @@ it('names only error codes that there are', () => {
   const named = rows.flatMap(([, cell = '']) => [...cell.matchAll(/`(\w+)`/g)].map(([, code]) => code));
   expect(named.length).toBeGreaterThan(10);
   for (const code of named) expect(codes).toContain(code);
-});
-
-it.each(['runbook.md', 'deploy.md', 'cost.md'])('%s links to sections that are there', (name) => {
-  const links = [...page(name).matchAll(/\]\((?:([\w-]+\.md))?#([\w-]+)\)/g)];
-  for (const [, other, anchor] of links) expect(anchors(page(other ?? name))).toContain(anchor);
 });

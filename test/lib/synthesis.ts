@@ -39,8 +39,14 @@ export function createStack(own: Record<string, unknown> = {}): { app: App; stac
   return { app, stack: new LogRollupStack(app, settings.stackName, { settings, code: inlineCode() }) };
 }
 
+const templates = new Map<string, Template>();
+
+/** The template of a stack with this context: synthesised once a test file, since tests only read it. */
 export function synthesize(own: Record<string, unknown> = {}): Template {
-  return Template.fromStack(createStack(own).stack);
+  const name = JSON.stringify(own);
+  const template = templates.get(name) ?? Template.fromStack(createStack(own).stack);
+  templates.set(name, template);
+  return template;
 }
 
 /** The deployments that tests go through: each context value is in at least one of them. */

@@ -1,12 +1,28 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type * as Timers from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { environment, start } from '../bin/command-line.ts';
 import { type Account, STACK, TEMPLATE, openAccount, takeAll } from './operator-line.ts';
 
+/** Happens in place of waiting, where it is given. */
+const waiting = vi.hoisted<{ instead?: (() => Promise<void>) | undefined }>(() => ({}));
+vi.mock('node:timers/promises', async (load) => {
+  const timers = await load<typeof Timers>();
+  const pause: typeof timers.setTimeout = async (...args) => {
+    if (waiting.instead === undefined) return timers.setTimeout(...args);
+    await waiting.instead();
+    return args[1] as never;
+  };
+  return { ...timers, setTimeout: pause };
+});
+
 let account: Account;
 beforeEach(async () => {
-  account = await openAccount({ visibilitySeconds: 60 });
+  account = await openAccount();
 });
-afterEach(() => account[Symbol.asyncDispose]());
+afterEach(async () => {
+  waiting.instead = undefined;
+  await account[Symbol.asyncDispose]();
+});
 
 const range = (from: string, to: string): string[] => ['--from', from, '--to', to];
 const byStack = ['backfill', '--stack', STACK, '--source', TEMPLATE];
@@ -57,9 +73,6 @@ describe('backfill', () => {
     const inWork = await queues.receive(queues.queueUrl);
     await queues.send('waiting');
     const args = [...byStack, ...range('2025-11-21T00', '2025-11-21T04'), '--max-in-queue', '3'];
-    const running = start([...args, '--json'], environmentOf(account));
-    const run = { ended: false };
-    const end = running.ended.finally(() => (run.ended = true));
     const depths: number[] = [];
     const taken: unknown[] = [];
     const take = async (): Promise<void> => {
@@ -68,19 +81,18 @@ describe('backfill', () => {
       taken.push(message.Body);
       await queues.delete(queues.queueUrl, message);
     };
-    // A worker that takes two once there is no more room.
-    while (!run.ended) {
-      const depth = await queues.depth(queues.queueUrl);
-      depths.push(depth);
-      if (depth < 3) continue;
+    // A worker that takes two once there is no more room. In between, the command does nothing but send.
+    waiting.instead = async () => {
+      depths.push(await queues.depth(queues.queueUrl));
       await take();
       await take();
-    }
-    const { code, stdout, stderr } = await end;
+    };
+    const { code, stdout, stderr } = await account.cli([...args, '--json']);
+    depths.push(await queues.depth(queues.queueUrl));
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ status: 'queued', sent: 5 });
-    expect(Math.max(...depths)).toBe(3);
-    expect(taken.length + (await queues.depth(queues.queueUrl))).toBe(7);
+    expect(depths).toEqual([3, 3, 3]);
+    expect(taken).toHaveLength(4);
     expect(stderr).toMatch(/^queueing: 20%, 1 of 5 hours, 2 in the queue\nwaiting: 20%, 1 of 5 hours, /);
     if (inWork !== undefined) await queues.delete(queues.queueUrl, inWork);
   });

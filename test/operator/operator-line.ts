@@ -1,5 +1,5 @@
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
-import { type Ended, environment, parseObject, start } from '../bin/command-line.ts';
+import { type Ended, environment, parseObject, runInProcess } from '../bin/command-line.ts';
 import { type QueueServer, startQueues } from '../support/queue-server.ts';
 import { type AwsStub, stackOutputs, startStub } from './aws-stub.ts';
 
@@ -23,9 +23,10 @@ export interface Account extends AsyncDisposable {
   failure: (args: string[]) => Promise<{ code: number | null; error: Record<string, unknown> }>;
 }
 
-export async function openAccount(options: { visibilitySeconds?: number } = {}): Promise<Account> {
+export async function openAccount(): Promise<Account> {
   const sandbox = await startSandbox({ buckets: [BUCKET] });
-  const queues = await startQueues(options);
+  // Longer than any of these tests: what is received is not received again, however slow the machine is.
+  const queues = await startQueues({ visibilitySeconds: 3_600 });
   const stub = await startStub(queues);
   const at = (url: string): string => url.replace(queues.endpoint, stub.endpoint);
   const [queueUrl, deadLetterUrl] = [at(queues.queueUrl), at(queues.deadLetterUrl)];
@@ -35,7 +36,7 @@ export async function openAccount(options: { visibilitySeconds?: number } = {}):
     AWS_ENDPOINT_URL_LAMBDA: stub.endpoint,
     AWS_ENDPOINT_URL_CLOUDFORMATION: stub.endpoint,
   });
-  const cli = (args: string[]): Promise<Ended> => start(args, env).ended;
+  const cli = (args: string[]): Promise<Ended> => runInProcess(args, env);
   return {
     sandbox,
     queues,

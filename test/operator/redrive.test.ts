@@ -1,5 +1,13 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type * as Timers from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Account, STACK, TEMPLATE, openAccount, takeAll } from './operator-line.ts';
+
+// What the command waits between two looks at a move passes at once.
+vi.mock('node:timers/promises', async (load) => {
+  const timers = await load<typeof Timers>();
+  const pause: typeof timers.setTimeout = (_, ...rest) => timers.setTimeout(0, ...rest);
+  return { ...timers, setTimeout: pause };
+});
 
 let account: Account;
 beforeEach(async () => {

@@ -3,9 +3,11 @@ import ts from 'typescript';
 
 /** Who may import from whom; a folder may always import from itself. */
 const ARROWS: Record<string, string[]> = {
-  bin: ['lib', 'lambda', 'sandbox'],
+  bin: ['lib', 'lambda', 'sandbox', 'demo'],
   lib: ['lambda'],
   lambda: [],
+  sandbox: [],
+  demo: ['sandbox'],
 };
 
 /** All that `lib` sees of the function. */

@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typings';
-import { startRemoteSandbox } from './demo/remote-sandbox.ts';
-import { BUCKET, DESTINATION, RAW } from './demo/stage.ts';
-import { tellStory } from './demo/story.ts';
-import { Terminal } from './demo/terminal.ts';
+import { startRemoteSandbox } from './remote-sandbox.ts';
+import { BUCKET, DESTINATION, RAW } from './stage.ts';
+import { tellStory } from './story.ts';
+import { Terminal } from './terminal.ts';
 
 const EXAMPLE = `
 Examples:

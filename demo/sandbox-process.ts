@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startSandbox, type Operation } from '../sandbox.ts';
+import { startSandbox, type Operation } from '../sandbox/sandbox.ts';
 
 /** What the server saw since it was last asked. */
 export interface Seen {

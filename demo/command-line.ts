@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 
-const CLI = join(import.meta.dirname, '../../bin/s3-rollup.ts');
+const CLI = join(import.meta.dirname, '../bin/s3-rollup.ts');
 
 /** What a user would type, over lines that fit a terminal. */
 export function formatCommand(args: string[], indent: string): string {

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { crc32 } from 'node:zlib';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type RawObject, rawLogs } from '../../sandbox/demo/raw-logs.ts';
+import { type RawObject, rawLogs } from '../../demo/raw-logs.ts';
 import { startSandbox } from '../../sandbox/sandbox.ts';
-import { json } from './command-line.ts';
+import { json } from '../bin/command-line.ts';
 
-const DEMO = join(import.meta.dirname, '../../sandbox/demo.ts');
+const DEMO = join(import.meta.dirname, '../../demo/main.ts');
 
 let temporary: string;
 beforeEach(() => {
