@@ -27,8 +27,14 @@ export async function writeItems(
   const { store, signal } = context;
   const header = await readHeader(store, at);
   if (header === undefined || (await isReplaced(store, at.destination, header))) return { status: 'lost' };
+  // What came to be there since was written by an attempt at these items; what is older may be anybody's.
+  const older = new WeakSet<PlannedOutput>();
   async function* planned(plan: PlanHeader): AsyncGenerator<PlannedOutput> {
-    for await (const item of items) yield (await readLine(store, at, plan, item, signal)).output;
+    for await (const item of items) {
+      const { output, stood } = await readLine(store, at, plan, item, signal);
+      if (stood) older.add(output);
+      yield output;
+    }
   }
   const assembler = new Assembler({
     ...context,
@@ -36,6 +42,7 @@ export async function writeItems(
     source: parseLocation(header.source),
     destination: at.destination,
     present: undefined,
+    isTrusted: (output) => !older.has(output),
   });
   const fates: Fates = { written: 0, copied: 0, reused: 0 };
   let bytes = 0;

@@ -40,11 +40,7 @@ export async function writeOnce(store: Store, at: ObjectAt, { isOurs, write }: O
 }
 
 /** What stands there, if it is ours. It may be replaced while its bytes are looked at: then it is looked at anew. */
-async function findOurs(
-  store: Store,
-  at: ObjectAt,
-  isOurs: Once['isOurs'],
-): Promise<ObjectHead | undefined> {
+async function findOurs(store: Store, at: ObjectAt, isOurs: Once['isOurs']): Promise<ObjectHead | undefined> {
   for (let attempt = 1; ; attempt++) {
     const standing = await store.head(at);
     try {
