@@ -37,7 +37,8 @@ const COPY_PART = GiB;
 
 /**
  * The requests that a run makes if nothing changes before it and nothing has to be repeated. A part more or less is
- * possible where sources lack their last newline: how many do is known only once they are read.
+ * possible where sources lack their last newline: how many do is known only once they are read. Sources of outputs that
+ * are there already are taken to have a CRC-32 in S3, as those have that today's SDKs wrote; others are downloaded.
  */
 export function estimateRequests(input: EstimateInput): RequestCounts {
   const counts = estimateCommit(input);
@@ -70,9 +71,21 @@ function addDeletes(counts: RequestCounts, { survey, surveyed }: EstimateInput):
   const outputs = plan.sealed.length + plan.planned.length;
   const batches = outputs === 0 ? 0 : pages;
   // The manifest and its index, every output, and the manifest before every batch.
-  counts.get += 2 + outputs + batches;
+  counts.get += 2 + outputs + batches + proofsOf(plan);
   counts.list += pages;
   counts.delete += batches;
+}
+
+/** Outputs that a run does not write from raw, it proves: by a HEAD a source, and reads of what was decoded. */
+function proofsOf({ sealed, planned }: Survey['plan']): number {
+  const sources = [
+    ...sealed.map(
+      (output) =>
+        output.sources * (output.codec === undefined ? 1 : 2) + (output.codec === undefined ? 0 : 1),
+    ),
+    ...planned.map(({ pieces }) => (pieces.every(({ from }) => from === undefined) ? 0 : 1 + pieces.length)),
+  ];
+  return sources.reduce((sum, count) => sum + count, 0);
 }
 
 function estimateCommit({
@@ -145,8 +158,8 @@ function requestsOf(
   const { partSize } = settings;
   switch (actionOf(output, survey, destination)) {
     case 'reuse':
-      // Its HEAD tells all that the commit says of it; of what was encoded, its sidecar does.
-      return { get: mode === 'encode' ? 2 : 1 };
+      // Its HEAD and those of its sources; of what was encoded, its sidecar, its bytes and those of its sources.
+      return { get: mode === 'encode' ? 3 + downloadsOf(output, settings) : 1 + pieces.length };
     case 'copy': {
       if (relays && pieces[0]?.from === undefined) return relayRequests(size, settings);
       const whole = pieces[0]?.from === undefined && size <= LARGEST_COPY;

@@ -34,8 +34,9 @@ export function createDeadline(remainingMs: () => number): Deadline {
     signal: stop.signal,
     watch: (report) => (event) => {
       if (event.type === 'begun') begun.set(event.key, remainingMs());
-      if (event.type === 'output' && event.how !== 'reused') {
-        written++;
+      if (event.type === 'output') {
+        if (event.how !== 'reused') written++;
+        // One that was only looked for was not begun.
         slowest = Math.max(slowest, (begun.get(event.key) ?? 0) - remainingMs());
         begun.delete(event.key);
       }

@@ -97,7 +97,7 @@ export function createHost(environment: NodeJS.ProcessEnv): Host {
       const { result: ran, written } = await runInTime(request, { config, connection }, context);
       const result = unsent === undefined ? ran : withProblem(ran, unsent);
       effort = () => result;
-      const continued = isUnfinished(result) && (await goOn(request, result.status, queue, written));
+      const continued = isUnfinished(result) && (await goOn(request, result, queue, written));
       reportResult(stream, result, { continued, lookBack: request.lookBack });
       return result;
     } catch (error) {
@@ -170,7 +170,7 @@ export function measure(connection: Connection): () => Effort {
 
 /** One run, as far as it comes in the time that is left. `written`: outputs that came to be in it, and deletes. */
 async function runInTime(
-  { source, destination, repack, deleteSource }: ResolvedRequest,
+  { source, destination, repack, deleteSource, message }: ResolvedRequest,
   { config, connection }: Pick<Resources, 'config' | 'connection'>,
   context: Context,
 ): Promise<{ result: RunResult; written: number }> {
@@ -179,6 +179,7 @@ async function runInTime(
   try {
     const result = await run({ source, destination, repack }, connection, {
       settings: { ...config.settings, deleteSource },
+      trustStanding: (message.continuation ?? 0) > 0,
       hasTime: deadline.hasTime,
       signal: deadline.signal,
       report: deadline.watch(() => undefined),
@@ -227,11 +228,13 @@ export function leftUndone(status: RunResult['status'], [first, ...others]: Prob
 /** Sends the continuation. Throws `NoProgress` where this invocation wrote nothing, so that it cannot go round for ever. */
 async function goOn(
   request: ResolvedRequest,
-  status: RunResult['status'],
+  { status, reused }: RunResult,
   queue: Queue | undefined,
   written: number,
 ): Promise<boolean> {
-  if (written === 0) {
+  // Time may have gone into proofs of outputs that stood there: a continuation has none of those to do.
+  const proved = (request.message.continuation ?? 0) === 0 && reused > 0;
+  if (written === 0 && !proved) {
     const message = `There was no time to write one output of ${formatLocation(request.source)}. Raise the timeout or the memory, or lower outputsInFlight.`;
     throw new RollupError('NoProgress', message);
   }

@@ -37,6 +37,8 @@ export interface RunOptions {
   hasTime?: () => boolean;
   signal?: AbortSignal;
   now?: () => Date;
+  /** What stands there was written by earlier invocations of this request. */
+  trustStanding?: boolean;
   /** Has the outputs brought about by others, by way of a plan file. `peak` and `requests` are then without theirs. */
   distribute?: Distribute;
 }
@@ -53,13 +55,14 @@ export async function run(
     hasTime = () => true,
     signal = new AbortController().signal,
     now = () => new Date(),
+    trustStanding = false,
     distribute,
   } = options;
   const began = performance.now();
   takeRequests();
   gauge.start();
   try {
-    const context = { store, raw, settings, report, hasTime, signal, now };
+    const context = { store, raw, settings, report, hasTime, signal, now, trustStanding };
     const outcome =
       distribute === undefined
         ? await rollUp(request, context)

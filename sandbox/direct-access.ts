@@ -6,6 +6,7 @@ import type { Attributes, Store, StoredObject } from './store.ts';
 
 /** The store without HTTP, for tests. A bucket that does not exist throws, a key that does not is undefined. */
 export interface DirectAccess {
+  /** Of checksums among the headers, a CRC-32 is kept, as it is given. */
   put(
     bucket: string,
     key: string,
@@ -27,6 +28,8 @@ export interface DirectAccess {
   openUploads(bucket: string): { key: string; uploadId: string; initiated: Date }[];
 }
 
+const CRC32 = { algorithm: 'CRC32', type: 'FULL_OBJECT' } as const;
+
 export function directAccess(store: Store, now: () => Date): DirectAccess {
   const find = (bucket: string, key: string): StoredObject | undefined =>
     store.bucket(bucket).objects.get(key);
@@ -41,7 +44,17 @@ export function directAccess(store: Store, now: () => Date): DirectAccess {
       });
       const seconds = Math.floor(lastModified.getTime() / 1000) * 1000;
       const content = store.content.keep(bytes);
-      const object = { key, size: bytes.length, etag, lastModified: seconds, content, attributes };
+      const value = headers['x-amz-checksum-crc32'];
+      const checksum = value === undefined ? {} : { checksum: { ...CRC32, value } };
+      const object = {
+        key,
+        size: bytes.length,
+        etag,
+        lastModified: seconds,
+        content,
+        attributes,
+        ...checksum,
+      };
       store.commit({ type: 'object-put', bucket, object });
       return { etag };
     },

@@ -8,7 +8,8 @@ import type { Location } from './location.ts';
 import { type CommittedOutput, type CommittedSource, formatCrc32 } from './manifest.ts';
 import type { Piece, PlannedOutput } from './pack.ts';
 import { relay } from './relay.ts';
-import { findFinished } from './reuse.ts';
+import { crc32ByHead, joinedCrc32 } from './prove.ts';
+import { findFinished, storedCrc32 } from './reuse.ts';
 import { type Sides, originOf } from './sides.ts';
 import { Slabs } from './slabs.ts';
 import type { ListedObject, Written } from './store.ts';
@@ -19,6 +20,8 @@ export interface Assembled {
   output: CommittedOutput;
   sources: CommittedSource[];
   how: OutputFate;
+  /** Seen by this process to hold the bytes that its sources have in raw. */
+  proven: boolean;
 }
 
 export interface AssembleContext extends Sides {
@@ -26,6 +29,8 @@ export interface AssembleContext extends Sides {
   destination: Location;
   /** What was in the destination before, by key; undefined where it was not listed. */
   present: ReadonlyMap<string, ListedObject> | undefined;
+  /** Whether an output that stands there is taken by its key and its size, without a proof. */
+  isTrusted?: (output: PlannedOutput) => boolean;
   settings: Settings;
   report: Report;
   /** False once no further output should be begun. */
@@ -70,36 +75,78 @@ export class Assembler {
   }
 
   async #obtain(output: PlannedOutput): Promise<Assembled | undefined> {
-    const { report, hasTime } = this.#context;
+    const { hasTime, signal } = this.#context;
+    try {
+      return await this.#findOrWrite(output);
+    } catch (error) {
+      // Stopped because time is up is as good as not begun.
+      if (signal.aborted && !hasTime()) return undefined;
+      throw error;
+    }
+  }
+
+  async #findOrWrite(output: PlannedOutput): Promise<Assembled | undefined> {
+    const { report, hasTime, isTrusted } = this.#context;
     const found = await findFinished(output, this.#context);
-    if (found !== undefined) {
+    const isTaken = found !== undefined && isTrusted?.(output) === true;
+    const isJoined = found === undefined || isTaken ? undefined : await this.#isJoined(output, found);
+    if (found !== undefined && (isTaken || isJoined === true)) {
       report({ type: 'landed', objects: output.pieces.length, bytes: output.size });
-      report({ type: 'output', ...describe(found) });
-      return found;
+      const reused = { ...found, proven: !isTaken && isFromRaw(output) };
+      report({ type: 'output', ...describe(reused) });
+      return reused;
     }
     return this.#outputs(async () => {
       if (!hasTime()) return undefined;
       if (this.#signal.aborted) throw aborted();
       report({ type: 'begun', key: output.key, bytes: output.size });
-      try {
-        const assembled = await this.#write(output);
-        report({ type: 'output', ...describe(assembled) });
-        return assembled;
-      } catch (error) {
-        // Stopped because time is up is as good as not begun.
-        if (this.#context.signal.aborted && !hasTime()) return undefined;
-        throw error;
-      }
+      const assembled = await this.#write(output, isJoined === undefined ? found : undefined);
+      report({ type: 'output', ...describe(assembled) });
+      return assembled;
     });
   }
 
-  async #write(output: PlannedOutput): Promise<Assembled> {
+  /** Whether an output that stands there has the CRC-32 of its sources; undefined where S3 does not tell that of all. */
+  async #isJoined(
+    output: PlannedOutput,
+    { output: found, sources }: Assembled,
+  ): Promise<boolean | undefined> {
+    if (output.mode === 'encode') return undefined;
+    const crcs: number[] = [];
+    let isTold = true;
+    const context = this.#context;
+    const signal = this.#signal;
+    function* asking(first: number, end: number): Generator<() => Promise<void>> {
+      for (let i = first; i < end && isTold && context.hasTime(); i++) {
+        const piece = output.pieces[i] as Piece;
+        yield async () => {
+          signal.throwIfAborted();
+          const crc = await crc32ByHead(originOf(piece, context), piece.source.size);
+          if (crc === undefined) isTold = false;
+          else crcs[i] = crc;
+        };
+      }
+    }
+    // Where S3 does not tell it of the first, it mostly tells it of none.
+    await this.#downloads.all(asking(0, 1));
+    await this.#downloads.all(asking(1, output.pieces.length));
+    if (Object.keys(crcs).length < output.pieces.length) return undefined;
+    const joined = joinedCrc32(sources, crcs, found.size);
+    return joined !== undefined && formatCrc32(joined) === found.crc32;
+  }
+
+  /** `standing`: an output that is there and is taken if it proves to be the same. */
+  async #write(output: PlannedOutput, standing: Assembled | undefined): Promise<Assembled> {
     const { store, destination, report, settings } = this.#context;
     const { partSize } = settings;
     const at = { bucket: destination.bucket, key: output.key };
     if (output.mode === 'copy') {
       const [piece] = output.pieces as [Piece];
       const origin = originOf(piece, this.#context);
+      if (standing !== undefined && (await this.#isCopy(origin, standing))) {
+        report({ type: 'landed', objects: 1, bytes: output.size });
+        return { ...standing, proven: isFromRaw(output) };
+      }
       const written = store.canCopyFrom(origin.store)
         ? await store.copy(origin.from, output.size, at, this.#signal)
         : await relay(output, this.#context, this.#means);
@@ -107,17 +154,27 @@ export class Assembler {
       return finished(output, 'copied', output.size, written, []);
     }
     if (output.mode === 'encode') {
-      return writeEncoded(output, this.#context, this.#means);
+      return writeEncoded(output, this.#context, this.#means, standing);
     }
     return this.#slabs.use(largestSize(output), async (slab) => {
       const crcs = await this.#fill(slab, output);
       const { length, crc32, added } = closeLines(slab, output, crcs);
+      if (standing?.output.size === length && standing.output.crc32 === formatCrc32(crc32)) {
+        const written = { etag: standing.output.etag, crc32 };
+        return { ...finished(output, 'reused', length, written, added), proven: isFromRaw(output) };
+      }
       const partCrcs = partCrcsOf(slab, length, framesOf(output, added), crcs, partSize);
       const body = slab.subarray(0, length);
       const content = { body, crc32, partSize, partCrcs, metadata: formatAdded(added) };
       const written = await store.upload(at, content, this.#signal);
       return finished(output, 'written', length, written, added);
     });
+  }
+
+  /** Reads the source: S3 tells no CRC-32 of it. */
+  async #isCopy({ store, from }: ReturnType<typeof originOf>, { output }: Assembled): Promise<boolean> {
+    const crc = await this.#downloads.one(() => storedCrc32(store, from, {}, this.#signal));
+    return formatCrc32(crc) === output.crc32;
   }
 
   get #means(): Means {
@@ -147,6 +204,11 @@ export class Assembler {
   }
 }
 
+/** Whether all of an output's bytes come from raw: of what comes from a committed output, raw may say something else. */
+export function isFromRaw({ pieces }: PlannedOutput): boolean {
+  return pieces.every(({ from }) => from === undefined);
+}
+
 /** An output as it will be committed. */
 export function finished(
   output: PlannedOutput,
@@ -160,6 +222,7 @@ export function finished(
     how,
     output: { key, size, etag, crc32: formatCrc32(crc32), sources: pieces.length },
     sources: framesOf(output, added),
+    proven: how !== 'reused' && isFromRaw(output),
   };
 }
 

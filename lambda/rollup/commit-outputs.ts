@@ -27,11 +27,20 @@ export interface CommitStep {
 /** How many of the outputs came to be there in which way. */
 export type Fates = Record<OutputFate, number>;
 
+/** ETags of outputs, by key, that this process saw to hold the bytes of their sources in raw. */
+export type Proven = ReadonlyMap<string, string>;
+
 export type CommitResult =
   | { status: 'lost' }
   | { status: 'incomplete'; totals: Manifest['totals']; fates: Fates }
   | { status: 'unchanged'; previous: Rollup }
-  | { status: 'committed'; manifest: Manifest; fates: Fates; replacedUploads: OpenUpload[] };
+  | {
+      status: 'committed';
+      manifest: Manifest;
+      fates: Fates;
+      replacedUploads: OpenUpload[];
+      proven: Proven;
+    };
 
 /**
  * The commit step: takes every planned output as it is there, and commits them. What a loser wrote is deleted where the
@@ -55,7 +64,8 @@ export async function commitOutputs(
     const replacedUploads = ourUploads(await store.listUploads(destination), destination);
     const commitment = { source, destination, settings, generation, skipped, sealed, added, index, previous };
     const outcome = await commit({ store, ...commitment, now: now() });
-    if (outcome.status === 'committed') return { ...outcome, fates, replacedUploads };
+    const { proven } = gathered;
+    if (outcome.status === 'committed') return { ...outcome, fates, replacedUploads, proven };
     wrote.push(outcome.sourcesKey);
   } catch (error) {
     // A run that lost may find its uploads ended, or outputs that it reads from deleted, before it comes to commit.
@@ -75,6 +85,7 @@ interface Gathered {
   /** Of all sources of the commit. */
   index: SourcesIndex;
   fates: Fates;
+  proven: Proven;
   /** False where time ran out. */
   complete: boolean;
 }
@@ -88,6 +99,7 @@ async function gather(
   const index = new SourcesIndex();
   const outputs: CommittedOutput[] = [];
   const fates: Fates = { written: 0, copied: 0, reused: 0 };
+  const proven = new Map<string, string>();
   let complete = true;
   for await (const assembled of coming) {
     complete &&= assembled !== undefined;
@@ -96,9 +108,10 @@ async function gather(
     await index.add(assembled.sources);
     outputs.push(assembled.output);
     fates[assembled.how]++;
+    if (assembled.proven) proven.set(assembled.output.key, assembled.output.etag);
   }
   fates.reused += plan.sealed.length;
-  return { outputs, index, fates, complete };
+  return { outputs, index, fates, proven, complete };
 }
 
 /** Sources of the outputs that stay: known once the first output is planned. */

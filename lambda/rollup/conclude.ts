@@ -25,9 +25,10 @@ export async function conclude(
         ...(await settle(request, context, before, { by: 'another', standing: result.previous })),
       };
     case 'committed': {
-      const { manifest, fates, replacedUploads } = result;
+      const { manifest, fates, replacedUploads, proven } = result;
       context.report({ type: 'committed', manifest: destination.prefix + MANIFEST_NAME });
-      const settled = await settle(request, context, before, { by: 'this run', manifest, replacedUploads });
+      const committed = { by: 'this run', manifest, replacedUploads, proven } as const;
+      const settled = await settle(request, context, before, committed);
       const status = manifest.totals.objects === 0 ? 'empty' : 'committed';
       return { ...outcomeOf(status, manifest, { ...fates, peakInFlightBytes }, destination), ...settled };
     }

@@ -11,10 +11,14 @@ import {
   type Rollup,
   formatCrc32,
 } from './manifest.ts';
+import type { Proven } from './commit-outputs.ts';
+import { proveOutput } from './prove.ts';
 import type { ListedObject, Store } from './store.ts';
 
 /** How often the phase begins anew because another run committed meanwhile. */
 const ATTEMPTS = 3;
+/** Outputs that are proven at once. */
+const PROOFS = 8;
 /** Problems that are told one by one; the others are counted. */
 const MOST_PROBLEMS = 20;
 
@@ -28,7 +32,7 @@ export interface Deleted {
     uncommitted: number;
     /** Not what was rolled up under this key: it was changed since. The next run rolls it up anew. */
     changed: number;
-    /** In an output that is not there as it was committed. */
+    /** In an output that is not there as it was committed, or does not hold them. */
     unverified: number;
     /** S3 did not allow it. */
     refused: number;
@@ -50,6 +54,8 @@ export interface DeleteContext {
   /** Of the source. */
   raw: Store;
   concurrency: number;
+  /** Outputs that need no proof. */
+  proven: Proven;
   report: Report;
   hasTime: () => boolean;
   signal: AbortSignal;
@@ -58,7 +64,7 @@ export interface DeleteContext {
 /**
  * Deletes from raw what is committed, and nothing else: see docs/decisions/0002-deleting-sources.md. A source goes if
  * it is still, with its key, ETag and size, the one that was rolled up, and the output that holds it was found to be as
- * committed just before. A phase that was killed is taken up by calling it again.
+ * committed just before, and was proven to hold its sources. A phase that was killed is taken up by calling it again.
  */
 export async function deleteSources(
   source: Location,
@@ -81,9 +87,12 @@ class Phase {
   readonly #context: DeleteContext;
   readonly #sources: Map<string, CommittedSource>;
   readonly #outputs: Map<string, CommittedOutput>;
-  /** By key of the output: why its sources must stay; undefined where it is as committed. */
-  readonly #verdicts = new Map<string, Promise<RollupError | undefined>>();
+  /** By key of the output: why its sources must stay; undefined where they may go. */
+  readonly #verdicts = new Map<string, Promise<RollupError | 'out of time' | undefined>>();
   readonly #limit;
+  readonly #proofs = pLimit(PROOFS);
+  /** By output; only where one has to be proven. */
+  #frames: Map<string, CommittedSource[]> | undefined;
   readonly #tally: { objects: number; bytes: number };
   readonly #kept = { uncommitted: 0, changed: 0, unverified: 0, refused: 0 };
   readonly #problems = new Map<string, Problem>();
@@ -115,19 +124,19 @@ class Phase {
   async run(): Promise<'done' | 'superseded' | 'out of time'> {
     const { raw, hasTime, signal } = this.#context;
     for await (const page of raw.list(this.#source, signal)) {
-      const due = await this.#due(page);
-      if (due.length === 0) continue;
-      if (!hasTime()) return 'out of time';
+      const { due, complete } = await this.#due(page);
+      if (due.length > 0 && !hasTime()) return 'out of time';
       // Another run may have committed: what it holds is asked of its own manifest.
-      if (!(await this.#stands())) return 'superseded';
-      await this.#delete(due);
+      if (due.length > 0 && !(await this.#stands())) return 'superseded';
+      if (due.length > 0) await this.#delete(due);
+      if (!complete) return 'out of time';
     }
     this.#complete = true;
     return 'done';
   }
 
-  /** Of a page of raw: what is committed as it is now, in an output that was verified. */
-  async #due(page: ListedObject[]): Promise<CommittedSource[]> {
+  /** Of a page of raw: what is committed as it is now, in an output that was verified; all that is, if there was time. */
+  async #due(page: ListedObject[]): Promise<{ due: CommittedSource[]; complete: boolean }> {
     const candidates: CommittedSource[] = [];
     for (const object of page) {
       const committed = this.#sources.get(object.key);
@@ -136,13 +145,15 @@ class Phase {
       else candidates.push(committed);
     }
     const verdicts = await Promise.all(candidates.map(({ output }) => this.#verdict(output)));
-    return candidates.filter((_, i) => {
+    const due = candidates.filter((_, i) => {
       const damage = verdicts[i];
       if (damage === undefined) return true;
+      if (damage === 'out of time') return false;
       this.#kept.unverified++;
       this.#problems.set(damage.message, damage.toJSON());
       return false;
     });
+    return { due, complete: !verdicts.includes('out of time') };
   }
 
   async #delete(due: CommittedSource[]): Promise<void> {
@@ -165,27 +176,51 @@ class Phase {
     return head !== undefined && head.etag === this.#rollup?.etag;
   }
 
-  #verdict(key: string): Promise<RollupError | undefined> {
+  #verdict(key: string): Promise<RollupError | 'out of time' | undefined> {
     let verdict = this.#verdicts.get(key);
     if (verdict === undefined) {
-      verdict = this.#limit(() => this.#examine(key));
+      verdict = this.#judge(key);
       this.#verdicts.set(key, verdict);
     }
     return verdict;
+  }
+
+  async #judge(key: string): Promise<RollupError | 'out of time' | undefined> {
+    const damage = await this.#limit(() => this.#examine(key));
+    const output = this.#outputs.get(key);
+    if (damage !== undefined || output === undefined) return damage;
+    if (this.#context.proven.get(key) === output.etag) return undefined;
+    const proof = await this.#proofs(() => {
+      this.#context.signal.throwIfAborted();
+      const places = { source: this.#source, destination: this.#destination };
+      return proveOutput(output, this.#framesOf(key), { ...this.#context, ...places });
+    });
+    switch (proof.status) {
+      case 'holds':
+        return undefined;
+      case 'out of time':
+        return proof.status;
+      case 'differs':
+        return this.#damaged(key, proof.why, 'Run once more with --repack: what is in raw is written anew.');
+    }
+  }
+
+  /** By offset. */
+  #framesOf(key: string): CommittedSource[] {
+    this.#frames ??= Map.groupBy(this.#rollup?.sources ?? [], ({ output }) => output);
+    return this.#frames.get(key) ?? [];
+  }
+
+  #damaged(key: string, why: string, advice = ''): RollupError {
+    const message = `${key} ${why}. Its sources stay in ${formatLocation(this.#source)}.`;
+    return new RollupError('OutputDamaged', `${message} ${advice}`.trim(), { key });
   }
 
   /** Compares an output with what was committed; where S3 holds no checksum of it, by reading it. */
   async #examine(key: string): Promise<RollupError | undefined> {
     const { store, signal } = this.#context;
     const { bucket } = this.#destination;
-    const damaged = (why: string): RollupError =>
-      new RollupError(
-        'OutputDamaged',
-        `${key} ${why}. Its sources stay in ${formatLocation(this.#source)}.`,
-        {
-          key,
-        },
-      );
+    const damaged = (why: string): RollupError => this.#damaged(key, why);
     const output = this.#outputs.get(key);
     if (output === undefined) return damaged('holds sources, but the manifest does not name it');
     signal.throwIfAborted();

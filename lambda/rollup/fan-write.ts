@@ -39,14 +39,21 @@ export async function writeItems(
   if (basis === 'replaced') return { status: 'lost' };
   checkBasis(header, at, basis);
   const check = createLineCheck(header, at, request, { settings, basis });
+  // What came to be there since was written by an attempt at these items; what is older may be anybody's.
+  const older = new WeakSet<PlannedOutput>();
   async function* planned(from: PlanHeader): AsyncGenerator<PlannedOutput> {
     for await (const item of items) {
-      const { output } = await readLine(store, at, from, item, signal);
+      const { output, stood } = await readLine(store, at, from, item, signal);
       check(output);
+      if (stood) older.add(output);
       yield output;
     }
   }
-  const assembler = new Assembler({ ...context, settings, source, destination, present: undefined });
+  const assembler = new Assembler({
+    ...context,
+    ...{ settings, source, destination, present: undefined },
+    isTrusted: (output) => !older.has(output),
+  });
   const fates: Fates = { written: 0, copied: 0, reused: 0 };
   let bytes = 0;
   let complete = true;

@@ -1,4 +1,4 @@
-import { type AssembleContext, type Assembled, finished } from './assemble.ts';
+import { type AssembleContext, type Assembled, finished, isFromRaw } from './assemble.ts';
 import { crc32 } from './crc32.ts';
 import { largestSize, parseAdded, readFrames } from './frames.ts';
 import { formatCrc32 } from './manifest.ts';
@@ -7,8 +7,9 @@ import { type OutputText, codedFields, parseSidecar, sidecarKeyOf, textFramesOf 
 import type { ObjectHead, ReadFrom, Store } from './store.ts';
 
 /**
- * An output that is in the destination already, from a run that ended early: by its key. S3 writes are atomic, and the
- * key is a digest of all that goes in, so what is there is complete. Undefined where it is not there.
+ * An output that is in the destination already, from a run that ended early: by its key, a digest of all that goes in,
+ * and its size. S3 writes are atomic, so what a run left there is complete; that it was a run is not proven by it.
+ * Undefined where it is not there.
  */
 export async function findFinished(
   output: PlannedOutput,
@@ -100,5 +101,6 @@ export function finishedText(
     how,
     output: { ...stored, ...codedFields(output, text) },
     sources: textFramesOf(output, text),
+    proven: how !== 'reused' && isFromRaw(output),
   };
 }

@@ -1,5 +1,6 @@
 import { RollupError, hasCode } from '../errors.ts';
 import { abandoned, abortReplaced, deleteReplaced, deleteUnnamed, retire, sweepable } from './cleanup.ts';
+import type { Proven } from './commit-outputs.ts';
 import { type Deleted, type Problem, deleteSources } from './delete-sources.ts';
 import { publishMarkers, wantedMarkers } from './markers.ts';
 import type { Manifest, Rollup } from './manifest.ts';
@@ -10,7 +11,8 @@ import type { Before } from './survey.ts';
 
 /** How the hour came to be committed: by this run, or before it. */
 export type Committed =
-  { by: 'this run'; manifest: Manifest; replacedUploads: OpenUpload[] } | { by: 'another'; standing: Rollup };
+  | { by: 'this run'; manifest: Manifest; replacedUploads: OpenUpload[]; proven: Proven }
+  | { by: 'another'; standing: Rollup };
 
 /** Where nothing is said of time there is enough of it. */
 export type SettleContext = Omit<RollupContext, 'hasTime'> & Partial<Pick<RollupContext, 'hasTime'>>;
@@ -64,6 +66,7 @@ export async function settle(
         raw: rawOf(context),
         concurrency,
         hasTime,
+        proven: committed.by === 'this run' ? committed.proven : new Map(),
       });
       deleted = done.deleted;
       problems.push(...done.problems);

@@ -62,7 +62,7 @@ export interface StreamOptions {
    * Whether an object that another write left under the key may stand for this one, though its bytes are not the same.
    * One that is neither is replaced.
    */
-  isOurs?: (standing: ObjectHead) => boolean;
+  isOurs?: (standing: ObjectHead) => boolean | Promise<boolean>;
 }
 
 /** What stands under the key: `size` is of what was sent, unless what stood was taken for it. */

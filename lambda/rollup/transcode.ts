@@ -43,10 +43,11 @@ export class Transcoding {
   /** Throws `SourceCorrupt`, and what a download throws. */
   bytes(): AsyncGenerator<Buffer> {
     const { encoding = { codec: 'none', level: 0 } } = this.#output;
-    return encode(encoding, this.#text());
+    return encode(encoding, this.chunks());
   }
 
-  async *#text(): AsyncGenerator<Buffer> {
+  /** The same, as text. */
+  async *chunks(): AsyncGenerator<Buffer> {
     const { memory, report, signal } = this.#context;
     const stop = new AbortController();
     const until = AbortSignal.any([stop.signal, signal]);

@@ -1,12 +1,18 @@
-import { MiB } from '../size.ts';
-import type { AssembleContext, Assembled } from './assemble.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { hasCode } from '../errors.ts';
 import type { Settings } from '../settings.ts';
+import { MiB } from '../size.ts';
+import { type AssembleContext, type Assembled, isFromRaw } from './assemble.ts';
+import { formOfCodec } from './codec.ts';
 import { RANGE } from './committed-text.ts';
+import { crc32 } from './crc32.ts';
+import { decode } from './decode.ts';
 import type { Downloads } from './downloads.ts';
+import type { Report } from './events.ts';
 import { type PlannedOutput, isEncoded, lengthOf } from './pack.ts';
 import { download } from './readings.ts';
 import { encodingMetadata, finishedText, isEncodedAs, storedCrc32 } from './reuse.ts';
-import { formatSidecar, sidecarKeyOf } from './sidecar.ts';
+import { type OutputText, formatSidecar, sidecarKeyOf } from './sidecar.ts';
 import type { Slabs } from './slabs.ts';
 import type { ObjectHead } from './store.ts';
 import { Transcoding, largestDownload } from './transcode.ts';
@@ -23,40 +29,84 @@ export interface Means {
 
 /**
  * Writes an output whose sources are decoded: downloaded, decoded, encoded and uploaded at the same time, in the memory
- * of one slab. Its sidecar is written before it appears.
+ * of one slab. Its sidecar is written before it appears. What stands there with the same text stays, whatever encoded it.
  */
 export function writeEncoded(
   output: PlannedOutput,
   { store, raw, source, destination, report, settings }: AssembleContext,
   { slabs, downloads, signal }: Means,
+  /** One that is there, and has to be proven. */
+  found: Assembled | undefined,
 ): Promise<Assembled> {
   const { partSize } = settings;
   const at = { bucket: destination.bucket, key: output.key };
+  const sidecarAt = { bucket: at.bucket, key: sidecarKeyOf(output.key, destination) };
   const { window, parts } = memoryOf(settings);
   return slabs.use(window + parts, async (slab) => {
-    const transcoding = new Transcoding(output, {
-      ...{ store, raw, source, destination, report, signal },
-      memory: slab.subarray(0, window),
-      read: (reading, into, until) => download(downloads, reading, into, until),
-    });
+    const transcode = (tell: Report): Transcoding =>
+      new Transcoding(output, {
+        ...{ store, raw, source, destination, report: tell, signal },
+        memory: slab.subarray(0, window),
+        read: (reading, into, until) => download(downloads, reading, into, until),
+      });
+    const putSidecar = async (text: OutputText): Promise<void> => {
+      await store.put(sidecarAt, await formatSidecar(text), 'application/gzip');
+    };
+    const isText = (etag: string, text: OutputText): Promise<boolean> =>
+      holdsText(output, store.stream({ ...at, etag }, signal), text);
+
+    if (found !== undefined) {
+      const proof = transcode(() => undefined);
+      const chunks = proof.chunks();
+      while ((await chunks.next()).done !== true);
+      const { size, etag, crc32: crc } = found.output;
+      if (await isText(etag, proof.text)) {
+        const stored = { size, etag, crc32: Number.parseInt(crc, 16) };
+        const reused = { ...finishedText(output, 'reused', stored, proof.text), proven: isFromRaw(output) };
+        // Its sidecar may have said something else.
+        if (!isDeepStrictEqual(found, { ...reused, proven: found.proven })) await putSidecar(proof.text);
+        report({ type: 'landed', objects: output.pieces.length, bytes: output.size });
+        return reused;
+      }
+    }
+    const transcoding = transcode(report);
     async function* bytes(): AsyncGenerator<Buffer> {
       yield* transcoding.bytes();
-      const sidecar = await formatSidecar(transcoding.text);
-      const key = sidecarKeyOf(output.key, destination);
-      await store.put({ bucket: at.bucket, key }, sidecar, 'application/gzip');
+      await putSidecar(transcoding.text);
     }
     let standing: ObjectHead | undefined;
-    const isOurs = (found: ObjectHead): boolean => {
-      if (isEncodedAs(output, found)) standing = found;
-      return standing !== undefined;
+    const isOurs = async (other: ObjectHead): Promise<boolean> => {
+      const isSame = isEncodedAs(output, other) && (await isText(other.etag, transcoding.text));
+      standing = isSame ? other : undefined;
+      return isSame;
     };
     const memory = slab.subarray(window, window + parts);
     const options = { partSize, memory, isOurs, metadata: encodingMetadata(output) };
     const written = await store.uploadStream(at, bytes(), options, signal);
     const from = { ...at, etag: written.etag };
-    const crc32 = await storedCrc32(store, from, standing ?? written, signal);
-    return finishedText(output, 'written', { ...written, crc32 }, transcoding.text);
+    const crc = await storedCrc32(store, from, standing ?? written, signal);
+    return finishedText(output, 'written', { ...written, crc32: crc }, transcoding.text);
   });
+}
+
+/** Whether what is stored decodes to this text. Reads no further than to the first byte past its size. */
+async function holdsText(
+  { key, encoding }: PlannedOutput,
+  stored: AsyncIterable<Buffer>,
+  expected: { size: number; crc32: number },
+): Promise<boolean> {
+  const text = { size: 0, crc32: 0 };
+  try {
+    for await (const chunk of decode(formOfCodec(encoding?.codec ?? 'none'), stored, key)) {
+      text.size += chunk.length;
+      if (text.size > expected.size) return false;
+      text.crc32 = crc32(chunk, text.crc32);
+    }
+  } catch (error) {
+    if (hasCode(error, 'SourceCorrupt')) return false;
+    throw error;
+  }
+  return text.size === expected.size && text.crc32 === expected.crc32;
 }
 
 /** Downloads that writing an output takes. */

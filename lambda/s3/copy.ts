@@ -6,7 +6,6 @@ import {
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3';
 import pLimit from 'p-limit';
-import { crc32 } from 'node:zlib';
 import { RollupError, hasCode } from '../errors.ts';
 import { allOrFirstFailure } from '../rollup/in-order.ts';
 import type { ObjectAt } from '../rollup/location.ts';
@@ -17,6 +16,7 @@ import { type OutputAttributes, contentParams, outputParams, storageParams } fro
 import { copySource, formatRange, parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
 import { type OpenMultipart, inParts } from './multipart.ts';
+import { crc32OfBytes, holds } from './standing.ts';
 
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html: 5 GB at most in one request.
 const LARGEST_COPY = 5_000_000_000;
@@ -33,7 +33,10 @@ export interface CopyInput {
   overwrite?: boolean;
 }
 
-/** Copies inside S3, pinned to the ETag, as it is. Throws `SourceChanged`, `SourceVanished`, `SourceArchived`. */
+/**
+ * Copies inside S3, pinned to the ETag, as it is. What is there with the source's bytes already is left as it is. Throws `SourceChanged`,
+ * `SourceVanished`, `SourceArchived`.
+ */
 export async function copyObject(
   store: Store,
   client: S3Client,
@@ -51,8 +54,8 @@ export async function copyObject(
     // Another run's, or our own, of which the answer was lost. It stays as it is: it may be committed under its ETag.
     const standing = await store.head(to);
     if (standing?.size === size) {
-      const { etag } = standing;
-      return { etag, crc32: standing.crc32 ?? (await crc32Of(store, { ...to, etag })) };
+      const crc32 = await crc32OfSource(store, from, size, signal);
+      if (await holds(store, to, standing, { size, crc32 }, signal)) return { etag: standing.etag, crc32 };
     }
     if (hasCode(failed, 'NoSuchUpload')) throw failed;
     // What has the key of these bytes and is something else is of no use to anybody.
@@ -147,7 +150,17 @@ function absentUnless(overwrite: boolean | undefined): { IfNoneMatch?: string } 
 async function crc32Of(store: Store, object: ReadFrom): Promise<number> {
   const head = await store.head(object);
   if (head?.crc32 !== undefined) return head.crc32;
-  let crc = 0;
-  for await (const chunk of store.stream(object)) crc = crc32(chunk, crc);
-  return crc;
+  return crc32OfBytes(store, object);
+}
+
+/** As S3 has it, or from its bytes: S3 tells none of a range. Throws as `copyObject` does. */
+async function crc32OfSource(
+  store: Store,
+  from: ReadFrom,
+  size: number,
+  signal: AbortSignal,
+): Promise<number> {
+  const head = from.range === undefined ? await store.head(from) : undefined;
+  if (head?.crc32 !== undefined && head.etag === from.etag && head.size === size) return head.crc32;
+  return crc32OfBytes(store, from, signal);
 }

@@ -10,7 +10,7 @@ import type { OutputParams } from './attributes.ts';
 import { encodeCrc32, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
 import { type OpenMultipart, inParts } from './multipart.ts';
-import { writeOnce } from './standing.ts';
+import { holds, writeOnce } from './standing.ts';
 import { PART_MS } from './timeouts.ts';
 
 interface Part {
@@ -61,7 +61,7 @@ async function putWhole(
 ): Promise<Streamed> {
   const whole = { size: body.length, crc32: crc };
   const standing = await writeOnce(store, at, {
-    isOurs: isOurs(whole, options),
+    isOurs: isOurs(whole, options, [store, at, signal]),
     write: async (condition) => {
       const ChecksumCRC32 = encodeCrc32(crc);
       const command = new PutObjectCommand({ ...target, ...condition, ChecksumCRC32, Body: body });
@@ -133,7 +133,7 @@ async function sendParts(
   if (failure !== undefined) throw failure.error;
 
   const standing = await writeOnce(store, at, {
-    isOurs: isOurs(whole, options),
+    isOurs: isOurs(whole, options, [store, at, signal]),
     write: async (condition) => {
       const done = await open.complete(completed, { ...condition, ChecksumCRC32: encodeCrc32(whole.crc32) });
       return { ...whole, etag: unquoteEtag(done.ETag) };
@@ -143,11 +143,12 @@ async function sendParts(
 }
 
 function isOurs(
-  { size, crc32: crc }: { size: number; crc32: number },
+  whole: { size: number; crc32: number },
   options: StreamOptions,
-): (standing: ObjectHead) => boolean {
-  return (standing) =>
-    (standing.size === size && standing.crc32 === crc) || options.isOurs?.(standing) === true;
+  [store, at, signal]: [Store, ObjectAt, AbortSignal],
+): (standing: ObjectHead) => Promise<boolean> {
+  return async (standing) =>
+    (await holds(store, at, standing, whole, signal)) || (await options.isOurs?.(standing)) === true;
 }
 
 /** Without a CRC-32 of its own, what stands has been told by its owner to be the same bytes. */

@@ -13,7 +13,7 @@ import type { ObjectHead, Store, UploadContent, Written } from '../rollup/store.
 import { PARTS_IN_FLIGHT } from '../settings.ts';
 import type { OutputParams } from './attributes.ts';
 import { encodeCrc32, parseCrc32, unquoteEtag } from './conditions.ts';
-import { writeOnce } from './standing.ts';
+import { holds, writeOnce } from './standing.ts';
 import { PART_MS } from './timeouts.ts';
 
 /**
@@ -29,7 +29,7 @@ export async function uploadObject(
 ): Promise<Written> {
   const { body, crc32 } = content;
   const { etag } = await writeOnce(store, at, {
-    isOurs: (standing) => standing.size === body.length && standing.crc32 === crc32,
+    isOurs: (standing) => holds(store, at, standing, { size: body.length, crc32 }, signal),
     write: (condition) =>
       uploadOnce(client, at, { ...content, overwrite: condition.IfNoneMatch === undefined }, signal),
   });

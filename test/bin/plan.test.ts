@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatForecast } from '../../bin/commands/plan.ts';
 import type { Forecast } from '../../bin/forecast.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
+import { withCrc32 } from '../support/world.ts';
 import { BUCKET, DESTINATION, SOURCE, cli, json, lines } from './command-line.ts';
 
 const MiB = 2 ** 20;
@@ -17,10 +18,13 @@ afterEach(() => sandbox.close());
 
 /** Outputs in one part and in several, one that S3 copies, two kinds, and more than a page of small ones. */
 function fill(small = 30): void {
-  for (let i = 0; i < 9; i++) sandbox.put(BUCKET, `raw/app/b${i}.log`, lines(1.2 * MiB, String(i)));
-  for (let i = 0; i < small; i++) sandbox.put(BUCKET, `raw/app/c${i}.json.gz`, lines(100));
-  sandbox.put(BUCKET, 'raw/app/d.log', lines(6 * MiB));
-  sandbox.put(BUCKET, 'raw/app/e.log', '');
+  const put = (name: string, body: string | Uint8Array): void => {
+    sandbox.put(BUCKET, `raw/app/${name}`, body, { headers: withCrc32(body) });
+  };
+  for (let i = 0; i < 9; i++) put(`b${i}.log`, lines(1.2 * MiB, String(i)));
+  for (let i = 0; i < small; i++) put(`c${i}.json.gz`, lines(100));
+  put('d.log', lines(6 * MiB));
+  put('e.log', '');
 }
 
 /** What plan said, what run then told of itself, and what the sandbox counted. */

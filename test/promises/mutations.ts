@@ -37,6 +37,30 @@ export const MUTATIONS: Mutation[] = [
     test: rollup('delete-sources', 'keeps its sources in raw'),
   },
   {
+    what: 'an output reused by its size',
+    patch: {
+      'lambda/rollup/assemble.ts': [
+        [
+          'const isTaken = found !== undefined && isTrusted?.(output) === true;',
+          'const isTaken = found !== undefined;',
+        ],
+      ],
+    },
+    test: rollup('reuse', 'whose sources have CRC-32s, and has other bytes, is written anew'),
+  },
+  {
+    what: 'sources that are deleted without a proof of their output',
+    patch: {
+      'lambda/rollup/delete-sources.ts': [
+        [
+          'if (this.#context.proven.get(key) === output.etag) return undefined;',
+          'if (output.etag !== "") return undefined;',
+        ],
+      ],
+    },
+    test: rollup('reuse', 'keeps its sources in raw where it has other bytes'),
+  },
+  {
     what: 'sources that are deleted by a manifest that was replaced',
     patch: {
       'lambda/rollup/delete-sources.ts': [
@@ -101,7 +125,9 @@ export const MUTATIONS: Mutation[] = [
   {
     what: 'an output of another release that is written over',
     patch: {
-      'lambda/rollup/write-encoded.ts': [['if (isEncodedAs(output, found)) standing = found;', '']],
+      'lambda/rollup/write-encoded.ts': [
+        ['const isSame = isEncodedAs(output, other) &&', 'const isSame = false &&'],
+      ],
     },
     test: { file: 'test/codec/rebuild.test.ts', name: 'writes over none' },
   },

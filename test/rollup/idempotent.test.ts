@@ -11,6 +11,7 @@ import {
   failureOf,
   logLines,
   openWorld,
+  withCrc32,
 } from '../support/world.ts';
 
 /** Everything under the destination, with what a touched object would not keep. */
@@ -186,7 +187,8 @@ describe('a run that failed half-way', () => {
     await using world = await openWorld();
     for (let i = 0; i < 200; i++) {
       const body = logLines(50_000);
-      world.put(`${String(i).padStart(3, '0')}.log`, lacks(i) ? body.subarray(0, -1) : body);
+      const whole = lacks(i) ? body.subarray(0, -1) : body;
+      world.put(`${String(i).padStart(3, '0')}.log`, whole, { headers: withCrc32(whole) });
     }
     world.sandbox.hook = onNth(1, matching('PutObject', MANIFEST_KEY), REFUSED);
     await failureOf(world.roll());

@@ -1,4 +1,5 @@
 import './credentials.ts';
+import { crc32 } from 'node:zlib';
 import { expect } from 'vitest';
 import { RollupError } from '../../lambda/errors.ts';
 import { parseLocation } from '../../lambda/rollup/location.ts';
@@ -80,7 +81,8 @@ export class World implements AsyncDisposable {
   /** Writes an hour of objects `00000.log` and so on, lines of 10 to 100 KB. */
   putHour(count: number, random = seeded(count)): void {
     for (let i = 0; i < count; i++) {
-      this.put(`${String(i).padStart(5, '0')}.log`, logLines(10_000 + random(90_000), random));
+      const body = logLines(10_000 + random(90_000), random);
+      this.put(`${String(i).padStart(5, '0')}.log`, body, { headers: withCrc32(body) });
     }
   }
 
@@ -189,6 +191,13 @@ export async function openWorld(
   const began = new Date();
   const sandbox = await startSandbox({ buckets: [BUCKET], now: () => began, ...options });
   return new World(sandbox, { ...SETTINGS, ...settings }, began);
+}
+
+/** As today's SDKs write an object: S3 keeps its CRC-32. */
+export function withCrc32(body: Uint8Array | string): Record<string, string> {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(crc32(body));
+  return { 'x-amz-checksum-crc32': bytes.toString('base64') };
 }
 
 /** The failure of a run, which has to be one with a code. */
