@@ -1,11 +1,11 @@
 import { App, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { hasCode } from '../lambda/errors.ts';
-import { STACK_NAMES, parseContext } from '../lib/context.ts';
-import { InvalidConfiguration } from '../lib/invalid-configuration.ts';
+import { STACK_NAMES, parseContext } from '../lib/config/context.ts';
+import { InvalidConfiguration } from '../lib/config/invalid-configuration.ts';
 import { LogRollupStack } from '../lib/log-rollup-stack.ts';
-import { formatLines } from './output.ts';
-import { readSettingsFile } from './settings-file.ts';
+import { formatLines } from './output/output.ts';
+import { readSettingsFile } from './options/settings-file.ts';
 
 /**
  * CDK entry: context, over what the settings file says -> stack. A cdk-nag finding ends the synthesis.

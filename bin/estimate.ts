@@ -11,7 +11,7 @@ import type { OpenUpload } from '../lambda/rollup/store.ts';
 import { downloadsOf } from '../lambda/rollup/write-encoded.ts';
 import type { Settings } from '../lambda/settings.ts';
 import { GiB } from '../lambda/size.ts';
-import type { RequestClass } from './prices.ts';
+import type { RequestClass } from './output/prices.ts';
 
 export type RequestCounts = Record<RequestClass, number>;
 

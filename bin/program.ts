@@ -1,6 +1,6 @@
 import { Command, type CommandUnknownOpts } from '@commander-js/extra-typings';
-import { exitCodeOf, formatFailure, isHelp } from './failure.ts';
-import { surviveClosedPipes } from './output.ts';
+import { exitCodeOf, formatFailure, isHelp } from './output/failure.ts';
+import { surviveClosedPipes } from './output/output.ts';
 
 const DESCRIPTION = 'Rolls an hour of small S3 log objects up into a few large ones.';
 

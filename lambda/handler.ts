@@ -1,8 +1,8 @@
 import type { Context } from 'aws-lambda';
-import { createHost } from './host.ts';
-import type { HandedOver } from './hand-over.ts';
-import type { Skipped } from './look-back.ts';
-import { messageIdsOf, parseEvent } from './request.ts';
+import { createHost } from './invocation/invocation.ts';
+import type { HandedOver } from './invocation/dispatch.ts';
+import type { Skipped } from './invocation/look-back.ts';
+import { messageIdsOf, parseEvent } from './invocation/request.ts';
 import type { RunResult } from './run.ts';
 
 type Result = RunResult | Skipped | HandedOver;

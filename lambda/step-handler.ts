@@ -1,5 +1,5 @@
 import type { Context } from 'aws-lambda';
-import { createStepHost } from './step-host.ts';
+import { createStepHost } from './invocation/step-invocation.ts';
 
 // Outside the handler: one client and one agent for every invocation of this process.
 const host = createStepHost(process.env);

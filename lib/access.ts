@@ -3,10 +3,10 @@ import { PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { ILogGroup } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
-import type { Engine } from './engine.ts';
+import type { Engine } from './config/engine.ts';
 import { flattenReference } from './flatten-reference.ts';
 import type { RollupQueues } from './queues.ts';
-import type { Root } from './root.ts';
+import type { Root } from './config/root.ts';
 
 export interface AccessProps {
   readonly raw: Root;

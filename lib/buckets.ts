@@ -10,7 +10,7 @@ import {
   type LifecycleRule,
 } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
-import type { LogBucket } from './root.ts';
+import type { LogBucket } from './config/root.ts';
 
 const ACCESS_LOG_RETENTION = Duration.days(90);
 

@@ -1,6 +1,6 @@
 import { deflateRawSync } from 'node:zlib';
 import { ENV, HOUR_TEMPLATE } from '../lambda/names.ts';
-import { InvalidConfiguration } from './invalid-configuration.ts';
+import { InvalidConfiguration } from './config/invalid-configuration.ts';
 import type { RootedStream } from './log-rollup-props.ts';
 
 /** Of all variables of a function, names and values: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html */

@@ -1,10 +1,10 @@
-import { capacitySchema, refuseTooLittleMemory, type Capacity } from './capacity.ts';
+import { capacitySchema, refuseTooLittleMemory, type Capacity } from './config/capacity.ts';
 import { DEFAULT_SETTINGS } from '../lambda/settings.ts';
-import { type Engine, engineSchema } from './engine.ts';
-import { formatIssues, InvalidConfiguration } from './invalid-configuration.ts';
+import { type Engine, engineSchema } from './config/engine.ts';
+import { formatIssues, InvalidConfiguration } from './config/invalid-configuration.ts';
 import type { LogRollupProps } from './log-rollup.ts';
-import { formatRoot, prefixesOverlap, prefixSchema, type Root } from './root.ts';
-import { DEFAULT_STREAMS, streamsSchema } from './streams.ts';
+import { formatRoot, prefixesOverlap, prefixSchema, type Root } from './config/root.ts';
+import { DEFAULT_STREAMS, streamsSchema } from './config/streams.ts';
 
 export const DEFAULT_RAW_ROOT = 'raw/';
 export const DEFAULT_AGGREGATED_ROOT = 'aggregated/';

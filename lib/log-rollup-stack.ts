@@ -5,8 +5,8 @@ import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { S3_SERVER_ACCESS_LOGS_USE_BUCKET_POLICY } from 'aws-cdk-lib/cx-api';
 import type { Construct } from 'constructs';
 import { Buckets } from './buckets.ts';
-import type { StackSettings } from './context.ts';
-import { pickEngine } from './engine.ts';
+import type { StackSettings } from './config/context.ts';
+import { pickEngine } from './config/engine.ts';
 import { LogRollup } from './log-rollup.ts';
 import { addOutputs } from './outputs.ts';
 

@@ -5,17 +5,17 @@ import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { DEFAULT_SETTINGS } from '../lambda/settings.ts';
-import { Alarms } from './alarms.ts';
-import type { CapacityProps } from './capacity.ts';
-import type { EngineProps } from './engine.ts';
+import { Alarms } from './monitoring/alarms.ts';
+import type { CapacityProps } from './config/capacity.ts';
+import type { EngineProps } from './config/engine.ts';
 import { FanOut } from './fan-out.ts';
 import { parseLogRollupProps, type RootedStream } from './log-rollup-props.ts';
 import { RollupQueues } from './queues.ts';
-import { RollupDashboard } from './rollup-dashboard.ts';
+import { RollupDashboard } from './monitoring/dashboard.ts';
 import { RollupFunction } from './rollup-function.ts';
-import type { LogBucket, Root } from './root.ts';
+import type { LogBucket, Root } from './config/root.ts';
 import { Schedules } from './schedules.ts';
-import type { StreamProps } from './streams.ts';
+import type { StreamProps } from './config/streams.ts';
 
 export interface LogRollupProps extends CapacityProps {
   /**

@@ -1,7 +1,7 @@
 import { CfnOutput, Stack } from 'aws-cdk-lib';
 import { STACK_OUTPUTS } from '../lambda/names.ts';
 import type { LogRollup } from './log-rollup.ts';
-import { formatRoot } from './root.ts';
+import { formatRoot } from './config/root.ts';
 
 /**
  * The stack's outputs by which the operator's commands find everything (`--stack NAME`). Their names are fixed, so

@@ -11,12 +11,12 @@ import { Construct } from 'constructs';
 import { ENV, METRICS } from '../lambda/names.ts';
 import { createFunctionRole } from './access.ts';
 import { refuseTooMuchEnvironment, streamsVariable } from './function-environment.ts';
-import { queueConcurrency, type Capacity } from './capacity.ts';
-import { engineEnvironment, type Engine } from './engine.ts';
-import { InvalidConfiguration } from './invalid-configuration.ts';
+import { queueConcurrency, type Capacity } from './config/capacity.ts';
+import { engineEnvironment, type Engine } from './config/engine.ts';
+import { InvalidConfiguration } from './config/invalid-configuration.ts';
 import type { RollupQueues } from './queues.ts';
 import type { RootedStream } from './log-rollup-props.ts';
-import { formatRoot, type Root } from './root.ts';
+import { formatRoot, type Root } from './config/root.ts';
 
 const PROJECT = join(import.meta.dirname, '..');
 const HANDLER = join(PROJECT, 'lambda', 'handler.ts');

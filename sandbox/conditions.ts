@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { S3Error } from './s3-error.ts';
-import type { StoredObject } from './store.ts';
+import { S3Error } from './http/s3-error.ts';
+import type { StoredObject } from './storage/store.ts';
 
 /**
  * Conditions of a write on what is there now. Called in the same turn as the commit, so nothing comes in between.

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { parseAttributes } from './attributes.ts';
+import { parseAttributes } from './storage/attributes.ts';
 import { checksumHeader } from './checksums.ts';
-import { S3Error } from './s3-error.ts';
-import type { Attributes, Store, StoredObject } from './store.ts';
+import { S3Error } from './http/s3-error.ts';
+import type { Attributes, Store, StoredObject } from './storage/store.ts';
 
 /** The store without HTTP, for tests. A bucket that does not exist throws, a key that does not is undefined. */
 export interface DirectAccess {

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Operation } from './route.ts';
+import type { Operation } from './http/route.ts';
 
 /** A request as a hook and the log see it, before anything of it was done. */
 export interface SandboxRequest {

@@ -9,8 +9,8 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { FolderContent } from './folder-content.ts';
-import { Store, type Change } from './store.ts';
+import { FolderContent } from './storage/folder-content.ts';
+import { Store, type Change } from './storage/store.ts';
 
 /**
  * A store kept in a folder: bodies under `data/`, and every change as a line of `index.jsonl`, written before it

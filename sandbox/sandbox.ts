@@ -1,12 +1,12 @@
 import type { Fault, Hook, SandboxRequest } from './faults.ts';
 import { Gauges, type Stats } from './gauges.ts';
 import { openFolderStore } from './journal.ts';
-import { memoryContent } from './memory-content.ts';
-import type { Operation } from './route.ts';
-import { createCertificate, listen } from './server.ts';
+import { memoryContent } from './storage/memory-content.ts';
+import type { Operation } from './http/route.ts';
+import { createCertificate, listen } from './http/server.ts';
 import { serve } from './service.ts';
-import type { Credentials } from './sigv4.ts';
-import { Store } from './store.ts';
+import type { Credentials } from './http/sigv4.ts';
+import { Store } from './storage/store.ts';
 import { directAccess, type DirectAccess } from './direct-access.ts';
 
 export type { Fault, Hook, Operation, SandboxRequest, Stats };

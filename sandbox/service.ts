@@ -1,17 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Call, Reply } from './call.ts';
+import type { Call, Reply } from './http/call.ts';
 import type { Fault, Hook, SandboxRequest } from './faults.ts';
 import type { Gauges } from './gauges.ts';
 import { HANDLERS } from './operations/index.ts';
-import { receiveBody } from './receive-body.ts';
-import { matchOperation, parseAddress, refusal, type Address, type Operation } from './route.ts';
-import { formatError, S3Error } from './s3-error.ts';
-import { closed, sendReply } from './send-reply.ts';
-import { authenticate, type Credentials } from './sigv4.ts';
-import type { Store } from './store.ts';
-import { document, branch, leaf } from './xml.ts';
+import { receiveBody } from './http/receive-body.ts';
+import { matchOperation, parseAddress, refusal, type Address, type Operation } from './http/route.ts';
+import { formatError, S3Error } from './http/s3-error.ts';
+import { closed, sendReply } from './http/send-reply.ts';
+import { authenticate, type Credentials } from './http/sigv4.ts';
+import type { Store } from './storage/store.ts';
+import { document, branch, leaf } from './http/xml.ts';
 
 /** What a service works on; the hook is read anew for every request. */
 export interface Host {

@@ -43,8 +43,8 @@ describe('a violation is seen where', () => {
       "type A = import('../sandbox/sandbox.ts').Sandbox;",
     ],
     ['the sandbox imports from lambda', 'sandbox/checksums.ts', "import { a } from '../lambda/size.ts';"],
-    ['the demo imports from bin', 'demo/command-line.ts', "import { a } from '../bin/options.ts';"],
-    ['bin imports from test', 'bin/app.ts', "import '../test/support/world.ts';"],
+    ['the demo imports from bin', 'demo/command-line.ts', "import { a } from '../bin/options/options.ts';"],
+    ['bin imports from test', 'bin/app.ts', "import './support/world.ts';"],
     ['the core speaks to S3', 'lambda/rollup/rollup.ts', "import { S3Client } from '@aws-sdk/client-s3';"],
     ['the handler uploads', 'lambda/handler.ts', "import { Upload } from '@aws-sdk/lib-storage';"],
     [
@@ -74,7 +74,7 @@ describe('a violation is seen where', () => {
     ['the SDK under lambda/s3', 'lambda/s3/copy.ts', "import { S3Client } from '@aws-sdk/client-s3';"],
     ['the sandbox in the demo', 'demo/story.ts', "import { a } from '../sandbox/sandbox.ts';"],
     ['names in lib', 'lib/log-rollup.ts', "import { ENV } from '../lambda/names.ts';"],
-    ['settings in lib', 'lib/engine.ts', "import { ROWS } from '../lambda/settings.ts';"],
+    ['settings in lib', 'lib/config/engine.ts', "import { ROWS } from '../lambda/settings.ts';"],
     ['an instant that was passed in', 'lambda/rollup/hour.ts', 'const start = new Date(text);'],
     ['a type of an impure file', 'lambda/rollup/plan.ts', "import type { Report } from './events.ts';"],
     [

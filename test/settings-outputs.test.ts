@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type RawSettings, parseSettings } from '../lambda/settings.ts';
-import { parseContext } from '../lib/context.ts';
+import { parseContext } from '../lib/config/context.ts';
 
 const KEY_ARN = 'arn:aws:kms:eu-central-1:111122223333:key/11111111-2222-3333-4444-555555555555';
 

@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Call } from '../../sandbox/call.ts';
+import type { Call } from '../../sandbox/http/call.ts';
 import { checksumHeader } from '../../sandbox/checksums.ts';
 import type { Gauges } from '../../sandbox/gauges.ts';
 import { HANDLERS } from '../../sandbox/operations/index.ts';
-import { bodyLength, type Received, type Sink } from '../../sandbox/receive-body.ts';
-import { matchOperation, parseAddress, type Operation } from '../../sandbox/route.ts';
-import { S3Error, formatError } from '../../sandbox/s3-error.ts';
-import { sendReply } from '../../sandbox/send-reply.ts';
-import type { Store } from '../../sandbox/store.ts';
+import { bodyLength, type Received, type Sink } from '../../sandbox/http/receive-body.ts';
+import { matchOperation, parseAddress, type Operation } from '../../sandbox/http/route.ts';
+import { S3Error, formatError } from '../../sandbox/http/s3-error.ts';
+import { sendReply } from '../../sandbox/http/send-reply.ts';
+import type { Store } from '../../sandbox/storage/store.ts';
 
 export interface FastHost {
   store: Store;

@@ -60,7 +60,7 @@ export interface Figures {
     /** Speed of its core by that of the machine that was measured on. */
     coreRatio: number;
     timeout: number;
-    /** Kept of the timeout for a clean end; see lambda/deadline.ts. */
+    /** Kept of the timeout for a clean end; see lambda/invocation/deadline.ts. */
     lastCall: number;
     /** An output is begun while there is time for this many of the slowest. */
     safety: number;

@@ -4,8 +4,8 @@ import { findDeployment } from '../operator/deployment.ts';
 import { parseRange, refuseShared } from '../operator/hours.ts';
 import { operatorCommand, parseWhole, requireOneOf, withServices } from '../operator/options.ts';
 import { buildRequest, refuseBadRequest } from '../operator/request.ts';
-import { formatColumns, formatCount, formatNoun, printResult } from '../output.ts';
-import { showProgress } from '../progress.ts';
+import { formatColumns, formatCount, formatNoun, printResult } from '../output/output.ts';
+import { showProgress } from '../output/progress.ts';
 import { parseAll } from '../refusals.ts';
 
 const EXAMPLES = `

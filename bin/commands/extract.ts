@@ -1,11 +1,11 @@
 import { pipeline } from 'node:stream/promises';
 import { RollupError } from '../../lambda/errors.ts';
 import { extract as extractOnce } from '../../lambda/rollup/extract.ts';
-import { destinationCommand, parseDestination } from '../options.ts';
-import { resolveTyped, writeWhole } from '../output-file.ts';
-import { formatCount, formatJson, formatLines } from '../output.ts';
-import { typedSettings } from '../setting-options.ts';
-import { readSettingsFile } from '../settings-file.ts';
+import { destinationCommand, parseDestination } from '../options/options.ts';
+import { resolveTyped, writeWhole } from '../output/output-file.ts';
+import { formatCount, formatJson, formatLines } from '../output/output.ts';
+import { typedSettings } from '../options/setting-options.ts';
+import { readSettingsFile } from '../options/settings-file.ts';
 
 const EXAMPLES = `
 Examples:

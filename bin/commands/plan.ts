@@ -3,10 +3,10 @@ import { parseLocation } from '../../lambda/rollup/location.ts';
 import { survey as surveyOnce } from '../../lambda/rollup/survey.ts';
 import { formatSize } from '../../lambda/size.ts';
 import { type OutputAction, estimateRequests } from '../estimate.ts';
-import { type Forecast, forecast } from '../forecast.ts';
-import { formatHistogram } from '../histogram.ts';
+import { type Forecast, forecast } from '../output/time-left.ts';
+import { formatHistogram } from '../output/histogram.ts';
 import { interruptible } from '../interrupt.ts';
-import { parseRollup, rollupCommand } from '../options.ts';
+import { parseRollup, rollupCommand } from '../options/options.ts';
 import {
   formatColumns,
   formatCount,
@@ -14,10 +14,10 @@ import {
   formatNoun,
   formatSkipped,
   printResult,
-} from '../output.ts';
-import { PRICES, REQUEST_CLASSES, costOf } from '../prices.ts';
-import { showProgress } from '../progress.ts';
-import { RunTally } from '../tally.ts';
+} from '../output/output.ts';
+import { PRICES, REQUEST_CLASSES, costOf } from '../output/prices.ts';
+import { showProgress } from '../output/progress.ts';
+import { RunTally } from '../output/tally.ts';
 
 const EXAMPLES = `
 Examples:

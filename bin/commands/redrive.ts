@@ -3,8 +3,8 @@ import { findDeployment } from '../operator/deployment.ts';
 import { operatorCommand, requireOneOf, withServices } from '../operator/options.ts';
 import { type DeadLetter, describeDeadLetter, moveAll, refuseRunning } from '../operator/redrive.ts';
 import type { Move } from '../operator/services.ts';
-import { formatColumns, formatCount, formatLines, formatNoun, printResult } from '../output.ts';
-import { showProgress } from '../progress.ts';
+import { formatColumns, formatCount, formatLines, formatNoun, printResult } from '../output/output.ts';
+import { showProgress } from '../output/progress.ts';
 
 const EXAMPLES = `
 Examples:

@@ -1,11 +1,11 @@
-import type { RequestMessage } from '../../lambda/request.ts';
+import type { RequestMessage } from '../../lambda/invocation/request.ts';
 import { parseHour } from '../../lambda/rollup/hour.ts';
-import { EXIT } from '../exit-code.ts';
+import { EXIT } from '../output/exit-code.ts';
 import { findDeployment } from '../operator/deployment.ts';
 import { operatorCommand, requireOneOf, withServices } from '../operator/options.ts';
 import { buildRequest, refuseBadRequest } from '../operator/request.ts';
-import { formatColumns, printResult } from '../output.ts';
-import { showProgress } from '../progress.ts';
+import { formatColumns, printResult } from '../output/output.ts';
+import { showProgress } from '../output/progress.ts';
 import { named } from '../refusals.ts';
 
 const EXAMPLES = `

@@ -1,12 +1,12 @@
 import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
-import { openDescriptors } from '../../lambda/gauge.ts';
+import { openDescriptors } from '../../lambda/s3/client/gauge.ts';
 import { type RunResult, run as runOnce } from '../../lambda/run.ts';
 import type { Deleted } from '../../lambda/rollup/delete-sources.ts';
 import type { RollupEvent } from '../../lambda/rollup/events.ts';
 import { formatSize, MiB } from '../../lambda/size.ts';
-import { EXIT } from '../exit-code.ts';
+import { EXIT } from '../output/exit-code.ts';
 import { interruptible } from '../interrupt.ts';
-import { parseRollup, rollupCommand } from '../options.ts';
+import { parseRollup, rollupCommand } from '../options/options.ts';
 import {
   formatColumns,
   formatCount,
@@ -14,10 +14,10 @@ import {
   formatNoun,
   formatSkipped,
   printResult,
-} from '../output.ts';
-import { REQUEST_CLASSES, totalCost } from '../prices.ts';
-import { showProgress } from '../progress.ts';
-import { RunTally } from '../tally.ts';
+} from '../output/output.ts';
+import { REQUEST_CLASSES, totalCost } from '../output/prices.ts';
+import { showProgress } from '../output/progress.ts';
+import { RunTally } from '../output/tally.ts';
 import type { Effort } from '../workers/messages.ts';
 import { WorkerPool, sumOf } from '../workers/pool.ts';
 

@@ -4,16 +4,16 @@ import { allOrFirstFailure } from '../../lambda/rollup/in-order.ts';
 import { type Hour, fillHour } from '../../lambda/rollup/hour.ts';
 import { type Location, parseLocation, refuseOverlap } from '../../lambda/rollup/location.ts';
 import { formatSize } from '../../lambda/size.ts';
-import type { Roots } from '../../lambda/streams.ts';
-import { EXIT } from '../exit-code.ts';
+import type { Roots } from '../../lambda/invocation/streams.ts';
+import { EXIT } from '../output/exit-code.ts';
 import { findDeployment } from '../operator/deployment.ts';
 import { BAD_STATES, type HourStatus, readHourStatus } from '../operator/hour-status.ts';
 import { parseRange, refuseShared } from '../operator/hours.ts';
 import { operatorCommand, refuseBadEndpoint, requireOneOf, withServices } from '../operator/options.ts';
-import { formatColumns, formatCount, formatNoun, printResult } from '../output.ts';
-import { showProgress } from '../progress.ts';
+import { formatColumns, formatCount, formatNoun, printResult } from '../output/output.ts';
+import { showProgress } from '../output/progress.ts';
 import { named, parseAll } from '../refusals.ts';
-import { SETTINGS_FILE, readSettingsFile, settingsOver } from '../settings-file.ts';
+import { SETTINGS_FILE, readSettingsFile, settingsOver } from '../options/settings-file.ts';
 
 const EXAMPLES = `
 Examples:

@@ -1,11 +1,11 @@
 import { type VerifyReport, verify as verifyOnce } from '../../lambda/rollup/verify.ts';
 import { MiB, formatSize } from '../../lambda/size.ts';
-import { EXIT } from '../exit-code.ts';
+import { EXIT } from '../output/exit-code.ts';
 import { interruptible } from '../interrupt.ts';
-import { destinationCommand, parseDestination } from '../options.ts';
-import { formatColumns, formatCount, formatNoun, printResult } from '../output.ts';
-import { type Progress, showProgress } from '../progress.ts';
-import { typedSettings } from '../setting-options.ts';
+import { destinationCommand, parseDestination } from '../options/options.ts';
+import { formatColumns, formatCount, formatNoun, printResult } from '../output/output.ts';
+import { type Progress, showProgress } from '../output/progress.ts';
+import { typedSettings } from '../options/setting-options.ts';
 
 const EXAMPLES = `
 Examples:

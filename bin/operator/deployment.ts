@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { STACK_OUTPUTS } from '../../lambda/names.ts';
 import { formatLocation, parseLocation } from '../../lambda/rollup/location.ts';
-import { type Roots, type Stream, streamUnder } from '../../lambda/streams.ts';
+import { type Roots, type Stream, streamUnder } from '../../lambda/invocation/streams.ts';
 import { OperatorError } from './operator-error.ts';
 import type { Services } from './services.ts';
 

@@ -1,6 +1,6 @@
 import { RollupError } from '../../lambda/errors.ts';
 import { type Hour, fillHour, formatHour, hourEnd, parseHour } from '../../lambda/rollup/hour.ts';
-import { refuseGlob } from '../locations.ts';
+import { refuseGlob } from '../options/locations.ts';
 import { named, parseAll } from '../refusals.ts';
 
 /** Ten years. */

@@ -1,6 +1,6 @@
 import { Command } from '@commander-js/extra-typings';
 import { RollupError } from '../../lambda/errors.ts';
-import { parseEndpoint } from '../options.ts';
+import { parseEndpoint } from '../options/options.ts';
 import type { Services } from './services.ts';
 
 /** A command over what is deployed. */

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { parseEvent } from '../../lambda/request.ts';
+import { parseEvent } from '../../lambda/invocation/request.ts';
 import { OperatorError } from './operator-error.ts';
 import type { Message, Move, Services } from './services.ts';
 

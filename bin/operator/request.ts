@@ -1,10 +1,10 @@
 import { RollupError } from '../../lambda/errors.ts';
-import { type RequestMessage, resolveRequest } from '../../lambda/request.ts';
+import { type RequestMessage, resolveRequest } from '../../lambda/invocation/request.ts';
 import { type Hour, hasPlaceholders, hourEnd } from '../../lambda/rollup/hour.ts';
 import { formatLocation } from '../../lambda/rollup/location.ts';
 import { DEFAULT_SETTINGS } from '../../lambda/settings.ts';
-import { noSuchStream } from '../../lambda/settle-stream.ts';
-import { refuseGlob, refuseIdleHour } from '../locations.ts';
+import { noSuchStream } from '../../lambda/invocation/match-stream.ts';
+import { refuseGlob, refuseIdleHour } from '../options/locations.ts';
 import type { Deployment } from './deployment.ts';
 import { requireOneOf } from './options.ts';
 

@@ -1,7 +1,7 @@
 import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { RollupError } from '../../lambda/errors.ts';
-import { openDescriptors } from '../../lambda/gauge.ts';
+import { openDescriptors } from '../../lambda/s3/client/gauge.ts';
 import type { RollupEvent } from '../../lambda/rollup/events.ts';
 import { writeItems } from '../../lambda/rollup/fan-write.ts';
 import { parseLocation } from '../../lambda/rollup/location.ts';

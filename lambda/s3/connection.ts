@@ -1,12 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { S3Client } from '@aws-sdk/client-s3';
-import { Gauge, type Peaks } from '../gauge.ts';
+import { Gauge, type Peaks } from './client/gauge.ts';
 import { type Settings, maxSockets } from '../settings.ts';
-import { RequestCounter, type Requests } from './requests.ts';
-import { CappedRequestHandler } from './request-handler.ts';
+import { RequestCounter, type Requests } from './client/request-counter.ts';
+import { CappedRequestHandler } from './client/request-handler.ts';
 import { S3Store } from './s3-store.ts';
-import { type Side, createClient, reachOf, sidesOf } from './side.ts';
-import { TIMEOUTS, type Timeouts } from './timeouts.ts';
+import { type Side, createClient, reachOf, sidesOf } from './client/endpoint.ts';
+import { TIMEOUTS, type Timeouts } from './client/timeouts.ts';
 
 export interface ConnectionOptions {
   settings: Settings;

@@ -16,7 +16,7 @@ import { type OutputAttributes, contentParams, outputParams, storageParams } fro
 import { copySource, formatRange, parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
 import { type OpenMultipart, inParts } from './multipart.ts';
-import { crc32OfBytes, holds } from './standing.ts';
+import { crc32OfBytes, holds } from './write-once.ts';
 
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html: 5 GB at most in one request.
 const LARGEST_COPY = 5_000_000_000;

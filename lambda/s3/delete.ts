@@ -4,7 +4,7 @@ import { hasCode } from '../errors.ts';
 import type { Undeleted } from '../rollup/store.ts';
 import { quoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
-import { backoff } from './retry.ts';
+import { backoff } from './client/retry.ts';
 
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 const KEYS_PER_DELETE = 1000;

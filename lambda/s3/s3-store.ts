@@ -25,9 +25,9 @@ import { parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
 import { copyObject } from './copy.ts';
 import { deleteKeys, deleteUnchanged } from './delete.ts';
 import { type Doing, toRollupError } from './errors.ts';
-import type { Lines } from './fast-lane.ts';
+import type { Lines } from './client/direct-get.ts';
 import { listObjects, listUploads } from './list.ts';
-import { Downloads, refusedOrAbsent } from './read.ts';
+import { Downloads, refusedOrAbsent } from './download.ts';
 import { uploadStream } from './upload-stream.ts';
 import { uploadObject } from './upload.ts';
 

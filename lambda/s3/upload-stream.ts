@@ -10,8 +10,8 @@ import type { OutputParams } from './attributes.ts';
 import { encodeCrc32, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
 import { type OpenMultipart, inParts } from './multipart.ts';
-import { holds, writeOnce } from './standing.ts';
-import { PART_MS } from './timeouts.ts';
+import { holds, writeOnce } from './write-once.ts';
+import { PART_MS } from './client/timeouts.ts';
 
 interface Part {
   body: Buffer;

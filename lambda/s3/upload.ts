@@ -13,8 +13,8 @@ import type { ObjectHead, Store, UploadContent, Written } from '../rollup/store.
 import { PARTS_IN_FLIGHT } from '../settings.ts';
 import type { OutputParams } from './attributes.ts';
 import { encodeCrc32, parseCrc32, unquoteEtag } from './conditions.ts';
-import { holds, writeOnce } from './standing.ts';
-import { PART_MS } from './timeouts.ts';
+import { holds, writeOnce } from './write-once.ts';
+import { PART_MS } from './client/timeouts.ts';
 
 /**
  * Uploads a slab in parts, checked by S3: each part, and the whole against `crc32` before it becomes visible. What is

@@ -1,6 +1,6 @@
-import { xmlReply, type Call, type Reply } from '../call.ts';
-import { S3Error } from '../s3-error.ts';
-import { branch, leaf, result } from '../xml.ts';
+import { xmlReply, type Call, type Reply } from '../http/call.ts';
+import { S3Error } from '../http/s3-error.ts';
+import { branch, leaf, result } from '../http/xml.ts';
 import { formatTime } from './list-objects.ts';
 
 export const REGION = 'us-east-1';

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { header, receiveDocument, xmlReply, type Call, type Reply } from '../call.ts';
+import { header, receiveDocument, xmlReply, type Call, type Reply } from '../http/call.ts';
 import { ALGORITHMS, checksumHeader, combineParts, type Checksum } from '../checksums.ts';
 import { checkWrite } from '../conditions.ts';
-import { S3Error } from '../s3-error.ts';
-import type { OpenUpload, Part, Store, StoredObject } from '../store.ts';
-import { leaf, result } from '../xml.ts';
+import { S3Error } from '../http/s3-error.ts';
+import type { OpenUpload, Part, Store, StoredObject } from '../storage/store.ts';
+import { leaf, result } from '../http/xml.ts';
 import { uploadOf } from './uploads.ts';
 
 const LEAST_PART = 5 * 1024 * 1024;

@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
-import { checkReadable, etagOf, parseAttributes } from '../attributes.ts';
-import { header, xmlReply, type Call, type Reply } from '../call.ts';
+import { checkReadable, etagOf, parseAttributes } from '../storage/attributes.ts';
+import { header, xmlReply, type Call, type Reply } from '../http/call.ts';
 import { parseAlgorithm, type Checksum } from '../checksums.ts';
 import { checkCopySource, checkWrite } from '../conditions.ts';
-import type { Content } from '../content.ts';
-import { LARGEST_PUT } from '../receive-body.ts';
-import { checkKey } from '../route.ts';
-import { S3Error } from '../s3-error.ts';
-import type { Attributes, Store, StoredObject } from '../store.ts';
-import { leaf, result } from '../xml.ts';
+import type { Content } from '../storage/content.ts';
+import { LARGEST_PUT } from '../http/receive-body.ts';
+import { checkKey } from '../http/route.ts';
+import { S3Error } from '../http/s3-error.ts';
+import type { Attributes, Store, StoredObject } from '../storage/store.ts';
+import { leaf, result } from '../http/xml.ts';
 import { formatTime } from './list-objects.ts';
 
 /** Shares the source's bytes. Everything happens in one turn: source and conditions hold when it is visible. */

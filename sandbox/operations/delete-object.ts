@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { header, receiveDocument, xmlReply, type Call, type Reply } from '../call.ts';
+import { header, receiveDocument, xmlReply, type Call, type Reply } from '../http/call.ts';
 import { checkDelete } from '../conditions.ts';
-import { checkKey } from '../route.ts';
-import { S3Error } from '../s3-error.ts';
-import { branch, leaf, result } from '../xml.ts';
+import { checkKey } from '../http/route.ts';
+import { S3Error } from '../http/s3-error.ts';
+import { branch, leaf, result } from '../http/xml.ts';
 
 /** 204 whether there was an object or not. */
 export function deleteObject(call: Call): Reply {

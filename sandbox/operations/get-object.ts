@@ -1,10 +1,10 @@
-import { checkReadable } from '../attributes.ts';
-import { header, parseCount, type Call, type Reply } from '../call.ts';
+import { checkReadable } from '../storage/attributes.ts';
+import { header, parseCount, type Call, type Reply } from '../http/call.ts';
 import { checksumHeader } from '../checksums.ts';
 import { checkRead } from '../conditions.ts';
-import { slice } from '../content.ts';
-import { S3Error } from '../s3-error.ts';
-import type { StoredObject } from '../store.ts';
+import { slice } from '../storage/content.ts';
+import { S3Error } from '../http/s3-error.ts';
+import type { StoredObject } from '../storage/store.ts';
 
 interface Range {
   start: number;

@@ -1,5 +1,5 @@
-import type { Handler } from '../call.ts';
-import type { ServedOperation } from '../route.ts';
+import type { Handler } from '../http/call.ts';
+import type { ServedOperation } from '../http/route.ts';
 import { createBucket, deleteBucket, getBucketLocation, headBucket, listBuckets } from './buckets.ts';
 import { completeUpload } from './complete-upload.ts';
 import { copyObject } from './copy-object.ts';

@@ -1,7 +1,7 @@
-import { parseCount, xmlReply, type Call, type Reply } from '../call.ts';
-import { S3Error } from '../s3-error.ts';
-import type { Bucket, StoredObject } from '../store.ts';
-import { branch, leaf, result } from '../xml.ts';
+import { parseCount, xmlReply, type Call, type Reply } from '../http/call.ts';
+import { S3Error } from '../http/s3-error.ts';
+import type { Bucket, StoredObject } from '../storage/store.ts';
+import { branch, leaf, result } from '../http/xml.ts';
 
 interface Page {
   objects: StoredObject[];

@@ -1,10 +1,10 @@
-import { etagOf, parseAttributes } from '../attributes.ts';
-import type { Call, Reply } from '../call.ts';
+import { etagOf, parseAttributes } from '../storage/attributes.ts';
+import type { Call, Reply } from '../http/call.ts';
 import { checksumHeader, type Checksum } from '../checksums.ts';
 import { checkWrite } from '../conditions.ts';
-import type { Content } from '../content.ts';
-import { bodyLength, type Received } from '../receive-body.ts';
-import { checkKey } from '../route.ts';
+import type { Content } from '../storage/content.ts';
+import { bodyLength, type Received } from '../http/receive-body.ts';
+import { checkKey } from '../http/route.ts';
 
 export async function putObject(call: Call): Promise<Reply> {
   const { store, bucket, key, headers } = call;

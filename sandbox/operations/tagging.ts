@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { checkTags } from '../attributes.ts';
-import { receiveDocument, xmlReply, type Call, type Reply } from '../call.ts';
-import { branch, leaf, result } from '../xml.ts';
+import { checkTags } from '../storage/attributes.ts';
+import { receiveDocument, xmlReply, type Call, type Reply } from '../http/call.ts';
+import { branch, leaf, result } from '../http/xml.ts';
 
 const Tagging = z.object({
   Tagging: z.object({

@@ -1,10 +1,10 @@
-import { etagOf } from '../attributes.ts';
-import { header, parseCount, xmlReply, type Call, type Reply } from '../call.ts';
+import { etagOf } from '../storage/attributes.ts';
+import { header, parseCount, xmlReply, type Call, type Reply } from '../http/call.ts';
 import { checksumHeader, type ChecksumAlgorithm } from '../checksums.ts';
-import { slice } from '../content.ts';
-import { LARGEST_PUT } from '../receive-body.ts';
-import { S3Error } from '../s3-error.ts';
-import type { OpenUpload, Part } from '../store.ts';
+import { slice } from '../storage/content.ts';
+import { LARGEST_PUT } from '../http/receive-body.ts';
+import { S3Error } from '../http/s3-error.ts';
+import type { OpenUpload, Part } from '../storage/store.ts';
 import { copyResult, copySource, md5 } from './copy-object.ts';
 import { spoolBody } from './put-object.ts';
 import { uploadOf } from './uploads.ts';

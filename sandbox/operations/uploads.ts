@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { parseAttributes } from '../attributes.ts';
-import { header, parseCount, xmlReply, type Call, type Reply } from '../call.ts';
+import { parseAttributes } from '../storage/attributes.ts';
+import { header, parseCount, xmlReply, type Call, type Reply } from '../http/call.ts';
 import { checksumType, parseAlgorithm } from '../checksums.ts';
-import { checkKey } from '../route.ts';
-import { S3Error } from '../s3-error.ts';
-import { compareUtf8 } from '../sorted-keys.ts';
-import type { Upload } from '../store.ts';
-import { branch, leaf, result } from '../xml.ts';
+import { checkKey } from '../http/route.ts';
+import { S3Error } from '../http/s3-error.ts';
+import { compareUtf8 } from '../storage/sorted-keys.ts';
+import type { Upload } from '../storage/store.ts';
+import { branch, leaf, result } from '../http/xml.ts';
 import { formatTime, keyEncoding } from './list-objects.ts';
 
 export function createUpload(call: Call): Reply {

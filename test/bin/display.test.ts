@@ -1,10 +1,10 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { formatFailure } from '../../bin/failure.ts';
-import { bucketsOf, formatHistogram } from '../../bin/histogram.ts';
-import { formatDollars, formatNoun } from '../../bin/output.ts';
-import { type Progress, showProgress } from '../../bin/progress.ts';
-import { RunTally } from '../../bin/tally.ts';
+import { formatFailure } from '../../bin/output/failure.ts';
+import { bucketsOf, formatHistogram } from '../../bin/output/histogram.ts';
+import { formatDollars, formatNoun } from '../../bin/output/output.ts';
+import { type Progress, showProgress } from '../../bin/output/progress.ts';
+import { RunTally } from '../../bin/output/tally.ts';
 import { RollupError } from '../../lambda/errors.ts';
 import type { RollupEvent } from '../../lambda/rollup/events.ts';
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { formatFailure } from '../../bin/failure.ts';
-import { formatLines } from '../../bin/output.ts';
+import { formatFailure } from '../../bin/output/failure.ts';
+import { formatLines } from '../../bin/output/output.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { BUCKET, DESTINATION, type Ended, SOURCE, cli, lines, parseObject } from './command-line.ts';
 

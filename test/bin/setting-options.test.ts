@@ -1,7 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { Command } from '@commander-js/extra-typings';
 import { describe, expect, it } from 'vitest';
-import { SETTING_FLAGS, addSettingOptions, flagOf, typedSettings } from '../../bin/setting-options.ts';
+import {
+  SETTING_FLAGS,
+  addSettingOptions,
+  flagOf,
+  typedSettings,
+} from '../../bin/options/setting-options.ts';
 import { checkValues } from '../../lambda/settings.ts';
 
 const PAGE = readFileSync(new URL('../../docs/command-line.md', import.meta.url), 'utf8');

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readSettingsFile, settingsOver } from '../../bin/settings-file.ts';
+import { readSettingsFile, settingsOver } from '../../bin/options/settings-file.ts';
 import { DEFAULT_SETTINGS } from '../../lambda/settings.ts';
 import { MiB } from '../../lambda/size.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseEnvironment } from '../../lambda/environment.ts';
+import { parseEnvironment } from '../../lambda/invocation/environment.ts';
 import { DEFAULT_SETTINGS } from '../../lambda/settings.ts';
 
 const ROOTS = {

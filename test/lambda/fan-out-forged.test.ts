@@ -1,6 +1,6 @@
 import type { Context } from 'aws-lambda';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createStepHost } from '../../lambda/step-host.ts';
+import { createStepHost } from '../../lambda/invocation/step-invocation.ts';
 import { fanOutDefinition } from '../../lib/fan-out-definition.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { Execution, type StatesWorld } from '../support/states.ts';

@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import type { FunctionConfig } from '../../lambda/environment.ts';
-import { type RequestMessage, continuationOf, parseEvent, resolveRequest } from '../../lambda/request.ts';
+import type { FunctionConfig } from '../../lambda/invocation/environment.ts';
+import {
+  type RequestMessage,
+  continuationOf,
+  parseEvent,
+  resolveRequest,
+} from '../../lambda/invocation/request.ts';
 import { formatLocation } from '../../lambda/rollup/location.ts';
 import { DEFAULT_SETTINGS } from '../../lambda/settings.ts';
 

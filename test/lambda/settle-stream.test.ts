@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { FunctionConfig } from '../../lambda/environment.ts';
-import { lookBacksOf } from '../../lambda/look-back.ts';
-import { type RequestMessage, continuationOf, resolveRequest } from '../../lambda/request.ts';
+import type { FunctionConfig } from '../../lambda/invocation/environment.ts';
+import { lookBacksOf } from '../../lambda/invocation/look-back.ts';
+import { type RequestMessage, continuationOf, resolveRequest } from '../../lambda/invocation/request.ts';
 import { formatLocation } from '../../lambda/rollup/location.ts';
 import { DEFAULT_SETTINGS } from '../../lambda/settings.ts';
-import { streamUnder } from '../../lambda/streams.ts';
+import { streamUnder } from '../../lambda/invocation/streams.ts';
 
 const ROOTS = {
   rawRoot: { bucket: 'logs', prefix: 'raw/' },

@@ -1,9 +1,9 @@
 import { deflateRawSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { parseEnvironment } from '../../lambda/environment.ts';
-import { parseStreams } from '../../lambda/streams.ts';
+import { parseEnvironment } from '../../lambda/invocation/environment.ts';
+import { parseStreams } from '../../lambda/invocation/streams.ts';
 import { refuseTooMuchEnvironment, streamsVariable } from '../../lib/function-environment.ts';
-import { InvalidConfiguration } from '../../lib/invalid-configuration.ts';
+import { InvalidConfiguration } from '../../lib/config/invalid-configuration.ts';
 
 const HOUR = '{yyyy}{MM}{dd}/{HH}/';
 const ROOTS = {

@@ -149,7 +149,7 @@ describe('a run', () => {
         error: {
           name: 'RollupError',
           message: failure?.errorMessage,
-          stack: expect.stringContaining('lambda/s3/read.ts') as string,
+          stack: expect.stringContaining('lambda/s3/download.ts') as string,
           cause: expect.objectContaining({ name: 'AccessDenied' }) as unknown,
         },
         requests: expect.objectContaining({ list: 3, get: expect.any(Number) as number }) as unknown,
@@ -181,8 +181,8 @@ describe('a run that goes on', () => {
     vi.stubEnv('POWERTOOLS_METRICS_DISABLED', 'true');
     const env = environmentOf(sandbox);
     for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
-    const { createHost } = await import('../../lambda/host.ts');
-    const { logger } = await import('../../lambda/telemetry.ts');
+    const { createHost } = await import('../../lambda/invocation/invocation.ts');
+    const { logger } = await import('../../lambda/invocation/telemetry.ts');
     const samples: unknown[] = [];
     const info = vi.spyOn(logger, 'info').mockImplementation((...[message, fields]) => {
       if (message === 'sample') samples.push(fields);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { CONTEXT_KEYS, parseContext } from '../../lib/context.ts';
-import { InvalidConfiguration } from '../../lib/invalid-configuration.ts';
+import { CONTEXT_KEYS, parseContext } from '../../lib/config/context.ts';
+import { InvalidConfiguration } from '../../lib/config/invalid-configuration.ts';
 import { page } from './markdown.ts';
 import { appContext, DEPLOYMENTS, FAN_OUT } from './synthesis.ts';
 

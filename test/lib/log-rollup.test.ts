@@ -6,7 +6,7 @@ import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { describe, expect, it } from 'vitest';
 import { ENV, STACK_OUTPUTS } from '../../lambda/names.ts';
-import { parseStreams } from '../../lambda/streams.ts';
+import { parseStreams } from '../../lambda/invocation/streams.ts';
 import { flattenReference } from '../../lib/flatten-reference.ts';
 import { LogRollup } from '../../lib/log-rollup.ts';
 import { addOutputs } from '../../lib/outputs.ts';

@@ -1,6 +1,6 @@
 import { format } from 'prettier';
 import { expect, it } from 'vitest';
-import { settingsFileSchema } from '../../lib/settings-schema.ts';
+import { settingsFileSchema } from '../../lib/config/settings-schema.ts';
 
 const PUBLISHED = '../../schema/s3-log-rollup.schema.json';
 

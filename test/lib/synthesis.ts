@@ -6,7 +6,7 @@ import { Template } from 'aws-cdk-lib/assertions';
 import { Code } from 'aws-cdk-lib/aws-lambda';
 import { afterAll } from 'vitest';
 import { z } from 'zod';
-import { parseContext } from '../../lib/context.ts';
+import { parseContext } from '../../lib/config/context.ts';
 import { LogRollupStack } from '../../lib/log-rollup-stack.ts';
 
 const cdkJson = z.object({ context: z.record(z.string(), z.unknown()) });

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { type ErrorCode, RollupError } from '../../lambda/errors.ts';
-import { land } from '../../lambda/s3/land.ts';
+import { land } from '../../lambda/s3/client/read-into.ts';
 import { MiB } from '../../lambda/size.ts';
 import { type Fault, type Operation, type SandboxRequest, startSandbox } from '../../sandbox/sandbox.ts';
 import { AGGREGATED, BUCKET, Hour, MANIFEST_KEY, RAW, SMALL, bodyOf, endOf, openHour } from './hour.ts';

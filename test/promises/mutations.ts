@@ -91,20 +91,22 @@ export const MUTATIONS: Mutation[] = [
   {
     what: 'no If-Match on a download',
     patch: {
-      'lambda/s3/fast-lane.ts': [["'if-match': quoteEtag(etag),", '']],
-      'lambda/s3/read.ts': [['{ IfMatch: quoteEtag(etag) }', '{}']],
+      'lambda/s3/client/direct-get.ts': [["'if-match': quoteEtag(etag),", '']],
+      'lambda/s3/download.ts': [['{ IfMatch: quoteEtag(etag) }', '{}']],
     },
     test: promises('faults', 'a source that changed after the listing'),
   },
   {
     what: 'no check of the length',
-    patch: { 'lambda/s3/land.ts': [['const whole = at === into.length;', 'const whole = true;']] },
+    patch: {
+      'lambda/s3/client/read-into.ts': [['const whole = at === into.length;', 'const whole = true;']],
+    },
     test: promises('faults', 'that ends early without an error'),
   },
   {
     what: 'no check of the checksum',
     patch: {
-      'lambda/s3/read.ts': [['if (!matches(into, crc32, checksums)) throw mismatch(from.key);', '']],
+      'lambda/s3/download.ts': [['if (!matches(into, crc32, checksums)) throw mismatch(from.key);', '']],
     },
     test: promises('faults', 'a flipped byte, against a CRC-64'),
   },
@@ -296,7 +298,7 @@ export const MUTATIONS: Mutation[] = [
   {
     what: 'retries without end',
     patch: {
-      'lambda/s3/retry.ts': [
+      'lambda/s3/client/retry.ts': [
         ['if (!worth || performance.now() + pauseMs > giveUpAt)', 'if (!worth && throttled && giveUpAt < 0)'],
       ],
     },
@@ -304,7 +306,9 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     what: 'one request alone slows down',
-    patch: { 'lambda/s3/retry.ts': [['return this.#limiter.getSendToken();', 'return Promise.resolve();']] },
+    patch: {
+      'lambda/s3/client/retry.ts': [['return this.#limiter.getSendToken();', 'return Promise.resolve();']],
+    },
     test: promises('pace', 'slows all of them'),
   },
 ];

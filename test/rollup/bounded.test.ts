@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { openDescriptors } from '../../lambda/gauge.ts';
+import { openDescriptors } from '../../lambda/s3/client/gauge.ts';
 import { MAX_CONNECTIONS, maxSockets } from '../../lambda/settings.ts';
 import { MiB } from '../../lambda/size.ts';
 import type { Hook, SandboxRequest } from '../../sandbox/sandbox.ts';

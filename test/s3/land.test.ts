@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { RollupError } from '../../lambda/errors.ts';
-import { land } from '../../lambda/s3/land.ts';
+import { land } from '../../lambda/s3/client/read-into.ts';
 
 const KEY = 'raw/a.log';
 const IDLE_MS = 10_000;

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ALGORITHMS, combineParts, createDigest, type ChecksumAlgorithm } from '../../sandbox/checksums.ts';
-import { slice } from '../../sandbox/content.ts';
-import { compareUtf8, SortedKeys } from '../../sandbox/sorted-keys.ts';
-import { leaf } from '../../sandbox/xml.ts';
+import { slice } from '../../sandbox/storage/content.ts';
+import { compareUtf8, SortedKeys } from '../../sandbox/storage/sorted-keys.ts';
+import { leaf } from '../../sandbox/http/xml.ts';
 
 function digest(algorithm: ChecksumAlgorithm, ...chunks: Uint8Array[]): Buffer {
   const state = createDigest(algorithm);

@@ -12,7 +12,7 @@ import {
 import { verify } from '../../lambda/rollup/verify.ts';
 import { type RunOptions, type RunResult, run } from '../../lambda/run.ts';
 import { type Connection, connect } from '../../lambda/s3/connection.ts';
-import type { Timeouts } from '../../lambda/s3/timeouts.ts';
+import type { Timeouts } from '../../lambda/s3/client/timeouts.ts';
 import { DEFAULT_SETTINGS, type Settings } from '../../lambda/settings.ts';
 import { MiB } from '../../lambda/size.ts';
 import {

@@ -1,0 +1,61 @@
+import { RollupError } from '../../lambda/errors.ts';
+import { type Hour, fillHour, hasPlaceholders, parseHour } from '../../lambda/rollup/hour.ts';
+import { type Location, parseLocation } from '../../lambda/rollup/location.ts';
+import { named, parseAll } from '../refusals.ts';
+import { SETTINGS_FILE, type SettingsFile } from './settings-file.ts';
+
+/**
+ * What was typed as `s3://bucket/prefix/`, by the names of its arguments, and what the settings file says in place of
+ * what was not. Throws `InvalidArgument`.
+ */
+export function parseLocations<Name extends 'source' | 'destination'>(
+  typed: Record<Name, string | undefined>,
+  hourText: string | undefined,
+  file: SettingsFile,
+): Record<Name, Location> {
+  const hour = hourText === undefined ? undefined : named('--hour', () => parseHour(hourText));
+  const given = Object.entries<string | undefined>(typed).map(([name, uri]) => {
+    return uri === undefined
+      ? { name, called: `${file.name ?? ''}: ${name}`, uri: file[name as Name] }
+      : { name, called: name, uri };
+  });
+  const uris = given.flatMap(({ uri }) => (uri === undefined ? [] : [uri]));
+  if (hour !== undefined && uris.length === given.length) refuseIdleHour(hour, uris);
+  const parsers = given.map(({ name, called, uri }) => [
+    name,
+    () => {
+      if (uri === undefined) throw missing(name);
+      return named(called, () => parseTyped(uri, hour));
+    },
+  ]);
+  return parseAll(Object.fromEntries(parsers) as Record<Name, () => Location>);
+}
+
+function missing(name: string): RollupError {
+  return new RollupError(
+    'InvalidArgument',
+    `${name} is missing: type it, as s3://bucket/prefix/, or set "${name}" in ${SETTINGS_FILE}.`,
+  );
+}
+
+/** Throws `InvalidArgument` where an hour was typed that no location has room for. */
+export function refuseIdleHour(hour: Hour, uris: string[]): void {
+  if (uris.some(hasPlaceholders)) return;
+  const message = `--hour ${hour} fills nothing: no location has {yyyy}, {MM}, {dd} or {HH} in it. Leave it out, or put the placeholders in.`;
+  throw new RollupError('InvalidArgument', message);
+}
+
+/** Throws `InvalidArgument` for `s3://logs/raw/*`: S3 would look for keys with an asterisk in them. */
+export function refuseGlob(uri: string): void {
+  const [glob] = /[*?]/.exec(uri) ?? [];
+  if (glob === undefined) return;
+  const prefix = uri.slice(0, uri.lastIndexOf('/', uri.indexOf(glob)) + 1);
+  const hint = /^s3:\/\/[^/]+\//.test(prefix) ? `: give ${prefix}` : '';
+  const message = `"${uri}" has a "${glob}": it must be a prefix, not a glob. A prefix takes all that is under it${hint}.`;
+  throw new RollupError('InvalidArgument', message);
+}
+
+function parseTyped(uri: string, hour: Hour | undefined): Location {
+  refuseGlob(uri);
+  return parseLocation(hour === undefined ? uri : fillHour(uri, hour));
+}

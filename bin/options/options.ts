@@ -1,0 +1,125 @@
+import { Command } from '@commander-js/extra-typings';
+import { RollupError } from '../../lambda/errors.ts';
+import { type Location, refuseOverlap } from '../../lambda/rollup/location.ts';
+import { refuseUnlistable } from '../../lambda/rollup/markers.ts';
+import type { RollupRequest } from '../../lambda/rollup/rollup.ts';
+import type { Connection } from '../../lambda/s3/connection.ts';
+import type { RawSettings, Settings } from '../../lambda/settings.ts';
+import { sides } from '../../lambda/settings/sides.ts';
+import { parseLocations } from './locations.ts';
+import { parseAll } from '../refusals.ts';
+import { addSettingOptions, typedSettings } from './setting-options.ts';
+import { SETTINGS_FILE, type SettingsFile, readSettingsFile, settingsOver } from './settings-file.ts';
+
+/** A command that talks to S3. */
+export function connectedCommand(name: string, description: string) {
+  return (
+    new Command(name)
+      .description(description)
+      .optionsGroup('Options:')
+      .option('--hour <hour>', 'fills {yyyy} {MM} {dd} {HH} in a location: 2026-11-21T08, in UTC')
+      .option(
+        '--config <file>',
+        `settings and locations as JSON (default: ${SETTINGS_FILE}, if there is one)`,
+      )
+      .optionsGroup('Connection and output:')
+      .option('--endpoint-url <url>', "endpoint; otherwise AWS_ENDPOINT_URL, or S3's own")
+      .option('--region <region>', "region; otherwise AWS_REGION, or the profile's")
+      .option('--json', 'the result as one JSON object on stdout, an error as one on stderr')
+      .option('--no-progress', 'no progress on stderr')
+      // What a command adds goes with the hour.
+      .optionsGroup('Options:')
+  );
+}
+
+/** A command over what is committed under a destination. */
+export function destinationCommand(name: string, description: string) {
+  const command = connectedCommand(name, description);
+  addSettingOptions(command, Object.keys(sides));
+  return command.optionsGroup('Options:');
+}
+
+/** A command over a source and a destination. */
+export function rollupCommand(name: string, description: string) {
+  const command = connectedCommand(name, description)
+    .argument('[source]', 'prefix to roll up: s3://bucket/prefix/')
+    .argument('[destination]', 'where to: s3://bucket/prefix/, apart from the source')
+    .option('--repack', 'plan every source afresh, into new outputs');
+  addSettingOptions(command);
+  return command.optionsGroup('Options:');
+}
+
+type ConnectedOptions = ReturnType<ReturnType<typeof connectedCommand>['opts']>;
+type RollupOptions = ReturnType<ReturnType<typeof rollupCommand>['opts']>;
+
+/** What was typed for `run` and `plan`. Throws one `InvalidArgument` that names all that is wrong. */
+export async function parseRollup(
+  source: string | undefined,
+  destination: string | undefined,
+  options: RollupOptions,
+): Promise<{
+  request: RollupRequest;
+  connection: Connection;
+  settings: Settings;
+  endpointUrl: string | undefined;
+}> {
+  const file = readSettingsFile(options.config);
+  const { locations, settings, endpointUrl } = parseAll({
+    locations: () => {
+      const both = parseLocations({ source, destination }, options.hour, file);
+      refuseOverlap(both.source, both.destination);
+      return both;
+    },
+    settings: () => settingsOver(file, typedSettings(options)),
+    endpointUrl: () => parseEndpoint(options.endpointUrl),
+  });
+  refuseUnlistable(locations.destination, settings);
+  const request = { ...locations, repack: options.repack === true };
+  return { request, settings, endpointUrl, connection: await open(settings, endpointUrl, options) };
+}
+
+interface DestinationOptions {
+  file?: SettingsFile;
+  /** Settings for which the command has flags. */
+  typed?: RawSettings;
+  /** Settings whose default is another for this command. */
+  byDefault?: RawSettings;
+}
+
+/** What was typed for a command over a destination alone. Throws as `parseRollup` does. */
+export async function parseDestination(
+  destination: string | undefined,
+  options: ConnectedOptions,
+  { file = readSettingsFile(options.config), typed = {}, byDefault = {} }: DestinationOptions = {},
+): Promise<{ destination: Location; connection: Connection; settings: Settings }> {
+  const { locations, settings, endpointUrl } = parseAll({
+    locations: () => parseLocations({ destination }, options.hour, file),
+    settings: () => settingsOver({ ...file, settings: { ...byDefault, ...file.settings } }, typed),
+    endpointUrl: () => parseEndpoint(options.endpointUrl),
+  });
+  const connection = await open(settings, endpointUrl, options);
+  return { destination: locations.destination, settings, connection };
+}
+
+/** Loads the SDK, which takes longer than all else: help and wrong usage do without. */
+async function open(
+  settings: Settings,
+  endpointUrl: string | undefined,
+  { region }: ConnectedOptions,
+): Promise<Connection> {
+  const { connect } = await import('../../lambda/s3/connection.ts');
+  return connect({ settings, endpointUrl, region });
+}
+
+/** Throws `InvalidArgument`. */
+export function parseEndpoint(flag: string | undefined): string | undefined {
+  const typed = Object.entries({
+    '--endpoint-url': flag,
+    AWS_ENDPOINT_URL_S3: process.env['AWS_ENDPOINT_URL_S3'],
+    AWS_ENDPOINT_URL: process.env['AWS_ENDPOINT_URL'],
+  });
+  const [name, url] = typed.find(([, value]) => value !== undefined) ?? [];
+  if (url === undefined || (URL.canParse(url) && /^https?:/.test(url))) return url;
+  const message = `${name ?? ''} must be a URL such as http://127.0.0.1:9000, not "${url}".`;
+  throw new RollupError('InvalidArgument', message);
+}

@@ -1,0 +1,101 @@
+import { SingleBar } from 'cli-progress';
+import type { WriteStream } from 'node:tty';
+import { printable } from '../../lambda/printable.ts';
+import { formatLines } from './output.ts';
+
+/** How far a command has come. */
+export interface Progress {
+  phase: string;
+  /** Between 0 and 1; undefined where the end is not known yet. */
+  done?: number | undefined;
+  /** For one line of a terminal, about 40 characters. */
+  brief: string;
+  /** For a line of a log. */
+  full: string;
+}
+
+export interface ProgressDisplay {
+  update(): void;
+  /** All went well: what it came to stays to be read where there is no terminal. Stops, too. */
+  finish(): void;
+  /** Leaves a terminal as it was. */
+  stop(): void;
+}
+
+/** Where progress is written: a terminal, or anything else. */
+export type ProgressStream = Pick<WriteStream, 'write'> & { isTTY?: boolean; columns?: number };
+
+const LINE_MS = 3_000;
+const BAR_WIDTH = 16;
+const PHASE_WIDTH = 11;
+
+/** A bar on a terminal; otherwise a line at every new phase and every few seconds. `read` is asked at each of them. */
+export function showProgress(
+  read: () => Progress,
+  { enabled, stream = process.stderr }: { enabled: boolean; stream?: ProgressStream },
+): ProgressDisplay {
+  if (!enabled) return { update: () => undefined, finish: () => undefined, stop: () => undefined };
+  return stream.isTTY === true ? showBar(read, stream as WriteStream) : showLines(read, stream);
+}
+
+function showLines(read: () => Progress, stream: ProgressStream): ProgressDisplay {
+  let phase = '';
+  const write = (): void => {
+    const progress = read();
+    phase = progress.phase;
+    const percentage = progress.done === undefined ? '' : `${Math.floor(progress.done * 100)}%, `;
+    stream.write(formatLines([`${phase}: ${percentage}${progress.full}`]));
+  };
+  const timer = setInterval(write, LINE_MS).unref();
+  return {
+    update: () => {
+      if (read().phase === phase) return;
+      timer.refresh();
+      write();
+    },
+    finish: () => {
+      clearInterval(timer);
+      stream.write(formatLines([`done: ${read().full}`]));
+    },
+    stop: () => {
+      clearInterval(timer);
+    },
+  };
+}
+
+function showBar(read: () => Progress, stream: WriteStream): ProgressDisplay {
+  const bar = new SingleBar({
+    stream,
+    barsize: BAR_WIDTH,
+    barCompleteChar: '\u2588',
+    barIncompleteChar: '\u2591',
+    clearOnComplete: true,
+    // A command that is killed leaves cursor and line wrapping as they were, and handles its own signals.
+    hideCursor: false,
+    linewrap: true,
+    gracefulExit: false,
+    format: (options, { progress }) => {
+      const { phase, done, brief, full } = read();
+      const filled = Math.round(progress * BAR_WIDTH);
+      const drawn =
+        String(options.barCompleteString).slice(0, filled) +
+        String(options.barIncompleteString).slice(0, BAR_WIDTH - filled);
+      const percentage = done === undefined ? '    ' : `${Math.floor(done * 100)}%`.padStart(4);
+      const start = `${phase.padEnd(PHASE_WIDTH)} ${drawn} ${percentage}  `;
+      const room = stream.columns - start.length - 1;
+      return printable(start + (full.length <= room ? full : brief.slice(0, Math.max(0, room))));
+    },
+  });
+  bar.start(1, 0);
+  return {
+    update: () => {
+      bar.update(read().done ?? 0);
+    },
+    finish: () => {
+      bar.stop();
+    },
+    stop: () => {
+      bar.stop();
+    },
+  };
+}

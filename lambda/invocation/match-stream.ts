@@ -1,0 +1,115 @@
+import { RollupError } from '../errors.ts';
+import type { RequestMessage } from './request.ts';
+import { type Hour, hourOfFilled } from '../rollup/hour.ts';
+import { type Location, formatLocation } from '../rollup/location.ts';
+import { type Stream, type StreamHour, destinationOf, hoursAt } from './streams.ts';
+
+/** Streams that an error names before it only counts them. */
+const SHOWN = 8;
+
+/** What a request is for, all of it filled, but for the stream that it may be an hour of. */
+export interface Asked {
+  source: Location;
+  /** As the request gives it; undefined where the stream gives it. */
+  destination: Location | undefined;
+  /** As the request gives it. */
+  hour: Hour | undefined;
+  message: RequestMessage;
+}
+
+/** What a request came to. */
+export interface Settled {
+  /** Absent where it is for no hour of a stream, and `allowAnyPrefix` lets it pass. */
+  stream: Stream | undefined;
+  /** Absent where neither the request nor its prefix tells of one. */
+  hour: Hour | undefined;
+}
+
+/**
+ * The stream that a request is for, and the hour of it. Throws `OutsideStream`, and `InvalidRequest` where a prefix is
+ * that of different hours of several streams and the request does not say which.
+ */
+export function settleStream(asked: Asked, streams: readonly Stream[], allowAnyPrefix: boolean): Settled {
+  const { source, destination, hour, message } = asked;
+  const all = hoursAt(streams, source);
+  const named = all.filter(
+    (at) =>
+      (hour === undefined || at.hour === hour) &&
+      (message.stream === undefined || at.stream.name === message.stream),
+  );
+  if (all[0] !== undefined && named.length === 0) throw contradiction(asked, all[0]);
+  const fitting = named.filter((at) => destination === undefined || isSame(destinationOf(at), destination));
+  const [first] = fitting.length > 0 ? fitting : named;
+  if (fitting.some((other) => other.hour !== first?.hour)) throw ambiguous(source, fitting);
+  if (fitting.length > 0) return { stream: first?.stream, hour: first?.hour };
+  if (!allowAnyPrefix) throw first === undefined ? noHour(source, streams) : contradiction(asked, first);
+  refuseForeign(asked, streams);
+  return { stream: undefined, hour: hour ?? first?.hour };
+}
+
+/**
+ * Whatever is allowed: a request that is for no hour of a stream is not counted as one, and does not take the place of one.
+ */
+function refuseForeign({ source, destination, message }: Asked, streams: readonly Stream[]): void {
+  const named = streams.find(({ name }) => name === message.stream);
+  if (named !== undefined) {
+    throw outside(
+      `"stream": "${named.name}" is of ${named.source}, and ${formatLocation(source)} with this destination is no hour of it. Leave "stream" out.`,
+    );
+  }
+  if (destination === undefined) return;
+  const filled = formatLocation(destination);
+  const owner = streams.find((stream) => hourOfFilled(stream.destination, filled) !== undefined);
+  if (owner === undefined) return;
+  throw outside(
+    `Destination ${filled} is kept for an hour of stream ${owner.name}, and ${formatLocation(source)} is not that. Give another destination.`,
+  );
+}
+
+function isSame(one: Location, other: Location): boolean {
+  return one.bucket === other.bucket && one.prefix === other.prefix;
+}
+
+function outside(message: string): RollupError {
+  return new RollupError('OutsideStream', message);
+}
+
+/** A stream that a request names, and there is not. */
+export function noSuchStream(name: string, streams: readonly Stream[]): RollupError {
+  return outside(`There is no stream "${name}". ${tell(streams)}`);
+}
+
+function noHour(source: Location, streams: readonly Stream[]): RollupError {
+  return outside(
+    `Source ${formatLocation(source)} is no hour of a stream of this deployment. ${tell(streams)} Give the prefix of one hour of one of them, or "stream" and "hour". For other prefixes, deploy with allowAnyPrefix.`,
+  );
+}
+
+/** The source is that of an hour, but something else in the request is not. */
+function contradiction({ source, destination, hour, message }: Asked, at: StreamHour): RollupError {
+  const { stream } = at;
+  const is = `Source ${formatLocation(source)} is hour ${at.hour} of stream ${stream.name}`;
+  if (message.stream !== undefined && message.stream !== stream.name)
+    return outside(`${is}, and not of "${message.stream}": give the stream's own name, or leave it out.`);
+  if (hour !== undefined && hour !== at.hour)
+    return outside(`${is}, and not hour ${hour}: give the prefix of that hour, or the stream's template.`);
+  const given = destination === undefined ? '' : formatLocation(destination);
+  return outside(
+    `${is}, which is rolled up to ${formatLocation(destinationOf(at))} and not to ${given}: leave the destination out. For other destinations, deploy with allowAnyPrefix.`,
+  );
+}
+
+function ambiguous(source: Location, all: readonly StreamHour[]): RollupError {
+  const which = all.map(({ stream, hour }) => `${hour} of ${stream.name}`).join(', ');
+  return new RollupError(
+    'InvalidRequest',
+    `${formatLocation(source)} is hour ${which}: say which, by "stream" or "hour".`,
+  );
+}
+
+function tell(streams: readonly Stream[]): string {
+  if (streams.length === 0) return 'This deployment has no streams.';
+  const shown = streams.slice(0, SHOWN).map(({ name, source }) => `${name} (${source})`);
+  const more = streams.length > SHOWN ? ` and ${streams.length - SHOWN} more` : '';
+  return `Streams are ${shown.join(', ')}${more}.`;
+}

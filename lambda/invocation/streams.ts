@@ -1,0 +1,84 @@
+import { inflateRawSync } from 'node:zlib';
+import { z } from 'zod';
+import { RollupError } from '../errors.ts';
+import { HOUR_TEMPLATE } from '../names.ts';
+import { type Hour, fillHour, hourOfFilled, parseHour } from '../rollup/hour.ts';
+import { type Location, formatLocation, parseLocation } from '../rollup/location.ts';
+
+/** A stream that the deployment is for: templates of whole prefixes, `s3://logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/`. */
+export interface Stream {
+  name: string;
+  source: string;
+  destination: string;
+}
+
+/** One hour of one stream. */
+export interface StreamHour {
+  stream: Stream;
+  hour: Hour;
+}
+
+export interface Roots {
+  rawRoot: Location;
+  aggregatedRoot: Location;
+}
+
+/** A list of all that 4 KB could hold is shorter when it is inflated. */
+const MOST_BYTES = 1024 ** 2;
+
+const listSchema = z.array(z.union([z.string().min(1), z.tuple([z.string().min(1), z.string()])])).min(1);
+
+/** The stream whose hours lie under both roots as `path` says: `checkout/{yyyy}{MM}{dd}/{HH}/`. */
+export function streamUnder({ rawRoot, aggregatedRoot }: Roots, name: string, path: string): Stream {
+  return {
+    name,
+    source: formatLocation(rawRoot) + path,
+    destination: formatLocation(aggregatedRoot) + path,
+  };
+}
+
+/** The function's variable (`ENV.streams`) -> streams. Throws `InvalidArgument`. */
+export function parseStreams(text: string, roots: Roots): Stream[] {
+  const streams = readList(text).map((entry) =>
+    typeof entry === 'string'
+      ? streamUnder(roots, entry, `${entry}/${HOUR_TEMPLATE}`)
+      : streamUnder(roots, ...entry),
+  );
+  for (const { name, source } of streams) refuseUnsound(name, source);
+  return streams;
+}
+
+function readList(text: string): z.infer<typeof listSchema> {
+  try {
+    const json = text.startsWith('[')
+      ? text
+      : inflateRawSync(Buffer.from(text, 'base64url'), { maxOutputLength: MOST_BYTES }).toString();
+    return listSchema.parse(JSON.parse(json));
+  } catch (cause) {
+    const message = `"${text.slice(0, 200)}" is no list of streams as the stack writes it.`;
+    throw new RollupError('InvalidArgument', message, { cause });
+  }
+}
+
+/** A template must give each hour a prefix of its own, from which the hour can be told again. */
+function refuseUnsound(name: string, source: string): void {
+  const hour = parseHour('2026-11-21T08');
+  const filled = formatLocation(parseLocation(fillHour(source, hour)));
+  if (hourOfFilled(source, filled) === hour) return;
+  const message = `"${source}" of stream ${name} must contain {yyyy}, {MM}, {dd} and {HH} and end with "/".`;
+  throw new RollupError('InvalidArgument', message);
+}
+
+/** Every stream that has this prefix as the source of an hour: mostly one, or none. */
+export function hoursAt(streams: readonly Stream[], source: Location): StreamHour[] {
+  const filled = formatLocation(source);
+  return streams.flatMap((stream) => {
+    const hour = hourOfFilled(stream.source, filled);
+    return hour === undefined ? [] : [{ stream, hour }];
+  });
+}
+
+/** Of an hour: where it is rolled up to. */
+export function destinationOf({ stream, hour }: StreamHour): Location {
+  return parseLocation(fillHour(stream.destination, hour));
+}

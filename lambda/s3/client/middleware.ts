@@ -1,0 +1,41 @@
+import type { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { HttpRequest } from '@smithy/core/protocols';
+import { CHECKSUM_MODE } from '../checksums.ts';
+
+const HASH_HEADER = 'x-amz-content-sha256';
+
+/**
+ * Over TLS, spares the SHA-256 of what is uploaded: TLS protects it on the way, and S3 checks the CRC-32 that goes with
+ * it. Without TLS the payload is signed as ever.
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
+ */
+export function leavePayloadUnsigned(client: S3Client): void {
+  client.middlewareStack.add(
+    (next) => (args) => {
+      const { request } = args;
+      if (
+        HttpRequest.isInstance(request) &&
+        request.protocol === 'https:' &&
+        request.body instanceof Uint8Array
+      ) {
+        request.headers[HASH_HEADER] = 'UNSIGNED-PAYLOAD';
+      }
+      return next(args);
+    },
+    { name: 'leavePayloadUnsigned', step: 'build', priority: 'low' },
+  );
+}
+
+/**
+ * Makes S3 tell its checksums with the object. The command's own input for that would make the SDK check the body too,
+ * CRC-64/NVME in JavaScript.
+ */
+export function askForChecksums(command: GetObjectCommand): void {
+  command.middlewareStack.add(
+    (next) => (args) => {
+      if (HttpRequest.isInstance(args.request)) Object.assign(args.request.headers, CHECKSUM_MODE);
+      return next(args);
+    },
+    { name: 'askForChecksums', step: 'build' },
+  );
+}

@@ -1,0 +1,73 @@
+import type { Readable } from 'node:stream';
+import { crc32 } from 'node:zlib';
+import { RollupError } from '../../errors.ts';
+
+/**
+ * Copies a body into a buffer of just its length, as it arrives, and returns its CRC-32. The body's chunks are no use
+ * to anybody afterwards.
+ * A body that sends nothing for `idleMs` has stalled: the SDK's timeouts end with the response headers.
+ * Throws `ShortBody`, `BodyStalled`, and what the signal was aborted with.
+ */
+export function land(
+  body: Readable,
+  into: Buffer,
+  key: string,
+  signal: AbortSignal,
+  idleMs: number,
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let at = 0;
+    let crc = 0;
+    const idle = setTimeout(() => {
+      body.destroy(stalled(key, idleMs));
+    }, idleMs);
+    const stop = (): void => {
+      body.destroy(
+        signal.reason instanceof Error ? signal.reason : new RollupError('Aborted', 'The run was stopped.'),
+      );
+    };
+    const settle = (error?: unknown): void => {
+      clearTimeout(idle);
+      signal.removeEventListener('abort', stop);
+      const whole = at === into.length;
+      if (error === undefined && whole) resolve(crc);
+      else reject(error instanceof RollupError ? error : short(key, at, into.length, error));
+    };
+    body.on('data', (chunk: Buffer) => {
+      idle.refresh();
+      if (at + chunk.length > into.length) {
+        at += chunk.length;
+        body.destroy(short(key, at, into.length));
+        return;
+      }
+      into.set(chunk, at);
+      crc = crc32(chunk, crc);
+      at += chunk.length;
+      release(chunk);
+    });
+    body.once('end', settle);
+    body.once('error', settle);
+    body.once('close', settle);
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
+}
+
+/**
+ * Frees the memory of a chunk that nobody needs any more, if it has memory of its own. The garbage collector would get
+ * to it thousands of chunks later.
+ */
+function release({ buffer, byteLength }: Buffer): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
+}
+
+export function stalled(key: string, idleMs: number): RollupError {
+  return new RollupError('BodyStalled', `${key} sent nothing for ${idleMs / 1000} s.`, { key });
+}
+
+export function short(key: string, got: number, expected: number, cause?: unknown): RollupError {
+  return new RollupError('ShortBody', `${key} sent ${got} bytes where ${expected} were announced.`, {
+    key,
+    cause,
+  });
+}

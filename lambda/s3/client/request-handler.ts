@@ -1,0 +1,115 @@
+import { Agent as HttpAgent, type ClientRequestArgs, IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import type { Duplex } from 'node:stream';
+import { Readable } from 'node:stream';
+import { NodeHttpHandler } from '@smithy/node-http-handler';
+import type { Gauge } from './gauge.ts';
+import { type Created, reusing } from './shared-read-buffer.ts';
+import type { Timeouts } from './timeouts.ts';
+
+const KEEP_ALIVE_MS = 30_000;
+const IDLE_CONNECTION_MS = 90_000;
+
+/** One write of a whole part makes Node hold several copies of it; slices of this much, with backpressure, do not. */
+const SLICE = 64 * 1024;
+
+type HandledRequest = Parameters<NodeHttpHandler['handle']>[0];
+
+/**
+ * Tells the gauge of every connection that the agents open. An agent's own bound is for one host: where there are two,
+ * a connection that is idle at one of them gives way to one that the other needs.
+ */
+function count(agents: HttpAgent[], maxSockets: number, gauge: Gauge): void {
+  const closers = new WeakMap<Duplex, () => void>();
+  const makeRoom = (): void => {
+    const idle = agents.flatMap(({ freeSockets }) => Object.values(freeSockets)).flatMap((free = []) => free);
+    const oldest = idle.find((socket) => !socket.destroyed);
+    oldest?.destroy();
+    if (oldest !== undefined) closers.get(oldest)?.();
+  };
+  for (const agent of agents) {
+    const create = reusing(agent.createConnection.bind(agent));
+    agent.createConnection = (options: ClientRequestArgs, callback?: Created) => {
+      if (gauge.connections >= maxSockets) makeRoom();
+      const stream = create(options, callback);
+      gauge.connectionOpened();
+      let open = true;
+      const close = (): void => {
+        if (open) gauge.connectionClosed();
+        open = false;
+      };
+      stream.once('close', close);
+      closers.set(stream, close);
+      return stream;
+    };
+  }
+}
+
+export interface RequestHandlerOptions {
+  maxSockets: number;
+  gauge: Gauge;
+  ca?: string | undefined;
+  timeouts: Timeouts;
+}
+
+/** The one way to S3: it never opens more than `maxSockets` connections to a host, nor keeps more open in all. */
+export class CappedRequestHandler extends NodeHttpHandler {
+  readonly #bodyIdleMs: number;
+
+  constructor({ maxSockets, gauge, ca, timeouts }: RequestHandlerOptions) {
+    const options = {
+      maxSockets,
+      maxFreeSockets: maxSockets,
+      keepAlive: true,
+      keepAliveMsecs: KEEP_ALIVE_MS,
+      timeout: IDLE_CONNECTION_MS,
+    };
+    const httpAgent = new HttpAgent(options);
+    const httpsAgent = new HttpsAgent(ca === undefined ? options : { ...options, ca });
+    count([httpAgent, httpsAgent], maxSockets, gauge);
+    super({
+      httpAgent,
+      httpsAgent,
+      connectionTimeout: timeouts.connect,
+      requestTimeout: timeouts.headers,
+      throwOnRequestTimeout: true,
+    });
+    this.#bodyIdleMs = timeouts.bodyIdle;
+  }
+
+  override async handle(
+    ...[request, options]: Parameters<NodeHttpHandler['handle']>
+  ): ReturnType<NodeHttpHandler['handle']> {
+    const handled = await super.handle(inSlices(request), options);
+    const { statusCode, headers } = handled.response;
+    const body: unknown = handled.response.body;
+    // The bytes of an object have an idle timer of their own, which knows whether somebody waits for them.
+    const isObject = request.method === 'GET' && statusCode < 300 && headers['etag'] !== undefined;
+    if (!isObject && body instanceof IncomingMessage) endIdle(body, this.#bodyIdleMs);
+    return handled;
+  }
+}
+
+/** The SDK reads listings, results and errors to their end, however long that takes: it has no timeout for bodies. */
+function endIdle(body: IncomingMessage, idleMs: number): void {
+  const { socket } = body;
+  const end = (): void => {
+    const message = `A response sent nothing for ${idleMs / 1000} s.`;
+    body.destroy(Object.assign(new Error(message), { name: 'TimeoutError' }));
+  };
+  socket.setTimeout(idleMs);
+  socket.once('timeout', end);
+  body.once('close', () => {
+    socket.off('timeout', end);
+  });
+}
+
+function inSlices(request: HandledRequest): HandledRequest {
+  const body: unknown = request.body;
+  if (!(body instanceof Uint8Array) || body.byteLength <= SLICE) return request;
+  return Object.assign(Object.create(request) as HandledRequest, { body: Readable.from(slices(body)) });
+}
+
+function* slices(body: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < body.byteLength; at += SLICE) yield body.subarray(at, at + SLICE);
+}

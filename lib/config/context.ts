@@ -1,0 +1,182 @@
+import { RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { z } from 'zod';
+import { isShared } from '../buckets.ts';
+import { capacityFields, refuseNoQueueConcurrency, refuseTooLittleMemory } from './capacity.ts';
+import { DEFAULT_SETTINGS } from '../../lambda/settings.ts';
+import { ENGINE_NAMES, engineFields, refuseContradictions, wholeNumber } from './engine.ts';
+import { formatIssues, InvalidConfiguration } from './invalid-configuration.ts';
+import { DEFAULT_AGGREGATED_ROOT, DEFAULT_RAW_ROOT } from '../log-rollup-props.ts';
+import { prefixesOverlap, prefixSchema } from './root.ts';
+import { DEFAULT_STREAMS, streamsSchema, type StreamProps } from './streams.ts';
+
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+const bucketName = z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'must be the name of a bucket');
+const keyArn = z
+  .string()
+  .regex(/^arn:[\w-]+:kms:[\w-]+:\d{12}:key\/[\w-]+$/, 'must be the ARN of a KMS key, not an alias');
+
+/** Values that are the stack's own: the settings file holds them under `stack`. */
+const stackFields = {
+  stackName: z
+    .string()
+    .regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/, 'must be 1 to 64 letters, digits or "-", and begin with a letter')
+    .default('LogRollup'),
+  rawBucketName: bucketName.optional(),
+  rawRoot: prefixSchema.default(DEFAULT_RAW_ROOT),
+  rawKmsKeyArn: keyArn.optional(),
+  rawExpiration: wholeNumber(1, 36_500).optional(),
+  aggregatedBucketName: bucketName.optional(),
+  aggregatedRoot: prefixSchema.default(DEFAULT_AGGREGATED_ROOT),
+  aggregatedKmsKeyArn: keyArn.optional(),
+  separateBuckets: z.boolean('must be true or false').default(false),
+  streams: z.unknown().optional(),
+  ...capacityFields,
+  logRetentionDays: z
+    .enum(RetentionDays, `must be one of ${Object.values(RetentionDays).filter(Number).join(', ')}`)
+    .default(RetentionDays.ONE_MONTH),
+  tracing: z.boolean('must be true or false').default(false),
+  alarmTopicArn: z
+    .string()
+    .regex(/^arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]{1,256}$/, 'must be the ARN of an SNS topic')
+    .optional(),
+  alarmEmail: z.email('must be an e-mail address').optional(),
+  runbookUrl: z
+    .string()
+    .regex(/^[^\s#]+$/, 'must have no blanks and no "#"')
+    .default('docs/runbook.md'),
+};
+
+export const STACK_NAMES = Object.keys(stackFields);
+
+const fields = { ...stackFields, ...engineFields };
+
+/** Every context value that there is; docs/deploy.md says what each means. */
+export const CONTEXT_KEYS = Object.keys(fields);
+
+const schema = z.strictObject(fields);
+
+/** Of what the settings file holds under `stack`, for who writes one. */
+export const stackSchema = z.strictObject({
+  ...stackFields,
+  streams: streamsSchema('s3://<raw bucket>/<rawRoot>', 0).optional(),
+});
+
+export type StackSettings = Omit<z.infer<typeof schema>, 'streams'> & {
+  readonly streams: readonly StreamProps[] | undefined;
+};
+
+/** What a settings file says, and how it is called. */
+export interface ContextFile {
+  readonly name: string | undefined;
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly stack: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * The app's context, over what a settings file says -> settings. Values from the command line (`-c concurrency=32`)
+ * are text, and streams JSON. Names with other characters than letters and digits are CDK's own and are passed over; any other unknown name is
+ * a typing error. Throws `InvalidConfiguration` with all that is wrong.
+ */
+export function parseContext(
+  context: Readonly<Record<string, unknown>>,
+  file: ContextFile = { name: undefined, settings: {}, stack: {} },
+): StackSettings {
+  const own = Object.entries(context).filter(([name]) => /^[A-Za-z0-9]+$/.test(name));
+  const typed = Object.fromEntries(own.map(([name, value]) => [name, fromCommandLine(name, value)]));
+  const shared = Object.entries(file.settings).filter(([name]) => name in engineFields);
+  const given = { ...Object.fromEntries(shared), ...file.stack, ...typed };
+  const parsed = schema.safeParse(given);
+  const streams = parseStreams(given);
+  const problems = [
+    ...formatIssues(parsed.error?.issues ?? []),
+    ...formatIssues(streams.error?.issues ?? [], ['streams']),
+    // Relations are checked between those values that are sound by themselves.
+    ...formatIssues(relations.safeParse(soundValues(given)).error?.issues ?? []),
+  ];
+  if (!parsed.success || problems.length > 0) {
+    throw new InvalidConfiguration(
+      'Invalid context',
+      problems.map((problem) => located(problem, typed, file)),
+    );
+  }
+  return {
+    ...parsed.data,
+    streams: streams.data?.map(({ name, path, minute }) => ({ name, source: path, minute })),
+  };
+}
+
+/** Says of a problem with a value of the file that it is there: `s3-log-rollup.json: stack.rawRoot: must …`. */
+function located(
+  problem: string,
+  typed: Record<string, unknown>,
+  { name, settings, stack }: ContextFile,
+): string {
+  const [value = ''] = /^\w+/.exec(problem) ?? [];
+  if (value in typed || name === undefined) return problem;
+  if (value in stack) return `${name}: stack.${problem}`;
+  return value in settings ? `${name}: ${problem}` : problem;
+}
+
+function fromCommandLine(name: string, value: unknown): unknown {
+  if (typeof value !== 'string' || ENGINE_NAMES.some((known) => known === name)) return value;
+  if (name === 'streams') {
+    try {
+      return JSON.parse(value);
+    } catch {
+      return value;
+    }
+  }
+  if (value === 'true' || value === 'false') return value === 'true';
+  return /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value;
+}
+
+function parseStreams(given: Record<string, unknown>) {
+  const { rawBucketName, rawRoot, graceSeconds = DEFAULT_SETTINGS.graceSeconds } = soundValues(given);
+  const root = `s3://${rawBucketName ?? '<created bucket>'}/${rawRoot}`;
+  return streamsSchema(root, graceSeconds).safeParse(given['streams'] ?? DEFAULT_STREAMS);
+}
+
+/** What is valid among the values, with the default for the rest. */
+function soundValues(given: Record<string, unknown>): z.infer<typeof schema> {
+  const sound = Object.entries(fields).filter(([name, field]) => field.safeParse(given[name]).success);
+  return schema.parse(Object.fromEntries(sound.map(([name]) => [name, given[name]])));
+}
+
+const relations = schema.superRefine((settings, context) => {
+  const refuse = (path: string, message: string) => {
+    context.addIssue({ code: 'custom', path: [path], message });
+  };
+  refuseContradictions(settings, context);
+  refuseNoQueueConcurrency(settings, context);
+  refuseTooLittleMemory(settings, settings, context);
+  if (isShared(settings)) {
+    if (prefixesOverlap(settings.rawRoot, settings.aggregatedRoot)) {
+      refuse(
+        'aggregatedRoot',
+        `"${settings.aggregatedRoot}" and rawRoot "${settings.rawRoot}" overlap in one bucket`,
+      );
+    }
+    if (![undefined, settings.rawKmsKeyArn].includes(settings.aggregatedKmsKeyArn)) {
+      refuse(
+        'aggregatedKmsKeyArn',
+        'must be rawKmsKeyArn or left out: raw and aggregated logs share a bucket',
+      );
+    }
+  }
+  if (
+    settings.separateBuckets &&
+    settings.rawBucketName &&
+    settings.rawBucketName === settings.aggregatedBucketName
+  ) {
+    refuse('separateBuckets', 'contradicts aggregatedBucketName, which is the raw bucket');
+  }
+  if (settings.rawBucketName !== undefined && settings.rawExpiration !== undefined) {
+    refuse(
+      'rawExpiration',
+      'is for a bucket that is created: give an existing bucket its own lifecycle rule',
+    );
+  }
+  if (settings.alarmTopicArn !== undefined && settings.alarmEmail !== undefined) {
+    refuse('alarmEmail', 'is for a topic that is created: give alarmTopicArn or alarmEmail, not both');
+  }
+});

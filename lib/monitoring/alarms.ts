@@ -1,0 +1,150 @@
+import { Duration } from 'aws-cdk-lib';
+import { Alarm, ComparisonOperator, TreatMissingData, type IMetric } from 'aws-cdk-lib/aws-cloudwatch';
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
+import type { IFunction } from 'aws-cdk-lib/aws-lambda';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import type { IQueue } from 'aws-cdk-lib/aws-sqs';
+import { Construct } from 'constructs';
+import { METRICS } from '../../lambda/names.ts';
+import type { RollupQueues } from '../queues.ts';
+import { streamMetric } from './stream-metrics.ts';
+
+export const DESCRIPTOR_ALARM = 900;
+export const DURATION_ALARM_SHARE = 0.8;
+
+interface AlarmSpec {
+  readonly id: string;
+  readonly metric: IMetric;
+  readonly threshold: number;
+  /** Default: one period at or above the threshold. */
+  readonly below?: { readonly periods: number };
+  /** What it means, in a sentence or two. */
+  readonly meaning: string;
+  /** Of the section in docs/runbook.md. */
+  readonly anchor: string;
+}
+
+export interface AlarmsProps {
+  readonly function: IFunction;
+  readonly queues: RollupQueues;
+  readonly streams: readonly string[];
+  readonly serviceName: string;
+  readonly timeout: Duration;
+  readonly topic?: ITopic | undefined;
+  readonly runbookUrl: string;
+}
+
+/** Every alarm says what it means and where to read on; with a topic, all of them go to it. */
+export class Alarms extends Construct {
+  readonly all: readonly Alarm[];
+
+  constructor(scope: Construct, id: string, props: AlarmsProps) {
+    super(scope, id);
+    const specs = [...queueAlarms(props.queues), ...functionAlarms(props), ...streamAlarms(props)];
+    this.all = specs.map((spec) => this.create(spec, props));
+  }
+
+  private create(spec: AlarmSpec, { topic, runbookUrl }: AlarmsProps): Alarm {
+    const alarm = new Alarm(this, spec.id, {
+      alarmDescription: `${spec.meaning} Runbook: ${runbookUrl}#${spec.anchor}`,
+      metric: spec.metric,
+      threshold: spec.threshold,
+      evaluationPeriods: spec.below?.periods ?? 1,
+      comparisonOperator: spec.below
+        ? ComparisonOperator.LESS_THAN_THRESHOLD
+        : ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+      // What should be there and is not is the alarm; what counts failures is silent where nothing failed.
+      treatMissingData: spec.below ? TreatMissingData.BREACHING : TreatMissingData.NOT_BREACHING,
+    });
+    if (topic) {
+      alarm.addAlarmAction(new SnsAction(topic));
+      alarm.addOkAction(new SnsAction(topic));
+    }
+    return alarm;
+  }
+}
+
+function queueAlarms({ requests, deadLetters, undelivered }: RollupQueues): AlarmSpec[] {
+  const visible = (queue: IQueue) =>
+    queue.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum', period: Duration.minutes(5) });
+  return [
+    {
+      id: 'DeadLetters',
+      metric: visible(deadLetters),
+      threshold: 1,
+      meaning: 'A request failed three times and is in the dead-letter queue: its hour is not rolled up.',
+      anchor: 'dead-letter-queue-is-not-empty',
+    },
+    {
+      id: 'Undelivered',
+      metric: visible(undelivered),
+      threshold: 1,
+      meaning:
+        'A request never came to the queue: a schedule could not deliver it, or an asynchronous invocation failed.',
+      anchor: 'a-request-was-not-delivered',
+    },
+    {
+      id: 'OldestRequest',
+      metric: requests.metricApproximateAgeOfOldestMessage({
+        statistic: 'Maximum',
+        period: Duration.minutes(5),
+      }),
+      threshold: Duration.hours(1).toSeconds(),
+      meaning: 'A request has waited or been retried for over an hour: the rollup is falling behind.',
+      anchor: 'oldest-request-is-over-an-hour-old',
+    },
+  ];
+}
+
+function functionAlarms(props: AlarmsProps): AlarmSpec[] {
+  const period = Duration.minutes(5);
+  return [
+    {
+      id: 'Errors',
+      metric: props.function.metricErrors({ statistic: 'Sum', period }),
+      threshold: 1,
+      meaning: 'A run failed. It is tried three times in all; its log line has the error code and the key.',
+      anchor: 'a-run-failed',
+    },
+    {
+      id: 'Throttles',
+      metric: props.function.metricThrottles({ statistic: 'Sum', period }),
+      threshold: 1,
+      meaning:
+        'Lambda refused to start a run: more were asked for at once than the reserved concurrency allows.',
+      anchor: 'runs-are-throttled',
+    },
+    {
+      id: 'Duration',
+      metric: props.function.metricDuration({ statistic: 'Maximum', period }),
+      threshold: props.timeout.toMilliseconds() * DURATION_ALARM_SHARE,
+      meaning: 'A run took over 80 % of the timeout. Beyond it, hours are finished by continuations.',
+      anchor: 'a-run-takes-too-long',
+    },
+  ];
+}
+
+function streamAlarms({ serviceName, streams }: AlarmsProps): AlarmSpec[] {
+  const commits = streams.map((stream) => ({
+    id: `NoHourCommitted-${stream}`,
+    metric: streamMetric(serviceName, stream, METRICS.hoursCommitted, {
+      statistic: 'Sum',
+      period: Duration.hours(1),
+    }),
+    threshold: 1,
+    below: { periods: 2 },
+    meaning: `Stream ${stream}: no hour was committed in 2 hours.`,
+    anchor: 'no-hour-was-committed',
+  }));
+  const descriptors = [...streams, METRICS.unnamedStream].map((stream) => ({
+    id: `Descriptors-${stream}`,
+    metric: streamMetric(serviceName, stream, METRICS.fileDescriptors, {
+      statistic: 'Maximum',
+      period: Duration.minutes(5),
+    }),
+    threshold: DESCRIPTOR_ALARM,
+    meaning: `Stream ${stream}: a run had ${DESCRIPTOR_ALARM} or more of Lambda's 1,024 file descriptors open.`,
+    anchor: 'file-descriptors-run-out',
+  }));
+  return [...commits, ...descriptors];
+}
