@@ -1,6 +1,6 @@
 import pLimit from 'p-limit';
 import { RollupError } from '../errors.ts';
-import { readCommitted } from './committed.ts';
+import { isSuperseded, readCommitted } from './committed.ts';
 import { crc32 } from './crc32.ts';
 import type { Report } from './events.ts';
 import { type Location, formatLocation } from './location.ts';
@@ -11,6 +11,7 @@ import {
   type Rollup,
   formatCrc32,
 } from './manifest.ts';
+import { Lookup } from './side-by-side.ts';
 import type { ListedObject, Store } from './store.ts';
 
 /** How often the phase begins anew because another run committed meanwhile. */
@@ -69,7 +70,12 @@ export async function deleteSources(
   for (let attempt = 1; ; attempt++) {
     const rollup = await readCommitted(context.store, destination, source);
     const phase = new Phase(source, destination, rollup, context, tally);
-    if ((await phase.run()) !== 'superseded' || attempt === ATTEMPTS) return phase.result;
+    const ended = await phase.run().catch(async (error: unknown) => {
+      const gone = rollup !== undefined && (await isSuperseded(context.store, destination, rollup, error));
+      if (gone) return 'superseded' as const;
+      throw error;
+    });
+    if (ended !== 'superseded' || attempt === ATTEMPTS) return phase.result;
   }
 }
 
@@ -79,7 +85,6 @@ class Phase {
   readonly #destination: Location;
   readonly #rollup: Rollup | undefined;
   readonly #context: DeleteContext;
-  readonly #sources: Map<string, CommittedSource>;
   readonly #outputs: Map<string, CommittedOutput>;
   /** By key of the output: why its sources must stay; undefined where it is as committed. */
   readonly #verdicts = new Map<string, Promise<RollupError | undefined>>();
@@ -100,7 +105,6 @@ class Phase {
     this.#destination = destination;
     this.#rollup = rollup;
     this.#context = context;
-    this.#sources = new Map(rollup?.sources.map((committed) => [committed.key, committed]));
     this.#outputs = new Map(rollup?.manifest.outputs.map((output) => [output.key, output]));
     this.#limit = pLimit(context.concurrency);
     this.#tally = tally;
@@ -114,23 +118,28 @@ class Phase {
 
   async run(): Promise<'done' | 'superseded' | 'out of time'> {
     const { raw, hasTime, signal } = this.#context;
-    for await (const page of raw.list(this.#source, signal)) {
-      const due = await this.#due(page);
-      if (due.length === 0) continue;
-      if (!hasTime()) return 'out of time';
-      // Another run may have committed: what it holds is asked of its own manifest.
-      if (!(await this.#stands())) return 'superseded';
-      await this.#delete(due);
+    const committed = new Lookup(this.#rollup?.sources.inKeyOrder({ signal, last: true }) ?? nothing());
+    try {
+      for await (const page of raw.list(this.#source, signal)) {
+        const due = await this.#due(page, await committed.find(page));
+        if (due.length === 0) continue;
+        if (!hasTime()) return 'out of time';
+        // Another run may have committed: what it holds is asked of its own manifest.
+        if (!(await this.#stands())) return 'superseded';
+        await this.#delete(due);
+      }
+      this.#complete = true;
+      return 'done';
+    } finally {
+      await committed.close();
     }
-    this.#complete = true;
-    return 'done';
   }
 
-  /** Of a page of raw: what is committed as it is now, in an output that was verified. */
-  async #due(page: ListedObject[]): Promise<CommittedSource[]> {
+  /** Of a page of raw, given what is committed under each of its keys: what is so now, in an output that was verified. */
+  async #due(page: ListedObject[], found: (CommittedSource | undefined)[]): Promise<CommittedSource[]> {
     const candidates: CommittedSource[] = [];
-    for (const object of page) {
-      const committed = this.#sources.get(object.key);
+    for (const [i, object] of page.entries()) {
+      const committed = found[i];
       if (committed === undefined || object.size === 0) this.#kept.uncommitted++;
       else if (committed.etag !== object.etag || committed.size !== object.size) this.#kept.changed++;
       else candidates.push(committed);
@@ -202,4 +211,8 @@ class Phase {
     if (formatCrc32(crc) === output.crc32) return undefined;
     return damaged(`has CRC-32 ${formatCrc32(crc)}; committed was ${output.crc32}`);
   }
+}
+
+async function* nothing(): AsyncGenerator<never> {
+  // Nothing is committed.
 }

@@ -92,7 +92,7 @@ async function attemptOnce(request: RollupRequest, context: RollupContext): Prom
   };
 
   const planner = createPlanner(request, context, before);
-  const planned = planSources(request, context, planner);
+  const planned = planSources(request, context, planner, before.previous);
   const assembler = new Assembler({ ...context, source, destination, present: before.present, report });
   const outputs = writeOutputs(planned, assembler, context.hasTime);
   const result = await commitOutputs(request, context, {

@@ -1,15 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import {
-  type Manifest,
-  formatCrc32,
-  formatManifest,
-  parseManifest,
-  parseSources,
-} from '../../lambda/rollup/manifest.ts';
+import { type Manifest, formatCrc32, formatManifest, parseManifest } from '../../lambda/rollup/manifest.ts';
 import { planRollup } from '../../lambda/rollup/plan.ts';
-import { PREFIX, SIDES, carriedOut, formatSources, inKeyOrder, listed } from '../support/planning.ts';
+import {
+  PREFIX,
+  SIDES,
+  carriedOut,
+  formatSources,
+  inKeyOrder,
+  listed,
+  parseSources,
+} from '../support/planning.ts';
 
 const KEY = `${PREFIX}_manifest.json`;
 
