@@ -104,6 +104,7 @@ async function measureRun(run: Run, count: number, folder: string): Promise<void
   store.save();
   const { maxRSS, userCPUTime, systemCPUTime } = process.resourceUsage();
   const seconds = (performance.now() - began) / 1000;
+  if (process.send === undefined) console.log(status, maxRSS / 1024, (userCPUTime + systemCPUTime) / 1e6);
   process.send?.({ status, rssMiB: maxRSS / 1024, cpuSeconds: (userCPUTime + systemCPUTime) / 1e6, seconds });
 }
 

@@ -2,7 +2,7 @@ import { RollupError, hasCode } from '../errors.ts';
 import { MiB } from '../size.ts';
 import { MANIFEST_NAME, type Manifest } from './manifest.ts';
 import type { Location } from './location.ts';
-import { HeldRuns, countRuns } from './sorted-runs.ts';
+import { SortedRuns } from './sorted-runs.ts';
 import { type StoredSource, readLines, readSources } from './source-lines.ts';
 import type { Found, Store } from './store.ts';
 
@@ -19,8 +19,7 @@ export class CommittedSources {
   readonly #destination: Location;
   readonly #index: Manifest['sources'];
   readonly #found: Found;
-  #runs: number | undefined;
-  #held: HeldRuns | undefined;
+  #runs: SortedRuns | undefined;
 
   constructor(store: Store, destination: Location, index: Manifest['sources'], found: Found) {
     this.#store = store;
@@ -40,24 +39,15 @@ export class CommittedSources {
   }
 
   /**
-   * In key order. Where that is the order of the index, as it is of one kind that was committed at once, it is read as it
-   * comes. Otherwise it is held compressed, some 70 bytes a source, until it was read for the last time.
+   * In key order. Where that is the order of the index, as it is of one kind that was committed at once, or nearly so, it is
+   * read as it comes; some of it is held compressed otherwise (see `SortedRuns`), until it was read for the `last` time.
    */
   async *inKeyOrder(options: { signal?: AbortSignal; last: boolean }): AsyncGenerator<StoredSource[]> {
     const { signal, last } = options;
-    this.#runs ??= await countRuns(this.stored(signal));
-    if (this.#runs <= 1) {
-      yield* this.stored(signal);
-      return;
-    }
-    this.#held ??= await HeldRuns.read(
-      readLines(this.#chunks(signal), this.#index),
-      this.#index.key,
-      this.#runs,
-    );
-    const held = this.#held;
-    if (last) this.#held = undefined;
-    yield* held.merge(last);
+    const runs =
+      this.#runs ?? (await SortedRuns.read(readLines(this.#chunks(signal), this.#index), this.#index.key));
+    this.#runs = last ? undefined : runs;
+    yield* runs.merge(this.stored(signal), last);
   }
 
   async *#chunks(signal = new AbortController().signal): AsyncGenerator<Buffer> {

@@ -11,38 +11,42 @@ const BATCH = 1000;
 
 type Keyed = Pick<StoredSource, 'key' | 'output'>;
 
+/** A run, as far as it was cut; runs are numbered in the order in which they begin. */
+interface Cuttable {
+  readonly number: number;
+  last: string;
+}
+
 /**
  * Cuts the lines of an index into as few runs as may be that are in key order each. The index is by output: where kinds or
  * folders have outputs of their own, and where late sources came, one output begins before another ends. An output's
  * lines are added to the run whose last key comes closest before them.
  */
-class Cut<R extends { last: string }> {
+class Cut<R extends Cuttable> {
   /** By their last keys, but for the one that is added to. */
   readonly #others: R[] = [];
-  readonly #begin: (key: string) => R;
+  readonly #begin: (number: number, last: string) => R;
   #current: R | undefined;
   #output: string | undefined;
+  #begun = 0;
 
-  constructor(begin: (key: string) => R) {
+  constructor(begin: (number: number, last: string) => R) {
     this.#begin = begin;
   }
 
   /** The run that the next line goes to. */
   runOf({ key, output }: Keyed): R {
-    const current = this.#current;
-    if (current === undefined || output !== this.#output || compareKeys(current.last, key) >= 0) {
+    let run = this.#current;
+    if (run === undefined || output !== this.#output || compareKeys(run.last, key) >= 0) {
+      if (run !== undefined) this.#others.splice(this.#below(run.last), 0, run);
+      const below = this.#below(key);
+      [run] = below === 0 ? [] : this.#others.splice(below - 1, 1);
+      run ??= this.#begin(this.#begun++, key);
+      this.#current = run;
       this.#output = output;
-      if (current !== undefined) this.#others.splice(this.#below(current.last), 0, current);
-      const [best] = this.#others.splice(Math.max(0, this.#below(key) - 1), this.#below(key) === 0 ? 0 : 1);
-      this.#current = best ?? this.#begin(key);
     }
-    const run = this.#current as R;
     run.last = key;
     return run;
-  }
-
-  get runs(): R[] {
-    return this.#current === undefined ? this.#others : [...this.#others, this.#current];
   }
 
   /** How many of the others end before a key. */
@@ -57,11 +61,13 @@ class Cut<R extends { last: string }> {
   }
 }
 
-/** Counts the runs of an index. */
-export async function countRuns(chunks: AsyncIterable<Keyed[]>): Promise<number> {
-  const cut = new Cut((last) => ({ last }));
-  for await (const chunk of chunks) for (const source of chunk) cut.runOf(source);
-  return cut.runs.length;
+/** The first run of an index. Where that is all of it, as it is of one kind that was committed at once, no more is done. */
+async function* firstRun(stored: AsyncIterable<StoredSource[]>): AsyncGenerator<StoredSource[]> {
+  const cut = new Cut((number, last) => ({ number, last }));
+  for await (const sources of stored) {
+    const first = sources.filter((source) => cut.runOf(source).number === 0);
+    if (first.length > 0) yield first;
+  }
 }
 
 /** Lines of a run, compressed. */
@@ -72,7 +78,8 @@ interface Block {
 }
 
 /** A run, held as blocks of compressed lines. */
-class Run {
+class Run implements Cuttable {
+  readonly number: number;
   last: string;
   readonly blocks: Block[] = [];
   readonly #text: Buffer;
@@ -81,7 +88,8 @@ class Run {
   #ordinals: number[] = [];
   #next = -1;
 
-  constructor(last: string, blockSize: number) {
+  constructor(number: number, last: string, blockSize: number) {
+    this.number = number;
     this.last = last;
     this.#text = Buffer.allocUnsafeSlow(blockSize);
   }
@@ -105,7 +113,7 @@ class Run {
   }
 
   #push(text: Buffer): void {
-    const compressed = deflateRawSync(text, { level: 1 });
+    const compressed = deflateRawSync(text, { level: 1, chunkSize: 2 * text.length + KiB });
     this.blocks.push({ text: Buffer.from(compressed), ordinals: Uint32Array.from(this.#ordinals) });
     this.#used = 0;
     this.#lines = 0;
@@ -113,35 +121,75 @@ class Run {
   }
 }
 
-/** The lines of an index, cut into runs and held compressed, some 70 bytes a source. */
-export class HeldRuns {
-  readonly #runs: Run[];
+/**
+ * The sources of an index in key order, though the index has another. Its lines are cut into runs; the first is read from
+ * the index as it is asked for, and the others, if there are any, are held compressed, some 70 bytes a source.
+ */
+export class SortedRuns {
+  readonly #others: Run[];
   readonly #key: string;
 
-  private constructor(runs: Run[], key: string) {
-    this.#runs = runs;
+  private constructor(others: Run[], key: string) {
+    this.#others = others;
     this.#key = key;
   }
 
-  /** `key`: of the index. `runs`: how many there are. */
-  static async read(lines: AsyncIterable<string[]>, key: string, runs: number): Promise<HeldRuns> {
-    const blockSize = Math.max(1, Math.min(MOST_BLOCK, Math.floor(OPEN_TEXT / Math.max(1, runs))));
-    const cut = new Cut((last) => new Run(last, blockSize));
+  /** Reads an index, all of it, and holds what has to be held. `key`: of the index. */
+  static async read(lines: AsyncIterable<string[]>, key: string): Promise<SortedRuns> {
+    const others: Run[] = [];
+    const cut = new Cut((number, last) => {
+      // The sum over many runs grows with the logarithm of their number.
+      const blockSize = Math.floor(Math.min(MOST_BLOCK, OPEN_TEXT / (number + 1)));
+      const run = new Run(number, last, blockSize);
+      if (number > 0) others.push(run);
+      return run;
+    });
     let ordinal = 0;
     for await (const chunk of lines) {
       for (const line of chunk) {
-        const source = parseSource(line, ordinal, key);
-        cut.runOf(source).add(line, ordinal);
+        const run = cut.runOf(parseSource(line, ordinal, key));
+        if (run.number > 0) run.add(line, ordinal);
         ordinal++;
       }
     }
-    for (const run of cut.runs) run.close();
-    return new HeldRuns(cut.runs, key);
+    for (const run of others) run.close();
+    return new SortedRuns(others, key);
   }
 
-  /** All sources in key order; those of one key by their place in the index. `release`: what was read is let go. */
-  *merge(release: boolean): Generator<StoredSource[]> {
-    const heads = this.#runs.map((run) => new Head(run.blocks, this.#key, release));
+  /**
+   * All sources in key order; those of one key by their place in the index. `stored`: the same index. `release`: what was
+   * read is let go, and nothing can be read again.
+   */
+  async *merge(stored: AsyncIterable<StoredSource[]>, release: boolean): AsyncGenerator<StoredSource[]> {
+    if (this.#others.length === 0) {
+      yield* stored;
+      return;
+    }
+    const others = this.#mergeOthers(release);
+    let held = others.next();
+    let at = 0;
+    for await (const sources of firstRun(stored)) {
+      let batch: StoredSource[] = [];
+      for (const source of sources) {
+        for (; held.done !== true && isBefore(held.value[at], source); at++) {
+          batch.push(held.value[at] as StoredSource);
+          if (at + 1 < held.value.length) continue;
+          // As much is between two sources of the first run as there may be.
+          yield batch;
+          batch = [];
+          held = others.next();
+          at = -1;
+        }
+        batch.push(source);
+      }
+      yield batch;
+    }
+    if (held.done !== true) yield held.value.slice(at);
+    yield* others;
+  }
+
+  *#mergeOthers(release: boolean): Generator<StoredSource[]> {
+    const heads = this.#others.map((run) => new Head(run.blocks, this.#key, release));
     const heap = new Heap(heads.filter((head) => head.advance()));
     let batch: StoredSource[] = [];
     for (let head = heap.least; head !== undefined; head = heap.least) {
@@ -230,8 +278,9 @@ class Heap {
     for (;;) {
       let child = 2 * at + 1;
       if (child >= heads.length) break;
-      if (child + 1 < heads.length && isBefore(heads[child + 1] as Head, heads[child] as Head)) child++;
-      if (!isBefore(heads[child] as Head, head)) break;
+      if (child + 1 < heads.length && isBefore(heads[child + 1]?.source, (heads[child] as Head).source))
+        child++;
+      if (!isBefore(heads[child]?.source, head.source)) break;
       heads[at] = heads[child] as Head;
       at = child;
     }
@@ -239,6 +288,6 @@ class Heap {
   }
 }
 
-function isBefore({ source: a }: Head, { source: b }: Head): boolean {
-  return (compareKeys(a.key, b.key) || a.ordinal - b.ordinal) < 0;
+function isBefore(a: StoredSource | undefined, b: StoredSource): boolean {
+  return a !== undefined && (compareKeys(a.key, b.key) || a.ordinal - b.ordinal) < 0;
 }
