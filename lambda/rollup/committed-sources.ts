@@ -6,8 +6,9 @@ import { SortedRuns } from './sorted-runs.ts';
 import { type StoredSource, readLines, readSources } from './source-lines.ts';
 import type { Found, Store } from './store.ts';
 
-/** An index of no more bytes is kept as it was read at first; a larger one is read in ranges of so many, each time anew. */
-export const RANGE = 4 * MiB;
+/** An index of no more bytes is kept as it was read at first; a larger one is read in ranges, each time anew. */
+export const MOST_KEPT = 4 * MiB;
+const RANGE = 2 * MiB;
 
 /**
  * The sources of a commit, read as a stream as often as they are asked for; the index that tells them has to be the same

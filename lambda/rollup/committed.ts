@@ -1,6 +1,6 @@
 import { RollupError } from '../errors.ts';
 import { isOurs } from './cleanup.ts';
-import { CommittedSources, RANGE, indexGone, isIndexGone } from './committed-sources.ts';
+import { CommittedSources, MOST_KEPT, indexGone, isIndexGone } from './committed-sources.ts';
 import { type Location, formatLocation } from './location.ts';
 import { MANIFEST_NAME, type Rollup, namedKeys } from './manifest.ts';
 import { readManifest } from './manifest-store.ts';
@@ -34,7 +34,7 @@ export async function readCommitted(
     // A manifest that was copied here must not lead to deletes where it came from.
     throw new RollupError('BadManifest', `${key} names ${elsewhere}, which is no output beside it.`, { key });
   }
-  const index = await store.getBounded({ bucket, key: manifest.sources.key }, RANGE);
+  const index = await store.getBounded({ bucket, key: manifest.sources.key }, MOST_KEPT);
   if (index !== undefined) {
     return { manifest, etag, sources: new CommittedSources(store, destination, manifest.sources, index) };
   }

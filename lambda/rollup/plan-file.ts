@@ -212,7 +212,7 @@ function parsed<T>(schema: z.ZodType<T>, text: string, key: string): T {
   throw badPlan(key, z.prettifyError(result.error).replaceAll('\n', ' '));
 }
 
-function badPlan(key: string, why: string, cause?: unknown): RollupError {
+export function badPlan(key: string, why: string, cause?: unknown): RollupError {
   const message = `${key} is not a plan of this program, or was damaged: ${why}. Start the rollup again.`;
   return new RollupError('BadPlan', message, { key, cause });
 }

@@ -1,9 +1,11 @@
 import { RollupError } from '../errors.ts';
+import { MiB } from '../size.ts';
 import {
   type PlanAt,
   type PlanHeader,
   type PlanItem,
   type PlanLine,
+  badPlan,
   parseHeader,
   parseItem,
   parseLine,
@@ -13,10 +15,18 @@ import type { Store } from './store.ts';
 
 const NEWLINE = 0x0a;
 
+/** Bytes of a header: it has some 40 for outputs that stay in a row, so that 400,000 such rows fit. */
+const MOST_HEADER = 16 * MiB;
+
 /** The header of a plan; undefined where the plan is not there. Throws `BadPlan`. */
 export async function readHeader(store: Store, at: PlanAt): Promise<PlanHeader | undefined> {
-  const found = await store.getIfPresent(planFiles(at).header);
-  return found && parseHeader(found.body, at);
+  const { header } = planFiles(at);
+  const found = await store.getBounded(header, MOST_HEADER);
+  if (found === undefined) return undefined;
+  if (found.body === undefined) {
+    throw badPlan(header.key, `it has ${found.size} bytes, and none has more than ${MOST_HEADER}`);
+  }
+  return parseHeader(found.body, at);
 }
 
 /** One line of a plan. */
