@@ -34,7 +34,7 @@ export class Reconciliation {
   /** `all`: every output is unsealed. */
   constructor({ outputs }: Pick<Manifest, 'outputs'>, all: boolean) {
     this.#outputs = new Map(outputs.map((output) => [output.key, output]));
-    this.unsealed = all ? new Map(this.#outputs) : new Map();
+    this.unsealed = new Map(all ? this.#outputs : []);
   }
 
   compare(now: ListedObject | undefined, was: StoredSource | undefined): void {

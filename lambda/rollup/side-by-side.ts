@@ -62,9 +62,9 @@ export class Lookup<T extends Keyed> {
   }
 
   async #next(): Promise<void> {
-    const { done, value } = await this.#lists.next();
-    this.#ended = done === true;
-    this.#list = done === true ? [] : value;
+    const next = await this.#lists.next();
+    this.#ended = next.done === true;
+    this.#list = next.done === true ? [] : next.value;
     this.#at = 0;
   }
 
@@ -155,12 +155,12 @@ class Side<T> {
     this.#at++;
   }
 
-  give({ done, value }: IteratorResult<T[], unknown>): void {
-    if (done === true) {
+  give(next: IteratorResult<T[], unknown>): void {
+    if (next.done === true) {
       this.ended = true;
       return;
     }
-    this.#items = value as T[];
+    this.#items = next.value;
     this.#at = 0;
   }
 }

@@ -1,9 +1,7 @@
 import { RollupError } from '../errors.ts';
-import { Bits } from './bits.ts';
 import { isOurs } from './cleanup.ts';
 import { withCommitted } from './committed.ts';
 import { compareOutput } from './compare.ts';
-import { FirstFailure } from './in-order.ts';
 import { type Location, parseLocation } from './location.ts';
 import {
   type CommittedOutput,
@@ -14,12 +12,12 @@ import {
   formatCrc32,
   namedKeys,
 } from './manifest.ts';
-import { isArchived } from './reconcile.ts';
-import { type Pair, sideBySide } from './side-by-side.ts';
+import { sideBySide } from './side-by-side.ts';
 import { type Sides, rawOf } from './sides.ts';
-import { type Selector, committedSelector } from './select.ts';
-import type { StoredSource } from './source-lines.ts';
+import { committedSelector } from './select.ts';
 import type { ListedObject, Store } from './store.ts';
+import { type Frames, checkOutputs } from './verify-outputs.ts';
+import { RawCheck } from './verify-raw.ts';
 
 /** A way in which what is stored is not what was committed, or what was committed is not what is in raw. */
 export interface Problem {
@@ -126,133 +124,6 @@ async function verifyRollup(
     unnamed: [...stored.keys()].filter((key) => isOurs(key, destination) && !named.has(key)).length,
     problems,
   };
-}
-
-/** Sources whose lines are held for outputs that are being checked; those of one output in any case. */
-const MOST_HELD = 50_000;
-
-/** Checks every output, several at once, as the index comes to them. The problems are in the order of the manifest. */
-async function checkOutputs(
-  { manifest, sources }: Rollup,
-  { concurrency, signal }: VerifyContext,
-  check: (frames: Frames) => Promise<Problem[]>,
-): Promise<Problem[]> {
-  const problems = new Map<string, Promise<Problem[]>>();
-  const stop = new AbortController();
-  const failures = new FirstFailure(stop);
-  const underWay = new Set<Promise<unknown>>();
-  let held = 0;
-  const begin = async (frames: Frames): Promise<void> => {
-    const length = frames.sources.length;
-    while (underWay.size >= concurrency || (underWay.size > 0 && held + length > MOST_HELD))
-      await Promise.race(underWay);
-    failures.throwIfFailed();
-    held += length;
-    const checking = failures.watch(check(frames));
-    const ended = checking
-      .catch(() => undefined)
-      .then(() => {
-        held -= length;
-        underWay.delete(ended);
-      });
-    underWay.add(ended);
-    const { key } = frames.output;
-    // One whose sources are told of in two places: what was found first says so.
-    if (!problems.has(key)) problems.set(key, checking);
-  };
-  try {
-    for await (const frames of framesByOutput(manifest.outputs, sources.stored(signal))) await begin(frames);
-    for (const output of manifest.outputs)
-      if (!problems.has(output.key)) await begin({ output, sources: [] });
-  } finally {
-    await Promise.all(underWay);
-    failures.throwIfAny();
-  }
-  return (await Promise.all(manifest.outputs.map(({ key }) => problems.get(key) ?? []))).flat();
-}
-
-/** An output, and the lines of the index that lie beside each other and tell of it. */
-interface Frames {
-  output: CommittedOutput;
-  sources: StoredSource[];
-}
-
-async function* framesByOutput(
-  outputs: CommittedOutput[],
-  stored: AsyncIterable<StoredSource[]>,
-): AsyncGenerator<Frames> {
-  const byKey = new Map(outputs.map((output) => [output.key, output]));
-  let key: string | undefined;
-  let sources: StoredSource[] = [];
-  for await (const some of stored) {
-    for (const source of some) {
-      const output = key === undefined ? undefined : byKey.get(key);
-      if (source.output !== key) {
-        if (output !== undefined) yield { output, sources };
-        key = source.output;
-        sources = [];
-      }
-      // Those of an output that the manifest does not name are counted, and that is all.
-      if (byKey.has(source.output)) sources.push(source);
-    }
-  }
-  const output = key === undefined ? undefined : byKey.get(key);
-  if (output !== undefined) yield { output, sources };
-}
-
-/** What comes of a comparison of raw with what is committed, side by side. */
-class RawCheck {
-  /** What is in raw and not, or not as it is now, in the rollup, though it was to be. */
-  readonly problems: Problem[] = [];
-  /** By ordinal: sources that can be read in raw as they were committed. */
-  readonly present = new Bits();
-  /** Committed sources. */
-  objects = 0;
-  bytes = 0;
-  expired = 0;
-  /** Committed sources under the key of another. */
-  repeated = 0;
-  readonly #select: Selector;
-  #last: string | undefined;
-
-  constructor(select: Selector) {
-    this.#select = select;
-  }
-
-  take(pairs: Pair<ListedObject, StoredSource>[]): void {
-    for (const [now, was] of pairs) {
-      if (was !== undefined) {
-        this.objects++;
-        this.bytes += was.size;
-        if (was.key === this.#last) this.repeated++;
-        this.#last = was.key;
-        if (isGone(now)) this.expired++;
-        else if (isSame(now, was)) this.present.add(was.ordinal);
-      }
-      if (now !== undefined) this.#check(now, was);
-    }
-  }
-
-  #check(now: ListedObject, was: CommittedSource | undefined): void {
-    const { key } = now;
-    if (now.size === 0 || (was !== undefined && isSame(now, was)) || this.#select(key) === undefined) return;
-    if (was === undefined) {
-      const message = `${key} is not in the rollup. Run again to add it.`;
-      this.problems.push({ code: 'source-late', message, source: key });
-      return;
-    }
-    const message = `${key} was changed after it was rolled up. Run again to rebuild the output that holds it.`;
-    this.problems.push({ code: 'source-changed', message, source: key, output: was.output });
-  }
-}
-
-function isSame(now: ListedObject | undefined, committed: CommittedSource): boolean {
-  return now?.etag === committed.etag && now.size === committed.size;
-}
-
-/** Its bytes cannot be had from raw, though it may be listed there. */
-function isGone(now: ListedObject | undefined): boolean {
-  return now === undefined || now.size === 0 || isArchived(now);
 }
 
 /** The frames of an output lie one behind another, with one added newline between two of them at the most. */
