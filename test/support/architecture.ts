@@ -32,6 +32,11 @@ export const PURE = [
     'source-form',
     'sidecar',
     'byte-reader',
+    'bits',
+    'held-objects',
+    'reconcile',
+    'samples',
+    'side-by-side',
   ].map((name) => `lambda/rollup/${name}.ts`),
   ...['afterwards', 'codec', 'fan-out', 'kinds', 'outputs', 'rollup', 'row', 'selection', 'sides'].map(
     (name) => `lambda/settings/${name}.ts`,
