@@ -66,12 +66,14 @@ function addMarkers(counts: RequestCounts, { survey, destination, settings }: Es
 
 /** As if everything that was listed and rolled up were deleted: what has left raw by then takes less. */
 function addDeletes(counts: RequestCounts, { survey, surveyed }: EstimateInput): void {
-  const { plan, present } = survey;
+  const { plan, present, previous } = survey;
   const pages = surveyed.list - Math.max(1, Math.ceil(present.size / PER_REQUEST));
   const outputs = plan.sealed.length + plan.planned.length;
   const batches = outputs === 0 ? 0 : pages;
   // The manifest and its index, every output, and the manifest before every batch.
   counts.get += 2 + outputs + batches + proofsOf(plan);
+  // A large index is read twice in ranges: in its order, and in key order.
+  counts.get += 2 * (previous?.sources.requests ?? 0);
   counts.list += pages;
   counts.delete += batches;
 }
@@ -113,6 +115,8 @@ function estimateCommit({
       counts[name as RequestClass] += count;
     }
   }
+  // What stays is copied from index to index.
+  if (plan.sealed.length > 0) counts.get += previous?.sources.requests ?? 0;
   counts.list++;
   // Before the manifest is written, the index and the new outputs are looked for.
   counts.list += Math.ceil((present.size + plan.planned.length + 1) / PER_REQUEST);

@@ -12,6 +12,7 @@ const UNITS: Record<string, number> = {
   GB: 1e9,
 };
 
+export const KiB = 2 ** 10;
 export const MiB = 2 ** 20;
 export const GiB = 2 ** 30;
 

@@ -72,7 +72,7 @@ export const plan = rollupCommand('plan', 'what run would do, and its cost')
       const { destination } = request;
       const relays = !store.canCopyFrom(raw);
       const requests = estimateRequests({ survey, surveyed, uploads, destination, settings, relays });
-      printResult(forecast(request, survey, requests), formatForecast, options);
+      printResult(await forecast(request, survey, requests), formatForecast, options);
     } finally {
       display.stop();
       connection.close();

@@ -1,10 +1,12 @@
 import { hasCode } from '../../lambda/errors.ts';
-import { readCommitted } from '../../lambda/rollup/committed.ts';
+import { withCommitted } from '../../lambda/rollup/committed.ts';
 import { type Hour, hourEnd } from '../../lambda/rollup/hour.ts';
 import { type Location, formatLocation } from '../../lambda/rollup/location.ts';
-import type { Rollup } from '../../lambda/rollup/manifest.ts';
+import type { Manifest, Rollup } from '../../lambda/rollup/manifest.ts';
 import { committedSelector } from '../../lambda/rollup/select.ts';
+import { Lookup } from '../../lambda/rollup/side-by-side.ts';
 import { type Sides, rawOf } from '../../lambda/rollup/sides.ts';
+import type { Store } from '../../lambda/rollup/store.ts';
 
 /**
  * `rolled-up`: everything that is in raw is in the rollup. `late`: something came, or was changed, after it.
@@ -41,35 +43,49 @@ export async function readHourStatus(
   { source, destination }: { source: Location; destination: Location },
   now: Date,
 ): Promise<HourStatus> {
-  const committed = await readCommitted(sides.store, destination, source).catch((error: unknown) => {
-    if (error instanceof Error && hasCode(error, 'BadManifest', 'ManifestVersion', 'ManifestOfAnotherSource'))
-      return error;
-    throw error;
-  });
-  const problem = committed instanceof Error ? committed.message : undefined;
-  const rollup = committed instanceof Error ? undefined : committed;
-  const etags = new Map(rollup?.sources.map(({ key, etag, size }) => [key, `${etag} ${size}`]));
-  const select = rollup === undefined ? undefined : committedSelector(rollup.manifest, source.prefix);
-  const counts = { objects: 0, bytes: 0, late: 0 };
-  for await (const page of rawOf(sides).list(source)) {
-    for (const { key, size, etag } of page) {
-      if (size === 0) continue;
-      counts.objects++;
-      counts.bytes += size;
-      const isLate = rollup !== undefined && etags.get(key) !== `${etag} ${size}`;
-      if (isLate && select?.(key) !== undefined) counts.late++;
-    }
-  }
-  return {
+  const told = (state: HourState, counts: Counts, manifest: Manifest | undefined): HourStatus => ({
     hour,
-    state: problem !== undefined ? 'unreadable' : stateOf(rollup, counts, now < hourEnd(hour)),
+    state,
     source: formatLocation(source),
     destination: formatLocation(destination),
     ...counts,
-    rolledUp: rollup?.manifest.totals.objects ?? 0,
-    outputs: rollup?.manifest.totals.outputs ?? 0,
-    ...(problem === undefined ? {} : { problem }),
-  };
+    rolledUp: manifest?.totals.objects ?? 0,
+    outputs: manifest?.totals.outputs ?? 0,
+  });
+  try {
+    return await withCommitted(sides.store, destination, source, async (rollup) => {
+      const counts = await countRaw(rawOf(sides), source, rollup);
+      return told(stateOf(rollup, counts, now < hourEnd(hour)), counts, rollup?.manifest);
+    });
+  } catch (error) {
+    if (!hasCode(error, 'BadManifest', 'ManifestVersion', 'ManifestOfAnotherSource')) throw error;
+    const { message } = error as Error;
+    const counts = await countRaw(rawOf(sides), source, undefined);
+    return { ...told('unreadable', counts, undefined), problem: message };
+  }
+}
+
+type Counts = Pick<HourStatus, 'objects' | 'bytes' | 'late'>;
+
+async function countRaw(raw: Store, source: Location, rollup: Rollup | undefined): Promise<Counts> {
+  const select = rollup === undefined ? undefined : committedSelector(rollup.manifest, source.prefix);
+  const committed = rollup && new Lookup(rollup.sources.inKeyOrder({ last: true }));
+  const counts = { objects: 0, bytes: 0, late: 0 };
+  try {
+    for await (const page of raw.list(source)) {
+      const found = (await committed?.find(page)) ?? [];
+      for (const [i, { key, size, etag }] of page.entries()) {
+        if (size === 0) continue;
+        counts.objects++;
+        counts.bytes += size;
+        const isCommitted = found[i]?.etag === etag && found[i].size === size;
+        if (!isCommitted && select?.(key) !== undefined) counts.late++;
+      }
+    }
+    return counts;
+  } finally {
+    await committed?.close();
+  }
 }
 
 function stateOf(

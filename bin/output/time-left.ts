@@ -25,17 +25,18 @@ export interface Forecast {
   cost: { usd: number; prices: string };
 }
 
-export function forecast(
+export async function forecast(
   { source, destination }: RollupRequest,
   survey: Survey,
   requests: RequestCounts,
-): Forecast {
+): Promise<Forecast> {
   const { plan, previous } = survey;
   const sealed = new Set(plan.sealed.map(({ key }) => key));
-  const sizes = [
-    ...(previous?.sources ?? []).filter(({ output }) => sealed.has(output)).map(({ size }) => size),
-    ...plan.planned.flatMap(({ pieces }) => pieces.map((piece) => piece.source.size)),
-  ];
+  const sizes = plan.planned.flatMap(({ pieces }) => pieces.map((piece) => piece.source.size));
+  if (previous !== undefined) {
+    for await (const sources of previous.sources.stored())
+      for (const { output, size } of sources) if (sealed.has(output)) sizes.push(size);
+  }
   const outputs = [
     ...plan.sealed.map(({ key, size, sources }) => ({ key, action: 'sealed' as const, sources, size })),
     ...plan.planned.map((output) => {

@@ -8,7 +8,8 @@ import { kindOf } from './kind.ts';
 import { formatLocation } from './location.ts';
 import type { CommittedOutput, Manifest } from './manifest.ts';
 import { type Origin, type Piece, type PlannedOutput, kindOfOutput, lengthOf, shapeOutput } from './pack.ts';
-import { folderOf, nextIndex, originInOutput } from './plan.ts';
+import { folderOf, nextIndex } from './plan.ts';
+import { originInOutput } from './reconcile.ts';
 import { type PlanAt, type PlanHeader, badPlan, pickSealed, planFiles } from './plan-file.ts';
 import type { RollupContext, RollupRequest } from './rollup.ts';
 import { createSelector } from './select.ts';
@@ -97,7 +98,7 @@ export function createLineCheck(
   const select = createSelector(settings, source.prefix);
   const standing = basis === 'replaced' ? undefined : basis;
   const rebuilt = rebuiltOutputs(standing, header);
-  const first = basis === 'replaced' || header.repack ? 0 : nextIndex(standing && { manifest: standing });
+  const first = basis === 'replaced' || header.repack ? 0 : nextIndex(standing?.outputs ?? []);
   const most = basis === 'replaced' ? Number.MAX_SAFE_INTEGER : first + header.totals.outputs - 1;
 
   const bad = ({ key }: PlannedOutput, why: string): RollupError =>
@@ -128,7 +129,7 @@ export function createLineCheck(
         output,
         `reads ${key} from ${from.key}, which is no output that the manifest names to be rebuilt`,
       );
-    const expected = originInOutput({ ...from, output: from.key }, rebuilt);
+    const expected = originInOutput({ ...from, size, output: from.key }, holder);
     const textSize = from.coded?.textSize ?? holder.size;
     const fits = from.offset + from.length <= textSize;
     const isWhole = from.coded !== undefined || (from.encoding === undefined && from.length === size);

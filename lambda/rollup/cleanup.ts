@@ -7,8 +7,8 @@ import {
   formatManifest,
   laterThan,
   namedKeys,
-  parseManifest,
 } from './manifest.ts';
+import { readManifest } from './manifest-store.ts';
 import { ownerOf } from './pack.ts';
 import { isPlanFile } from './plan-file.ts';
 import { sidecarKeyOf } from './sidecar.ts';
@@ -51,13 +51,12 @@ const KEYS_PER_DELETE = 1000;
  * on any key that was ever planned so, and nothing is deleted. Returns what was deleted.
  */
 export async function deleteUnnamed(store: Store, destination: Location, keys: string[]): Promise<string[]> {
-  const { bucket, prefix } = destination;
+  const { bucket } = destination;
   const deleted: string[] = [];
   for (let at = 0; at < keys.length; at += KEYS_PER_DELETE) {
-    const key = prefix + MANIFEST_NAME;
-    const standing = await store.getIfPresent({ bucket, key });
+    const standing = await readManifest(store, destination);
     if (standing === undefined) break;
-    const kept = named(parseManifest(standing.body, key));
+    const kept = named(standing.manifest);
     const batch = keys.slice(at, at + KEYS_PER_DELETE).filter((candidate) => !kept.has(candidate));
     await store.delete(bucket, batch);
     deleted.push(...batch);

@@ -5,7 +5,7 @@ import { commit } from './commit.ts';
 import { readCommitted } from './committed.ts';
 import type { OutputFate } from './events.ts';
 import { formatLocation } from './location.ts';
-import type { CommittedOutput, CommittedSource, Manifest, Rollup } from './manifest.ts';
+import type { CommittedOutput, Manifest, Rollup } from './manifest.ts';
 import type { Planner, Skipped } from './plan.ts';
 import type { RollupContext, RollupRequest } from './rollup.ts';
 import { SourcesIndex } from './sources-index.ts';
@@ -104,7 +104,7 @@ async function gather(
   for await (const assembled of coming) {
     complete &&= assembled !== undefined;
     if (assembled === undefined) continue;
-    if (outputs.length === 0) await index.add(keptSources(plan, previous));
+    if (outputs.length === 0) await addKept(index, plan, previous);
     await index.add(assembled.sources);
     outputs.push(assembled.output);
     fates[assembled.how]++;
@@ -115,9 +115,11 @@ async function gather(
 }
 
 /** Sources of the outputs that stay: known once the first output is planned. */
-function* keptSources(plan: PlanFacts, previous: Rollup | undefined): Generator<CommittedSource> {
+async function addKept(index: SourcesIndex, plan: PlanFacts, previous: Rollup | undefined): Promise<void> {
   const sealed = new Set(plan.sealed.map(({ key }) => key));
-  for (const source of previous?.sources ?? []) if (sealed.has(source.output)) yield source;
+  if (previous === undefined || sealed.size === 0) return;
+  for await (const sources of previous.sources.stored())
+    await index.add(sources.filter(({ output }) => sealed.has(output)));
 }
 
 /** Of a rollup that is not committed yet. */

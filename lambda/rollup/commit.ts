@@ -5,6 +5,7 @@ import {
   type CommittedOutput,
   MANIFEST_NAME,
   MANIFEST_VERSION,
+  MOST_MANIFEST,
   type Manifest,
   type Rollup,
   formatManifest,
@@ -40,7 +41,8 @@ export type CommitOutcome =
 /**
  * Writes `_sources`, then the manifest, on the condition that the manifest is still the one that the plan was made
  * from. S3 decides between two runs; nothing else does. Between the two it looks whether the index and every new output
- * are there: the plan may be hours old, and a store may have said of a write what is not so. Throws `OutputMissing`.
+ * are there: the plan may be hours old, and a store may have said of a write what is not so. Throws `OutputMissing`, and
+ * `InvalidArgument` where the manifest would be too large to be read again.
  */
 export async function commit(input: CommitInput): Promise<CommitOutcome> {
   const { store, destination, previous } = input;
@@ -49,6 +51,7 @@ export async function commit(input: CommitInput): Promise<CommitOutcome> {
   const sourcesKey = prefix + index.name;
   const manifest = manifestOf(input, sourcesKey);
   const body = formatManifest(manifest);
+  if (body.length > MOST_MANIFEST) throw tooLarge(prefix + MANIFEST_NAME, body.length, manifest);
 
   const { etag } = await store.put({ bucket, key: sourcesKey }, index.body, 'application/gzip');
   await requireThere(store, destination, [...input.added, { key: sourcesKey, etag }]);
@@ -59,10 +62,16 @@ export async function commit(input: CommitInput): Promise<CommitOutcome> {
   } catch (error) {
     if (!hasCode(error, 'PreconditionFailed', 'Conflict')) throw error;
     // The first answer to a repeated request may have been lost: then the manifest that stands is ours.
-    const standing = await store.getIfPresent({ bucket, key: prefix + MANIFEST_NAME });
-    if (standing?.body.equals(body) === true) return { status: 'committed', manifest };
+    const standing = await store.getBounded({ bucket, key: prefix + MANIFEST_NAME }, body.length);
+    if (standing?.body?.equals(body) === true) return { status: 'committed', manifest };
     return { status: 'lost', sourcesKey };
   }
+}
+
+/** Nobody could read it: see `MOST_MANIFEST`. */
+function tooLarge(key: string, bytes: number, { outputs }: Manifest): RollupError {
+  const message = `${key} would have ${bytes} bytes for ${outputs.length} outputs, and may have ${MOST_MANIFEST}. Raise targetSize, or group into fewer folders; nothing was committed.`;
+  return new RollupError('InvalidArgument', message, { key });
 }
 
 /** Throws `OutputMissing` where one of the objects is not in the destination as it was written. */

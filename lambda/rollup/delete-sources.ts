@@ -1,7 +1,8 @@
 import pLimit from 'p-limit';
 import { RollupError } from '../errors.ts';
-import { readCommitted } from './committed.ts';
+import { isSuperseded, readCommitted } from './committed.ts';
 import { crc32 } from './crc32.ts';
+import { FramesLookup } from './frames-lookup.ts';
 import type { Report } from './events.ts';
 import { type Location, formatLocation } from './location.ts';
 import {
@@ -13,6 +14,7 @@ import {
 } from './manifest.ts';
 import type { Proven } from './commit-outputs.ts';
 import { proveOutput } from './prove.ts';
+import { Lookup } from './side-by-side.ts';
 import type { ListedObject, Store } from './store.ts';
 
 /** How often the phase begins anew because another run committed meanwhile. */
@@ -75,7 +77,12 @@ export async function deleteSources(
   for (let attempt = 1; ; attempt++) {
     const rollup = await readCommitted(context.store, destination, source);
     const phase = new Phase(source, destination, rollup, context, tally);
-    if ((await phase.run()) !== 'superseded' || attempt === ATTEMPTS) return phase.result;
+    const ended = await phase.run().catch(async (error: unknown) => {
+      const gone = rollup !== undefined && (await isSuperseded(context.store, destination, rollup, error));
+      if (gone) return 'superseded' as const;
+      throw error;
+    });
+    if (ended !== 'superseded' || attempt === ATTEMPTS) return phase.result;
   }
 }
 
@@ -85,14 +92,13 @@ class Phase {
   readonly #destination: Location;
   readonly #rollup: Rollup | undefined;
   readonly #context: DeleteContext;
-  readonly #sources: Map<string, CommittedSource>;
   readonly #outputs: Map<string, CommittedOutput>;
   /** By key of the output: why its sources must stay; undefined where they may go. */
   readonly #verdicts = new Map<string, Promise<RollupError | 'out of time' | undefined>>();
   readonly #limit;
   readonly #proofs = pLimit(PROOFS);
-  /** By output; only where one has to be proven. */
-  #frames: Map<string, CommittedSource[]> | undefined;
+  /** Read only where an output has to be proven. */
+  readonly #frames: FramesLookup | undefined;
   readonly #tally: { objects: number; bytes: number };
   readonly #kept = { uncommitted: 0, changed: 0, unverified: 0, refused: 0 };
   readonly #problems = new Map<string, Problem>();
@@ -109,9 +115,9 @@ class Phase {
     this.#destination = destination;
     this.#rollup = rollup;
     this.#context = context;
-    this.#sources = new Map(rollup?.sources.map((committed) => [committed.key, committed]));
     this.#outputs = new Map(rollup?.manifest.outputs.map((output) => [output.key, output]));
     this.#limit = pLimit(context.concurrency);
+    this.#frames = rollup && new FramesLookup(rollup, context.signal);
     this.#tally = tally;
   }
 
@@ -123,23 +129,35 @@ class Phase {
 
   async run(): Promise<'done' | 'superseded' | 'out of time'> {
     const { raw, hasTime, signal } = this.#context;
-    for await (const page of raw.list(this.#source, signal)) {
-      const { due, complete } = await this.#due(page);
-      if (due.length > 0 && !hasTime()) return 'out of time';
-      // Another run may have committed: what it holds is asked of its own manifest.
-      if (due.length > 0 && !(await this.#stands())) return 'superseded';
-      if (due.length > 0) await this.#delete(due);
-      if (!complete) return 'out of time';
+    const committed = new Lookup(this.#rollup?.sources.inKeyOrder({ signal, last: true }) ?? nothing());
+    try {
+      for await (const page of raw.list(this.#source, signal)) {
+        const { due, complete } = await this.#due(page, await committed.find(page));
+        if (due.length > 0 && !hasTime()) return 'out of time';
+        // Another run may have committed: what it holds is asked of its own manifest.
+        if (due.length > 0 && !(await this.#stands())) return 'superseded';
+        if (due.length > 0) await this.#delete(due);
+        if (!complete) return 'out of time';
+      }
+      this.#complete = true;
+      return 'done';
+    } finally {
+      await committed.close();
+      await this.#frames?.close();
     }
-    this.#complete = true;
-    return 'done';
   }
 
-  /** Of a page of raw: what is committed as it is now, in an output that was verified; all that is, if there was time. */
-  async #due(page: ListedObject[]): Promise<{ due: CommittedSource[]; complete: boolean }> {
+  /**
+   * Of a page of raw, given what is committed under each of its keys: what is so now, in an output that was verified; all
+   * that is, if there was time.
+   */
+  async #due(
+    page: ListedObject[],
+    found: (CommittedSource | undefined)[],
+  ): Promise<{ due: CommittedSource[]; complete: boolean }> {
     const candidates: CommittedSource[] = [];
-    for (const object of page) {
-      const committed = this.#sources.get(object.key);
+    for (const [i, object] of page.entries()) {
+      const committed = found[i];
       if (committed === undefined || object.size === 0) this.#kept.uncommitted++;
       else if (committed.etag !== object.etag || committed.size !== object.size) this.#kept.changed++;
       else candidates.push(committed);
@@ -190,10 +208,11 @@ class Phase {
     const output = this.#outputs.get(key);
     if (damage !== undefined || output === undefined) return damage;
     if (this.#context.proven.get(key) === output.etag) return undefined;
-    const proof = await this.#proofs(() => {
+    const proof = await this.#proofs(async () => {
       this.#context.signal.throwIfAborted();
       const places = { source: this.#source, destination: this.#destination };
-      return proveOutput(output, this.#framesOf(key), { ...this.#context, ...places });
+      const frames = (await this.#frames?.of(key)) ?? [];
+      return proveOutput(output, frames, { ...this.#context, ...places });
     });
     switch (proof.status) {
       case 'holds':
@@ -203,12 +222,6 @@ class Phase {
       case 'differs':
         return this.#damaged(key, proof.why, 'Run once more with --repack: what is in raw is written anew.');
     }
-  }
-
-  /** By offset. */
-  #framesOf(key: string): CommittedSource[] {
-    this.#frames ??= Map.groupBy(this.#rollup?.sources ?? [], ({ output }) => output);
-    return this.#frames.get(key) ?? [];
   }
 
   #damaged(key: string, why: string, advice = ''): RollupError {
@@ -237,4 +250,8 @@ class Phase {
     if (formatCrc32(crc) === output.crc32) return undefined;
     return damaged(`has CRC-32 ${formatCrc32(crc)}; committed was ${output.crc32}`);
   }
+}
+
+async function* nothing(): AsyncGenerator<never> {
+  // Nothing is committed.
 }

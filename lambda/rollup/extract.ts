@@ -1,6 +1,7 @@
 import { RollupError } from '../errors.ts';
 import { ByteReader } from './byte-reader.ts';
-import { readCommitted } from './committed.ts';
+import { withCommitted } from './committed.ts';
+import type { CommittedSources } from './committed-sources.ts';
 import { decode } from './decode.ts';
 import { type Location, formatLocation, parseLocation } from './location.ts';
 import { type CommittedOutput, type CommittedSource, MANIFEST_NAME } from './manifest.ts';
@@ -16,27 +17,44 @@ export async function extract(
   destination: Location,
   sourceKey: string,
 ): Promise<{ source: CommittedSource; bytes: AsyncIterable<Buffer> }> {
-  const rollup = await readCommitted(store, destination);
-  if (rollup === undefined) {
-    const key = destination.prefix + MANIFEST_NAME;
-    throw new RollupError('NoManifest', `Nothing is rolled up under ${formatLocation(destination)}.`, {
-      key,
-    });
+  return withCommitted(store, destination, undefined, async (rollup) => {
+    if (rollup === undefined) {
+      const key = destination.prefix + MANIFEST_NAME;
+      throw new RollupError('NoManifest', `Nothing is rolled up under ${formatLocation(destination)}.`, {
+        key,
+      });
+    }
+    const { bucket, prefix } = parseLocation(rollup.manifest.source);
+    const uri = `s3://${bucket}/`;
+    const key = sourceKey.startsWith(uri) ? sourceKey.slice(uri.length) : sourceKey;
+    const source = await find(rollup.sources, prefix, key);
+    if (source === undefined) {
+      const { empty } = rollup.manifest.totals.skipped;
+      const skipped =
+        empty === 0 ? '' : ' Objects that were empty were skipped: it may have been one of them.';
+      const message = `${key} is not in the rollup under ${formatLocation(destination)}, which is of ${rollup.manifest.source}.${skipped}`;
+      throw new RollupError('NotInRollup', message, { key });
+    }
+    const output = rollup.manifest.outputs.find((candidate) => candidate.key === source.output);
+    return { source, bytes: bytesOf(store, destination, source, output) };
+  });
+}
+
+/** The source with this key; where there is none, the one with this key behind the prefix. */
+async function find(
+  sources: CommittedSources,
+  prefix: string,
+  key: string,
+): Promise<CommittedSource | undefined> {
+  let behind: CommittedSource | undefined;
+  for await (const some of sources.stored()) {
+    const whole = some.find((candidate) => candidate.key === key);
+    if (whole !== undefined) return whole;
+    behind ??= some.find((candidate) => candidate.key === prefix + key);
+    // No source has a key that does not begin with the prefix.
+    if (behind !== undefined && !key.startsWith(prefix)) return behind;
   }
-  const { bucket, prefix } = parseLocation(rollup.manifest.source);
-  const uri = `s3://${bucket}/`;
-  const key = sourceKey.startsWith(uri) ? sourceKey.slice(uri.length) : sourceKey;
-  const source =
-    rollup.sources.find((candidate) => candidate.key === key) ??
-    rollup.sources.find((candidate) => candidate.key === prefix + key);
-  if (source === undefined) {
-    const { empty } = rollup.manifest.totals.skipped;
-    const skipped = empty === 0 ? '' : ' Objects that were empty were skipped: it may have been one of them.';
-    const message = `${key} is not in the rollup under ${formatLocation(destination)}, which is of ${rollup.manifest.source}.${skipped}`;
-    throw new RollupError('NotInRollup', message, { key });
-  }
-  const output = rollup.manifest.outputs.find((candidate) => candidate.key === source.output);
-  return { source, bytes: bytesOf(store, destination, source, output) };
+  return behind;
 }
 
 async function* bytesOf(

@@ -46,14 +46,14 @@ export async function commitPlan(
   }
   const sealed = checkBasis(header, at, previous?.manifest);
   const check = createLineCheck(header, at, request, { settings, basis: previous?.manifest });
-  const account = new CommitAccount(header, at, previous, sealed);
+  const account = await CommitAccount.open(header, at, previous, sealed, signal);
   async function* checkedLines(stopped: AbortSignal): AsyncGenerator<PlanLine> {
     for await (const line of readLines(store, at, header as PlanHeader, stopped)) {
       check(line.output);
       account.add(line.output);
       yield line;
     }
-    account.close();
+    await account.close();
   }
   // Before the commit: what whoever plans from it writes is not looked at.
   const present = await listPresent(store, destination, signal);

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { MiB } from '../size.ts';
 import { conclude } from './conclude.ts';
 import { commitOutputs } from './commit-outputs.ts';
+import { isSuperseded } from './committed.ts';
 import { formatLocation, refuseOverlap } from './location.ts';
 import { refuseUnlistable } from './markers.ts';
 import type { PlannedOutput } from './pack.ts';
@@ -16,7 +17,7 @@ import {
   planFiles,
 } from './plan-file.ts';
 import type { RollupContext, RollupOutcome, RollupRequest } from './rollup.ts';
-import { createPlanner, planSources, readBefore } from './survey.ts';
+import { type Before, createPlanner, planSources, readBefore } from './survey.ts';
 
 /** Of the plan's own upload: 10,000 parts are 80 GB of plan. */
 const PART_SIZE = 8 * MiB;
@@ -39,13 +40,25 @@ export type PlanStep = WrittenPlan | { status: 'done'; outcome: RollupOutcome } 
 export async function planToFile(request: RollupRequest, context: FanContext): Promise<PlanStep> {
   refuseOverlap(request.source, request.destination);
   refuseUnlistable(request.destination, context.settings);
+  const { store } = context;
+  const { destination } = request;
+  const before = await readBefore(request, context);
+  try {
+    return await planFrom(request, context, before);
+  } catch (error) {
+    const { previous } = before;
+    if (previous === undefined || !(await isSuperseded(store, destination, previous, error))) throw error;
+    return { status: 'lost' };
+  }
+}
+
+async function planFrom(request: RollupRequest, context: FanContext, before: Before): Promise<PlanStep> {
   const { store, settings, signal } = context;
   const { source, destination, repack = false } = request;
   const at: PlanAt = { destination, id: randomBytes(8).toString('hex') };
-  const before = await readBefore(request, context);
   const { previous, present, listingBegan } = before;
   const planner = createPlanner(request, context, before);
-  const planned = planSources(request, context, planner);
+  const planned = planSources(request, context, planner, previous);
 
   const first = await planned.next();
   if (first.done === true) {

@@ -1,4 +1,4 @@
-import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { compressed, decompressed } from './held-objects.ts';
 import { keyAhead } from './key-ahead.ts';
 import { compareKeys } from './key-order.ts';
 import type { ListedObject } from './store.ts';
@@ -194,14 +194,4 @@ class Range {
     // A page that is under way ends by the signal, and its failure is nobody's.
     await this.#iterator.return?.().catch(() => undefined);
   }
-}
-
-/** A tenth of the memory, and none of it the garbage collector's. */
-function compressed(page: ListedObject[]): Buffer {
-  return deflateRawSync(JSON.stringify(page), { level: 1 });
-}
-
-/** What `compressed` was given. */
-function decompressed(page: Buffer): ListedObject[] {
-  return JSON.parse(inflateRawSync(page).toString()) as ListedObject[];
 }

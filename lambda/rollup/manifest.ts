@@ -1,13 +1,18 @@
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
 import { z } from 'zod';
 import { RollupError } from '../errors.ts';
 import type { SourceEncoding } from './codec.ts';
+import type { CommittedSources } from './committed-sources.ts';
+import { MiB } from '../size.ts';
 import type { ListedObject } from './store.ts';
 
 export const MANIFEST_NAME = '_manifest.json';
 export const MANIFEST_VERSION = 1;
-const NEWLINE = 0x0a;
+
+/**
+ * Bytes of a manifest that is read or written: of an output it says some 350 bytes, so that 190,000 outputs fit, and
+ * 50,000 whose keys are as long as S3 lets them be. To parse it takes some six times as much memory.
+ */
+export const MOST_MANIFEST = 64 * MiB;
 
 const count = z.number().int().nonnegative();
 
@@ -46,19 +51,6 @@ const manifestSchema = z.strictObject({
   sources: z.strictObject({ key: z.string(), count }),
 });
 
-const sourceSchema = z.strictObject({
-  key: z.string(),
-  etag: z.string(),
-  size: count,
-  lastModified: z.string(),
-  output: z.string(),
-  /** Frame the source's own bytes in the output, without a newline that was added; decoded where the output's are. */
-  offset: count,
-  length: count,
-  /** What the source was decoded from, if it was: then `length` is not `size`. */
-  encoding: z.enum(['gzip', 'zstd']).optional(),
-});
-
 /** `_manifest.json`: an hour is rolled up if and only if it exists. */
 export type Manifest = z.infer<typeof manifestSchema>;
 export type CommittedOutput = Manifest['outputs'][number];
@@ -75,8 +67,7 @@ export interface Rollup {
   manifest: Manifest;
   /** ETag of the manifest: what the next commit must find. */
   etag: string;
-  /** By output and offset. */
-  sources: CommittedSource[];
+  sources: CommittedSources;
 }
 
 /**
@@ -113,40 +104,12 @@ export function formatManifest(manifest: Manifest): Buffer {
   return Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`);
 }
 
-/** Throws `BadManifest`. */
-export async function parseSources(body: Buffer, manifest: Manifest): Promise<CommittedSource[]> {
-  const { key, count: expected } = manifest.sources;
-  const bytes = await promisify(gunzip)(body).catch((cause: unknown) => {
-    throw badManifest(key, 'it is not gzip', cause);
-  });
-  const sources: CommittedSource[] = [];
-  // Line by line: a million of them are longer than a string may be.
-  for (let start = 0; start < bytes.length;) {
-    const newline = bytes.indexOf(NEWLINE, start);
-    const end = newline === -1 ? bytes.length : newline;
-    const line = bytes.toString('utf8', start, end);
-    start = end + 1;
-    if (line === '') continue;
-    const parsed = sourceSchema.safeParse(parseJson(line, key));
-    if (!parsed.success) {
-      throw badManifest(
-        key,
-        `line ${sources.length + 1}: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`,
-      );
-    }
-    sources.push(parsed.data);
-  }
-  if (sources.length !== expected) {
-    throw badManifest(key, `it has ${sources.length} lines where the manifest says ${expected}`);
-  }
-  return sources;
-}
-
 export function formatCrc32(crc32: number): string {
   return (crc32 >>> 0).toString(16).padStart(8, '0');
 }
 
-function parseJson(text: string, key: string): unknown {
+/** Throws `BadManifest`. */
+export function parseJson(text: string, key: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
@@ -154,7 +117,7 @@ function parseJson(text: string, key: string): unknown {
   }
 }
 
-function badManifest(key: string, why: string, cause?: unknown): RollupError {
+export function badManifest(key: string, why: string, cause?: unknown): RollupError {
   return new RollupError(
     'BadManifest',
     `${key} was not written by this program, or was damaged: ${why}. Choose another destination, or move the object away.`,

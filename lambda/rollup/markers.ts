@@ -1,6 +1,7 @@
 import { RollupError, hasCode } from '../errors.ts';
 import type { Location } from './location.ts';
-import { MANIFEST_NAME, type Manifest, parseManifest } from './manifest.ts';
+import { MANIFEST_NAME, type Manifest } from './manifest.ts';
+import { readManifest } from './manifest-store.ts';
 import type { ListedObject, Store, WriteCondition } from './store.ts';
 
 /** Hadoop's sign that a folder is complete. */
@@ -69,9 +70,9 @@ async function publishLists(store: Store, { bucket, prefix }: Location): Promise
   const at = (name: string) => ({ bucket, key: prefix + name });
   const symlinks = await store.getIfPresent(at(SYMLINKS_NAME));
   const copy = await store.head(at(SOURCES_NAME));
-  const standing = await store.getIfPresent(at(MANIFEST_NAME));
+  const standing = await readManifest(store, { bucket, prefix });
   if (standing === undefined) return false;
-  const manifest = parseManifest(standing.body, prefix + MANIFEST_NAME);
+  const { manifest } = standing;
 
   const body = formatSymlinks(manifest, bucket);
   const isListed = symlinks === undefined ? body.length === 0 : symlinks.body.equals(body);

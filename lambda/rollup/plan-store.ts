@@ -1,4 +1,5 @@
 import { RollupError, hasCode } from '../errors.ts';
+import { MiB } from '../size.ts';
 import type { ObjectAt } from './location.ts';
 import {
   type PinnedPlan,
@@ -16,6 +17,9 @@ import type { Store } from './store.ts';
 
 const NEWLINE = 0x0a;
 
+/** Bytes of a header: it has some 40 for outputs that stay in a row, so that 400,000 such rows fit. */
+const MOST_HEADER = 16 * MiB;
+
 /**
  * The header of a plan; undefined where the plan is not there. Throws `BadPlan` where another header lies in its place,
  * of which nothing is read.
@@ -28,8 +32,13 @@ export async function readHeader(
   const { header } = planFiles(at);
   try {
     const chunks: Buffer[] = [];
+    let size = 0;
     // The chunk's memory may be used again for the next one.
-    for await (const chunk of store.stream({ ...header, etag }, signal)) chunks.push(Buffer.from(chunk));
+    for await (const chunk of store.stream({ ...header, etag }, signal)) {
+      size += chunk.length;
+      if (size > MOST_HEADER) throw badPlan(header.key, `it has more than ${MOST_HEADER} bytes`);
+      chunks.push(Buffer.from(chunk));
+    }
     return parseHeader(Buffer.concat(chunks), at);
   } catch (error) {
     if (hasCode(error, 'SourceVanished')) return undefined;

@@ -3,8 +3,12 @@ import { encodingOf } from './codec.ts';
 import { compareKeys } from './key-order.ts';
 import type { Location } from './location.ts';
 import type { CommittedOutput, CommittedSource, Rollup } from './manifest.ts';
-import { type Origin, Packer, type Piece, type PlannedOutput } from './pack.ts';
+import { Packer, type Piece, type PlannedOutput } from './pack.ts';
+import { type Noted, Reconciliation } from './reconcile.ts';
+import { Samples } from './samples.ts';
 import { type Selection, type Selector, createSelector } from './select.ts';
+import { type Pair, pairsOf } from './side-by-side.ts';
+import type { StoredSource } from './source-lines.ts';
 import type { ListedObject } from './store.ts';
 import { Weights } from './weights.ts';
 
@@ -29,16 +33,12 @@ export interface Skipped {
   filtered: number;
 }
 
-// https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html#sc-glacier
-const ARCHIVED = new Set(['GLACIER', 'DEEP_ARCHIVE']);
-
-export function isArchived(object: ListedObject): boolean {
-  return object.storageClass !== undefined && ARCHIVED.has(object.storageClass);
-}
+/** What planning has to know beforehand of what is committed. */
+type Committed = Pick<Rollup, 'manifest' | 'etag'>;
 
 export interface PlannerInput {
   /** What is committed, if anything is. */
-  committed: Rollup | undefined;
+  committed: Committed | undefined;
   source: Location;
   /** Output keys begin with its prefix. */
   destination: Location;
@@ -48,8 +48,9 @@ export interface PlannerInput {
 }
 
 /**
- * Plans while the listing comes. Where nothing is committed, an output is planned as soon as its last source is listed;
- * otherwise what changed decides what is planned again, and that is known at the end.
+ * Plans while the listing comes. Where nothing is committed, an output is planned as soon as its last source is listed,
+ * and so it is on a repack; otherwise what changed decides what is planned again. That is known once all was compared,
+ * and then what is to be planned is given a second time.
  */
 export class Planner {
   readonly generation: number;
@@ -59,53 +60,101 @@ export class Planner {
   /** The first keys that were filtered. */
   readonly filtered: string[] = [];
   readonly #select: Selector;
-  readonly #committedKeys: ReadonlySet<string>;
-  readonly #committed: Rollup | undefined;
-  readonly #repack: boolean;
+  readonly #outputs: CommittedOutput[];
+  readonly #found: Reconciliation | undefined;
+  readonly #samples: Samples;
   readonly #packer: Packer;
-  /** What was listed, by key, where something is committed. */
-  readonly #present = new Map<string, ListedObject>();
-  #sealed: CommittedOutput[] = [];
-  #pending: Piece[] | undefined;
+  /** Outputs are planned while the listing comes. */
+  readonly plansAtOnce: boolean;
+  #lastKey: string | undefined;
 
   constructor({ committed, source, destination, settings, repack = false }: PlannerInput) {
-    this.#committed = committed;
+    this.#outputs = committed?.manifest.outputs ?? [];
     this.#select = createSelector(settings, source.prefix);
-    const selects = (settings.filters ?? []).length > 0 || settings.groupBy !== undefined;
-    this.#committedKeys = new Set(selects ? committed?.sources.map(({ key }) => key) : []);
-    this.#repack = repack;
+    this.#found = committed && new Reconciliation(committed.manifest, repack);
     this.generation = (committed?.manifest.generation ?? 0) + (repack ? 1 : 0);
     const { targetSize, newline, codec = 'keep', level } = settings;
     const encoding = encodingOf({ codec, level });
     this.weights = new Weights(encoding);
+    this.#samples = new Samples(this.weights);
+    // With a codec, samples of all that is to be planned come first.
+    this.plansAtOnce = committed === undefined || (repack && encoding === undefined);
     this.#packer = new Packer({
       ...{ targetSize, newline, encoding },
       weigh: (piece) => this.weights.weigh(piece),
       basis: committed?.etag ?? '',
       generation: this.generation,
       destination,
-      firstIndex: repack ? 0 : nextIndex(committed),
+      firstIndex: repack ? 0 : nextIndex(this.#outputs),
     });
   }
 
-  /** A page of the source prefix; pages and what is in them are in key order. Returns the outputs that are closed now. */
+  /**
+   * Where nothing is committed: a page of the source prefix; pages and what is in them are in key order. Returns the
+   * outputs that are closed now.
+   */
   add(page: ListedObject[]): PlannedOutput[] {
+    return page.flatMap((object) => {
+      const folder = this.#folderOfListed(object, false);
+      return folder === undefined ? [] : this.#packer.add({ source: object, from: undefined }, folder);
+    });
+  }
+
+  /**
+   * Where something is committed: what is in raw and what is committed, all of it in key order. Returns the outputs that
+   * are closed now, if it plans at once.
+   */
+  compare(pairs: Pair<ListedObject, StoredSource>[]): PlannedOutput[] {
     const planned: PlannedOutput[] = [];
-    for (const object of page) {
-      // Directory markers are zero-byte objects too. An object emptied in place is as one that has left raw:
-      // what was committed of it stays.
-      if (object.size === 0) {
-        this.skipped.empty++;
-        continue;
-      }
-      const folder = this.#select(object.key);
-      // One that is committed stays so, as what has left raw does.
-      if (folder === undefined) this.#skip(object.key);
-      else if (this.#committed === undefined)
-        planned.push(...this.#packer.add({ source: object, from: undefined }, folder));
-      else this.#present.set(object.key, object);
+    const found = this.#comparison;
+    for (const [object, was] of pairs) {
+      const folder = object && this.#folderOfListed(object, was !== undefined);
+      // What is left out is as what has left raw: what was committed of it stays.
+      const now = folder === undefined ? undefined : object;
+      if (this.plansAtOnce) planned.push(...this.#pack(found.piece(now, was), folder));
+      else found.compare(now, was);
     }
     return planned;
+  }
+
+  /** Once all was compared: whether it has to be asked for again, what was noted of it and what is committed. */
+  get hasMore(): boolean {
+    return !this.plansAtOnce && this.#comparison.hasWork;
+  }
+
+  /** What was noted, in key order. `last`: it is not asked for again. */
+  noted(last: boolean): Generator<Noted[]> {
+    return this.#comparison.noted(last);
+  }
+
+  /** Whether a second pass needs what is committed. */
+  get hasUnsealed(): boolean {
+    return this.#comparison.unsealed.size > 0;
+  }
+
+  /** Of what a second pass has to plan; what changed counts as it was committed. */
+  get extent(): { objects: number; bytes: number } {
+    return this.#comparison.extent;
+  }
+
+  /** With a codec, a pass by itself before anything is packed: takes samples. */
+  sample(pairs: Pair<Noted, StoredSource>[]): void {
+    for (const pair of pairs) this.#samples.add(this.#comparison.pieceAgain(pair));
+  }
+
+  /** What to measure by, of what is to be packed. */
+  get samples(): Piece[] {
+    return this.#samples.pieces;
+  }
+
+  /** The second pass. Returns the outputs that are closed now. */
+  pack(pairs: Pair<Noted, StoredSource>[]): PlannedOutput[] {
+    return pairs.flatMap((pair) => this.#pack(this.#comparison.pieceAgain(pair), undefined));
+  }
+
+  /** After all of it: the outputs that are left to plan. */
+  end(): PlannedOutput[] {
+    return this.#packer.end();
   }
 
   /** False for what is left out. Throws as `add` does. */
@@ -113,80 +162,40 @@ export class Planner {
     return this.#select(key) !== undefined;
   }
 
-  #skip(key: string): void {
-    if (this.#committedKeys.has(key)) return;
-    this.skipped.filtered++;
-    if (this.filtered.length < NAMED) this.filtered.push(key);
-  }
-
-  /** After the last page: the outputs that are left to plan. */
-  end(): PlannedOutput[] {
-    const planned = this.pending().flatMap((piece) => this.#packer.add(piece, folderOf(piece, this.#select)));
-    return [...planned, ...this.#packer.end()];
-  }
-
-  /** After the last page: what `end` will pack, in key order. */
-  pending(): Piece[] {
-    this.#pending ??= this.#committed === undefined ? [] : this.#reconcile(this.#committed);
-    return this.#pending;
-  }
-
-  /** Whether nothing is committed: then outputs are planned while the listing comes. */
-  get isFirst(): boolean {
-    return this.#committed === undefined;
-  }
-
-  /** Outputs that stay as they are; known once `end` was called. */
+  /** Outputs that stay as they are; known once all was compared. */
   get sealed(): CommittedOutput[] {
-    return this.#sealed;
+    const unsealed = this.#found?.unsealed;
+    return this.#outputs.filter((output) => unsealed?.has(output.key) === false);
   }
 
-  /** What is new, and what outputs that must be rebuilt held, in key order. */
-  #reconcile({ manifest, sources }: Rollup): Piece[] {
-    const present = this.#present;
-    const unsealed = unsealedOutputs({ manifest, sources }, present, this.#repack);
-    this.#sealed = manifest.outputs.filter((output) => !unsealed.has(output.key));
-    const pieces: Piece[] = [];
-    for (const source of sources) {
-      const now = present.get(source.key);
-      if (!unsealed.has(source.output)) {
-        present.delete(source.key);
-      } else if (now === undefined || (isArchived(now) && isSame(now, source))) {
-        present.delete(source.key);
-        pieces.push({ source: asListed(source), from: originInOutput(source, unsealed) });
-      }
+  get #comparison(): Reconciliation {
+    if (this.#found === undefined) throw new Error('Nothing is committed.');
+    return this.#found;
+  }
+
+  /** That of its output; undefined where it is skipped, which is counted. */
+  #folderOfListed({ key, size }: ListedObject, isCommitted: boolean): string | undefined {
+    // Directory markers are zero-byte objects too. An object emptied in place is as one that has left raw:
+    // what was committed of it stays.
+    if (size === 0) {
+      this.skipped.empty++;
+      return undefined;
     }
-    for (const source of present.values()) pieces.push({ source, from: undefined });
-    return pieces.sort((a, b) => compareKeys(a.source.key, b.source.key));
+    const folder = this.#select(key);
+    // One that is committed stays so, as what has left raw does.
+    if (folder === undefined && !isCommitted) {
+      this.skipped.filtered++;
+      if (this.filtered.length < NAMED) this.filtered.push(key);
+    }
+    return folder;
   }
-}
 
-export interface PlanInput extends PlannerInput {
-  /** The source prefix, whole, in key order. */
-  listed: ListedObject[];
-}
-
-/** Pure: the same listing, commit and settings give the same plan. */
-export function planRollup({ listed, ...input }: PlanInput): Plan {
-  const planner = new Planner(input);
-  const planned = [...planner.add(listed), ...planner.end()];
-  const { generation, sealed, skipped, filtered } = planner;
-  return { generation, sealed, planned, skipped, filtered };
-}
-
-/** Outputs that hold a source which is in raw with other content now; on a repack, all of them. */
-function unsealedOutputs(
-  { manifest, sources }: Pick<Rollup, 'manifest' | 'sources'>,
-  present: Map<string, ListedObject>,
-  repack: boolean,
-): Map<string, CommittedOutput> {
-  const changed = new Set<string>();
-  for (const source of sources) {
-    const now = present.get(source.key);
-    if (repack || (now !== undefined && !isSame(now, source))) changed.add(source.output);
+  #pack(piece: Piece | undefined, folder: string | undefined): PlannedOutput[] {
+    // An index that tells of a source twice is not taken at its word.
+    if (piece === undefined || piece.source.key === this.#lastKey) return [];
+    this.#lastKey = piece.source.key;
+    return this.#packer.add(piece, folder ?? folderOf(piece, this.#select));
   }
-  const outputs = manifest.outputs.filter((output) => changed.has(output.key));
-  return new Map(outputs.map((output) => [output.key, output]));
 }
 
 /** The folder of a source's output. What is committed has a place, whatever is selected by now. */
@@ -199,36 +208,40 @@ export function folderOf({ source: { key }, from }: Piece, select: Selector): st
   }
 }
 
-function isSame(now: ListedObject, committed: CommittedSource): boolean {
-  return now.etag === committed.etag && now.size === committed.size;
+export interface PlanInput extends Omit<PlannerInput, 'committed'> {
+  /** The source prefix, whole, in key order. */
+  listed: ListedObject[];
+  /** What is committed, with its sources in any order. */
+  committed: (Committed & { sources: CommittedSource[] }) | undefined;
 }
 
-export function asListed({ key, size, etag, lastModified }: CommittedSource): ListedObject {
-  return { key, size, etag, lastModified };
-}
-
-/** Where a committed source is, as a plan says it; `outputs` has the output that holds it. */
-export function originInOutput(
-  source: Pick<CommittedSource, 'output' | 'offset' | 'length' | 'encoding'>,
-  outputs: ReadonlyMap<string, CommittedOutput>,
-): Origin {
-  const { etag = '', size = 0, codec, decoded } = outputs.get(source.output) ?? {};
-  const { output: key, offset, length, encoding } = source;
-  return {
-    ...{ key, etag, offset, length, whole: size === length && codec === undefined },
-    ...(codec === undefined ? {} : { coded: { codec, size, textSize: decoded?.size ?? size } }),
-    ...(encoding === undefined ? {} : { encoding }),
-  };
+/** Pure: the same listing, commit and settings give the same plan. What a run does a page at a time is done at once. */
+export function planRollup({ listed, ...input }: PlanInput): Plan {
+  const planner = new Planner(input);
+  const planned: PlannedOutput[] = [];
+  if (input.committed === undefined) {
+    planned.push(...planner.add(listed));
+  } else {
+    const committed = input.committed.sources
+      .map((source, ordinal) => ({ ...source, ordinal }))
+      .sort((a, b) => compareKeys(a.key, b.key));
+    planned.push(...planner.compare(pairsOf(listed, committed)));
+    if (planner.hasMore) {
+      const noted = [...planner.noted(true)].flat();
+      planned.push(...planner.pack(pairsOf(noted, planner.hasUnsealed ? committed : [])));
+    }
+  }
+  planned.push(...planner.end());
+  const { generation, sealed, skipped, filtered } = planner;
+  return { generation, sealed, planned, skipped, filtered };
 }
 
 /**
  * Past every index that was ever committed, those of unsealed outputs too: a new output never has the key
  * of one that is about to be deleted.
  */
-export function nextIndex(committed: Pick<Rollup, 'manifest'> | undefined): number {
-  return (
-    committed?.manifest.outputs.reduce((next, output) => Math.max(next, indexOf(output.key) + 1), 0) ?? 0
-  );
+export function nextIndex(outputs: CommittedOutput[]): number {
+  return outputs.reduce((next, output) => Math.max(next, indexOf(output.key) + 1), 0);
 }
 
 /** `…/part-00007-3f2a9c1b7d4e.log` -> 7. */

@@ -3,7 +3,14 @@ import { crc32 } from './crc32.ts';
 import { largestSize, parseAdded, readFrames } from './frames.ts';
 import { formatCrc32 } from './manifest.ts';
 import type { PlannedOutput } from './pack.ts';
-import { type OutputText, codedFields, parseSidecar, sidecarKeyOf, textFramesOf } from './sidecar.ts';
+import {
+  type OutputText,
+  codedFields,
+  mostSidecar,
+  parseSidecar,
+  sidecarKeyOf,
+  textFramesOf,
+} from './sidecar.ts';
 import type { ObjectHead, ReadFrom, Store } from './store.ts';
 
 /**
@@ -58,8 +65,9 @@ async function findEncoded(
   const head = await store.head(at);
   if (head === undefined || !isEncodedAs(output, head)) return undefined;
   if (listed !== undefined && head.etag !== listed.etag) return undefined;
-  const sidecar = await store.getIfPresent({ bucket, key: sidecarKeyOf(output.key, destination) });
-  const text = sidecar && (await parseSidecar(sidecar.body, output));
+  const sidecarAt = { bucket, key: sidecarKeyOf(output.key, destination) };
+  const sidecar = await store.getBounded(sidecarAt, mostSidecar(output));
+  const text = sidecar?.body && (await parseSidecar(sidecar.body, output));
   if (text === undefined) return undefined;
   const stored = { ...head, crc32: await storedCrc32(store, { ...at, etag: head.etag }, head, signal) };
   return finishedText(output, 'reused', stored, text);

@@ -99,7 +99,7 @@ async function attemptOnce(request: RollupRequest, context: RollupContext): Prom
   };
 
   const planner = createPlanner(request, context, before);
-  const planned = planSources(request, context, planner);
+  const planned = planSources(request, context, planner, before.previous);
   const isTrusted = (): boolean => context.trustStanding === true;
   const assembler = new Assembler({
     ...{ ...context, source, destination, present: before.present },

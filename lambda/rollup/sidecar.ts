@@ -50,9 +50,14 @@ export function formatSidecar({ size, crc32, sources }: OutputText): Promise<Buf
   return promisify(gzip)(JSON.stringify({ version: 1, size, crc32, sources }));
 }
 
+/** Bytes that the sidecar of an output comes to at most, as it is stored and as text: a source takes up to 59 of it. */
+export function mostSidecar({ pieces }: PlannedOutput): number {
+  return 1024 + 64 * pieces.length;
+}
+
 /** Undefined for what is not the sidecar of this output. */
 export async function parseSidecar(body: Buffer, output: PlannedOutput): Promise<OutputText | undefined> {
-  const json = await promisify(gunzip)(body).catch(() => undefined);
+  const json = await promisify(gunzip)(body, { maxOutputLength: mostSidecar(output) }).catch(() => undefined);
   if (json === undefined) return undefined;
   const parsed = schema.safeParse(parseJson(json.toString('utf8')));
   if (!parsed.success) return undefined;

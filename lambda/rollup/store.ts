@@ -70,6 +70,13 @@ export interface Streamed extends Written {
   size: number;
 }
 
+/** An object, whole; its body is undefined where it has more bytes than were asked for. */
+export interface Found {
+  etag: string;
+  size: number;
+  body: Buffer | undefined;
+}
+
 export interface OpenUpload extends ObjectAt {
   uploadId: string;
   initiated: Date;
@@ -98,6 +105,8 @@ export interface Store {
   head(at: ObjectAt): Promise<ObjectHead | undefined>;
   /** A small object, whole; undefined where there is none. */
   getIfPresent(at: ObjectAt): Promise<{ body: Buffer; etag: string } | undefined>;
+  /** Likewise, but nothing is read of one that has more than `most` bytes. */
+  getBounded(at: ObjectAt, most: number): Promise<Found | undefined>;
   /**
    * Fills the buffer, whose length is that of what is read, and tells of what landed in it.
    * Throws `SourceChanged`, `SourceVanished`, `ShortBody`, `BodyStalled`.

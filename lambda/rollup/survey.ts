@@ -1,4 +1,5 @@
-import { readCommitted } from './committed.ts';
+import { isSuperseded, readCommitted } from './committed.ts';
+import type { CommittedSources } from './committed-sources.ts';
 import type { Report } from './events.ts';
 import { type List, type ListingProgress, listAtOnce } from './list-at-once.ts';
 import type { Location } from './location.ts';
@@ -6,9 +7,12 @@ import type { Rollup } from './manifest.ts';
 import { measure } from './measure.ts';
 import type { Piece, PlannedOutput } from './pack.ts';
 import { type Plan, Planner } from './plan.ts';
+import type { Noted } from './reconcile.ts';
 import { refuseUnreadable } from './refuse.ts';
 import type { RollupContext, RollupRequest } from './rollup.ts';
+import { type Pair, sideBySide } from './side-by-side.ts';
 import { rawOf } from './sides.ts';
+import type { StoredSource } from './source-lines.ts';
 import type { ListedObject, Store } from './store.ts';
 
 type SurveyContext = Pick<RollupContext, 'store' | 'raw' | 'settings' | 'now' | 'report' | 'signal'>;
@@ -54,13 +58,15 @@ export function createPlanner(
 }
 
 /**
- * Lists the source prefix, and yields outputs as they are planned: on a first run, the first one long before the last
- * page. Throws `SourceNotJoinable`, `SourceArchived` before it yields an output that holds such a source.
+ * Lists the source prefix, and yields outputs as they are planned: on a first run, and on a repack without a codec, the
+ * first one long before the last page. Otherwise all of it is compared with what is committed first. Throws
+ * `SourceNotJoinable`, `SourceArchived` before it yields an output that holds such a source.
  */
 export async function* planSources(
   { source, destination }: RollupRequest,
   { report, signal, ...sides }: SurveyContext,
   planner: Planner,
+  previous: Rollup | undefined,
 ): AsyncGenerator<PlannedOutput> {
   const total = { objects: 0, bytes: 0, outputs: 0 };
   const take = (outputs: PlannedOutput[]): PlannedOutput[] => {
@@ -72,20 +78,51 @@ export async function* planSources(
   };
   const raw = rawOf(sides);
   const list: List = (after, stop) => raw.list(source, AbortSignal.any([signal, stop]), after);
-  const pages = listAtOnce(list, source.prefix, reportListing(planner.isFirst, report));
+  const pages = listAtOnce(list, source.prefix, reportListing(planner.plansAtOnce, report));
   const context = { ...sides, source, destination, signal };
-  let isFirstPage = true;
-  for await (const page of pages) {
-    // Nothing is read of what is committed already. Where later pages end depends on how fast they came.
-    if (planner.isFirst)
+  if (previous === undefined) {
+    let isFirstPage = true;
+    for await (const page of pages) {
+      // Where later pages end depends on how fast they came.
       await measure(planner.weights, asPieces(page, planner), isFirstPage ? 'some' : 'first', context);
-    isFirstPage = false;
-    yield* take(planner.add(page));
+      isFirstPage = false;
+      yield* take(planner.add(page));
+    }
+  } else {
+    const { sources } = previous;
+    const committed = sources.inKeyOrder({ signal, last: planner.plansAtOnce });
+    for await (const pairs of sideBySide(pages, committed)) yield* take(planner.compare(pairs));
+    if (planner.hasMore) {
+      report({ type: 'planned', ...planner.extent, outputs: undefined });
+      if (planner.weights.encoding !== undefined) {
+        for await (const pairs of again(planner, sources, false, signal)) planner.sample(pairs);
+        await measure(planner.weights, planner.samples, 'some', context);
+      }
+      for await (const pairs of again(planner, sources, true, signal)) yield* take(planner.pack(pairs));
+    }
   }
-  await measure(planner.weights, planner.pending(), 'some', context);
   const last = take(planner.end());
   report({ type: 'planned', ...total });
   yield* last;
+}
+
+/** What was noted of raw, beside what is committed where an output of that is unsealed. `last`: for the last time. */
+function again(
+  planner: Planner,
+  sources: CommittedSources,
+  last: boolean,
+  signal: AbortSignal,
+): AsyncGenerator<Pair<Noted, StoredSource>[]> {
+  const committed = planner.hasUnsealed ? sources.inKeyOrder({ signal, last }) : nothing();
+  return sideBySide(asAsync(planner.noted(last)), committed);
+}
+
+async function* nothing(): AsyncGenerator<never> {
+  // No output is unsealed.
+}
+
+async function* asAsync<T>(items: Iterable<T>): AsyncGenerator<T> {
+  for (const item of items) yield await Promise.resolve(item);
 }
 
 function asPieces(page: ListedObject[], planner: Planner): Piece[] {
@@ -94,8 +131,8 @@ function asPieces(page: ListedObject[], planner: Planner): Piece[] {
     .map((source) => ({ source, from: undefined }));
 }
 
-/** On a first run, what is to be done is known once all is listed. */
-function reportListing(isFirst: boolean, report: Report): ListingProgress {
+/** On a first run, what is to be done is known once all is listed, and on a repack nearly so. */
+function reportListing(plansAtOnce: boolean, report: Report): ListingProgress {
   const listed = { objects: 0, bytes: 0 };
   let empty = 0;
   return {
@@ -107,7 +144,7 @@ function reportListing(isFirst: boolean, report: Report): ListingProgress {
     },
     ended: () => {
       const { objects, bytes } = listed;
-      if (isFirst) report({ type: 'planned', objects: objects - empty, bytes, outputs: undefined });
+      if (plansAtOnce) report({ type: 'planned', objects: objects - empty, bytes, outputs: undefined });
     },
   };
 }
@@ -118,9 +155,18 @@ export interface Survey extends Before {
 
 /** All that a run would do; writes nothing. Throws as `planSources` does. */
 export async function survey(request: RollupRequest, context: SurveyContext): Promise<Survey> {
-  const before = await readBefore(request, context);
-  const planner = createPlanner(request, context, before);
-  const planned = await Array.fromAsync(planSources(request, context, planner));
-  const { generation, sealed, skipped, filtered } = planner;
-  return { ...before, plan: { generation, sealed, planned, skipped, filtered } };
+  const { store } = context;
+  for (;;) {
+    const before = await readBefore(request, context);
+    const planner = createPlanner(request, context, before);
+    try {
+      const planned = await Array.fromAsync(planSources(request, context, planner, before.previous));
+      const { generation, sealed, skipped, filtered } = planner;
+      return { ...before, plan: { generation, sealed, planned, skipped, filtered } };
+    } catch (error) {
+      const { previous } = before;
+      if (previous === undefined || !(await isSuperseded(store, request.destination, previous, error)))
+        throw error;
+    }
+  }
 }

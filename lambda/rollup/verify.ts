@@ -1,22 +1,23 @@
-import pLimit from 'p-limit';
 import { RollupError } from '../errors.ts';
-import { allOrFirstFailure } from './in-order.ts';
 import { isOurs } from './cleanup.ts';
-import { readCommitted } from './committed.ts';
+import { withCommitted } from './committed.ts';
 import { compareOutput } from './compare.ts';
 import { type Location, parseLocation } from './location.ts';
 import {
   type CommittedOutput,
   type CommittedSource,
   MANIFEST_NAME,
+  type Manifest,
   type Rollup,
   formatCrc32,
   namedKeys,
 } from './manifest.ts';
-import { isArchived } from './plan.ts';
+import { sideBySide } from './side-by-side.ts';
 import { type Sides, rawOf } from './sides.ts';
-import { type Selector, committedSelector } from './select.ts';
+import { committedSelector } from './select.ts';
 import type { ListedObject, Store } from './store.ts';
+import { type Frames, checkOutputs } from './verify-outputs.ts';
+import { RawCheck } from './verify-raw.ts';
 
 /** A way in which what is stored is not what was committed, or what was committed is not what is in raw. */
 export interface Problem {
@@ -66,74 +67,63 @@ export interface VerifyContext extends Sides {
 
 /** Compares what is committed under a destination with what is there and with what is in raw. Throws `NoManifest`. */
 export async function verify(destination: Location, context: VerifyContext): Promise<VerifyReport> {
-  const { store, deep, concurrency, progress, signal } = context;
+  return withCommitted(context.store, destination, undefined, (rollup) => {
+    if (rollup === undefined) throw noManifest(destination);
+    return verifyRollup(rollup, destination, context);
+  });
+}
+
+async function verifyRollup(
+  rollup: Rollup,
+  destination: Location,
+  context: VerifyContext,
+): Promise<VerifyReport> {
+  const { store, deep, signal } = context;
   const from = rawOf(context);
-  const rollup = await readCommitted(store, destination);
-  if (rollup === undefined) throw noManifest(destination);
   const { manifest } = rollup;
   const source = parseLocation(manifest.source);
   const stored = await listAll(store, destination);
-  const raw = await listAll(from, source);
-  const frames = Map.groupBy(rollup.sources, ({ output }) => output);
+  const select = committedSelector(manifest, source.prefix);
+  const raw = new RawCheck(select);
+  const committed = rollup.sources.inKeyOrder({ signal, last: true });
+  for await (const pairs of sideBySide(from.list(source, signal), committed)) raw.take(pairs);
 
-  const limit = pLimit(concurrency);
-  const stop = new AbortController();
   const done = {
     outputs: 0,
     bytes: 0,
     totalOutputs: manifest.outputs.length,
     totalBytes: manifest.totals.outputBytes,
   };
-  const checks = manifest.outputs.map((output) =>
-    limit(async () => {
-      signal.throwIfAborted();
-      if (stop.signal.aborted) return [];
-      const sources = frames.get(output.key) ?? [];
-      const problems = checkFrames(output, sources);
-      if (problems.length === 0)
-        problems.push(...(await checkStored(output, stored.get(output.key), context, destination)));
-      if (problems.length === 0 && deep) {
-        const present = sources.map((frame) => isReadable(raw.get(frame.key), frame));
-        problems.push(
-          ...(await compareOutput({ store, raw: from }, { destination, source, output, sources, present })),
-        );
-      }
-      done.outputs++;
-      done.bytes += output.size;
-      progress({ ...done });
-      return problems;
-    }),
-  );
-  const problems = [
-    ...checkTotals(rollup),
-    ...(await allOrFirstFailure(checks, stop)).flat(),
-    ...checkRaw(rollup.sources, raw, committedSelector(manifest, source.prefix)),
-  ];
+  const check = async ({ output, sources }: Frames): Promise<Problem[]> => {
+    signal.throwIfAborted();
+    const problems = checkFrames(output, sources);
+    if (problems.length === 0)
+      problems.push(...(await checkStored(output, stored.get(output.key), context, destination)));
+    if (problems.length === 0 && deep) {
+      const present = sources.map(({ ordinal }) => raw.present.has(ordinal));
+      problems.push(
+        ...(await compareOutput({ store, raw: from }, { destination, source, output, sources, present })),
+      );
+    }
+    done.outputs++;
+    done.bytes += output.size;
+    context.progress({ ...done });
+    return problems;
+  };
+  const found = await checkOutputs(rollup, context, check);
   const { objects, bytes, outputs, outputBytes } = manifest.totals;
   const named = new Set(namedKeys(manifest));
+  const problems = [...checkTotals(manifest, raw), ...found, ...raw.problems];
   return {
     status: problems.length === 0 ? 'ok' : 'mismatch',
     source: manifest.source,
     destination: manifest.destination,
     deep,
     ...{ objects, bytes, outputs, outputBytes },
-    expired: rollup.sources.filter(({ key }) => isGone(raw.get(key))).length,
+    expired: raw.expired,
     unnamed: [...stored.keys()].filter((key) => isOurs(key, destination) && !named.has(key)).length,
     problems,
   };
-}
-
-function isSame(now: ListedObject | undefined, committed: CommittedSource): boolean {
-  return now !== undefined && now.etag === committed.etag && now.size === committed.size;
-}
-
-function isReadable(now: ListedObject | undefined, committed: CommittedSource): boolean {
-  return isSame(now, committed) && !isGone(now);
-}
-
-/** Its bytes cannot be had from raw, though it may be listed there. */
-function isGone(now: ListedObject | undefined): boolean {
-  return now === undefined || now.size === 0 || isArchived(now);
 }
 
 /** The frames of an output lie one behind another, with one added newline between two of them at the most. */
@@ -175,35 +165,16 @@ async function checkStored(
   return [{ code: 'output-checksum', message, output: key }];
 }
 
-function checkTotals({ manifest, sources }: Rollup): Problem[] {
-  const { totals, outputs } = manifest;
-  const sum = (sizes: { size: number }[]): number => sizes.reduce((total, { size }) => total + size, 0);
+function checkTotals({ totals, outputs }: Manifest, { objects, bytes, repeated }: RawCheck): Problem[] {
+  const outputBytes = outputs.reduce((total, { size }) => total + size, 0);
   const holds =
-    totals.objects === sources.length &&
-    totals.bytes === sum(sources) &&
+    totals.objects === objects &&
+    totals.bytes === bytes &&
     totals.outputs === outputs.length &&
-    totals.outputBytes === sum(outputs) &&
-    new Set(sources.map(({ key }) => key)).size === sources.length;
+    totals.outputBytes === outputBytes &&
+    repeated === 0;
   const message = 'The totals of the manifest, its outputs and its sources do not agree.';
   return holds ? [] : [{ code: 'sources-inconsistent', message }];
-}
-
-/** What is in raw and not, or not as it is now, in the rollup, though it was to be. */
-function checkRaw(committed: CommittedSource[], raw: Map<string, ListedObject>, select: Selector): Problem[] {
-  const byKey = new Map(committed.map((frame) => [frame.key, frame]));
-  return [...raw.values()].flatMap((object): Problem[] => {
-    const frame = byKey.get(object.key);
-    const { key } = object;
-    if (object.size === 0 || (frame !== undefined && isSame(object, frame))) return [];
-    if (select(key) === undefined) return [];
-    if (frame === undefined) {
-      return [
-        { code: 'source-late', message: `${key} is not in the rollup. Run again to add it.`, source: key },
-      ];
-    }
-    const message = `${key} was changed after it was rolled up. Run again to rebuild the output that holds it.`;
-    return [{ code: 'source-changed', message, source: key, output: frame.output }];
-  });
 }
 
 async function listAll(store: Store, at: Location): Promise<Map<string, ListedObject>> {

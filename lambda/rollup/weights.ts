@@ -36,13 +36,16 @@ export class Weights {
 
   /** The sources to measure by, of forms that were not measured; none where a form stays as it is. */
   unmeasured(pieces: Piece[]): Map<Form, Piece[]> {
+    const measurable = pieces.filter((piece) => this.formToMeasure(piece) !== undefined);
+    return Map.groupBy(measurable, formOf);
+  }
+
+  /** That of a source which one of its form is to be measured by; undefined where there is no need, or no way. */
+  formToMeasure(piece: Piece): Form | undefined {
     const { encoding } = this;
-    if (encoding === undefined) return new Map();
-    const measurable = pieces.filter(({ from }) => !isEncoded(from));
-    const byForm = Map.groupBy(measurable, formOf);
-    if (encoding.codec !== 'none') byForm.delete(encoding.codec);
-    for (const form of this.#ratios.keys()) byForm.delete(form);
-    return byForm;
+    if (encoding === undefined || isEncoded(piece.from)) return undefined;
+    const form = formOf(piece);
+    return form === encoding.codec || this.#ratios.has(form) ? undefined : form;
   }
 
   measured(form: Form, ratio: number): void {

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { GetObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { RollupError, hasCode } from '../errors.ts';
 import type { ObjectAt } from '../rollup/location.ts';
-import type { Landed, ReadFrom } from '../rollup/store.ts';
+import type { Found, Landed, ReadFrom } from '../rollup/store.ts';
 import { matches, parseChecksums } from './checksums.ts';
 import { decodeKey, formatRange, quoteEtag, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
@@ -52,15 +52,22 @@ export class Downloads {
   }
 
   /** A small object, as it is now. */
-  readWhole({ bucket, key }: ObjectAt): Promise<{ body: Buffer; etag: string }> {
+  async readWhole(at: ObjectAt): Promise<{ body: Buffer; etag: string }> {
+    const { body = Buffer.alloc(0), etag } = await this.readBounded(at, Infinity);
+    return { body, etag };
+  }
+
+  /** See `Store.getBounded`. */
+  readBounded({ bucket, key }: ObjectAt, most: number): Promise<Found> {
     const { signal } = new AbortController();
     return this.#repeated(signal, async () => {
       const { body, length, etag, checksums } = await this.#open({ bucket, key }, signal);
       try {
+        if (length > most) return { body: undefined, etag, size: length };
         const into = Buffer.allocUnsafe(length);
         const landed = await land(body, into, key, signal, this.#timeouts.bodyIdle);
         if (!matches(into, landed, checksums)) throw mismatch(key);
-        return { body: into, etag };
+        return { body: into, etag, size: length };
       } finally {
         body.destroy();
       }

@@ -7,6 +7,7 @@ import {
 import { RollupError, hasCode } from '../errors.ts';
 import type { Location, ObjectAt } from '../rollup/location.ts';
 import type {
+  Found,
   Landed,
   ListedObject,
   ObjectHead,
@@ -76,6 +77,10 @@ export class S3Store implements Store {
 
   getIfPresent(at: ObjectAt): Promise<{ body: Buffer; etag: string } | undefined> {
     return absentAsUndefined(this.#downloads.readWhole(at));
+  }
+
+  getBounded(at: ObjectAt, most: number): Promise<Found | undefined> {
+    return absentAsUndefined(this.#downloads.readBounded(at, most));
   }
 
   read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<Landed> {

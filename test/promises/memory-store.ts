@@ -3,6 +3,7 @@ import { crc32 } from 'node:zlib';
 import { type ErrorCode, RollupError } from '../../lambda/errors.ts';
 import type { Location, ObjectAt } from '../../lambda/rollup/location.ts';
 import type {
+  Found,
   Landed,
   ListedObject,
   ObjectHead,
@@ -115,6 +116,14 @@ export class MemoryStore implements Store {
   async getIfPresent({ key }: ObjectAt): Promise<{ body: Buffer; etag: string } | undefined> {
     await this.#turn(`get ${key}`);
     return this.#bucket.objects.get(key);
+  }
+
+  async getBounded({ key }: ObjectAt, most: number): Promise<Found | undefined> {
+    await this.#turn(`get ${key}`);
+    const stored = this.#bucket.objects.get(key);
+    if (stored === undefined) return undefined;
+    const { body, etag } = stored;
+    return { etag, size: body.length, body: body.length > most ? undefined : body };
   }
 
   async read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<Landed> {

@@ -7,10 +7,17 @@ import {
   formatManifest,
   laterThan,
   parseManifest,
-  parseSources,
 } from '../../lambda/rollup/manifest.ts';
 import { planRollup } from '../../lambda/rollup/plan.ts';
-import { PREFIX, SIDES, carriedOut, formatSources, inKeyOrder, listed } from '../support/planning.ts';
+import {
+  PREFIX,
+  SIDES,
+  carriedOut,
+  formatSources,
+  inKeyOrder,
+  listed,
+  parseSources,
+} from '../support/planning.ts';
 
 const KEY = `${PREFIX}_manifest.json`;
 

@@ -1,10 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Rollup } from '../../lambda/rollup/manifest.ts';
 import type { PlannedOutput } from '../../lambda/rollup/pack.ts';
 import { type Plan, type PlanInput, planRollup } from '../../lambda/rollup/plan.ts';
 import type { ListedObject } from '../../lambda/rollup/store.ts';
-import { SIDES, carriedOut, inKeyOrder, listed } from '../support/planning.ts';
+import { type CarriedOut, SIDES, carriedOut, inKeyOrder, listed } from '../support/planning.ts';
 
 const TARGET = 100;
 const KINDS = {
@@ -18,7 +17,7 @@ const KINDS = {
 };
 type Suffix = keyof typeof KINDS;
 
-function planOf(objects: ListedObject[], committed?: Rollup, more: Partial<PlanInput> = {}): Plan {
+function planOf(objects: ListedObject[], committed?: CarriedOut, more: Partial<PlanInput> = {}): Plan {
   return planRollup({
     listed: objects.toSorted(inKeyOrder),
     committed,
@@ -64,10 +63,10 @@ const anyStep: fc.Arbitrary<Step> = fc.record({
 /** Runs the steps one after another, each from the commit of the one before. */
 function forEachStep(
   steps: Step[],
-  check: (plan: Plan, listing: ListedObject[], committed: Rollup | undefined, repack: boolean) => void,
+  check: (plan: Plan, listing: ListedObject[], committed: CarriedOut | undefined, repack: boolean) => void,
 ): void {
   let raw = new Map<string, ListedObject>();
-  let committed: Rollup | undefined;
+  let committed: CarriedOut | undefined;
   let version = 1;
   for (const { put, removed, changed, repack } of steps) {
     const keys = [...raw.keys()];

@@ -34,6 +34,11 @@ export const PURE = [
     'source-form',
     'sidecar',
     'byte-reader',
+    'bits',
+    'held-objects',
+    'reconcile',
+    'samples',
+    'side-by-side',
   ].map((name) => `lambda/rollup/${name}.ts`),
   ...[
     'afterwards',

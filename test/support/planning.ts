@@ -1,6 +1,7 @@
 import { framesOf } from '../../lambda/rollup/frames.ts';
-import type { CommittedSource, Rollup } from '../../lambda/rollup/manifest.ts';
+import type { CommittedSource, Manifest, Rollup } from '../../lambda/rollup/manifest.ts';
 import type { PlannedOutput } from '../../lambda/rollup/pack.ts';
+import { readSources } from '../../lambda/rollup/source-lines.ts';
 import type { Plan } from '../../lambda/rollup/plan.ts';
 import { SourcesIndex } from '../../lambda/rollup/sources-index.ts';
 import type { ListedObject } from '../../lambda/rollup/store.ts';
@@ -24,8 +25,11 @@ export function inKeyOrder(a: { key: string }, b: { key: string }): number {
   return Buffer.compare(Buffer.from(a.key), Buffer.from(b.key));
 }
 
+/** What is committed, with its sources in memory. */
+export type CarriedOut = Omit<Rollup, 'sources'> & { sources: CommittedSource[] };
+
 /** What is committed once a plan was carried out; every source had its last newline. */
-export function carriedOut(plan: Plan, previous: Rollup | undefined): Rollup {
+export function carriedOut(plan: Plan, previous: CarriedOut | undefined): CarriedOut {
   const sealed = new Set(plan.sealed.map(({ key }) => key));
   const sources = [
     ...(previous?.sources ?? []).filter(({ output }) => sealed.has(output)),
@@ -66,6 +70,21 @@ export function carriedOut(plan: Plan, previous: Rollup | undefined): Rollup {
 
 function asCommitted({ key, size, pieces }: PlannedOutput) {
   return { key, size, etag: `etag-of-${key}`, crc32: '00000000', sources: pieces.length };
+}
+
+/** The sources that a stored index tells of. */
+export async function parseSources(
+  body: Buffer,
+  { sources }: Pick<Manifest, 'sources'>,
+): Promise<CommittedSource[]> {
+  const all: CommittedSource[] = [];
+  for await (const some of readSources(once(body), sources))
+    for (const { ordinal, ...source } of some) all[ordinal] = source;
+  return all;
+}
+
+async function* once<T>(item: T): AsyncGenerator<T> {
+  yield await Promise.resolve(item);
 }
 
 /** The index of sources as it is stored. */

@@ -3,12 +3,7 @@ import { crc32 } from 'node:zlib';
 import { expect } from 'vitest';
 import { RollupError } from '../../lambda/errors.ts';
 import { parseLocation } from '../../lambda/rollup/location.ts';
-import {
-  type CommittedSource,
-  type Manifest,
-  parseManifest,
-  parseSources,
-} from '../../lambda/rollup/manifest.ts';
+import { type CommittedSource, type Manifest, parseManifest } from '../../lambda/rollup/manifest.ts';
 import { verify } from '../../lambda/rollup/verify.ts';
 import { type RunOptions, type RunResult, run } from '../../lambda/run.ts';
 import { type Connection, connect } from '../../lambda/s3/connection.ts';
@@ -21,6 +16,7 @@ import {
   type SandboxRequest,
   startSandbox,
 } from '../../sandbox/sandbox.ts';
+import { parseSources } from './planning.ts';
 
 export const BUCKET = 'logs';
 export const RAW = 'raw/app/20261121/08/';

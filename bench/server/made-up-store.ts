@@ -1,0 +1,205 @@
+import { closeSync, existsSync, openSync, readFileSync, readSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { RollupError } from '../../lambda/errors.ts';
+import { type ObjectAt, parseLocation } from '../../lambda/rollup/location.ts';
+import type {
+  Found,
+  Landed,
+  ListedObject,
+  ObjectHead,
+  ReadFrom,
+  Store,
+  Streamed,
+  Undeleted,
+  UploadContent,
+  Written,
+} from '../../lambda/rollup/store.ts';
+
+export const SOURCE = parseLocation('s3://logs/raw/checkout/20261121/08/');
+export const DESTINATION = parseLocation('s3://logs/aggregated/checkout/20261121/08/');
+
+const PAGE = 1000;
+/** One in so many has a late one behind it. */
+const LATE = 1000;
+const TIME = '2026-11-21T08:12:34.000Z';
+
+/** What is kept of an output. */
+interface Kept {
+  size: number;
+  etag: string;
+  crc32: number;
+}
+
+/**
+ * An hour of very many small raw objects, which takes no memory: they are made up as they are listed and read. The index
+ * and the manifest are files of a folder, and of outputs nothing but size and checksum is kept.
+ */
+export class MadeUpStore implements Store {
+  readonly #folder: string;
+  readonly #count: number;
+  readonly #late: boolean;
+  readonly #outputs: Map<string, Kept>;
+
+  /** `late`: some objects came late. */
+  constructor(folder: string, count: number, late: boolean) {
+    this.#folder = folder;
+    this.#count = count;
+    this.#late = late;
+    const state = join(folder, 'outputs.json');
+    this.#outputs = new Map(
+      existsSync(state) ? (JSON.parse(readFileSync(state, 'utf8')) as [string, Kept][]) : [],
+    );
+  }
+
+  /** So that another process finds the outputs. */
+  save(): void {
+    writeFileSync(join(this.#folder, 'outputs.json'), JSON.stringify([...this.#outputs]));
+  }
+
+  async *list(
+    { prefix }: { prefix: string },
+    _signal?: AbortSignal,
+    after = '',
+  ): AsyncGenerator<ListedObject[]> {
+    if (prefix === SOURCE.prefix) yield* this.#listRaw(after);
+    else
+      yield await Promise.resolve(
+        [...this.#outputs]
+          .map(([key, { size, etag }]) => ({ key, size, etag, lastModified: TIME }))
+          .sort((a, b) => (a.key < b.key ? -1 : 1)),
+      );
+  }
+
+  async *#listRaw(after: string): AsyncGenerator<ListedObject[]> {
+    let page: ListedObject[] = [];
+    for (let i = firstBehind(after, this.#count); i < this.#count; i++) {
+      const keys = this.#late && i % LATE === 0 ? [keyOf(i), `${keyOf(i)}.late`] : [keyOf(i)];
+      for (const key of keys) {
+        if (key <= after) continue;
+        page.push({ key, size: sizeOf(i), etag: etagOf(key.length * this.#count + i), lastModified: TIME });
+        if (page.length < PAGE) continue;
+        yield await Promise.resolve(page);
+        page = [];
+      }
+    }
+    if (page.length > 0) yield page;
+  }
+
+  head({ key }: ObjectAt): Promise<ObjectHead | undefined> {
+    return Promise.resolve(this.#outputs.get(key));
+  }
+
+  getIfPresent(at: ObjectAt): Promise<{ body: Buffer; etag: string } | undefined> {
+    const path = this.#pathOf(at);
+    if (!existsSync(path)) return Promise.resolve(undefined);
+    const body = readFileSync(path);
+    return Promise.resolve({ body, etag: etagOf(crc32(body)) });
+  }
+
+  async getBounded(at: ObjectAt, most: number): Promise<Found | undefined> {
+    const path = this.#pathOf(at);
+    if (!existsSync(path)) return undefined;
+    const { size } = statSync(path);
+    if (size <= most) return this.getIfPresent(at).then((found) => found && { ...found, size });
+    return Promise.resolve({ body: undefined, size, etag: 'of a large file' });
+  }
+
+  read({ key, range, bucket }: ReadFrom, into: Buffer): Promise<Landed> {
+    if (key.startsWith(SOURCE.prefix)) {
+      into.fill(0x61);
+      into[into.length - 1] = 0x0a;
+    } else {
+      const file = openSync(this.#pathOf({ bucket, key }), 'r');
+      readSync(file, into, 0, into.length, range?.offset ?? 0);
+      closeSync(file);
+    }
+    return Promise.resolve({ crc32: crc32(into), contentEncoding: undefined });
+  }
+
+  async *stream(from: ReadFrom): AsyncGenerator<Buffer> {
+    const { size } = statSync(this.#pathOf(from));
+    const into = Buffer.alloc(1024 * 1024);
+    for (let offset = 0; offset < size; offset += into.length) {
+      const chunk = into.subarray(0, Math.min(into.length, size - offset));
+      await this.read({ ...from, range: { offset, length: chunk.length } }, chunk);
+      yield chunk;
+    }
+  }
+
+  put(at: ObjectAt, body: Buffer): Promise<{ etag: string }> {
+    writeFileSync(this.#pathOf(at), body);
+    return Promise.resolve({ etag: etagOf(crc32(body)) });
+  }
+
+  upload(at: ObjectAt, { body, crc32: crc }: UploadContent): Promise<Written> {
+    const etag = etagOf(crc);
+    this.#outputs.set(at.key, { size: body.length, etag, crc32: crc });
+    return Promise.resolve({ etag, crc32: crc });
+  }
+
+  uploadStream(): Promise<Streamed> {
+    return Promise.reject(new RollupError('S3Error', 'Nothing is streamed here.'));
+  }
+
+  canCopyFrom(): boolean {
+    return true;
+  }
+
+  copy(): Promise<Written> {
+    return Promise.reject(new RollupError('S3Error', 'Nothing is copied here.'));
+  }
+
+  delete(_bucket: string, keys: string[]): Promise<void> {
+    for (const key of keys) this.#outputs.delete(key);
+    return Promise.resolve();
+  }
+
+  deleteUnchanged(): Promise<Undeleted[]> {
+    return Promise.resolve([]);
+  }
+
+  listUploads() {
+    return Promise.resolve([]);
+  }
+
+  abortUpload(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #pathOf({ key }: ObjectAt): string {
+    return join(this.#folder, key.slice(key.lastIndexOf('/') + 1));
+  }
+}
+
+/** 100 bytes, in order. */
+export function keyOf(i: number): string {
+  const id = String(i).padStart(9, '0');
+  return `${SOURCE.prefix}${id}-i-${etagOf(i).slice(0, 17)}/application-logs-of-the-checkout-${id}.log`;
+}
+
+function sizeOf(i: number): number {
+  return 1 + (i % 99);
+}
+
+/** 32 hexadecimal digits that do not compress. */
+function etagOf(n: number): string {
+  return [0x9e3779b1, 0x85ebca6b, 0xc2b2ae35, 0x27d4eb2f]
+    .map((factor) => {
+      let x = Math.imul(n + 1, factor);
+      x = Math.imul(x ^ (x >>> 15), 0x2c1b3c6d);
+      return ((x ^ (x >>> 12)) >>> 0).toString(16).padStart(8, '0');
+    })
+    .join('');
+}
+
+/** The first of the sources whose keys come behind this one, or one before it. */
+function firstBehind(after: string, count: number): number {
+  let [low, high] = [0, count];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (keyOf(middle) <= after) low = middle + 1;
+    else high = middle;
+  }
+  return Math.max(0, low - 1);
+}

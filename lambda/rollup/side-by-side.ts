@@ -1,0 +1,166 @@
+import { compareKeys } from './key-order.ts';
+
+interface Keyed {
+  key: string;
+}
+
+/** What two lists have under one key, in one of them at least. */
+export type Pair<A, B> = [a: A | undefined, b: B | undefined];
+
+/**
+ * Two lists that come in key order, side by side, some pairs at a time. Of several under one key in one list, each is
+ * paired with the one in the other.
+ */
+export async function* sideBySide<A extends Keyed, B extends Keyed>(
+  as: AsyncIterable<A[]>,
+  bs: AsyncIterable<B[]>,
+): AsyncGenerator<Pair<A, B>[]> {
+  const a = as[Symbol.asyncIterator]();
+  const b = bs[Symbol.asyncIterator]();
+  const pairing = new Pairing<A, B>();
+  try {
+    while (!pairing.isOver) {
+      if (pairing.wantsA) pairing.giveA(await a.next());
+      if (pairing.wantsB) pairing.giveB(await b.next());
+      const pairs = pairing.take();
+      if (pairs.length > 0) yield pairs;
+    }
+  } finally {
+    await a.return?.();
+    await b.return?.();
+  }
+}
+
+/** A list that comes in key order, looked up by keys that are asked for in their order. */
+export class Lookup<T extends Keyed> {
+  readonly #lists: AsyncIterator<T[]>;
+  #list: T[] = [];
+  #at = 0;
+  #ended = false;
+
+  constructor(lists: AsyncIterable<T[]>) {
+    this.#lists = lists[Symbol.asyncIterator]();
+  }
+
+  /** What there is under each of some keys, none of which comes before one that was asked for. */
+  async find(wanted: Keyed[]): Promise<(T | undefined)[]> {
+    const found: (T | undefined)[] = [];
+    for (const { key } of wanted) {
+      while (!this.#ended && !this.#reaches(key)) await this.#next();
+      const item = this.#list[this.#at];
+      found.push(item?.key === key ? item : undefined);
+    }
+    return found;
+  }
+
+  /** Passes over what comes before a key. False where that is all there is so far. */
+  #reaches(key: string): boolean {
+    for (; this.#at < this.#list.length; this.#at++) {
+      if (compareKeys((this.#list[this.#at] as T).key, key) >= 0) return true;
+    }
+    return false;
+  }
+
+  async #next(): Promise<void> {
+    const next = await this.#lists.next();
+    this.#ended = next.done === true;
+    this.#list = next.done === true ? [] : next.value;
+    this.#at = 0;
+  }
+
+  async close(): Promise<void> {
+    await this.#lists.return?.();
+  }
+}
+
+/** As `sideBySide`, of two lists that are there. */
+export function pairsOf<A extends Keyed, B extends Keyed>(as: A[], bs: B[]): Pair<A, B>[] {
+  const pairing = new Pairing<A, B>();
+  pairing.giveA({ value: as });
+  pairing.giveB({ value: bs });
+  const pairs = pairing.take();
+  pairing.giveA({ done: true, value: undefined });
+  pairing.giveB({ done: true, value: undefined });
+  return [...pairs, ...pairing.take()];
+}
+
+/** What came of two lists and is not paired yet. */
+class Pairing<A extends Keyed, B extends Keyed> {
+  readonly #a = new Side<A>();
+  readonly #b = new Side<B>();
+  /** The key that was paired last. */
+  #last: { key: string; a: A | undefined; b: B | undefined } | undefined;
+
+  get isOver(): boolean {
+    return this.#a.ended && this.#b.ended && this.#a.isEmpty && this.#b.isEmpty;
+  }
+
+  get wantsA(): boolean {
+    return this.#a.isEmpty && !this.#a.ended;
+  }
+
+  get wantsB(): boolean {
+    return this.#b.isEmpty && !this.#b.ended;
+  }
+
+  giveA(next: IteratorResult<A[], unknown>): void {
+    this.#a.give(next);
+  }
+
+  giveB(next: IteratorResult<B[], unknown>): void {
+    this.#b.give(next);
+  }
+
+  /** As many pairs as are certain. */
+  take(): Pair<A, B>[] {
+    const pairs: Pair<A, B>[] = [];
+    const [left, right] = [this.#a, this.#b];
+    while ((!left.isEmpty || left.ended) && (!right.isEmpty || right.ended)) {
+      const [a, b] = [left.first, right.first];
+      if (a === undefined && b === undefined) break;
+      const order = a === undefined ? 1 : b === undefined ? -1 : compareKeys(a.key, b.key);
+      // Of what is there once more under the key before, the other side has gone by.
+      const pair: Pair<A, B> = [
+        order <= 0 ? a : this.#again(b?.key)?.a,
+        order >= 0 ? b : this.#again(a?.key)?.b,
+      ];
+      if (order <= 0) left.shift();
+      if (order >= 0) right.shift();
+      this.#last = { key: (a !== undefined && order <= 0 ? a : (b as B)).key, a: pair[0], b: pair[1] };
+      pairs.push(pair);
+    }
+    return pairs;
+  }
+
+  #again(key: string | undefined) {
+    return this.#last?.key === key ? this.#last : undefined;
+  }
+}
+
+/** One of the lists, as far as it came. */
+class Side<T> {
+  ended = false;
+  #items: T[] = [];
+  #at = 0;
+
+  get isEmpty(): boolean {
+    return this.#at === this.#items.length;
+  }
+
+  get first(): T | undefined {
+    return this.#items[this.#at];
+  }
+
+  shift(): void {
+    this.#at++;
+  }
+
+  give(next: IteratorResult<T[], unknown>): void {
+    if (next.done === true) {
+      this.ended = true;
+      return;
+    }
+    this.#items = next.value;
+    this.#at = 0;
+  }
+}
