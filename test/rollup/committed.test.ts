@@ -81,6 +81,7 @@ const READERS: [name: string, read: (world: World, to: Connection) => Promise<un
         store,
         raw,
         concurrency: 2,
+        proven: new Map(),
       }),
     { deleted: { objects: 6, complete: true } },
   ],
