@@ -252,7 +252,7 @@ describe('an execution', () => {
     const keys = sandbox.keys(BUCKET);
     expect(await execute(request)).toEqual({ status: 'FAILED', error: code });
     const plan = `s3://${BUCKET}/${AGGREGATED}_plan/0123456789abcdef.json`;
-    const commit = { step: 'commit', request, plan, attempt: 1 };
+    const commit = { step: 'commit', request, plan, etag: 'e', attempt: 1 };
     await expect(createStepHost(process.env).handle(commit, CONTEXT)).rejects.toMatchObject({ name: code });
     expect(sandbox.requests).toEqual([]);
     expect(sandbox.keys(BUCKET)).toEqual(keys);

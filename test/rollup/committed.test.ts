@@ -75,7 +75,7 @@ const READERS: [name: string, read: (world: World, to: Connection) => Promise<un
   ],
   [
     'the deletion of sources',
-    (world, { store, raw = store }) =>
+    (world, { store, raw }) =>
       deleteSources(SOURCE, DESTINATION, {
         ...contextOf(world, world.connection),
         store,

@@ -299,6 +299,16 @@ describe('what a listing can hold besides', () => {
     ]);
   });
 
+  it('takes a source that is read from raw as it is listed, when it was written again and is the same', () => {
+    const committed = carriedOut(planOf([listed('a.log', 3), listed('b.log', 4)]), undefined);
+    const again = { ...listed('a.log', 3), lastModified: '2026-11-22T10:00:00.000Z' };
+    expect(planOf([again, listed('b.log', 4)], committed).planned).toEqual([]);
+    const plan = planOf([again, listed('b.log', 5, 1)], committed);
+    expect(plan.planned[0]?.pieces[0]).toEqual({ source: again, from: undefined });
+    const late = planOf([again, listed('b.log', 4), listed('c.log', 5)], committed);
+    expect(keysIn(late.planned)).toEqual(['c.log']);
+  });
+
   it('reads a source that was archived since from the committed output', () => {
     const committed = carriedOut(planOf([listed('a.log', 3), listed('b.log', 4)]), undefined);
     const plan = planOf([listed('a.log', 3, 0, 'GLACIER'), listed('b.log', 5, 1)], committed);

@@ -25,7 +25,7 @@ async function read(
   sources: StoredSource[],
   atATime: number,
 ): Promise<[first: StoredSource[], last: StoredSource[]]> {
-  const lines = sources.map(({ ordinal: _, ...source }) => JSON.stringify(source));
+  const lines = sources.map((source) => JSON.stringify({ ...source, ordinal: undefined }));
   const runs = await SortedRuns.read(some(lines, atATime), 'the index');
   const first = await Array.fromAsync(runs.merge(some(sources, atATime), false));
   const last = await Array.fromAsync(runs.merge(some(sources, atATime), true));

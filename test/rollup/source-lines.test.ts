@@ -4,8 +4,13 @@ import { buffer } from 'node:stream/consumers';
 import { Readable } from 'node:stream';
 import { MOST_MANIFEST } from '../../lambda/rollup/manifest.ts';
 import { readManifest } from '../../lambda/rollup/manifest-store.ts';
+import { planRollup } from '../../lambda/rollup/plan.ts';
+import { planFiles } from '../../lambda/rollup/plan-file.ts';
+import { readHeader } from '../../lambda/rollup/plan-store.ts';
+import { formatSidecar, parseSidecar } from '../../lambda/rollup/sidecar.ts';
 import { MOST_LINE, readSources } from '../../lambda/rollup/source-lines.ts';
 import { MiB } from '../../lambda/size.ts';
+import { SIDES, listed } from '../support/planning.ts';
 import { AGGREGATED, BUCKET, DESTINATION, MANIFEST_KEY, failureOf, openWorld } from '../support/world.ts';
 
 const LINE = `${JSON.stringify({
@@ -73,7 +78,7 @@ describe('a run over a destination ends at once with', () => {
     expect(await failureOf(world.roll())).toMatchObject({ code: 'BadManifest', key });
   });
 
-  it('a manifest that is too large, of which nothing is read', async () => {
+  it('a manifest that is too large, and is read no further', async () => {
     await using world = await openWorld();
     world.putHour(3);
     world.sandbox.put(BUCKET, MANIFEST_KEY, Buffer.alloc(MOST_MANIFEST + 1, ' '));
@@ -90,6 +95,34 @@ describe('a run over a destination ends at once with', () => {
       getBounded: () => Promise.resolve({ etag: 'e', size: 600e6, body: undefined }),
     });
     expect(await failureOf(readManifest(large, DESTINATION))).toMatchObject({ code: 'BadManifest' });
+  });
+});
+
+describe('what lies beside outputs', () => {
+  it('is no sidecar where it is larger than that of its sources can be', async () => {
+    const [output] = planRollup({
+      listed: [listed('a.log', 1)],
+      committed: undefined,
+      ...SIDES,
+      settings: { targetSize: 100, newline: 'ensure', codec: 'gzip' },
+    }).planned;
+    if (output === undefined) throw new Error('Nothing is planned.');
+    const text = { size: 1, crc32: 0, sources: [{ length: 1, added: false }] };
+    expect(await parseSidecar(await formatSidecar(text), output)).toEqual(text);
+    const spaces = gzipSync(' '.repeat(2 * MiB) + JSON.stringify({ version: 1, ...text }));
+    expect(await parseSidecar(spaces, output)).toBeUndefined();
+  });
+
+  it('is no plan where its header is too large, and is read no further', async () => {
+    await using world = await openWorld();
+    const at = { destination: DESTINATION, id: '0123456789abcdef' };
+    const { key } = planFiles(at).header;
+    world.sandbox.put(BUCKET, key, Buffer.alloc(16 * MiB + 1, ' '));
+    const etag = world.sandbox.head(BUCKET, key)?.etag ?? '';
+    const { signal } = new AbortController();
+    const failure = await failureOf(readHeader(world.connection.store, { at, etag }, signal));
+    expect(failure).toMatchObject({ code: 'BadPlan', key });
+    expect(failure.message).toContain(`it has more than ${16 * MiB} bytes`);
   });
 });
 
