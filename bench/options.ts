@@ -1,6 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typings';
-import { DEFAULT_SETTINGS, type Settings, parseSettings } from '../lambda/settings.ts';
+import { DEFAULT_SETTINGS, type Settings, parseSettings } from '../lambda/settings/settings.ts';
 import { parseSize } from '../lambda/size.ts';
 import type { DataSetOptions } from './server/data-set.ts';
 

@@ -1,11 +1,11 @@
-import type { Deleted, Problem } from './rollup/delete-sources.ts';
-import type { Report } from './rollup/events.ts';
-import { type Distribute, rollUpByPlan } from './rollup/fan-out.ts';
-import { formatLocation } from './rollup/location.ts';
-import type { Sides } from './rollup/sides.ts';
+import type { Deleted, Problem } from './rollup/commit/delete-sources.ts';
+import type { Report } from './rollup/model/events.ts';
+import { type Distribute, rollUpByPlan } from './rollup/fan-out/roll-up-by-plan.ts';
+import { formatLocation } from './rollup/model/location.ts';
+import type { Sides } from './rollup/model/endpoints.ts';
 import { type RollupOutcome, type RollupRequest, rollUp } from './rollup/rollup.ts';
 import type { Connection, Peaks, Requests } from './s3/connection.ts';
-import type { Settings } from './settings.ts';
+import type { Settings } from './settings/settings.ts';
 
 /** What a run says at its end: the object that `--json` prints and the function returns. */
 export interface RunResult {

@@ -7,7 +7,7 @@ import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { type CfnStateMachine, DefinitionBody, LogLevel, StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import { DEFAULT_SETTINGS } from '../lambda/settings.ts';
+import { DEFAULT_SETTINGS } from '../lambda/settings/settings.ts';
 import { fanOutDefinition } from './fan-out-definition.ts';
 import { flattenReference } from './flatten-reference.ts';
 import { RollupFunction, type RollupFunctionProps } from './rollup-function.ts';

@@ -1,5 +1,5 @@
 import { capacitySchema, refuseTooLittleMemory, type Capacity } from './config/capacity.ts';
-import { DEFAULT_SETTINGS } from '../lambda/settings.ts';
+import { DEFAULT_SETTINGS } from '../lambda/settings/settings.ts';
 import { type Engine, engineSchema } from './config/engine.ts';
 import { formatIssues, InvalidConfiguration } from './config/invalid-configuration.ts';
 import type { LogRollupProps } from './log-rollup.ts';

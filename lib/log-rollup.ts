@@ -4,7 +4,7 @@ import type { Code, IFunction } from 'aws-cdk-lib/aws-lambda';
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
-import { DEFAULT_SETTINGS } from '../lambda/settings.ts';
+import { DEFAULT_SETTINGS } from '../lambda/settings/settings.ts';
 import { Alarms } from './monitoring/alarms.ts';
 import type { CapacityProps } from './config/capacity.ts';
 import type { EngineProps } from './config/engine.ts';

@@ -34,7 +34,7 @@ describe('a violation is seen where', () => {
     [
       'lib imports more than names and settings',
       'lib/log-rollup.ts',
-      "import { parseHour } from '../lambda/rollup/hour.ts';",
+      "import { parseHour } from '../lambda/rollup/model/hour.ts';",
     ],
     ['lib imports from bin', 'lib/log-rollup.ts', "const { a } = await import('../bin/app.ts');"],
     [
@@ -49,23 +49,27 @@ describe('a violation is seen where', () => {
     ['the handler uploads', 'lambda/handler.ts', "import { Upload } from '@aws-sdk/lib-storage';"],
     [
       'a pure file imports an impure one',
-      'lambda/rollup/plan.ts',
+      'lambda/rollup/plan/planner.ts',
       "import { assemble } from './assemble.ts';",
     ],
-    ['a pure file reads files', 'lambda/rollup/hour.ts', "import { readFileSync } from 'node:fs';"],
+    ['a pure file reads files', 'lambda/rollup/model/hour.ts', "import { readFileSync } from 'node:fs';"],
     [
       'a pure file imports half a type',
-      'lambda/rollup/plan.ts',
+      'lambda/rollup/plan/planner.ts',
       "import { type Report, tell } from './rollup.ts';",
     ],
-    ['a pure file asks for the time', 'lambda/rollup/hour.ts', 'const now = new Date();'],
-    ['a pure file asks for the time as text', 'lambda/rollup/hour.ts', 'const now = Date();'],
-    ['a pure file asks for the time in milliseconds', 'lambda/rollup/manifest.ts', 'const now = Date.now();'],
-    ['a pure file measures time', 'lambda/rollup/frames.ts', 'const now = performance.now();'],
-    ['a pure file reads the environment', 'lambda/rollup/kind.ts', "const a = process.env['A'];"],
-    ['a pure file logs', 'lambda/rollup/pack.ts', "console.log('a');"],
-    ['a pure file throws dice', 'lambda/rollup/pack.ts', 'const a = Math.random();'],
-    ['a pure file waits', 'lambda/rollup/key-order.ts', 'setTimeout(() => {}, 1);'],
+    ['a pure file asks for the time', 'lambda/rollup/model/hour.ts', 'const now = new Date();'],
+    ['a pure file asks for the time as text', 'lambda/rollup/model/hour.ts', 'const now = Date();'],
+    [
+      'a pure file asks for the time in milliseconds',
+      'lambda/rollup/model/manifest.ts',
+      'const now = Date.now();',
+    ],
+    ['a pure file measures time', 'lambda/rollup/write/source-offsets.ts', 'const now = performance.now();'],
+    ['a pure file reads the environment', 'lambda/rollup/plan/kind.ts', "const a = process.env['A'];"],
+    ['a pure file logs', 'lambda/rollup/plan/pack.ts', "console.log('a');"],
+    ['a pure file throws dice', 'lambda/rollup/plan/pack.ts', 'const a = Math.random();'],
+    ['a pure file waits', 'lambda/rollup/model/key-order.ts', 'setTimeout(() => {}, 1);'],
   ])('%s', (_, path, text) => {
     expect(violationsIn(path, text)).toHaveLength(1);
   });
@@ -74,15 +78,19 @@ describe('a violation is seen where', () => {
     ['the SDK under lambda/s3', 'lambda/s3/copy.ts', "import { S3Client } from '@aws-sdk/client-s3';"],
     ['the sandbox in the demo', 'demo/story.ts', "import { a } from '../sandbox/sandbox.ts';"],
     ['names in lib', 'lib/log-rollup.ts', "import { ENV } from '../lambda/names.ts';"],
-    ['settings in lib', 'lib/config/engine.ts', "import { ROWS } from '../lambda/settings.ts';"],
-    ['an instant that was passed in', 'lambda/rollup/hour.ts', 'const start = new Date(text);'],
-    ['a type of an impure file', 'lambda/rollup/plan.ts', "import type { Report } from './events.ts';"],
+    ['settings in lib', 'lib/config/engine.ts', "import { ROWS } from '../lambda/settings/settings.ts';"],
+    ['an instant that was passed in', 'lambda/rollup/model/hour.ts', 'const start = new Date(text);'],
+    [
+      'a type of an impure file',
+      'lambda/rollup/plan/planner.ts',
+      "import type { Report } from './events.ts';",
+    ],
     [
       'types of an impure file, one by one',
-      'lambda/rollup/plan.ts',
+      'lambda/rollup/plan/planner.ts',
       "import { type Report } from './events.ts';",
     ],
-    ['a property that is called like a global', 'lambda/rollup/plan.ts', 'const a = plan.process;'],
+    ['a property that is called like a global', 'lambda/rollup/plan/planner.ts', 'const a = plan.process;'],
     ['the time in the core', 'lambda/run.ts', 'const now = new Date();'],
   ])('and not in %s', (_, path, text) => {
     expect(violationsIn(path, text)).toEqual([]);

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typings';
-import { DEFAULT_SETTINGS } from '../../lambda/settings.ts';
+import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
 import { type Measured, measure } from '../measure.ts';
 import { SIZES, machine, parseCount } from '../options.ts';
 import { say } from '../report/say.ts';

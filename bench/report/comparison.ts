@@ -1,4 +1,4 @@
-import type { Settings } from '../../lambda/settings.ts';
+import type { Settings } from '../../lambda/settings/settings.ts';
 import { VARIANTS, type VariantName } from '../variants/variant.ts';
 import type { machine } from '../options.ts';
 import type { DataSetOptions } from '../server/data-set.ts';

@@ -1,4 +1,4 @@
-import { DEFAULT_SETTINGS } from '../../lambda/settings.ts';
+import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
 import { FAN_OUT_LOADS, fanOutHour } from '../simulate/fan-out.ts';
 import { FIGURES } from '../simulate/figures.ts';
 import { type Model, type SimulatedHour, createModel, memoryOf } from '../simulate/hour.ts';

@@ -2,7 +2,7 @@ import { closeSync, existsSync, openSync, readFileSync, readSync, statSync, writ
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { RollupError } from '../../lambda/errors.ts';
-import { type ObjectAt, parseLocation } from '../../lambda/rollup/location.ts';
+import { type ObjectAt, parseLocation } from '../../lambda/rollup/model/location.ts';
 import type {
   Found,
   Landed,
@@ -14,7 +14,7 @@ import type {
   Undeleted,
   UploadContent,
   Written,
-} from '../../lambda/rollup/store.ts';
+} from '../../lambda/rollup/model/store.ts';
 
 export const SOURCE = parseLocation('s3://logs/raw/checkout/20261121/08/');
 export const DESTINATION = parseLocation('s3://logs/aggregated/checkout/20261121/08/');

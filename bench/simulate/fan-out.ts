@@ -1,5 +1,5 @@
-import { workersFor } from '../../lambda/rollup/fan-budget.ts';
-import { DEFAULT_SETTINGS } from '../../lambda/settings.ts';
+import { workersFor } from '../../lambda/rollup/fan-out/worker-count.ts';
+import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
 import type { Figures } from './figures.ts';
 import type { Model } from './hour.ts';
 import { meanLatency } from './latency.ts';
@@ -7,7 +7,7 @@ import { DEFAULT_MEMORY, type Load, MISSION } from './scenarios.ts';
 import { cpuRate } from './transfer.ts';
 
 const PAGE = 1000;
-/** As in lambda/rollup/list-at-once.ts and lambda/rollup/fan-commit.ts. */
+/** As in lambda/rollup/plan/list.ts and lambda/rollup/fan-out/commit-step.ts. */
 const LISTINGS = 8;
 const LOOKS = 64;
 // https://aws.amazon.com/step-functions/pricing/: a standard workflow in us-east-1, November 2026. A batch is three.

@@ -1,5 +1,5 @@
-import type { Settings } from '../../lambda/settings.ts';
-import { maxSockets } from '../../lambda/settings.ts';
+import type { Settings } from '../../lambda/settings/settings.ts';
+import { maxSockets } from '../../lambda/settings/settings.ts';
 import type { Figures } from './figures.ts';
 import { meanLatency } from './latency.ts';
 import { type Sizes, type Transfer, cpuRate, simulateTransfer } from './transfer.ts';
@@ -8,7 +8,7 @@ import { type Sizes, type Transfer, cpuRate, simulateTransfer } from './transfer
 const MOST_OBJECTS = 10_000;
 const MOST_OUTPUTS = 20;
 const PAGE = 1000;
-/** As lambda/rollup/list-at-once.ts holds them ready, with what is being fetched and planned; others are compressed. */
+/** As lambda/rollup/plan/list.ts holds them ready, with what is being fetched and planned; others are compressed. */
 const PAGES_AHEAD = 4;
 
 export interface HourOptions extends Sizes {

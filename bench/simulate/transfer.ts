@@ -1,4 +1,4 @@
-import { PARTS_IN_FLIGHT, type Settings } from '../../lambda/settings.ts';
+import { PARTS_IN_FLIGHT, type Settings } from '../../lambda/settings/settings.ts';
 import { seededRandom } from '../random.ts';
 import { Events, Server } from './events.ts';
 import type { Figures } from './figures.ts';

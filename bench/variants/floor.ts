@@ -3,7 +3,7 @@ import { Agent, request } from 'node:https';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import pLimit from 'p-limit';
-import { maxSockets } from '../../lambda/settings.ts';
+import { maxSockets } from '../../lambda/settings/settings.ts';
 import { groupsOf, outputName, type Job, type Listed } from './variant.ts';
 
 /** Larger writes make Node hold several copies of them. */

@@ -1,8 +1,8 @@
-import type { RollupEvent } from '../../lambda/rollup/events.ts';
-import { parseLocation } from '../../lambda/rollup/location.ts';
-import { survey as surveyOnce } from '../../lambda/rollup/survey.ts';
+import type { RollupEvent } from '../../lambda/rollup/model/events.ts';
+import { parseLocation } from '../../lambda/rollup/model/location.ts';
+import { survey as surveyOnce } from '../../lambda/rollup/plan/list-and-plan.ts';
 import { formatSize } from '../../lambda/size.ts';
-import { type OutputAction, estimateRequests } from '../estimate.ts';
+import { type OutputAction, estimateRequests } from '../../lambda/rollup/plan/estimate.ts';
 import { type Forecast, forecast } from '../output/time-left.ts';
 import { formatHistogram } from '../output/histogram.ts';
 import { interruptible } from '../interrupt.ts';

@@ -1,5 +1,5 @@
 import type { RequestMessage } from '../../lambda/invocation/request.ts';
-import { parseHour } from '../../lambda/rollup/hour.ts';
+import { parseHour } from '../../lambda/rollup/model/hour.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { findDeployment } from '../operator/deployment.ts';
 import { operatorCommand, requireOneOf, withServices } from '../operator/options.ts';

@@ -1,8 +1,8 @@
 import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import { openDescriptors } from '../../lambda/s3/client/gauge.ts';
 import { type RunResult, run as runOnce } from '../../lambda/run.ts';
-import type { Deleted } from '../../lambda/rollup/delete-sources.ts';
-import type { RollupEvent } from '../../lambda/rollup/events.ts';
+import type { Deleted } from '../../lambda/rollup/commit/delete-sources.ts';
+import type { RollupEvent } from '../../lambda/rollup/model/events.ts';
 import { formatSize, MiB } from '../../lambda/size.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { interruptible } from '../interrupt.ts';

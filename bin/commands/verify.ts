@@ -1,4 +1,4 @@
-import { type VerifyReport, verify as verifyOnce } from '../../lambda/rollup/verify.ts';
+import { type VerifyReport, verify as verifyOnce } from '../../lambda/rollup/inspect/verify.ts';
 import { MiB, formatSize } from '../../lambda/size.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { interruptible } from '../interrupt.ts';

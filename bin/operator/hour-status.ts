@@ -1,12 +1,12 @@
 import { hasCode } from '../../lambda/errors.ts';
-import { withCommitted } from '../../lambda/rollup/committed.ts';
-import { type Hour, hourEnd } from '../../lambda/rollup/hour.ts';
-import { type Location, formatLocation } from '../../lambda/rollup/location.ts';
-import type { Manifest, Rollup } from '../../lambda/rollup/manifest.ts';
-import { committedSelector } from '../../lambda/rollup/select.ts';
-import { Lookup } from '../../lambda/rollup/side-by-side.ts';
-import { type Sides, rawOf } from '../../lambda/rollup/sides.ts';
-import type { Store } from '../../lambda/rollup/store.ts';
+import { withCommitted } from '../../lambda/rollup/committed/read-committed.ts';
+import { type Hour, hourEnd } from '../../lambda/rollup/model/hour.ts';
+import { type Location, formatLocation } from '../../lambda/rollup/model/location.ts';
+import type { Manifest, Rollup } from '../../lambda/rollup/model/manifest.ts';
+import { committedSelector } from '../../lambda/rollup/plan/select.ts';
+import { Lookup } from '../../lambda/rollup/model/side-by-side.ts';
+import { type Sides, rawOf } from '../../lambda/rollup/model/endpoints.ts';
+import type { Store } from '../../lambda/rollup/model/store.ts';
 
 /**
  * `rolled-up`: everything that is in raw is in the rollup. `late`: something came, or was changed, after it.

@@ -1,10 +1,10 @@
 import { Command } from '@commander-js/extra-typings';
 import { RollupError } from '../../lambda/errors.ts';
-import { type Location, refuseOverlap } from '../../lambda/rollup/location.ts';
-import { refuseUnlistable } from '../../lambda/rollup/markers.ts';
+import { type Location, refuseOverlap } from '../../lambda/rollup/model/location.ts';
+import { refuseUnlistable } from '../../lambda/rollup/commit/markers.ts';
 import type { RollupRequest } from '../../lambda/rollup/rollup.ts';
 import type { Connection } from '../../lambda/s3/connection.ts';
-import type { RawSettings, Settings } from '../../lambda/settings.ts';
+import type { RawSettings, Settings } from '../../lambda/settings/settings.ts';
 import { sides } from '../../lambda/settings/sides.ts';
 import { parseLocations } from './locations.ts';
 import { parseAll } from '../refusals.ts';

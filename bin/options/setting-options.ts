@@ -1,5 +1,5 @@
 import { type CommandUnknownOpts, Option } from '@commander-js/extra-typings';
-import { ROWS, type RawSettings, type SettingName } from '../../lambda/settings.ts';
+import { ROWS, type RawSettings, type SettingName } from '../../lambda/settings/settings.ts';
 import { formatSize } from '../../lambda/size.ts';
 
 type SettingRow = (typeof ROWS)[number];

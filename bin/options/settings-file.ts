@@ -9,7 +9,7 @@ import {
   checkValues,
   formatProblems,
   parseSettings,
-} from '../../lambda/settings.ts';
+} from '../../lambda/settings/settings.ts';
 import { nearestOf } from './nearest.ts';
 import { resolveTyped } from '../output/output-file.ts';
 import { flagOf } from './setting-options.ts';

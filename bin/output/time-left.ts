@@ -1,8 +1,8 @@
-import { formatLocation } from '../../lambda/rollup/location.ts';
-import { indexOf } from '../../lambda/rollup/plan.ts';
+import { formatLocation } from '../../lambda/rollup/model/location.ts';
+import { indexOf } from '../../lambda/rollup/plan/planner.ts';
 import type { RollupRequest } from '../../lambda/rollup/rollup.ts';
-import type { Survey } from '../../lambda/rollup/survey.ts';
-import { type OutputAction, type RequestCounts, actionOf } from '../estimate.ts';
+import type { Survey } from '../../lambda/rollup/plan/list-and-plan.ts';
+import { type OutputAction, type RequestCounts, actionOf } from '../../lambda/rollup/plan/estimate.ts';
 import { type Bucket, bucketsOf } from './histogram.ts';
 import { PRICES, totalCost } from './prices.ts';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { itemSchema } from '../../lambda/rollup/plan-file.ts';
+import { itemSchema } from '../../lambda/rollup/fan-out/plan-file.ts';
 
 /** What a run and its workers say to one another. */
 

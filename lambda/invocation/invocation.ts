@@ -13,9 +13,9 @@ import {
   deliveriesOf,
   resolveRequest,
 } from './request.ts';
-import { formatLocation } from '../rollup/location.ts';
+import { formatLocation } from '../rollup/model/location.ts';
 import { type RunResult, run } from '../run.ts';
-import type { Problem } from '../rollup/delete-sources.ts';
+import type { Problem } from '../rollup/commit/delete-sources.ts';
 import { type Connection, connect } from '../s3/connection.ts';
 import { type StateMachine, openStateMachine } from './state-machine.ts';
 import { type Effort, logger, reportFailure, reportResult, startSampling } from './telemetry.ts';

@@ -1,9 +1,9 @@
 import { RollupError } from '../errors.ts';
 import type { Queue } from './queue.ts';
 import type { RequestMessage, ResolvedRequest } from './request.ts';
-import { type Hour, hourBefore } from '../rollup/hour.ts';
-import { MANIFEST_NAME } from '../rollup/manifest.ts';
-import type { Store } from '../rollup/store.ts';
+import { type Hour, hourBefore } from '../rollup/model/hour.ts';
+import { MANIFEST_NAME } from '../rollup/model/manifest.ts';
+import type { Store } from '../rollup/model/store.ts';
 
 /**
  * The requests for the hours before that of a scheduled one: what came late to them is added. They go through the queue,

@@ -10,8 +10,8 @@ import {
   hourBefore,
   hourEnd,
   parseHour,
-} from '../rollup/hour.ts';
-import { type Location, formatLocation, parseLocation, refuseOverlap } from '../rollup/location.ts';
+} from '../rollup/model/hour.ts';
+import { type Location, formatLocation, parseLocation, refuseOverlap } from '../rollup/model/location.ts';
 import { noSuchStream, settleStream } from './match-stream.ts';
 import type { Stream } from './streams.ts';
 

@@ -14,7 +14,7 @@ import {
 import { METRICS } from '../names.ts';
 import { resolveRequest } from './request.ts';
 import type { RollupContext } from '../rollup/rollup.ts';
-import type { Problem } from '../rollup/delete-sources.ts';
+import type { Problem } from '../rollup/commit/delete-sources.ts';
 import { resultOf } from '../run.ts';
 import { type StepAnswer, type StepEvent, commitStep, parseStep, planStep, writeStep } from './steps.ts';
 import { type Effort, logger, reportFailure, reportResult, reportStep } from './telemetry.ts';

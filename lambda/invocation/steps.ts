@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { RollupError } from '../errors.ts';
 import { messageSchema } from './request.ts';
-import { workersFor } from '../rollup/fan-budget.ts';
-import { commitPlan } from '../rollup/fan-commit.ts';
-import { planToFile } from '../rollup/fan-plan.ts';
-import { writeItems } from '../rollup/fan-write.ts';
-import { type Location, formatLocation } from '../rollup/location.ts';
+import { workersFor } from '../rollup/fan-out/worker-count.ts';
+import { commitPlan } from '../rollup/fan-out/commit-step.ts';
+import { planToFile } from '../rollup/fan-out/plan-step.ts';
+import { writeItems } from '../rollup/fan-out/write-step.ts';
+import { type Location, formatLocation } from '../rollup/model/location.ts';
 import {
   type PinnedPlan,
   badPlan,
@@ -13,7 +13,7 @@ import {
   itemSchema,
   parsePlanAt,
   planFiles,
-} from '../rollup/plan-file.ts';
+} from '../rollup/fan-out/plan-file.ts';
 import {
   ATTEMPTS,
   type RollupContext,

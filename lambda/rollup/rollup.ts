@@ -1,17 +1,17 @@
 import { RollupError, hasCode } from '../errors.ts';
-import type { Settings } from '../settings.ts';
-import { Assembler } from './assemble.ts';
-import { commitOutputs } from './commit-outputs.ts';
-import { conclude } from './conclude.ts';
-import type { Report, RollupEvent } from './events.ts';
-import { type Location, refuseOverlap } from './location.ts';
-import { MANIFEST_NAME, type Manifest } from './manifest.ts';
-import { refuseUnlistable } from './markers.ts';
-import { sidecarKeyOf } from './sidecar.ts';
-import type { Settled } from './settle.ts';
-import type { Sides } from './sides.ts';
-import { createPlanner, planSources, readBefore } from './survey.ts';
-import { writeOutputs } from './write-outputs.ts';
+import type { Settings } from '../settings/settings.ts';
+import { Assembler } from './write/assemble.ts';
+import { commitOutputs } from './commit/commit.ts';
+import { conclude } from './commit/conclude.ts';
+import type { Report, RollupEvent } from './model/events.ts';
+import { type Location, refuseOverlap } from './model/location.ts';
+import { MANIFEST_NAME, type Manifest } from './model/manifest.ts';
+import { refuseUnlistable } from './commit/markers.ts';
+import { sidecarKeyOf } from './codec/sidecar.ts';
+import type { Settled } from './commit/after-commit.ts';
+import type { Sides } from './model/endpoints.ts';
+import { createPlanner, planSources, readBefore } from './plan/list-and-plan.ts';
+import { writeOutputs } from './write/write-outputs.ts';
 
 /** How often a run plans again after it lost to another. */
 export const ATTEMPTS = 3;

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { Gauge, type Peaks } from './client/gauge.ts';
-import { type Settings, maxSockets } from '../settings.ts';
+import { type Settings, maxSockets } from '../settings/settings.ts';
 import { RequestCounter, type Requests } from './client/request-counter.ts';
 import { CappedRequestHandler } from './client/request-handler.ts';
 import { S3Store } from './s3-store.ts';

@@ -7,10 +7,10 @@ import {
 } from '@aws-sdk/client-s3';
 import pLimit from 'p-limit';
 import { RollupError, hasCode } from '../errors.ts';
-import { allOrFirstFailure } from '../rollup/in-order.ts';
-import type { ObjectAt } from '../rollup/location.ts';
-import type { ReadFrom, Store, Written } from '../rollup/store.ts';
-import { PARTS_IN_FLIGHT } from '../settings.ts';
+import { allOrFirstFailure } from '../rollup/model/in-order.ts';
+import type { ObjectAt } from '../rollup/model/location.ts';
+import type { ReadFrom, Store, Written } from '../rollup/model/store.ts';
+import { PARTS_IN_FLIGHT } from '../settings/settings.ts';
 import { GiB } from '../size.ts';
 import { type OutputAttributes, contentParams, outputParams, storageParams } from './attributes.ts';
 import { copySource, formatRange, parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { DeleteObjectCommand, DeleteObjectsCommand, type S3Client } from '@aws-sdk/client-s3';
 import { hasCode } from '../errors.ts';
-import type { Undeleted } from '../rollup/store.ts';
+import type { Undeleted } from '../rollup/model/store.ts';
 import { quoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
 import { backoff } from './client/retry.ts';

@@ -5,9 +5,9 @@ import {
   paginateListObjectsV2,
 } from '@aws-sdk/client-s3';
 import { RollupError } from '../errors.ts';
-import { compareKeys } from '../rollup/key-order.ts';
-import type { Location } from '../rollup/location.ts';
-import type { ListedObject, OpenUpload } from '../rollup/store.ts';
+import { compareKeys } from '../rollup/model/key-order.ts';
+import type { Location } from '../rollup/model/location.ts';
+import type { ListedObject, OpenUpload } from '../rollup/model/store.ts';
 import { decodeKey, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
 

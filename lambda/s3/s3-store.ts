@@ -5,7 +5,7 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { RollupError, hasCode } from '../errors.ts';
-import type { Location, ObjectAt } from '../rollup/location.ts';
+import type { Location, ObjectAt } from '../rollup/model/location.ts';
 import type {
   Found,
   Landed,
@@ -20,7 +20,7 @@ import type {
   UploadContent,
   WriteCondition,
   Written,
-} from '../rollup/store.ts';
+} from '../rollup/model/store.ts';
 import { type OutputAttributes, accessParams, outputParams } from './attributes.ts';
 import { parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
 import { copyObject } from './copy.ts';

@@ -1,10 +1,10 @@
 import { type CompletedPart, PutObjectCommand, type S3Client, UploadPartCommand } from '@aws-sdk/client-s3';
 import { RollupError } from '../errors.ts';
-import { combineCrc32, crc32 } from '../rollup/crc32.ts';
-import { aborted } from '../rollup/in-order.ts';
-import type { ObjectAt } from '../rollup/location.ts';
-import type { ObjectHead, Store, StreamOptions, Streamed } from '../rollup/store.ts';
-import { MOST_PARTS, PARTS_IN_FLIGHT } from '../settings.ts';
+import { combineCrc32, crc32 } from '../rollup/model/crc32.ts';
+import { aborted } from '../rollup/model/in-order.ts';
+import type { ObjectAt } from '../rollup/model/location.ts';
+import type { ObjectHead, Store, StreamOptions, Streamed } from '../rollup/model/store.ts';
+import { MOST_PARTS, PARTS_IN_FLIGHT } from '../settings/settings.ts';
 import { formatSize } from '../size.ts';
 import type { OutputParams } from './attributes.ts';
 import { encodeCrc32, unquoteEtag } from './conditions.ts';

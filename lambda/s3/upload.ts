@@ -8,9 +8,9 @@ import {
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { RollupError } from '../errors.ts';
-import type { ObjectAt } from '../rollup/location.ts';
-import type { ObjectHead, Store, UploadContent, Written } from '../rollup/store.ts';
-import { PARTS_IN_FLIGHT } from '../settings.ts';
+import type { ObjectAt } from '../rollup/model/location.ts';
+import type { ObjectHead, Store, UploadContent, Written } from '../rollup/model/store.ts';
+import { PARTS_IN_FLIGHT } from '../settings/settings.ts';
 import type { OutputParams } from './attributes.ts';
 import { encodeCrc32, parseCrc32, unquoteEtag } from './conditions.ts';
 import { holds, writeOnce } from './write-once.ts';

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode } from '../errors.ts';
-import { crc32 } from '../rollup/crc32.ts';
-import type { ObjectAt } from '../rollup/location.ts';
-import type { ObjectHead, ReadFrom, Store } from '../rollup/store.ts';
+import { crc32 } from '../rollup/model/crc32.ts';
+import type { ObjectAt } from '../rollup/model/location.ts';
+import type { ObjectHead, ReadFrom, Store } from '../rollup/model/store.ts';
 import { toRollupError } from './errors.ts';
 import { backoff } from './client/retry.ts';
 

@@ -1,5 +1,5 @@
-import { CODECS, LEVELS } from '../rollup/codec.ts';
-import type { Relation } from '../settings.ts';
+import { CODECS, LEVELS } from '../rollup/codec/encoding.ts';
+import type { Relation } from './settings.ts';
 import { choice, whole } from './kinds.ts';
 import { group, row } from './row.ts';
 

@@ -1,4 +1,4 @@
-import type { Relation } from '../settings.ts';
+import type { Relation } from './settings.ts';
 import { GiB } from '../size.ts';
 import { size, toggle, whole } from './kinds.ts';
 import { group, row } from './row.ts';

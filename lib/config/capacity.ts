@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DEFAULT_SETTINGS } from '../../lambda/settings.ts';
+import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
 import { type Engine, wholeNumber } from './engine.ts';
 
 /** How much of Lambda the rollup may use. */

@@ -2,7 +2,7 @@ import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { z } from 'zod';
 import { isShared } from '../buckets.ts';
 import { capacityFields, refuseNoQueueConcurrency, refuseTooLittleMemory } from './capacity.ts';
-import { DEFAULT_SETTINGS } from '../../lambda/settings.ts';
+import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
 import { ENGINE_NAMES, engineFields, refuseContradictions, wholeNumber } from './engine.ts';
 import { formatIssues, InvalidConfiguration } from './invalid-configuration.ts';
 import { DEFAULT_AGGREGATED_ROOT, DEFAULT_RAW_ROOT } from '../log-rollup-props.ts';

@@ -7,9 +7,9 @@ import {
   type SettingInput,
   type Settings,
   type StackSettingName,
-} from '../../lambda/settings.ts';
+} from '../../lambda/settings/settings.ts';
 
-/** Settings of a run that are handed to the function (lambda/settings.ts). Default: the function's own. */
+/** Settings of a run that are handed to the function (lambda/settings/settings.ts). Default: the function's own. */
 export type EngineProps = {
   readonly [Name in StackSettingName]?: SettingInput<Name> | undefined;
 };

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ROWS } from '../../lambda/settings.ts';
+import { ROWS } from '../../lambda/settings/settings.ts';
 import { stackSchema } from './context.ts';
 
 const location = (description: string, root: string) => ({

@@ -6,7 +6,7 @@ import { formatDollars, formatNoun } from '../../bin/output/output.ts';
 import { type Progress, showProgress } from '../../bin/output/progress.ts';
 import { RunTally } from '../../bin/output/tally.ts';
 import { RollupError } from '../../lambda/errors.ts';
-import type { RollupEvent } from '../../lambda/rollup/events.ts';
+import type { RollupEvent } from '../../lambda/rollup/model/events.ts';
 
 const MiB = 2 ** 20;
 

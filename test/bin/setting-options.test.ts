@@ -7,7 +7,7 @@ import {
   flagOf,
   typedSettings,
 } from '../../bin/options/setting-options.ts';
-import { checkValues } from '../../lambda/settings.ts';
+import { checkValues } from '../../lambda/settings/settings.ts';
 
 const PAGE = readFileSync(new URL('../../docs/command-line.md', import.meta.url), 'utf8');
 

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, inject, it } from 'vitest';
-import { cdkSynth } from '../lambda/bundle-setup.ts';
+import { cdkSynth } from '../invocation/support/bundle-setup.ts';
 
 const output = mkdtempSync(join(tmpdir(), 's3-log-rollup-synth-'));
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { AGGREGATED, Interleaving, RAW, type RunPlan } from './interleaving.ts';
-import { readRollup } from './reader.ts';
+import { AGGREGATED, Interleaving, RAW, type RunPlan } from './support/interleaving.ts';
+import { readRollup } from './support/reader.ts';
 
 /** A run that goes on only as far as it is told to. */
 function stepped(hour: Interleaving, plan: Partial<RunPlan> = {}) {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MiB } from '../../lambda/size.ts';
-import { Runners } from './crash.ts';
-import { AGGREGATED, type Hour, MANIFEST_KEY, bodyOf, endOf, openHour } from './hour.ts';
+import { Runners } from './support/crash.ts';
+import { AGGREGATED, type Hour, MANIFEST_KEY, bodyOf, endOf, openHour } from './support/hour.ts';
 
 /** A multipart upload, a small output, and a copy; with a codec, all are written as streams, beside their sidecars. */
 async function openVariedHour(codec: 'keep' | 'none'): Promise<Hour> {

@@ -6,7 +6,17 @@ import { type ErrorCode, RollupError } from '../../lambda/errors.ts';
 import { land } from '../../lambda/s3/client/read-into.ts';
 import { MiB } from '../../lambda/size.ts';
 import { type Fault, type Operation, type SandboxRequest, startSandbox } from '../../sandbox/sandbox.ts';
-import { AGGREGATED, BUCKET, Hour, MANIFEST_KEY, RAW, SMALL, bodyOf, endOf, openHour } from './hour.ts';
+import {
+  AGGREGATED,
+  BUCKET,
+  Hour,
+  MANIFEST_KEY,
+  RAW,
+  SMALL,
+  bodyOf,
+  endOf,
+  openHour,
+} from './support/hour.ts';
 
 const error = (status: number, code: string): Fault => ({ kind: 'error', status, code });
 const SLOW_DOWN = error(503, 'SlowDown');

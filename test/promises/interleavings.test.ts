@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { anyCodedScenario, anyScenario, expectedEnds } from './any-scenario.ts';
-import { type Scenario, play } from './interleaving.ts';
+import { anyCodedScenario, anyScenario, expectedEnds } from './support/any-scenario.ts';
+import { type Scenario, play } from './support/interleaving.ts';
 
 const TRIALS = Number(process.env['INTERLEAVINGS'] ?? 400);
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { faultTrial } from './trials.ts';
+import { faultTrial } from './support/trials.ts';
 
 const SEEDS = Array.from({ length: 12 }, (_, i) => i + 1);
 

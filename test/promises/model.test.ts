@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
-import type { Settings } from '../../lambda/settings.ts';
-import { openHour } from './hour.ts';
-import { commands } from './model.ts';
+import type { Settings } from '../../lambda/settings/settings.ts';
+import { openHour } from './support/hour.ts';
+import { commands } from './support/model.ts';
 
 const TRIALS = Number(process.env['HISTORIES'] ?? 25);
 

@@ -25,68 +25,70 @@ export const MUTATIONS: Mutation[] = [
   {
     what: 'sources that are deleted without their ETag',
     patch: { 'lambda/s3/delete.ts': [[', ETag: quoteEtag(etag) }', ' }']] },
-    test: rollup('delete-sources', 'between the listing and the delete'),
+    test: rollup('commit/delete-sources', 'between the listing and the delete'),
   },
   {
     what: 'sources that are deleted whatever their output is',
     patch: {
-      'lambda/rollup/delete-sources.ts': [
+      'lambda/rollup/commit/delete-sources.ts': [
         ['if (damage === undefined) return true;', 'if (damage !== null) return true;'],
       ],
     },
-    test: rollup('delete-sources', 'keeps its sources in raw'),
+    test: rollup('commit/delete-sources', 'keeps its sources in raw'),
   },
   {
     what: 'an output reused by its size',
     patch: {
-      'lambda/rollup/assemble.ts': [
+      'lambda/rollup/write/assemble.ts': [
         [
           'const isTaken = found !== undefined && isTrusted?.(output) === true;',
           'const isTaken = found !== undefined;',
         ],
       ],
     },
-    test: rollup('reuse', 'whose sources have CRC-32s, and has other bytes, is written anew'),
+    test: rollup('write/existing-output', 'whose sources have CRC-32s, and has other bytes, is written anew'),
   },
   {
     what: 'sources that are deleted without a proof of their output',
     patch: {
-      'lambda/rollup/delete-sources.ts': [
+      'lambda/rollup/commit/delete-sources.ts': [
         [
           'if (this.#context.proven.get(key) === output.etag) return undefined;',
           'if (output.etag !== "") return undefined;',
         ],
       ],
     },
-    test: rollup('reuse', 'keeps its sources in raw where it has other bytes'),
+    test: rollup('write/existing-output', 'keeps its sources in raw where it has other bytes'),
   },
   {
     what: 'sources that are deleted by a manifest that was replaced',
     patch: {
-      'lambda/rollup/delete-sources.ts': [
+      'lambda/rollup/commit/delete-sources.ts': [
         ["if (!(await this.#stands())) return 'superseded';", 'void this.#stands;'],
       ],
     },
-    test: rollup('delete-sources', 'another commit meanwhile'),
+    test: rollup('commit/delete-sources', 'another commit meanwhile'),
   },
   {
     what: 'replaced outputs that go before the list of them',
     patch: {
-      'lambda/rollup/settle.ts': [['const told = await attempt(', 'const told = true; await attempt(']],
+      'lambda/rollup/commit/after-commit.ts': [
+        ['const told = await attempt(', 'const told = true; await attempt('],
+      ],
     },
-    test: rollup('markers', 'a write that fails keeps what the old list names'),
+    test: rollup('commit/markers', 'a write that fails keeps what the old list names'),
   },
   {
     what: 'a list that is not looked at after it was written',
     patch: {
-      'lambda/rollup/markers.ts': [
+      'lambda/rollup/commit/markers.ts': [
         [
           'return (await store.head(at(MANIFEST_NAME)))?.etag === standing.etag;',
           'void (await store.head(at(MANIFEST_NAME)));\n  return true;',
         ],
       ],
     },
-    test: rollup('markers', 'leaves no stale one behind'),
+    test: rollup('commit/markers', 'leaves no stale one behind'),
   },
   {
     what: 'no If-Match on a download',
@@ -112,38 +114,40 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     what: 'a zstd source that ends with its first frame',
-    patch: { 'lambda/rollup/decode.ts': [['stream = undefined;\n        }', 'return;\n        }']] },
-    test: { file: 'test/codec/streams.test.ts', name: 'many zstd frames' },
+    patch: { 'lambda/rollup/codec/decode.ts': [['stream = undefined;\n        }', 'return;\n        }']] },
+    test: { file: 'test/rollup/codec/streams.test.ts', name: 'many zstd frames' },
   },
   {
     what: 'a sidecar that is not written',
     patch: {
-      'lambda/rollup/write-encoded.ts': [
+      'lambda/rollup/write/write-encoded.ts': [
         ["await store.put({ bucket: at.bucket, key }, sidecar, 'application/gzip');", 'void [key, sidecar];'],
       ],
     },
-    test: { file: 'test/codec/rebuild.test.ts', name: 'takes finished outputs by their sidecars' },
+    test: { file: 'test/rollup/codec/rebuild.test.ts', name: 'takes finished outputs by their sidecars' },
   },
   {
     what: 'an output of another release that is written over',
     patch: {
-      'lambda/rollup/write-encoded.ts': [
+      'lambda/rollup/write/write-encoded.ts': [
         ['const isSame = isEncodedAs(output, other) &&', 'const isSame = false &&'],
       ],
     },
-    test: { file: 'test/codec/rebuild.test.ts', name: 'writes over none' },
+    test: { file: 'test/rollup/codec/rebuild.test.ts', name: 'writes over none' },
   },
   {
     what: 'a source that need not begin as it says',
     patch: {
-      'lambda/rollup/source-form.ts': [['if (begins === form) return form;', 'if (form) return form;']],
+      'lambda/rollup/codec/source-format.ts': [
+        ['if (begins === form) return form;', 'if (form) return form;'],
+      ],
     },
-    test: { file: 'test/codec/sources.test.ts', name: 'is gzip and does not say so' },
+    test: { file: 'test/rollup/codec/sources.test.ts', name: 'is gzip and does not say so' },
   },
   {
     what: 'an unconditional commit',
     patch: {
-      'lambda/rollup/commit.ts': [
+      'lambda/rollup/commit/put-manifest.ts': [
         ["previous === undefined ? 'absent' : { etag: previous.etag }", "undefined as 'absent' | undefined"],
       ],
     },
@@ -152,19 +156,23 @@ export const MUTATIONS: Mutation[] = [
   {
     what: 'a sweep without age',
     patch: {
-      'lambda/rollup/cleanup.ts': [['const SWEEP_AGE_MS = 60 * 60 * 1000;', 'const SWEEP_AGE_MS = 0;']],
+      'lambda/rollup/commit/cleanup.ts': [
+        ['const SWEEP_AGE_MS = 60 * 60 * 1000;', 'const SWEEP_AGE_MS = 0;'],
+      ],
     },
     test: promises('counter-examples', 'leaves alone what was written 59 minutes ago'),
   },
   {
     what: 'a failure that stops nothing',
-    patch: { 'lambda/rollup/in-order.ts': [['stop.abort(aborted());', 'stop.signal.throwIfAborted();']] },
+    patch: {
+      'lambda/rollup/model/in-order.ts': [['stop.abort(aborted());', 'stop.signal.throwIfAborted();']],
+    },
     test: promises('stopping', 'stops what else it was going to do'),
   },
   {
     what: 'keys in the order of a locale',
     patch: {
-      'lambda/rollup/key-order.ts': [
+      'lambda/rollup/model/key-order.ts': [
         ['  const shared = Math.min', '  if (a !== b) return a.localeCompare(b);\n  const shared = Math.min'],
       ],
     },
@@ -173,7 +181,7 @@ export const MUTATIONS: Mutation[] = [
   {
     what: 'a loser that deletes what the winner names',
     patch: {
-      'lambda/rollup/cleanup.ts': [
+      'lambda/rollup/commit/cleanup.ts': [
         ['  const kept = named(winner?.manifest);', '  void winner;\n  const kept = named(undefined);'],
       ],
     },
@@ -182,7 +190,7 @@ export const MUTATIONS: Mutation[] = [
   {
     what: 'a sweep that retires nothing',
     patch: {
-      'lambda/rollup/settle.ts': [
+      'lambda/rollup/commit/after-commit.ts': [
         [
           'if (standing !== undefined && !(await retire(store, destination, standing, now()))) return;',
           'void [standing, retire, now];',
@@ -193,20 +201,20 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     what: 'keys that are not bound to a commit',
-    patch: { 'lambda/rollup/plan.ts': [["basis: committed?.etag ?? '',", "basis: '',"]] },
+    patch: { 'lambda/rollup/plan/planner.ts': [["basis: committed?.etag ?? '',", "basis: '',"]] },
     test: promises('counter-examples', 'a loser deletes nothing that a run planned from the winner'),
   },
   {
     what: 'keys that are bound to what is committed, without its generation',
     patch: {
-      'lambda/rollup/plan.ts': [['basis: committed?.etag', 'basis: committed?.manifest.sources.key']],
+      'lambda/rollup/plan/planner.ts': [['basis: committed?.etag', 'basis: committed?.manifest.sources.key']],
     },
     test: promises('counter-examples', 'a repack that lost to a sweep'),
   },
   {
     what: 'keys that are bound to what is committed, and not to its manifest',
     patch: {
-      'lambda/rollup/plan.ts': [
+      'lambda/rollup/plan/planner.ts': [
         [
           "basis: committed?.etag ?? '',",
           "basis: committed ? `${committed.manifest.generation}:${committed.manifest.sources.key}` : '',",
@@ -217,13 +225,13 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     what: 'a manifest that is no later than the one before',
-    patch: { 'lambda/rollup/manifest.ts': [['Date.parse(previous.createdAt) + 1;', '0;']] },
-    test: rollup('manifest', 'is later than the one that it replaces'),
+    patch: { 'lambda/rollup/model/manifest.ts': [['Date.parse(previous.createdAt) + 1;', '0;']] },
+    test: rollup('model/manifest', 'is later than the one that it replaces'),
   },
   {
     what: 'deletes where no manifest stands',
     patch: {
-      'lambda/rollup/cleanup.ts': [
+      'lambda/rollup/commit/cleanup.ts': [
         ['if (standing === undefined) break;', 'if (!standing) { await store.delete(bucket, keys); break; }'],
       ],
     },
@@ -232,7 +240,7 @@ export const MUTATIONS: Mutation[] = [
   {
     what: 'a commit that does not look for what is new',
     patch: {
-      'lambda/rollup/commit.ts': [
+      'lambda/rollup/commit/put-manifest.ts': [
         [
           'if ((await store.head({ bucket: destination.bucket, key }))?.etag === etag) continue;',
           'if (etag) continue;',
@@ -263,7 +271,7 @@ export const MUTATIONS: Mutation[] = [
   {
     what: 'CRC-32 not combined',
     patch: {
-      'lambda/rollup/frames.ts': [
+      'lambda/rollup/write/source-offsets.ts': [
         ['crc = combineCrc32(crc, crcs[i] ?? 0, source.size);', 'crc = crcs[i] ?? combineCrc32(0, 0, 0);'],
       ],
     },
@@ -272,7 +280,7 @@ export const MUTATIONS: Mutation[] = [
   {
     what: 'a newline behind every source',
     patch: {
-      'lambda/rollup/frames.ts': [
+      'lambda/rollup/write/source-offsets.ts': [
         ['output.ensureNewline && slab[end - 1] !== NEWLINE;', 'output.ensureNewline;'],
       ],
     },
@@ -281,7 +289,7 @@ export const MUTATIONS: Mutation[] = [
   {
     what: 'a changed source that stays as it was',
     patch: {
-      'lambda/rollup/plan.ts': [
+      'lambda/rollup/plan/planner.ts': [
         [
           'return now.etag === committed.etag && now.size === committed.size;',
           'return now.size === now.size && committed.size >= 0;',
@@ -292,7 +300,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     what: 'old leftovers that nobody deletes',
-    patch: { 'lambda/rollup/conclude.ts': [['await store.delete(destination.bucket, keys);', '']] },
+    patch: { 'lambda/rollup/commit/conclude.ts': [['await store.delete(destination.bucket, keys);', '']] },
     test: promises('interleavings', 'lose nothing'),
   },
   {
@@ -323,7 +331,6 @@ function copyTree(): string {
     'bin',
     'lambda',
     'sandbox',
-    'test/codec',
     'test/promises',
     'test/rollup',
     'test/support',

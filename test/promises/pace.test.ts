@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { RollupError } from '../../lambda/errors.ts';
-import { BUCKET, RAW, openHour } from './hour.ts';
+import { BUCKET, RAW, openHour } from './support/hour.ts';
 
 const THROTTLED = 8;
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AGGREGATED, Interleaving, RAW } from './interleaving.ts';
+import { AGGREGATED, Interleaving, RAW } from './support/interleaving.ts';
 import {
   type Event,
   RULES,
@@ -9,7 +9,7 @@ import {
   explore,
   startOf,
   stepsFrom,
-} from './protocol.ts';
+} from './support/protocol.ts';
 
 const put = (name: 'a' | 'b', version = 1): Event => ({ type: 'put', name, version });
 const EXPIRE: Event = { type: 'expire', name: 'a' };

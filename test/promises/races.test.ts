@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { MiB } from '../../lambda/size.ts';
-import { bodyOf, endOf, openHour } from './hour.ts';
-import { race } from './race.ts';
+import { bodyOf, endOf, openHour } from './support/hour.ts';
+import { race } from './support/race.ts';
 
 describe('two to eight runs of one hour at once, sources coming, changing and expiring', () => {
   it.each(Array.from({ length: 12 }, (_, i) => i + 1))('seed %i', async (seed) => {

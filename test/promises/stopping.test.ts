@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { MiB } from '../../lambda/size.ts';
 import type { Fault } from '../../sandbox/sandbox.ts';
-import { AGGREGATED, BUCKET, MANIFEST_KEY, RAW, bodyOf, endOf, openHour } from './hour.ts';
+import { AGGREGATED, BUCKET, MANIFEST_KEY, RAW, bodyOf, endOf, openHour } from './support/hour.ts';
 
 const REFUSED: Fault = { kind: 'error', status: 403, code: 'AccessDenied' };
 

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { openDescriptors } from '../../lambda/s3/client/gauge.ts';
-import { MAX_CONNECTIONS, maxSockets } from '../../lambda/settings.ts';
+import { MAX_CONNECTIONS, maxSockets } from '../../lambda/settings/settings.ts';
 import { MiB } from '../../lambda/size.ts';
 import type { Hook, SandboxRequest } from '../../sandbox/sandbox.ts';
 import { REFUSED, beforeNth, fromNth, matching } from '../support/hooks.ts';

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { CommittedSource } from '../../lambda/rollup/manifest.ts';
+import type { CommittedSource } from '../../lambda/rollup/model/manifest.ts';
 import type { Fault, Operation } from '../../sandbox/sandbox.ts';
 import { LOST_ANSWER, REFUSED, fromNth, matching, onNth } from '../support/hooks.ts';
 import {

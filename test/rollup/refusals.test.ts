@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { RollupError } from '../../lambda/errors.ts';
-import { parseLocation } from '../../lambda/rollup/location.ts';
+import { parseLocation } from '../../lambda/rollup/model/location.ts';
 import { rollUp } from '../../lambda/rollup/rollup.ts';
 import { run } from '../../lambda/run.ts';
 import { connect } from '../../lambda/s3/connection.ts';

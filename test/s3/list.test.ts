@@ -1,9 +1,9 @@
 import '../support/credentials.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { ListedObject } from '../../lambda/rollup/store.ts';
+import type { ListedObject } from '../../lambda/rollup/model/store.ts';
 import { connect } from '../../lambda/s3/connection.ts';
-import { DEFAULT_SETTINGS } from '../../lambda/settings.ts';
+import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
 import { inKeyOrder } from '../support/planning.ts';
 import { BUCKET, RAW, SOURCE, failureOf, openWorld } from '../support/world.ts';
 

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { RollupError } from '../../lambda/errors.ts';
-import type { StreamOptions } from '../../lambda/rollup/store.ts';
+import type { StreamOptions } from '../../lambda/rollup/model/store.ts';
 import { MiB } from '../../lambda/size.ts';
 import { LOST_ANSWER, REFUSED, fromNth, matching, onNth } from '../support/hooks.ts';
 import { BUCKET, type World, failureOf, openWorld } from '../support/world.ts';

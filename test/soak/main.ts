@@ -1,13 +1,13 @@
 import '../support/credentials.ts';
 import { Command, InvalidArgumentError } from '@commander-js/extra-typings';
 import fc from 'fast-check';
-import { Runners } from '../promises/crash.ts';
-import { openHour } from '../promises/hour.ts';
-import { anyScenario, expectedEnds } from '../promises/any-scenario.ts';
-import { play } from '../promises/interleaving.ts';
-import { commands } from '../promises/model.ts';
-import { race } from '../promises/race.ts';
-import { crashTrial, faultTrial } from '../promises/trials.ts';
+import { Runners } from '../promises/support/crash.ts';
+import { openHour } from '../promises/support/hour.ts';
+import { anyScenario, expectedEnds } from '../promises/support/any-scenario.ts';
+import { play } from '../promises/support/interleaving.ts';
+import { commands } from '../promises/support/model.ts';
+import { race } from '../promises/support/race.ts';
+import { crashTrial, faultTrial } from '../promises/support/trials.ts';
 
 function parseNumber(text: string): number {
   const number = Number(text);

@@ -11,7 +11,7 @@ const ARROWS: Record<string, string[]> = {
 };
 
 /** All that `lib` sees of the function. */
-const SHARED = ['lambda/names.ts', 'lambda/settings.ts'];
+const SHARED = ['lambda/names.ts', 'lambda/settings/settings.ts'];
 
 /** No clock, no environment, no SDK, no log. They import nothing but each other and what computes. */
 export const PURE = [
@@ -172,7 +172,7 @@ function textOf(node: ts.Node | undefined): string {
   return node !== undefined && ts.isStringLiteralLike(node) ? node.text : '';
 }
 
-/** `lambda/rollup/plan.ts`, `../errors.ts` -> `lambda/errors.ts`; undefined for a package. */
+/** `lambda/rollup/plan/planner.ts`, `../errors.ts` -> `lambda/errors.ts`; undefined for a package. */
 function targetOf(path: string, specifier: string): string | undefined {
   return specifier.startsWith('.') ? posix.join(posix.dirname(path), specifier) : undefined;
 }

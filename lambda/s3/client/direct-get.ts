@@ -4,7 +4,7 @@ import { getEndpointFromInstructions } from '@smithy/core/endpoints';
 import { HttpRequest, extendedEncodeURIComponent } from '@smithy/core/protocols';
 import type { NodeHttpHandler } from '@smithy/node-http-handler';
 import { SignatureV4 } from '@smithy/signature-v4';
-import type { ReadFrom } from '../../rollup/store.ts';
+import type { ReadFrom } from '../../rollup/model/store.ts';
 import { CHECKSUM_MODE, type Checksums, parseChecksums } from '../checksums.ts';
 import { formatRange, quoteEtag } from '../conditions.ts';
 import type { RequestCounter } from './request-counter.ts';

@@ -1,5 +1,5 @@
 import { S3Client } from '@aws-sdk/client-s3';
-import type { Settings } from '../../settings.ts';
+import type { Settings } from '../../settings/settings.ts';
 import type { RequestCounter } from './request-counter.ts';
 import type { CappedRequestHandler } from './request-handler.ts';
 import { leavePayloadUnsigned } from './middleware.ts';

@@ -1,0 +1,52 @@
+import { createGunzip, createZstdDecompress } from 'node:zlib';
+import type { Form } from './encoding.ts';
+import { corrupt } from './source-format.ts';
+import { CHUNK, ZlibStream } from './zlib-stream.ts';
+
+/**
+ * The text of an object that is given in chunks: every gzip member, every zstd frame, to its last byte. Throws
+ * `SourceCorrupt` where one is cut short or damaged, or where something else follows.
+ */
+export async function* decode(
+  form: Form,
+  chunks: AsyncIterable<Buffer>,
+  key: string,
+): AsyncGenerator<Buffer> {
+  if (form === 'plain') {
+    yield* chunks;
+    return;
+  }
+  let stream: ZlibStream | undefined;
+  try {
+    for await (const chunk of chunks) {
+      for (let rest = chunk; rest.length > 0;) {
+        stream ??= open(form);
+        rest = rest.subarray(yield* stream.write(rest));
+        // zstd's decoder ends with a frame. That of gzip goes on to the next member, but ends before a zero byte.
+        if (stream.ended) {
+          stream.close();
+          stream = undefined;
+        }
+      }
+    }
+    if (stream !== undefined) yield* stream.end();
+  } catch (error) {
+    throw isZlib(error) ? corrupt(key, `is no whole ${form}: ${reason(error)}`, error) : error;
+  } finally {
+    stream?.close();
+  }
+}
+
+function open(form: 'gzip' | 'zstd'): ZlibStream {
+  const options = { chunkSize: CHUNK };
+  return new ZlibStream(form === 'gzip' ? createGunzip(options) : createZstdDecompress(options));
+}
+
+/** `Z_DATA_ERROR`, `ZSTD_error_…`. */
+function isZlib(error: unknown): error is Error & { code: string } {
+  return error instanceof Error && 'code' in error && /^Z(STD)?_/.test(String(error.code));
+}
+
+function reason({ code, message }: Error & { code: string }): string {
+  return code === 'Z_BUF_ERROR' ? 'it is cut short' : message;
+}

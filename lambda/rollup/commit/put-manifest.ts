@@ -1,0 +1,114 @@
+import { RollupError, hasCode } from '../../errors.ts';
+import { type Settings, recordedSettings } from '../../settings/settings.ts';
+import { type Location, formatLocation } from '../model/location.ts';
+import {
+  type CommittedOutput,
+  MANIFEST_NAME,
+  MANIFEST_VERSION,
+  MOST_MANIFEST,
+  type Manifest,
+  type Rollup,
+  formatManifest,
+  laterThan,
+} from '../model/manifest.ts';
+import { type Skipped, indexOf } from '../plan/planner.ts';
+import type { SourcesIndex } from './sources-index.ts';
+import type { Store } from '../model/store.ts';
+
+export interface CommitInput {
+  store: Store;
+  source: Location;
+  destination: Location;
+  settings: Settings;
+  generation: number;
+  skipped: Skipped;
+  /** Outputs that stay as they are. */
+  sealed: CommittedOutput[];
+  /** Outputs that are new. */
+  added: CommittedOutput[];
+  /** Every source of it. */
+  index: SourcesIndex;
+  /** What the plan was made from: what must still be committed. */
+  previous: Rollup | undefined;
+  now: Date;
+}
+
+export type CommitOutcome =
+  | { status: 'committed'; manifest: Manifest }
+  /** Somebody else committed first. `sourcesKey`: the index that this run wrote in vain. */
+  | { status: 'lost'; sourcesKey: string };
+
+/**
+ * Writes `_sources`, then the manifest, on the condition that the manifest is still the one that the plan was made
+ * from. S3 decides between two runs; nothing else does. Between the two it looks whether the index and every new output
+ * are there: the plan may be hours old, and a store may have said of a write what is not so. Throws `OutputMissing`, and
+ * `InvalidArgument` where the manifest would be too large to be read again.
+ */
+export async function commit(input: CommitInput): Promise<CommitOutcome> {
+  const { store, destination, previous } = input;
+  const { bucket, prefix } = destination;
+  const index = await input.index.end();
+  const sourcesKey = prefix + index.name;
+  const manifest = manifestOf(input, sourcesKey);
+  const body = formatManifest(manifest);
+  if (body.length > MOST_MANIFEST) throw tooLarge(prefix + MANIFEST_NAME, body.length, manifest);
+
+  const { etag } = await store.put({ bucket, key: sourcesKey }, index.body, 'application/gzip');
+  await requireThere(store, destination, [...input.added, { key: sourcesKey, etag }]);
+  try {
+    const condition = previous === undefined ? 'absent' : { etag: previous.etag };
+    await store.put({ bucket, key: prefix + MANIFEST_NAME }, body, 'application/json', condition);
+    return { status: 'committed', manifest };
+  } catch (error) {
+    if (!hasCode(error, 'PreconditionFailed', 'Conflict')) throw error;
+    // The first answer to a repeated request may have been lost: then the manifest that stands is ours.
+    const standing = await store.getBounded({ bucket, key: prefix + MANIFEST_NAME }, body.length);
+    if (standing?.body?.equals(body) === true) return { status: 'committed', manifest };
+    return { status: 'lost', sourcesKey };
+  }
+}
+
+/** Nobody could read it: see `MOST_MANIFEST`. */
+function tooLarge(key: string, bytes: number, { outputs }: Manifest): RollupError {
+  const message = `${key} would have ${bytes} bytes for ${outputs.length} outputs, and may have ${MOST_MANIFEST}. Raise targetSize, or group into fewer folders; nothing was committed.`;
+  return new RollupError('InvalidArgument', message, { key });
+}
+
+/** Throws `OutputMissing` where one of the objects is not in the destination as it was written. */
+async function requireThere(
+  store: Store,
+  destination: Location,
+  written: { key: string; etag: string }[],
+): Promise<void> {
+  const missing = new Map(written.map((object) => [object.key, object]));
+  for await (const page of store.list(destination))
+    for (const { key, etag } of page) if (missing.get(key)?.etag === etag) missing.delete(key);
+  // Not every store lists what was just written.
+  for (const { key, etag } of missing.values()) {
+    if ((await store.head({ bucket: destination.bucket, key }))?.etag === etag) continue;
+    const message = `${key} was written, and is not there any more as it was. Run again: what is written is kept.`;
+    throw new RollupError('OutputMissing', message, { key });
+  }
+}
+
+function manifestOf(input: CommitInput, sourcesKey: string): Manifest {
+  const { source, destination, settings, generation, skipped, index, previous, now } = input;
+  const outputs = [...input.sealed, ...input.added].toSorted((a, b) => indexOf(a.key) - indexOf(b.key));
+  return {
+    version: MANIFEST_VERSION,
+    generation,
+    source: formatLocation(source),
+    destination: formatLocation(destination),
+    createdAt: laterThan(previous?.manifest, now),
+    settings: recordedSettings(settings),
+    totals: {
+      objects: index.count,
+      bytes: index.bytes,
+      outputs: outputs.length,
+      outputBytes: outputs.reduce((sum, { size }) => sum + size, 0),
+      skipped,
+    },
+    outputs,
+    sources: { key: sourcesKey, count: index.count },
+  };
+}

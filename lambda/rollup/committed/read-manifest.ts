@@ -1,0 +1,27 @@
+import type { Location } from '../model/location.ts';
+import {
+  MANIFEST_NAME,
+  MOST_MANIFEST,
+  type Manifest,
+  badManifest,
+  parseManifest,
+} from '../model/manifest.ts';
+import type { Store } from '../model/store.ts';
+
+/**
+ * The manifest that stands, with its bytes; undefined where none does. One that is too large to be one of this program is
+ * not read. Throws `BadManifest`, `ManifestVersion`.
+ */
+export async function readManifest(
+  store: Store,
+  destination: Location,
+): Promise<{ manifest: Manifest; etag: string; body: Buffer } | undefined> {
+  const { bucket, prefix } = destination;
+  const key = prefix + MANIFEST_NAME;
+  const found = await store.getBounded({ bucket, key }, MOST_MANIFEST);
+  if (found === undefined) return undefined;
+  const { body, etag, size } = found;
+  if (body === undefined)
+    throw badManifest(key, `it has ${size} bytes, and none has more than ${MOST_MANIFEST}`);
+  return { manifest: parseManifest(body, key), etag, body };
+}

@@ -1,0 +1,125 @@
+import { z } from 'zod';
+import { hasCode } from '../../errors.ts';
+import { decode } from '../codec/decode.ts';
+import { type CommittedSource, type Manifest, badManifest, parseJson } from '../model/manifest.ts';
+
+const NEWLINE = 0x0a;
+
+/**
+ * Bytes of a line of the index, at most. Two keys of 1,024 bytes, each of which JSON escapes with six characters at most
+ * (`\u0001`), come to 12 KiB; an ETag, a time, three numbers and the names of the fields to less than 4 KiB.
+ */
+export const MOST_LINE = 16 * 1024;
+
+/** A source, and where its line is in the index: 0 is the first. */
+export type StoredSource = CommittedSource & { ordinal: number };
+
+const count = z.number().int().nonnegative();
+
+const sourceSchema = z.strictObject({
+  key: z.string(),
+  etag: z.string(),
+  size: count,
+  lastModified: z.string(),
+  output: z.string(),
+  /** Frame the source's own bytes in the output, without a newline that was added; decoded where the output's are. */
+  offset: count,
+  length: count,
+  /** What the source was decoded from, if it was: then `length` is not `size`. */
+  encoding: z.enum(['gzip', 'zstd']).optional(),
+});
+
+/** The sources that an index tells of, in its order, some at a time. Throws `BadManifest`. */
+export async function* readSources(
+  gzip: AsyncIterable<Buffer>,
+  index: Manifest['sources'],
+): AsyncGenerator<StoredSource[]> {
+  let ordinal = 0;
+  for await (const lines of readLines(gzip, index)) {
+    yield lines.map((line) => parseSource(line, ordinal++, index.key));
+  }
+}
+
+/**
+ * The lines of an index, some at a time, as many as the manifest says. No more is held than a line and what was inflated
+ * last, whatever the index is: it ends at the first byte that cannot be right. Throws `BadManifest`.
+ */
+export async function* readLines(
+  gzip: AsyncIterable<Buffer>,
+  { key, count: expected }: Manifest['sources'],
+): AsyncGenerator<string[]> {
+  let read = 0;
+  const check = (lines: string[]): string[] => {
+    for (const line of lines) {
+      read++;
+      if (line === '') throw badManifest(key, `line ${read} is empty`);
+      if (line.length > MOST_LINE) throw tooLong(key, read);
+      if (read > expected) {
+        throw badManifest(key, `it has ${read} lines or more where the manifest says ${expected}`);
+      }
+    }
+    return lines;
+  };
+  // A line that is not whole yet. What is inflated may be in memory that is used again.
+  let rest: Buffer = Buffer.alloc(0);
+  try {
+    for await (const chunk of decode('gzip', gzip, key)) {
+      const end = chunk.lastIndexOf(NEWLINE);
+      if (end === -1) {
+        rest = Buffer.concat([rest, chunk]);
+      } else {
+        const whole = chunk.subarray(0, end);
+        const text = (rest.length === 0 ? whole : Buffer.concat([rest, whole])).toString('utf8');
+        rest = Buffer.from(chunk.subarray(end + 1));
+        release(chunk);
+        yield check(text.split('\n'));
+      }
+      if (rest.length > MOST_LINE) throw tooLong(key, read + 1);
+    }
+  } catch (error) {
+    throw hasCode(error, 'SourceCorrupt') ? badManifest(key, 'it is not gzip', error) : error;
+  }
+  if (rest.length > 0) yield check([rest.toString('utf8')]);
+  if (read < expected) throw badManifest(key, `it has ${read} lines where the manifest says ${expected}`);
+}
+
+/** Frees a chunk's memory, where it holds nothing else, before the garbage collector comes to it. */
+function release({ buffer, length }: Buffer): void {
+  if (buffer instanceof ArrayBuffer && length === buffer.byteLength) buffer.transfer(0);
+}
+
+function tooLong(key: string, line: number): Error {
+  return badManifest(key, `line ${line} is longer than ${MOST_LINE} bytes`);
+}
+
+/** Throws `BadManifest`, which names the line. */
+export function parseSource(line: string, ordinal: number, key: string): StoredSource {
+  const json = parseJson(line, key);
+  if (isSource(json)) return Object.assign(json, { ordinal });
+  const parsed = sourceSchema.safeParse(json);
+  if (parsed.success) return { ...parsed.data, ordinal };
+  throw badManifest(key, `line ${ordinal + 1}: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`);
+}
+
+const FIELDS = Object.keys(sourceSchema.shape).length;
+
+/** Says of all that this program writes what the schema says, in a tenth of the time. */
+function isSource(json: unknown): json is CommittedSource {
+  if (typeof json !== 'object' || json === null) return false;
+  const { key, etag, size, lastModified, output, offset, length, encoding } = json as Record<string, unknown>;
+  return (
+    typeof key === 'string' &&
+    typeof etag === 'string' &&
+    isCount(size) &&
+    typeof lastModified === 'string' &&
+    typeof output === 'string' &&
+    isCount(offset) &&
+    isCount(length) &&
+    (encoding === undefined || encoding === 'gzip' || encoding === 'zstd') &&
+    Object.keys(json).length === (encoding === undefined ? FIELDS - 1 : FIELDS)
+  );
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}

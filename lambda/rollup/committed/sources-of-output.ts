@@ -1,0 +1,57 @@
+import pLimit from 'p-limit';
+import type { CommittedSource, Rollup } from '../model/manifest.ts';
+import { type Frames, framesByOutput } from '../inspect/verify-outputs.ts';
+
+/** Sources that are held of outputs which were passed over. */
+const MOST_HELD = 50_000;
+
+/**
+ * The sources of one output of a commit after another, by offset. They are asked for in about the order of the index, which
+ * is read on for as long as that holds, and anew from its beginning where an output lies behind.
+ */
+export class FramesLookup {
+  readonly #rollup: Rollup;
+  readonly #signal: AbortSignal;
+  readonly #oneByOne = pLimit(1);
+  readonly #passed = new Map<string, CommittedSource[]>();
+  #held = 0;
+  #reading: AsyncGenerator<Frames> | undefined;
+
+  constructor(rollup: Rollup, signal: AbortSignal) {
+    this.#rollup = rollup;
+    this.#signal = signal;
+  }
+
+  /** Empty where the index tells of none. Throws `BadManifest`. */
+  of(output: string): Promise<CommittedSource[]> {
+    return this.#oneByOne(async () => {
+      const passed = this.#passed.get(output);
+      if (passed !== undefined) {
+        this.#passed.delete(output);
+        this.#held -= passed.length;
+        return passed;
+      }
+      const isFresh = this.#reading === undefined;
+      return (await this.#readTo(output)) ?? (isFresh ? undefined : await this.#readTo(output)) ?? [];
+    });
+  }
+
+  /** Reads on to an output; undefined at the end of the index. */
+  async #readTo(wanted: string): Promise<CommittedSource[] | undefined> {
+    const { manifest, sources } = this.#rollup;
+    this.#reading ??= framesByOutput(manifest.outputs, sources.stored(this.#signal));
+    for (let next = await this.#reading.next(); next.done !== true; next = await this.#reading.next()) {
+      const { output, sources: found } = next.value;
+      if (output.key === wanted) return found;
+      if (this.#passed.has(output.key) || this.#held + found.length > MOST_HELD) continue;
+      this.#passed.set(output.key, found);
+      this.#held += found.length;
+    }
+    this.#reading = undefined;
+    return undefined;
+  }
+
+  async close(): Promise<void> {
+    await this.#reading?.return(undefined);
+  }
+}

@@ -1,0 +1,205 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { RollupError } from '../../errors.ts';
+import { type Settings, parseSettings } from '../../settings/settings.ts';
+import { isOurs } from '../commit/cleanup.ts';
+import { encodingOf } from '../codec/encoding.ts';
+import { compareKeys } from '../model/key-order.ts';
+import { kindOf } from '../plan/kind.ts';
+import { formatLocation } from '../model/location.ts';
+import type { CommittedOutput, Manifest } from '../model/manifest.ts';
+import {
+  type Origin,
+  type Piece,
+  type PlannedOutput,
+  kindOfOutput,
+  lengthOf,
+  shapeOutput,
+} from '../plan/pack.ts';
+import { folderOf, nextIndex } from '../plan/planner.ts';
+import { originInOutput } from '../plan/reconcile.ts';
+import { type PlanAt, type PlanHeader, badPlan, pickSealed, planFiles } from './plan-file.ts';
+import type { RollupContext, RollupRequest } from '../rollup.ts';
+import { createSelector } from '../plan/select.ts';
+
+/**
+ * A plan lies where others may write, and says what is read, written and deleted. So nothing in it is taken on trust:
+ * each step holds it against the request that it carries out and against the manifest that stands, before it does
+ * anything by it. All that is found wrong is `BadPlan`.
+ */
+
+/** The manifest that the plan was made from, undefined where there was none; `replaced` where it stands no more. */
+export type Basis = Manifest | undefined | 'replaced';
+
+/** Throws `BadPlan` where the plan is not one for this request. */
+export function checkHeader(
+  header: PlanHeader,
+  at: PlanAt,
+  { source, destination, repack = false }: RollupRequest,
+): void {
+  const { key } = planFiles(at).header;
+  const [lies, asked] = [formatLocation(at.destination), formatLocation(destination)];
+  if (lies !== asked) throw badPlan(key, `it lies under ${lies}, and the request is for ${asked}`);
+  for (const [name, planned, requested] of [
+    ['source', header.source, formatLocation(source)],
+    ['destination', header.destination, asked],
+    ['repack', header.repack, repack],
+  ] as const)
+    if (planned !== requested)
+      throw badPlan(key, `its ${name} is ${planned}, and that of the request is ${requested}`);
+}
+
+/** The plan's settings, but for those by which a process is sized. Throws `BadPlan`. */
+export function settingsOf(
+  { settings }: PlanHeader,
+  at: PlanAt,
+  { settings: { concurrency, outputsInFlight } }: Pick<RollupContext, 'settings'>,
+): Settings {
+  try {
+    return { ...parseSettings(settings, (name) => name), concurrency, outputsInFlight };
+  } catch (cause) {
+    throw badPlan(planFiles(at).header.key, cause instanceof Error ? cause.message : String(cause), cause);
+  }
+}
+
+/** The outputs that stay as they are. Throws `BadPlan` where the header is not of a plan from this manifest. */
+export function checkBasis(
+  { generation, repack, sealed }: PlanHeader,
+  at: PlanAt,
+  manifest: Manifest | undefined,
+): CommittedOutput[] {
+  const { key } = planFiles(at).header;
+  const next = (manifest?.generation ?? 0) + (repack ? 1 : 0);
+  if (generation !== next) throw badPlan(key, `its generation is ${generation}, and must be ${next}`);
+  let least = 0;
+  let count = 0;
+  for (const [from, to] of sealed) {
+    if (from < least || to < from)
+      throw badPlan(key, `the range ${from} to ${to} of "sealed" is in no order`);
+    least = to + 1;
+    count += least - from;
+  }
+  const picked = pickSealed(manifest?.outputs ?? [], sealed);
+  if (picked.length !== count)
+    throw badPlan(key, `it keeps ${count} outputs, and the manifest names ${picked.length} of them`);
+  return picked;
+}
+
+/** Throws `BadPlan`, which names the output and what is wrong with it. */
+export type LineCheck = (output: PlannedOutput) => void;
+
+/**
+ * Checks planned outputs one by one: each must be what a plan of this request, with the header's settings and from this
+ * manifest, makes of its sources, and may read what lies in the source or what the manifest names, and nothing else.
+ */
+export function createLineCheck(
+  header: PlanHeader,
+  at: PlanAt,
+  { source, destination }: RollupRequest,
+  { settings, basis }: { settings: Settings; basis: Basis },
+): LineCheck {
+  const { lines } = planFiles(at);
+  const naming = {
+    ...{ basis: header.previous ?? '', generation: header.generation, destination },
+    ...{ newline: settings.newline, encoding: encodingOf(settings) },
+  };
+  const select = createSelector(settings, source.prefix);
+  const standing = basis === 'replaced' ? undefined : basis;
+  const rebuilt = rebuiltOutputs(standing, header);
+  const first = basis === 'replaced' || header.repack ? 0 : nextIndex(standing?.outputs ?? []);
+  const most = basis === 'replaced' ? Number.MAX_SAFE_INTEGER : first + header.totals.outputs - 1;
+
+  const bad = ({ key }: PlannedOutput, why: string): RollupError =>
+    badPlan(lines.key, `the output ${key} ${why}`);
+
+  /** The folder that the source belongs into. */
+  function checkPiece(output: PlannedOutput, piece: Piece): string {
+    const { key, size } = piece.source;
+    if (!key.startsWith(source.prefix))
+      throw bad(output, `holds ${key}, which is not under ${formatLocation(source)}`);
+    if (size === 0) throw bad(output, `holds ${key}, which is empty`);
+    if (kindOf(key) === undefined) throw bad(output, `holds ${key}, which cannot be joined`);
+    if (piece.from !== undefined) {
+      checkOrigin(output, piece, piece.from);
+      return folderOf(piece, select);
+    }
+    const folder = selected(key);
+    if (folder === undefined) throw bad(output, `holds ${key}, which the plan's filters leave out`);
+    return folder;
+  }
+
+  function checkOrigin(output: PlannedOutput, { source: { key, size } }: Piece, from: Origin): void {
+    // It is not read: what was planned from a manifest that is replaced is given up.
+    if (basis === 'replaced') return;
+    const holder = rebuilt.get(from.key);
+    if (holder === undefined || !isOurs(from.key, destination))
+      throw bad(
+        output,
+        `reads ${key} from ${from.key}, which is no output that the manifest names to be rebuilt`,
+      );
+    const expected = originInOutput({ ...from, size, output: from.key }, holder);
+    const textSize = from.coded?.textSize ?? holder.size;
+    const fits = from.offset + from.length <= textSize;
+    const isWhole = from.coded !== undefined || (from.encoding === undefined && from.length === size);
+    if (!isDeepStrictEqual(from, expected) || !fits || !isWhole)
+      throw bad(
+        output,
+        `reads ${key} from ${from.key} as ${JSON.stringify(from)}, where the manifest has ${JSON.stringify(holder)}`,
+      );
+  }
+
+  function selected(key: string): string | undefined {
+    try {
+      return select(key);
+    } catch {
+      return undefined;
+    }
+  }
+
+  return (output) => {
+    const { pieces, index, mode } = output;
+    if (index < first || index > most)
+      throw bad(output, `has the index ${index}, not one of ${first} to ${most}`);
+    const [piece] = pieces;
+    if (piece === undefined) throw bad(output, 'holds no source');
+    const { encoding } = naming;
+    const kind = kindOfOutput(piece.source.key, encoding);
+    const folder = checkPiece(output, piece);
+    let before = piece.source.key;
+    let weight = lengthOf(piece);
+    for (const one of pieces.slice(1)) {
+      const { key } = one.source;
+      const belongs = checkPiece(output, one) === folder && kindOfOutput(key, encoding) === kind;
+      if (!belongs) throw bad(output, `joins ${key} with ${before}, which do not belong together`);
+      if (compareKeys(before, key) >= 0)
+        throw bad(output, `holds ${key} behind ${before}, which is not the order of keys`);
+      // Otherwise it was closed before this one: and so are the buffers bounded that it is assembled in.
+      if (mode === 'assemble' && Math.max(weight, lengthOf(one)) >= settings.targetSize)
+        throw bad(output, `joins ${key} with what comes to ${settings.targetSize} bytes without it`);
+      before = key;
+      weight += lengthOf(one);
+    }
+    const asIs =
+      encoding === undefined && pieces.length === 1 && weight >= settings.targetSize ? 'copy' : 'assemble';
+    const shape = shapeOutput(naming, { index, asIs, kind, folder, pieces });
+    // With a codec it is an estimate, by what was measured.
+    const expectedSize = encoding === undefined ? weight : output.expectedSize;
+    for (const [name, expected] of Object.entries({ ...shape, expectedSize, encoding: shape.encoding })) {
+      const found: unknown = output[name as keyof PlannedOutput];
+      if (!isDeepStrictEqual(found, expected))
+        throw bad(
+          output,
+          `has as its ${name} ${JSON.stringify(found)}, and must have ${JSON.stringify(expected)}`,
+        );
+    }
+  };
+}
+
+/** Outputs of the manifest that the plan takes apart, by key. */
+function rebuiltOutputs(
+  manifest: Manifest | undefined,
+  { sealed }: PlanHeader,
+): ReadonlyMap<string, CommittedOutput> {
+  const outputs = manifest?.outputs ?? [];
+  const kept = new Set(pickSealed(outputs, sealed));
+  return new Map(outputs.filter((output) => !kept.has(output)).map((output) => [output.key, output]));
+}

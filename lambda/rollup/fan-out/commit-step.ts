@@ -1,0 +1,127 @@
+import { RollupError } from '../../errors.ts';
+import type { Assembled } from '../write/assemble.ts';
+import { type LineCheck, checkBasis, checkHeader, createLineCheck, settingsOf } from './check-plan.ts';
+import { deleteUnnamed } from '../commit/cleanup.ts';
+import { CommitAccount } from './check-commit.ts';
+import { commitOutputs } from '../commit/commit.ts';
+import { readCommitted } from '../committed/read-committed.ts';
+import { conclude } from '../commit/conclude.ts';
+import { inOrder } from '../model/in-order.ts';
+import type { Location } from '../model/location.ts';
+import type { PinnedPlan, PlanHeader, PlanLine } from './plan-file.ts';
+import { isPlanGone, readHeader, readLines, removePlan } from './plan-store.ts';
+import { findFinished } from '../write/existing-output.ts';
+import { keysOf } from '../codec/sidecar.ts';
+import type { RollupContext, RollupOutcome, RollupRequest } from '../rollup.ts';
+import { listPresent } from '../plan/list-and-plan.ts';
+
+/** Outputs that are looked at, at once. */
+const LOOKS = 64;
+
+type FanContext = Omit<RollupContext, 'hasTime'>;
+
+/**
+ * The commit step by itself: takes every planned output as it is there, and commits them. Afterwards the plan is removed,
+ * whoever committed. Throws `OutputMissing`, and `BadPlan` before it commits or deletes anything by a plan that is not one
+ * for this request.
+ */
+export async function commitPlan(
+  plan: PinnedPlan,
+  request: RollupRequest,
+  context: FanContext,
+): Promise<RollupOutcome | 'lost'> {
+  const { at } = plan;
+  const { store, signal } = context;
+  const { source, destination } = request;
+  const header = await readHeader(store, plan, signal);
+  // A plan is only ever removed once what it was made from has been replaced.
+  if (header === undefined) return 'lost';
+  checkHeader(header, at, request);
+  const settings = settingsOf(header, at, context);
+  const previous = await readCommitted(store, destination, source);
+  if ((previous?.etag ?? null) !== header.previous) {
+    const check = createLineCheck(header, at, request, { settings, basis: 'replaced' });
+    await giveUp(plan, header, check, context);
+    return 'lost';
+  }
+  const sealed = checkBasis(header, at, previous?.manifest);
+  const check = createLineCheck(header, at, request, { settings, basis: previous?.manifest });
+  const account = await CommitAccount.open(header, at, previous, sealed, signal);
+  async function* checkedLines(stopped: AbortSignal): AsyncGenerator<PlanLine> {
+    for await (const line of readLines(store, at, header as PlanHeader, stopped)) {
+      check(line.output);
+      account.add(line.output);
+      yield line;
+    }
+    await account.close();
+  }
+  // Before the commit: what whoever plans from it writes is not looked at.
+  const present = await listPresent(store, destination, signal);
+  const { generation, skipped } = header;
+  const wrote: string[] = [];
+  const result = await commitOutputs(
+    request,
+    { ...context, settings },
+    {
+      previous,
+      plan: { generation, skipped, sealed },
+      outputs: finishedOutputs(checkedLines, destination, wrote, context),
+      wrote,
+    },
+  ).catch((error: unknown) => {
+    if (isPlanGone(error, at)) return { status: 'lost' as const };
+    throw error;
+  });
+  const before = { previous, present, listingBegan: new Date(header.listingBegan) };
+  const outcome = await conclude(request, context, { before, result, peakInFlightBytes: 0 });
+  await removePlan(store, at);
+  return outcome;
+}
+
+/** Deletes what was written for a plan whose manifest has been replaced, and the plan. Throws `BadPlan`. */
+async function giveUp(
+  { at }: PinnedPlan,
+  header: PlanHeader,
+  check: LineCheck,
+  { store, signal }: FanContext,
+): Promise<void> {
+  const { destination } = at;
+  const wrote: string[] = [];
+  try {
+    for await (const { output } of readLines(store, at, header, signal)) {
+      check(output);
+      wrote.push(...keysOf(output, destination));
+    }
+  } catch (error) {
+    // Who replaced it has swept it in the meantime, and with it what was written for it.
+    if (isPlanGone(error, at)) return;
+    throw error;
+  }
+  await deleteUnnamed(store, destination, wrote);
+  await removePlan(store, at);
+}
+
+/** Every output of the plan, in its order. Their keys are noted. */
+function finishedOutputs(
+  lines: (stopped: AbortSignal) => AsyncIterable<PlanLine>,
+  destination: Location,
+  wrote: string[],
+  { store, signal }: FanContext,
+): AsyncGenerator<Assembled> {
+  const stop = new AbortController();
+  const stopped = AbortSignal.any([stop.signal, signal]);
+  const find = async ({ output, stood }: PlanLine): Promise<Assembled> => {
+    wrote.push(...keysOf(output, destination));
+    stopped.throwIfAborted();
+    const found = await findFinished(output, { store, destination, present: undefined, signal: stopped });
+    if (found === undefined) throw missing(output.key);
+    const how = stood ? 'reused' : output.mode === 'copy' ? 'copied' : 'written';
+    return { ...found, how };
+  };
+  return inOrder(lines(stopped), LOOKS, stop, find);
+}
+
+function missing(key: string): RollupError {
+  const message = `${key} is planned and is not there. Run again: what is written is kept.`;
+  return new RollupError('OutputMissing', message, { key });
+}

@@ -1,0 +1,223 @@
+import { z } from 'zod';
+import { RollupError } from '../../errors.ts';
+import { type Location, type ObjectAt, parseLocation } from '../model/location.ts';
+import type { CommittedOutput } from '../model/manifest.ts';
+import type { Origin, PlannedOutput } from '../plan/pack.ts';
+import { indexOf } from '../plan/planner.ts';
+
+/**
+ * A plan that is carried out by many, as it lies under the destination until it is committed:
+ *
+ *     _plan/<id>.json         the header, written last: a plan without one is not there
+ *     _plan/<id>.jsonl        a planned output a line
+ *     _plan/<id>.items.jsonl  a line for each of those: which bytes of the plan it is
+ */
+export interface PlanAt {
+  destination: Location;
+  /** 16 hex digits. A plan is never written twice: no two have the same. */
+  id: string;
+}
+
+/** A plan as a run asks for it: the header with this ETag, which pins the other files, and no other. */
+export interface PinnedPlan {
+  at: PlanAt;
+  etag: string;
+}
+
+/** 2: the header pins the items too, and its own ETag is given to every step. */
+const VERSION = 2;
+const PLAN_FILE = /^_plan\/[0-9a-f]{16}(\.json|\.jsonl|\.items\.jsonl)$/;
+
+/** Whether a name below the destination is one of a plan's. */
+export function isPlanFile(name: string): boolean {
+  return PLAN_FILE.test(name);
+}
+
+export function planFiles({ destination: { bucket, prefix }, id }: PlanAt) {
+  const at = (name: string): ObjectAt => ({ bucket, key: `${prefix}_plan/${id}${name}` });
+  return {
+    header: at('.json'),
+    lines: at('.jsonl'),
+    items: at('.items.jsonl'),
+  };
+}
+
+/** `s3://bucket/prefix/_plan/3f2a9c1b7d4e0a5b.json` */
+export function formatPlanAt(at: PlanAt): string {
+  const { bucket, key } = planFiles(at).header;
+  return `s3://${bucket}/${key}`;
+}
+
+/** Throws `InvalidArgument`. */
+export function parsePlanAt(uri: string): PlanAt {
+  const [, folder, id] = /^(s3:\/\/.*)_plan\/([0-9a-f]{16})\.json$/s.exec(uri) ?? [];
+  if (folder === undefined || id === undefined) {
+    const message = `"${uri}" is not a plan: it must look like s3://bucket/prefix/_plan/3f2a9c1b7d4e0a5b.json.`;
+    throw new RollupError('InvalidArgument', message);
+  }
+  return { destination: parseLocation(folder), id };
+}
+
+const count = z.number().int().nonnegative();
+
+/** Which bytes of the plan's lines are one of its outputs. */
+export const itemSchema = z.strictObject({ plan: z.string(), offset: count, length: count.min(1) });
+export type PlanItem = z.infer<typeof itemSchema>;
+
+const rangeSchema = z.tuple([count, count]);
+
+const headerSchema = z.strictObject({
+  version: z.literal(VERSION),
+  source: z.string(),
+  destination: z.string(),
+  repack: z.boolean(),
+  /** ETag of the manifest that the plan was made from; null where there was none. */
+  previous: z.string().nullable(),
+  generation: count,
+  /** Indices of that manifest's outputs that stay as they are: from and to, both included. */
+  sealed: z.array(rangeSchema),
+  skipped: z.strictObject({ empty: count, filtered: count }),
+  listingBegan: z.iso.datetime(),
+  /** As the plan was made with. */
+  settings: z.record(z.string(), z.unknown()),
+  /** Of what is planned. */
+  totals: z.strictObject({ outputs: count, objects: count, bytes: count }),
+  lines: z.strictObject({ etag: z.string(), size: count }),
+  items: z.strictObject({ etag: z.string(), size: count }),
+});
+export type PlanHeader = z.infer<typeof headerSchema>;
+
+export function formatHeader(header: Omit<PlanHeader, 'version'>): Buffer {
+  return Buffer.from(`${JSON.stringify({ version: VERSION, ...header }, null, 2)}\n`);
+}
+
+/** Throws `BadPlan`. */
+export function parseHeader(body: Buffer, at: PlanAt): PlanHeader {
+  return parsed(headerSchema, body.toString('utf8'), planFiles(at).header.key);
+}
+
+const codecSchema = z.enum(['none', 'gzip', 'zstd']);
+
+const originSchema = z.strictObject({
+  ...{ key: z.string(), etag: z.string(), offset: count, length: count, whole: z.boolean() },
+  coded: z.strictObject({ codec: codecSchema, size: count, textSize: count }).optional(),
+  encoding: z.enum(['gzip', 'zstd']).optional(),
+} satisfies Record<keyof Origin, z.ZodType>);
+
+const pieceSchema = z.tuple([z.string(), count, z.string(), z.string()], originSchema);
+
+const lineSchema = z.strictObject({
+  key: z.string(),
+  index: count,
+  kind: z.enum(['plain', 'gzip', 'zstd', 'bzip2', 'xz']),
+  mode: z.enum(['assemble', 'copy', 'encode']),
+  encoding: z.strictObject({ codec: codecSchema, level: count }).optional(),
+  size: count,
+  expectedSize: count,
+  ensureNewline: z.boolean(),
+  /** What the keys of all sources begin with. */
+  prefix: z.string(),
+  /** Of each source: key without the prefix, size, ETag, last modified and, where it has left raw, where it is. */
+  pieces: z.array(pieceSchema).min(1),
+  /** There before the plan was made. */
+  stood: z.boolean(),
+} satisfies Record<keyof PlannedOutput | 'prefix' | 'stood', z.ZodType>);
+
+/** An output of a plan, and whether it was there before the plan was. */
+export interface PlanLine {
+  output: PlannedOutput;
+  stood: boolean;
+}
+
+export function formatLine({ output, stood }: PlanLine): Buffer {
+  const { pieces, ...shape } = output;
+  const prefix = sharedPrefix(pieces.map(({ source }) => source.key));
+  const compact = pieces.map(({ source: { key, size, etag, lastModified }, from }) => [
+    ...[key.slice(prefix.length), size, etag, lastModified],
+    ...(from === undefined ? [] : [from]),
+  ]);
+  return Buffer.from(`${JSON.stringify({ ...shape, stood, prefix, pieces: compact })}\n`);
+}
+
+/** Throws `BadPlan`. */
+export function parseLine(line: Buffer, at: PlanAt): PlanLine {
+  const { prefix, pieces, stood, ...shape } = parsed(
+    lineSchema,
+    line.toString('utf8'),
+    planFiles(at).lines.key,
+  );
+  return {
+    stood,
+    output: {
+      ...shape,
+      pieces: pieces.map(([tail, size, etag, lastModified, from]) => ({
+        source: { key: prefix + tail, size, etag, lastModified },
+        from,
+      })),
+    },
+  };
+}
+
+/** Throws `BadPlan`. */
+export function parseItem(line: Buffer, at: PlanAt): PlanItem {
+  return parsed(itemSchema, line.toString('utf8'), planFiles(at).items.key);
+}
+
+/** A line for each of the plan's, given their lengths. */
+export function* formatItems(at: PlanAt, lengths: Iterable<number>): Generator<Buffer> {
+  const plan = formatPlanAt(at);
+  let offset = 0;
+  for (const length of lengths) {
+    const item: PlanItem = { plan, offset, length };
+    yield Buffer.from(`${JSON.stringify(item)}\n`);
+    offset += length;
+  }
+}
+
+/** Indices of outputs, which are in their order, as ranges: 0, 1, 2, 4 -> [0, 2], [4, 4]. */
+export function formatSealed(sealed: CommittedOutput[]): [number, number][] {
+  const ranges: [number, number][] = [];
+  for (const { key } of sealed) {
+    const index = indexOf(key);
+    const last = ranges.at(-1);
+    if (last?.[1] === index - 1) last[1] = index;
+    else ranges.push([index, index]);
+  }
+  return ranges;
+}
+
+export function pickSealed(outputs: CommittedOutput[], ranges: [number, number][]): CommittedOutput[] {
+  let at = 0;
+  return outputs.filter(({ key }) => {
+    const index = indexOf(key);
+    while ((ranges[at]?.[1] ?? Infinity) < index) at++;
+    return (ranges[at]?.[0] ?? Infinity) <= index;
+  });
+}
+
+function sharedPrefix(keys: string[]): string {
+  const [first = '', last = ''] = [keys[0], keys.at(-1)];
+  let shared = 0;
+  // Keys are in order: what the first and the last share, all do. Half a surrogate pair is no text.
+  while (shared < first.length && first[shared] === last[shared]) shared++;
+  if (/[\uD800-\uDBFF]/.test(first[shared - 1] ?? '')) shared--;
+  return first.slice(0, shared);
+}
+
+function parsed<T>(schema: z.ZodType<T>, text: string, key: string): T {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw badPlan(key, 'it is not JSON', cause);
+  }
+  const result = schema.safeParse(json);
+  if (result.success) return result.data;
+  throw badPlan(key, z.prettifyError(result.error).replaceAll('\n', ' '));
+}
+
+/** `key` is that of the plan's file which is to blame. */
+export function badPlan(key: string, why: string, cause?: unknown): RollupError {
+  const message = `${key} is not a plan of this program, or was damaged: ${why}. Start the rollup again.`;
+  return new RollupError('BadPlan', message, { key, cause });
+}

@@ -1,0 +1,111 @@
+import { randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { MiB } from '../../size.ts';
+import { conclude } from '../commit/conclude.ts';
+import { commitOutputs } from '../commit/commit.ts';
+import { isSuperseded } from '../committed/read-committed.ts';
+import { formatLocation, refuseOverlap } from '../model/location.ts';
+import { refuseUnlistable } from '../commit/markers.ts';
+import type { PlannedOutput } from '../plan/pack.ts';
+import {
+  type PinnedPlan,
+  type PlanAt,
+  formatHeader,
+  formatItems,
+  formatLine,
+  formatSealed,
+  planFiles,
+} from './plan-file.ts';
+import type { RollupContext, RollupOutcome, RollupRequest } from '../rollup.ts';
+import { type Before, createPlanner, planSources, readBefore } from '../plan/list-and-plan.ts';
+
+/** Of the plan's own upload: 10,000 parts are 80 GB of plan. */
+const PART_SIZE = 8 * MiB;
+
+type FanContext = Omit<RollupContext, 'hasTime'>;
+
+/** A plan that is ready to be carried out by many. */
+export interface WrittenPlan extends PinnedPlan {
+  status: 'planned';
+  totals: { outputs: number; objects: number; bytes: number };
+}
+
+/** Where there is nothing to distribute, the run is over with its plan. */
+export type PlanStep = WrittenPlan | { status: 'done'; outcome: RollupOutcome } | { status: 'lost' };
+
+/**
+ * The plan step by itself: lists, packs and writes the plan, all as it comes. No two plans share their files, so nobody
+ * ever reads half of one and half of another; outputs are found by their own keys, which two plans of one listing share.
+ */
+export async function planToFile(request: RollupRequest, context: FanContext): Promise<PlanStep> {
+  refuseOverlap(request.source, request.destination);
+  refuseUnlistable(request.destination, context.settings);
+  const { store } = context;
+  const { destination } = request;
+  const before = await readBefore(request, context);
+  try {
+    return await planFrom(request, context, before);
+  } catch (error) {
+    const { previous } = before;
+    if (previous === undefined || !(await isSuperseded(store, destination, previous, error))) throw error;
+    return { status: 'lost' };
+  }
+}
+
+async function planFrom(request: RollupRequest, context: FanContext, before: Before): Promise<PlanStep> {
+  const { store, settings, signal } = context;
+  const { source, destination, repack = false } = request;
+  const at: PlanAt = { destination, id: randomBytes(8).toString('hex') };
+  const { previous, present, listingBegan } = before;
+  const planner = createPlanner(request, context, before);
+  const planned = planSources(request, context, planner, previous);
+
+  const first = await planned.next();
+  if (first.done === true) {
+    const step = { previous, plan: planner, outputs: nothing(), wrote: [] };
+    const result = await commitOutputs(request, context, step);
+    const outcome = await conclude(request, context, { before, result, peakInFlightBytes: 0 });
+    return outcome === 'lost' ? { status: 'lost' } : { status: 'done', outcome };
+  }
+
+  const totals = { outputs: 0, objects: 0, bytes: 0 };
+  const lengths: number[] = [];
+  async function* lines(output: PlannedOutput): AsyncGenerator<Buffer> {
+    for (let next: IteratorResult<PlannedOutput, unknown> = { value: output }; next.done !== true;) {
+      const { key, pieces, size } = next.value;
+      const line = formatLine({ output: next.value, stood: present.has(key) });
+      totals.outputs++;
+      totals.objects += pieces.length;
+      totals.bytes += size;
+      lengths.push(line.length);
+      yield line;
+      next = await planned.next();
+    }
+  }
+  const files = planFiles(at);
+  const upload = { partSize: PART_SIZE, metadata: {} };
+  const wroteLines = await store.uploadStream(files.lines, lines(first.value), upload, signal);
+  const items = Readable.from(formatItems(at, lengths));
+  const wroteItems = await store.uploadStream(files.items, items, upload, signal);
+  const { generation, sealed, skipped } = planner;
+  const header = formatHeader({
+    source: formatLocation(source),
+    destination: formatLocation(destination),
+    repack,
+    previous: previous?.etag ?? null,
+    generation,
+    sealed: formatSealed(sealed),
+    skipped,
+    listingBegan: listingBegan.toISOString(),
+    settings: { ...settings },
+    totals,
+    lines: { etag: wroteLines.etag, size: wroteLines.size },
+    items: { etag: wroteItems.etag, size: wroteItems.size },
+  });
+  const { etag } = await store.put(files.header, header, 'application/json');
+  return { status: 'planned', at, etag, totals };
+}
+
+async function* nothing(): AsyncGenerator<never> {
+  // An empty hour, or one of which nothing is new.
+}

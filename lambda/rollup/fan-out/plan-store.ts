@@ -1,0 +1,137 @@
+import { RollupError, hasCode } from '../../errors.ts';
+import { MiB } from '../../size.ts';
+import type { ObjectAt } from '../model/location.ts';
+import {
+  type PinnedPlan,
+  type PlanAt,
+  type PlanHeader,
+  type PlanItem,
+  type PlanLine,
+  badPlan,
+  parseHeader,
+  parseItem,
+  parseLine,
+  planFiles,
+} from './plan-file.ts';
+import type { Store } from '../model/store.ts';
+
+const NEWLINE = 0x0a;
+
+/** Bytes of a header: it has some 40 for outputs that stay in a row, so that 400,000 such rows fit. */
+const MOST_HEADER = 16 * MiB;
+
+/**
+ * The header of a plan; undefined where the plan is not there. Throws `BadPlan` where another header lies in its place,
+ * of which nothing is read.
+ */
+export async function readHeader(
+  store: Store,
+  { at, etag }: PinnedPlan,
+  signal: AbortSignal,
+): Promise<PlanHeader | undefined> {
+  const { header } = planFiles(at);
+  try {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    // The chunk's memory may be used again for the next one.
+    for await (const chunk of store.stream({ ...header, etag }, signal)) {
+      size += chunk.length;
+      if (size > MOST_HEADER) throw badPlan(header.key, `it has more than ${MOST_HEADER} bytes`);
+      chunks.push(Buffer.from(chunk));
+    }
+    return parseHeader(Buffer.concat(chunks), at);
+  } catch (error) {
+    if (hasCode(error, 'SourceVanished')) return undefined;
+    throw asReplaced(error, header, etag);
+  }
+}
+
+/** One line of a plan. Throws `BadPlan`. */
+export async function readLine(
+  store: Store,
+  at: PlanAt,
+  { lines: { etag, size } }: PlanHeader,
+  { offset, length }: Pick<PlanItem, 'offset' | 'length'>,
+  signal: AbortSignal,
+): Promise<PlanLine> {
+  const { lines, items } = planFiles(at);
+  if (offset + length > size)
+    throw badPlan(
+      items.key,
+      `it has the item ${offset}+${length}, and the lines of the plan have ${size} bytes`,
+    );
+  const line = Buffer.allocUnsafe(length);
+  try {
+    await store.read({ ...lines, etag, range: { offset, length } }, line, signal);
+  } catch (error) {
+    throw asReplaced(error, lines, etag);
+  }
+  return parseLine(line, at);
+}
+
+/** All lines of a plan, one after another. Throws `BadPlan`. */
+export async function* readLines(
+  store: Store,
+  at: PlanAt,
+  { lines: { etag } }: PlanHeader,
+  signal: AbortSignal,
+): AsyncGenerator<PlanLine> {
+  for await (const line of linesOf(store, planFiles(at).lines, etag, signal)) yield parseLine(line, at);
+}
+
+/** All items of a plan, one after another. Throws `BadPlan`. */
+export async function* readItems(
+  store: Store,
+  at: PlanAt,
+  { items: { etag } }: PlanHeader,
+  signal: AbortSignal,
+): AsyncGenerator<PlanItem> {
+  for await (const line of linesOf(store, planFiles(at).items, etag, signal)) yield parseItem(line, at);
+}
+
+async function* linesOf(
+  store: Store,
+  at: ObjectAt,
+  etag: string,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  let held: Buffer[] = [];
+  try {
+    for await (const chunk of store.stream({ ...at, etag }, signal)) {
+      let start = 0;
+      for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
+        yield Buffer.concat([...held, chunk.subarray(start, end)]);
+        held = [];
+        start = end + 1;
+      }
+      // The chunk's memory may be used again for the next one.
+      if (start < chunk.length) held.push(Buffer.from(chunk.subarray(start)));
+    }
+  } catch (error) {
+    throw asReplaced(error, at, etag);
+  }
+}
+
+/** An object under the key of one of the plan's files that is not the one which was written is no source that changed. */
+function asReplaced(error: unknown, { key }: ObjectAt, etag: string): unknown {
+  if (!(error instanceof RollupError) || error.code !== 'SourceChanged' || error.key !== key) return error;
+  return badPlan(key, `it was replaced after it was planned, when its ETag was ${etag}`, error);
+}
+
+/** Deletes what lies of a plan. */
+export async function removePlan(store: Store, at: PlanAt): Promise<void> {
+  const files = Object.values(planFiles(at));
+  await store.delete(
+    at.destination.bucket,
+    files.map(({ key }) => key),
+  );
+}
+
+/**
+ * Whether an error means that the plan was removed under our hands. It is only ever removed once what it was made from
+ * has been replaced: by its own commit, or after another's.
+ */
+export function isPlanGone(error: unknown, at: PlanAt): boolean {
+  if (!(error instanceof RollupError)) return false;
+  return error.code === 'SourceVanished' && error.key === planFiles(at).lines.key;
+}

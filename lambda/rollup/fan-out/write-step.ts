@@ -1,0 +1,107 @@
+import { RollupError } from '../../errors.ts';
+import { Assembler } from '../write/assemble.ts';
+import { checkBasis, checkHeader, createLineCheck, settingsOf } from './check-plan.ts';
+import type { Fates } from '../commit/commit.ts';
+import type { Location } from '../model/location.ts';
+import { MANIFEST_NAME, type Manifest, parseManifest } from '../model/manifest.ts';
+import type { PlannedOutput } from '../plan/pack.ts';
+import type { PinnedPlan, PlanHeader, PlanItem } from './plan-file.ts';
+import { isPlanGone, readHeader, readLine } from './plan-store.ts';
+import type { RollupContext, RollupRequest } from '../rollup.ts';
+import type { Store } from '../model/store.ts';
+import { writeOutputs } from '../write/write-outputs.ts';
+
+type Item = Pick<PlanItem, 'offset' | 'length'>;
+
+/** What a batch of items came to. `bytes`: of outputs, however they came to be there. */
+export type WriteStep =
+  | { status: 'lost' }
+  | { status: 'written' | 'incomplete'; fates: Fates; bytes: number; peakInFlightBytes: number };
+
+/**
+ * The write step by itself: brings the outputs of some of a plan's lines about. Throws `BadPlan` before it reads or writes
+ * for a line that is not of a plan for this request.
+ */
+export async function writeItems(
+  plan: PinnedPlan,
+  items: Iterable<Item> | AsyncIterable<Item>,
+  request: RollupRequest,
+  context: Omit<RollupContext, 'now'>,
+): Promise<WriteStep> {
+  const { at } = plan;
+  const { store, signal } = context;
+  const { source, destination } = request;
+  const header = await readHeader(store, plan, signal);
+  if (header === undefined) return { status: 'lost' };
+  checkHeader(header, at, request);
+  const settings = settingsOf(header, at, context);
+  const basis = await readBasis(store, destination, header);
+  if (basis === 'replaced') return { status: 'lost' };
+  checkBasis(header, at, basis);
+  const check = createLineCheck(header, at, request, { settings, basis });
+  // What came to be there since was written by an attempt at these items; what is older may be anybody's.
+  const older = new WeakSet<PlannedOutput>();
+  async function* planned(from: PlanHeader): AsyncGenerator<PlannedOutput> {
+    for await (const item of items) {
+      const { output, stood } = await readLine(store, at, from, item, signal);
+      check(output);
+      if (stood) older.add(output);
+      yield output;
+    }
+  }
+  const assembler = new Assembler({
+    ...context,
+    ...{ settings, source, destination, present: undefined },
+    isTrusted: (output) => !older.has(output),
+  });
+  const fates: Fates = { written: 0, copied: 0, reused: 0 };
+  let bytes = 0;
+  let complete = true;
+  try {
+    for await (const assembled of writeOutputs(planned(header), assembler, context.hasTime)) {
+      complete &&= assembled !== undefined;
+      if (assembled === undefined) continue;
+      fates[assembled.how]++;
+      bytes += assembled.output.size;
+    }
+  } catch (error) {
+    // Once another run has committed, uploads of this plan are ended, and what it reads may be deleted.
+    if (signal.aborted || !(await isOver(error, plan, header, store))) throw error;
+    return { status: 'lost' };
+  }
+  const { peakInFlightBytes } = assembler;
+  return { status: complete ? 'written' : 'incomplete', fates, bytes, peakInFlightBytes };
+}
+
+/** The manifest, if what the plan was made from is still what is committed. */
+async function readBasis(
+  store: Store,
+  { bucket, prefix }: Location,
+  { previous }: PlanHeader,
+): Promise<Manifest | undefined | 'replaced'> {
+  const key = prefix + MANIFEST_NAME;
+  const standing = await store.getIfPresent({ bucket, key });
+  if ((standing?.etag ?? null) !== previous) return 'replaced';
+  return standing && parseManifest(standing.body, key);
+}
+
+async function isOver(
+  error: unknown,
+  { at }: PinnedPlan,
+  header: PlanHeader,
+  store: Store,
+): Promise<boolean> {
+  if (!(error instanceof RollupError) || error.code === 'AccessDenied' || error.code === 'BadPlan')
+    return false;
+  return isPlanGone(error, at) || isReplaced(store, at.destination, header).catch(() => false);
+}
+
+/** Whether what the plan was made from is no longer what is committed. */
+async function isReplaced(
+  store: Store,
+  { bucket, prefix }: Location,
+  { previous }: PlanHeader,
+): Promise<boolean> {
+  const standing = await store.head({ bucket, key: prefix + MANIFEST_NAME });
+  return (standing?.etag ?? null) !== previous;
+}

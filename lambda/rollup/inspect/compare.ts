@@ -1,0 +1,134 @@
+import { RollupError } from '../../errors.ts';
+import { formOfCodec } from '../codec/encoding.ts';
+import { ByteReader } from '../codec/byte-reader.ts';
+import { crc32 } from '../model/crc32.ts';
+import { decode } from '../codec/decode.ts';
+import type { Location } from '../model/location.ts';
+import { type CommittedOutput, type CommittedSource, formatCrc32 } from '../model/manifest.ts';
+import { type Sides, rawOf } from '../model/endpoints.ts';
+import type { Store } from '../model/store.ts';
+import type { Problem } from './verify.ts';
+
+const NEWLINE = 0x0a;
+
+export interface Comparison {
+  destination: Location;
+  source: Location;
+  output: CommittedOutput;
+  /** By offset. */
+  sources: CommittedSource[];
+  /** Which of them are still in raw as they were committed. */
+  present: boolean[];
+}
+
+/** Reads an output and its sources side by side, a chunk of each in memory, and tells the first difference. */
+export async function compareOutput(sides: Sides, comparison: Comparison): Promise<Problem[]> {
+  const { destination, output } = comparison;
+  const { key, etag } = output;
+  const stored = new Counted(sides.store.stream({ bucket: destination.bucket, key, etag }));
+  const text = new ByteReader(decode(formOfCodec(output.codec ?? 'none'), stored.chunks(), key));
+  const at = (code: Problem['code'], offset: number, why: string, source?: string): Problem[] => {
+    const message = `${key}, byte ${offset}${output.decoded === undefined ? '' : ' of its text'}: ${why}.`;
+    return [{ code, message, output: key, offset, ...(source === undefined ? {} : { source }) }];
+  };
+  try {
+    const different = await compareSources(rawOf(sides), comparison, text, at);
+    if (different !== undefined) return different;
+    const { crc32: committed, decoded } = output;
+    if (!(await text.isOver())) return at('output-bytes', text.position, 'goes on behind its last source');
+    if (decoded !== undefined && formatCrc32(text.crc32) !== decoded.crc32) {
+      return at(
+        'output-checksum',
+        0,
+        `its text has CRC-32 ${formatCrc32(text.crc32)}; committed was ${decoded.crc32}`,
+      );
+    }
+    if (formatCrc32(stored.crc32) === committed) return [];
+    return at('output-checksum', 0, `has CRC-32 ${formatCrc32(stored.crc32)}; committed was ${committed}`);
+  } catch (error) {
+    if (!(error instanceof RollupError) || error.code !== 'SourceCorrupt') throw error;
+    const code = error.key === key ? 'output-checksum' : 'source-bytes';
+    return at(
+      code,
+      text.position,
+      error.message.replace(/\.$/, ''),
+      error.key === key ? undefined : error.key,
+    );
+  } finally {
+    await text.close();
+  }
+}
+
+async function compareSources(
+  raw: Store,
+  { source, output, sources, present }: Comparison,
+  text: ByteReader,
+  at: (code: Problem['code'], offset: number, why: string, source?: string) => Problem[],
+): Promise<Problem[] | undefined> {
+  for (const [i, frame] of sources.entries()) {
+    if (present[i] === true) {
+      const { key, etag, encoding = 'plain' } = frame;
+      const stored = raw.stream({ bucket: source.bucket, key, etag });
+      const original = new ByteReader(decode(encoding, stored, key));
+      try {
+        const differs = await firstDifference(text, original, frame.length);
+        if (differs !== undefined) {
+          return at('source-bytes', frame.offset + differs, `differs from byte ${differs} of ${key}`, key);
+        }
+        if (!(await original.isOver())) {
+          return at('source-bytes', frame.offset + frame.length, `${key} goes on there`, key);
+        }
+      } finally {
+        await original.close();
+      }
+    } else if (!(await text.skip(frame.length))) {
+      return at('output-bytes', text.position, `ends inside ${frame.key}`, frame.key);
+    }
+    const end = frame.offset + frame.length;
+    const added = (sources[i + 1]?.offset ?? output.decoded?.size ?? output.size) - end;
+    if (added === 0) continue;
+    const endsLine = text.last === NEWLINE;
+    if (!(await text.skip(1)) || text.last !== NEWLINE || endsLine) {
+      return at('output-bytes', end, `is not a newline that ${frame.key} lacked`, frame.key);
+    }
+  }
+  return undefined;
+}
+
+/** Compares the next `length` bytes of both; the index of the first that differs. */
+async function firstDifference(
+  text: ByteReader,
+  original: ByteReader,
+  length: number,
+): Promise<number | undefined> {
+  for (let done = 0; done < length;) {
+    const expected = await original.read(length - done);
+    if (expected.length === 0) return done;
+    for (let at = 0; at < expected.length;) {
+      const got = await text.read(expected.length - at);
+      const part = expected.subarray(at, at + got.length);
+      if (got.length === 0) return done + at;
+      if (!part.equals(got)) return done + at + got.findIndex((byte, i) => byte !== part[i]);
+      at += got.length;
+    }
+    done += expected.length;
+  }
+  return undefined;
+}
+
+/** A stream whose CRC-32 is taken as it passes. */
+class Counted {
+  readonly #chunks: AsyncIterable<Buffer>;
+  crc32 = 0;
+
+  constructor(chunks: AsyncIterable<Buffer>) {
+    this.#chunks = chunks;
+  }
+
+  async *chunks(): AsyncGenerator<Buffer> {
+    for await (const chunk of this.#chunks) {
+      this.crc32 = crc32(chunk, this.crc32);
+      yield chunk;
+    }
+  }
+}

@@ -1,0 +1,80 @@
+import { RollupError } from '../../errors.ts';
+import { ByteReader } from '../codec/byte-reader.ts';
+import { withCommitted } from '../committed/read-committed.ts';
+import type { CommittedSources } from '../committed/committed-sources.ts';
+import { decode } from '../codec/decode.ts';
+import { type Location, formatLocation, parseLocation } from '../model/location.ts';
+import { type CommittedOutput, type CommittedSource, MANIFEST_NAME } from '../model/manifest.ts';
+import type { Store } from '../model/store.ts';
+
+/**
+ * Finds one original object in a rollup, in raw or not, by its key: whole, relative to the source prefix, or as an
+ * `s3://` URI. Returns its bytes, decoded where it was: by a ranged GET of the output that holds them, or by decoding that
+ * as far as they go. Throws `NoManifest`, `NotInRollup`.
+ */
+export async function extract(
+  store: Store,
+  destination: Location,
+  sourceKey: string,
+): Promise<{ source: CommittedSource; bytes: AsyncIterable<Buffer> }> {
+  return withCommitted(store, destination, undefined, async (rollup) => {
+    if (rollup === undefined) {
+      const key = destination.prefix + MANIFEST_NAME;
+      throw new RollupError('NoManifest', `Nothing is rolled up under ${formatLocation(destination)}.`, {
+        key,
+      });
+    }
+    const { bucket, prefix } = parseLocation(rollup.manifest.source);
+    const uri = `s3://${bucket}/`;
+    const key = sourceKey.startsWith(uri) ? sourceKey.slice(uri.length) : sourceKey;
+    const source = await find(rollup.sources, prefix, key);
+    if (source === undefined) {
+      const { empty } = rollup.manifest.totals.skipped;
+      const skipped =
+        empty === 0 ? '' : ' Objects that were empty were skipped: it may have been one of them.';
+      const message = `${key} is not in the rollup under ${formatLocation(destination)}, which is of ${rollup.manifest.source}.${skipped}`;
+      throw new RollupError('NotInRollup', message, { key });
+    }
+    const output = rollup.manifest.outputs.find((candidate) => candidate.key === source.output);
+    return { source, bytes: bytesOf(store, destination, source, output) };
+  });
+}
+
+/** The source with this key; where there is none, the one with this key behind the prefix. */
+async function find(
+  sources: CommittedSources,
+  prefix: string,
+  key: string,
+): Promise<CommittedSource | undefined> {
+  let behind: CommittedSource | undefined;
+  for await (const some of sources.stored()) {
+    const whole = some.find((candidate) => candidate.key === key);
+    if (whole !== undefined) return whole;
+    behind ??= some.find((candidate) => candidate.key === prefix + key);
+    // No source has a key that does not begin with the prefix.
+    if (behind !== undefined && !key.startsWith(prefix)) return behind;
+  }
+  return behind;
+}
+
+async function* bytesOf(
+  store: Store,
+  { bucket }: Location,
+  { offset, length, output: key }: CommittedSource,
+  output: CommittedOutput | undefined,
+): AsyncGenerator<Buffer> {
+  const { etag = '', codec = 'none' } = output ?? {};
+  const from = { bucket, key, etag };
+  if (codec === 'none') {
+    // A source may have been decoded to nothing, and no range is empty.
+    if (length > 0) yield* store.stream({ ...from, range: { offset, length } });
+    return;
+  }
+  const reader = new ByteReader(decode(codec, store.stream(from), key));
+  try {
+    await reader.skip(offset);
+    yield* reader.take(length);
+  } finally {
+    await reader.close();
+  }
+}

@@ -1,0 +1,79 @@
+import { FirstFailure } from '../model/in-order.ts';
+import type { CommittedOutput, Rollup } from '../model/manifest.ts';
+import type { StoredSource } from '../committed/source-lines.ts';
+import type { Problem, VerifyContext } from './verify.ts';
+
+/** Sources whose lines are held for outputs that are being checked; those of one output in any case. */
+const MOST_HELD = 50_000;
+
+/** Checks every output, several at once, as the index comes to them. The problems are in the order of the manifest. */
+export async function checkOutputs(
+  { manifest, sources }: Rollup,
+  { concurrency, signal }: Pick<VerifyContext, 'concurrency' | 'signal'>,
+  check: (frames: Frames) => Promise<Problem[]>,
+): Promise<Problem[]> {
+  const problems = new Map<string, Promise<Problem[]>>();
+  const stop = new AbortController();
+  const failures = new FirstFailure(stop);
+  const underWay = new Set<Promise<unknown>>();
+  let held = 0;
+  const begin = async (frames: Frames): Promise<void> => {
+    const length = frames.sources.length;
+    while (underWay.size >= concurrency || (underWay.size > 0 && held + length > MOST_HELD))
+      await Promise.race(underWay);
+    failures.throwIfFailed();
+    held += length;
+    const checking = failures.watch(check(frames));
+    const ended = checking
+      .catch(() => undefined)
+      .then(() => {
+        held -= length;
+        underWay.delete(ended);
+      });
+    underWay.add(ended);
+    const { key } = frames.output;
+    // One whose sources are told of in two places: what was found first says so.
+    if (!problems.has(key)) problems.set(key, checking);
+  };
+  try {
+    for await (const frames of framesByOutput(manifest.outputs, sources.stored(signal))) await begin(frames);
+    for (const output of manifest.outputs)
+      if (!problems.has(output.key)) await begin({ output, sources: [] });
+  } finally {
+    await Promise.all(underWay);
+    failures.throwIfAny();
+  }
+  return (
+    await Promise.all(manifest.outputs.map(({ key }) => problems.get(key) ?? Promise.resolve([])))
+  ).flat();
+}
+
+/** An output, and the lines of the index that lie beside each other and tell of it. */
+export interface Frames {
+  output: CommittedOutput;
+  sources: StoredSource[];
+}
+
+/** The outputs of an index one after another, each with its lines. */
+export async function* framesByOutput(
+  outputs: CommittedOutput[],
+  stored: AsyncIterable<StoredSource[]>,
+): AsyncGenerator<Frames> {
+  const byKey = new Map(outputs.map((output) => [output.key, output]));
+  let key: string | undefined;
+  let sources: StoredSource[] = [];
+  for await (const some of stored) {
+    for (const source of some) {
+      const output = key === undefined ? undefined : byKey.get(key);
+      if (source.output !== key) {
+        if (output !== undefined) yield { output, sources };
+        key = source.output;
+        sources = [];
+      }
+      // Those of an output that the manifest does not name are counted, and that is all.
+      if (byKey.has(source.output)) sources.push(source);
+    }
+  }
+  const output = key === undefined ? undefined : byKey.get(key);
+  if (output !== undefined) yield { output, sources };
+}

@@ -1,0 +1,191 @@
+import { RollupError } from '../../errors.ts';
+import { isOurs } from '../commit/cleanup.ts';
+import { withCommitted } from '../committed/read-committed.ts';
+import { compareOutput } from './compare.ts';
+import { type Location, parseLocation } from '../model/location.ts';
+import {
+  type CommittedOutput,
+  type CommittedSource,
+  MANIFEST_NAME,
+  type Manifest,
+  type Rollup,
+  formatCrc32,
+  namedKeys,
+} from '../model/manifest.ts';
+import { sideBySide } from '../model/side-by-side.ts';
+import { type Sides, rawOf } from '../model/endpoints.ts';
+import { committedSelector } from '../plan/select.ts';
+import type { ListedObject, Store } from '../model/store.ts';
+import { type Frames, checkOutputs } from './verify-outputs.ts';
+import { RawCheck } from './verify-raw.ts';
+
+/** A way in which what is stored is not what was committed, or what was committed is not what is in raw. */
+export interface Problem {
+  code:
+    | 'output-missing'
+    | 'output-changed'
+    | 'output-checksum'
+    | 'output-bytes'
+    | 'sources-inconsistent'
+    | 'source-late'
+    | 'source-changed'
+    | 'source-bytes';
+  message: string;
+  /** Key of the output. */
+  output?: string;
+  /** Where in the output the first difference is. */
+  offset?: number;
+  /** Key of the source. */
+  source?: string;
+}
+
+export interface VerifyReport {
+  status: 'ok' | 'mismatch';
+  source: string;
+  destination: string;
+  deep: boolean;
+  objects: number;
+  bytes: number;
+  outputs: number;
+  outputBytes: number;
+  /** Committed sources that have left raw, or are archived: only the outputs' own checksums speak for them. */
+  expired: number;
+  /** Objects of ours in the destination that the manifest does not name; a later run sweeps them. */
+  unnamed: number;
+  problems: Problem[];
+}
+
+export interface VerifyContext extends Sides {
+  /** Read every byte of both sides. */
+  deep: boolean;
+  /** Outputs checked at once; each is compared through two streams. */
+  concurrency: number;
+  /** Told after each output: how much of the whole is done. */
+  progress: (done: { outputs: number; bytes: number; totalOutputs: number; totalBytes: number }) => void;
+  signal: AbortSignal;
+}
+
+/** Compares what is committed under a destination with what is there and with what is in raw. Throws `NoManifest`. */
+export async function verify(destination: Location, context: VerifyContext): Promise<VerifyReport> {
+  return withCommitted(context.store, destination, undefined, (rollup) => {
+    if (rollup === undefined) throw noManifest(destination);
+    return verifyRollup(rollup, destination, context);
+  });
+}
+
+async function verifyRollup(
+  rollup: Rollup,
+  destination: Location,
+  context: VerifyContext,
+): Promise<VerifyReport> {
+  const { store, deep, signal } = context;
+  const from = rawOf(context);
+  const { manifest } = rollup;
+  const source = parseLocation(manifest.source);
+  const stored = await listAll(store, destination);
+  const select = committedSelector(manifest, source.prefix);
+  const raw = new RawCheck(select);
+  const committed = rollup.sources.inKeyOrder({ signal, last: true });
+  for await (const pairs of sideBySide(from.list(source, signal), committed)) raw.take(pairs);
+
+  const done = {
+    outputs: 0,
+    bytes: 0,
+    totalOutputs: manifest.outputs.length,
+    totalBytes: manifest.totals.outputBytes,
+  };
+  const check = async ({ output, sources }: Frames): Promise<Problem[]> => {
+    signal.throwIfAborted();
+    const problems = checkFrames(output, sources);
+    if (problems.length === 0)
+      problems.push(...(await checkStored(output, stored.get(output.key), context, destination)));
+    if (problems.length === 0 && deep) {
+      const present = sources.map(({ ordinal }) => raw.present.has(ordinal));
+      problems.push(
+        ...(await compareOutput({ store, raw: from }, { destination, source, output, sources, present })),
+      );
+    }
+    done.outputs++;
+    done.bytes += output.size;
+    context.progress({ ...done });
+    return problems;
+  };
+  const found = await checkOutputs(rollup, context, check);
+  const { objects, bytes, outputs, outputBytes } = manifest.totals;
+  const named = new Set(namedKeys(manifest));
+  const problems = [...checkTotals(manifest, raw), ...found, ...raw.problems];
+  return {
+    status: problems.length === 0 ? 'ok' : 'mismatch',
+    source: manifest.source,
+    destination: manifest.destination,
+    deep,
+    ...{ objects, bytes, outputs, outputBytes },
+    expired: raw.expired,
+    unnamed: [...stored.keys()].filter((key) => isOurs(key, destination) && !named.has(key)).length,
+    problems,
+  };
+}
+
+/** The frames of an output lie one behind another, with one added newline between two of them at the most. */
+function checkFrames(output: CommittedOutput, frames: CommittedSource[]): Problem[] {
+  let end = 0;
+  const textSize = output.decoded?.size ?? output.size;
+  const broken = frames.find(({ offset, length, size, encoding }) => {
+    const follows = offset === end || (offset === end + 1 && end > 0);
+    const fits = follows && (length === size || encoding !== undefined);
+    end = offset + length;
+    return !fits;
+  });
+  const rest = textSize - end;
+  if (broken === undefined && frames.length === output.sources && (rest === 0 || rest === 1)) return [];
+  const why =
+    broken !== undefined
+      ? `the frame of ${broken.key} does not follow the one before it`
+      : `${frames.length} frames end at byte ${end}, where there should be ${output.sources} and ${textSize} bytes`;
+  return [{ code: 'sources-inconsistent', message: `${output.key}: ${why}.`, output: output.key }];
+}
+
+async function checkStored(
+  output: CommittedOutput,
+  stored: ListedObject | undefined,
+  { store }: VerifyContext,
+  { bucket }: Location,
+): Promise<Problem[]> {
+  const { key, size, etag, crc32 } = output;
+  if (stored === undefined) {
+    return [{ code: 'output-missing', message: `${key} is not there.`, output: key }];
+  }
+  if (stored.size !== size || stored.etag !== etag) {
+    const message = `${key} has ${stored.size} bytes and ETag ${stored.etag}; committed were ${size} and ${etag}.`;
+    return [{ code: 'output-changed', message, output: key }];
+  }
+  const head = await store.head({ bucket, key });
+  if (head?.crc32 === undefined || formatCrc32(head.crc32) === crc32) return [];
+  const message = `${key} has CRC-32 ${formatCrc32(head.crc32)}; committed was ${crc32}.`;
+  return [{ code: 'output-checksum', message, output: key }];
+}
+
+function checkTotals({ totals, outputs }: Manifest, { objects, bytes, repeated }: RawCheck): Problem[] {
+  const outputBytes = outputs.reduce((total, { size }) => total + size, 0);
+  const holds =
+    totals.objects === objects &&
+    totals.bytes === bytes &&
+    totals.outputs === outputs.length &&
+    totals.outputBytes === outputBytes &&
+    repeated === 0;
+  const message = 'The totals of the manifest, its outputs and its sources do not agree.';
+  return holds ? [] : [{ code: 'sources-inconsistent', message }];
+}
+
+async function listAll(store: Store, at: Location): Promise<Map<string, ListedObject>> {
+  const objects = new Map<string, ListedObject>();
+  for await (const page of store.list(at)) for (const object of page) objects.set(object.key, object);
+  return objects;
+}
+
+function noManifest({ bucket, prefix }: Location): RollupError {
+  const key = prefix + MANIFEST_NAME;
+  return new RollupError('NoManifest', `s3://${bucket}/${key} is not there: nothing is rolled up under it.`, {
+    key,
+  });
+}

@@ -1,0 +1,86 @@
+import { RollupError } from '../../errors.ts';
+
+/** An hour in UTC, as `2026-11-21T08`. */
+export type Hour = string & { readonly __hour: unique symbol };
+
+const HOUR = /^(\d{4})-(\d{2})-(\d{2})T(\d{2})$/;
+
+/** Digits of each placeholder. */
+const WIDTHS: ReadonlyMap<string, number> = new Map([
+  ['{yyyy}', 4],
+  ['{MM}', 2],
+  ['{dd}', 2],
+  ['{HH}', 2],
+]);
+
+/** `2026-11-21T08` -> itself. Throws `InvalidArgument` for anything else, and for a day that is in no calendar. */
+export function parseHour(text: string): Hour {
+  if (isHour(text)) return text;
+  throw new RollupError('InvalidArgument', `"${text}" is not an hour: write it in UTC as 2026-11-21T08.`);
+}
+
+function isHour(text: string): text is Hour {
+  if (!HOUR.test(text)) return false;
+  const start = new Date(`${text}:00:00.000Z`);
+  return !Number.isNaN(start.getTime()) && formatHour(start) === text;
+}
+
+/** `2026-11-21T08:59:59.999Z` -> `2026-11-21T08`. */
+export function formatHour(instant: Date): Hour {
+  return instant.toISOString().slice(0, 13) as Hour;
+}
+
+/** The instant at which the hour is over: `2026-11-21T08` -> `2026-11-21T09:00:00.000Z`. */
+export function hourEnd(hour: Hour): Date {
+  return new Date(Date.parse(`${hour}:00:00.000Z`) + 3_600_000);
+}
+
+/** `2026-11-21T01`, 2 -> `2026-11-20T23`. */
+export function hourBefore(hour: Hour, hours: number): Hour {
+  return formatHour(new Date(Date.parse(`${hour}:00:00.000Z`) - hours * 3_600_000));
+}
+
+/** `s3://b/raw/{yyyy}{MM}{dd}/{HH}/`, `2026-11-21T08` -> `s3://b/raw/20261121/08/`. */
+export function fillHour(template: string, hour: Hour): string {
+  const [, yyyy = '', MM = '', dd = '', HH = ''] = HOUR.exec(hour) ?? [];
+  const fields = new Map(Object.entries({ yyyy, MM, dd, HH }));
+  return template.replace(/\{([^{}]*)\}/g, (placeholder, name: string) => {
+    const value = fields.get(name);
+    if (value !== undefined) return value;
+    throw new RollupError(
+      'InvalidArgument',
+      `"${placeholder}" in "${template}" is not a placeholder: use {yyyy}, {MM}, {dd} and {HH}.`,
+    );
+  });
+}
+
+/**
+ * The reverse of `fillHour`: `s3://b/raw/{yyyy}{MM}{dd}/{HH}/`, `s3://b/raw/20261121/08/` -> `2026-11-21T08`. Undefined where
+ * the text is not the whole template filled from one hour of the calendar, and where the template does not name all of
+ * `{yyyy}`, `{MM}`, `{dd}` and `{HH}`. Placeholders have a fixed width and all else is compared as it stands, so that one
+ * pass over the text tells.
+ */
+export function hourOfFilled(template: string, filled: string): Hour | undefined {
+  const fields = new Map<string, string>();
+  let at = 0;
+  for (const piece of template.split(/(\{[^{}]*\})/)) {
+    const width = WIDTHS.get(piece);
+    if (width === undefined) {
+      if (!filled.startsWith(piece, at)) return undefined;
+      at += piece.length;
+      continue;
+    }
+    const value = filled.slice(at, at + width);
+    at += width;
+    if ((fields.get(piece) ?? value) !== value) return undefined;
+    fields.set(piece, value);
+  }
+  const [yyyy, MM, dd, HH] = Array.from(WIDTHS.keys(), (name) => fields.get(name) ?? '');
+  const hour = `${yyyy}-${MM}-${dd}T${HH}`;
+  return at === filled.length && isHour(hour) ? hour : undefined;
+}
+
+/** True where `{yyyy}` and the like still stand in the text. */
+export function hasPlaceholders(template: string): boolean {
+  return /\{[^{}]*\}/.test(template);
+}

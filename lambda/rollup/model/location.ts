@@ -1,0 +1,58 @@
+import { RollupError } from '../../errors.ts';
+
+/** A prefix in a bucket. The prefix is empty or ends with `/`. */
+export interface Location {
+  bucket: string;
+  prefix: string;
+}
+
+/** One object. */
+export interface ObjectAt {
+  bucket: string;
+  key: string;
+}
+
+// Wider than S3's rules for new buckets: old ones, and those of other S3-compatible stores, have names of their own.
+const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/;
+
+/**
+ * `s3://bucket/a/b/` or `s3://bucket/a/b` -> `{ bucket: 'bucket', prefix: 'a/b/' }`.
+ * Throws `InvalidArgument`.
+ */
+export function parseLocation(uri: string): Location {
+  const [, bucket, prefix] = /^s3:\/\/([^/]*)(?:\/(.*))?$/s.exec(uri) ?? [];
+  if (bucket === undefined) throw invalid(uri, 'it must look like s3://bucket/prefix/');
+  if (!BUCKET.test(bucket)) throw invalid(uri, `"${bucket}" is not a bucket name`);
+  if (prefix === undefined || prefix === '') return { bucket, prefix: '' };
+  if (prefix.startsWith('/')) throw invalid(uri, 'its prefix begins with a slash');
+  if (prefix.split('/').some((segment) => segment === '..' || segment === '.')) {
+    throw invalid(uri, 'its prefix has a "." or ".." segment');
+  }
+  if (/[{}]/.test(prefix)) throw invalid(uri, 'a placeholder in it was not filled: give an hour');
+  return { bucket, prefix: prefix.endsWith('/') ? prefix : `${prefix}/` };
+}
+
+export function formatLocation({ bucket, prefix }: Location): string {
+  return `s3://${bucket}/${prefix}`;
+}
+
+/** Throws `InvalidArgument` where one of the two lies inside the other. */
+export function refuseOverlap(source: Location, destination: Location): void {
+  if (source.bucket !== destination.bucket) return;
+  const [from, to] = [source.prefix, destination.prefix];
+  if (!from.startsWith(to) && !to.startsWith(from)) return;
+  const relation =
+    from === to
+      ? 'are the same'
+      : from.startsWith(to)
+        ? 'overlap: the source is inside the destination'
+        : 'overlap: the destination is inside the source';
+  throw new RollupError(
+    'InvalidArgument',
+    `Source ${formatLocation(source)} and destination ${formatLocation(destination)} ${relation}. Give two prefixes of which neither begins with the other.`,
+  );
+}
+
+function invalid(uri: string, why: string): RollupError {
+  return new RollupError('InvalidArgument', `"${uri}" is not a location: ${why}.`);
+}

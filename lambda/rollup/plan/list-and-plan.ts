@@ -1,0 +1,172 @@
+import { isSuperseded, readCommitted } from '../committed/read-committed.ts';
+import type { CommittedSources } from '../committed/committed-sources.ts';
+import type { Report } from '../model/events.ts';
+import { type List, type ListingProgress, listAtOnce } from './list.ts';
+import type { Location } from '../model/location.ts';
+import type { Rollup } from '../model/manifest.ts';
+import { measure } from './measure-ratio.ts';
+import type { Piece, PlannedOutput } from './pack.ts';
+import { type Plan, Planner } from './planner.ts';
+import type { Noted } from './reconcile.ts';
+import { refuseUnreadable } from './refuse.ts';
+import type { RollupContext, RollupRequest } from '../rollup.ts';
+import { type Pair, sideBySide } from '../model/side-by-side.ts';
+import { rawOf } from '../model/endpoints.ts';
+import type { StoredSource } from '../committed/source-lines.ts';
+import type { ListedObject, Store } from '../model/store.ts';
+
+type SurveyContext = Pick<RollupContext, 'store' | 'raw' | 'settings' | 'now' | 'report' | 'signal'>;
+
+/** What is there before a run looks at its sources. */
+export interface Before {
+  /** What is committed. */
+  previous: Rollup | undefined;
+  /** The destination, by key, listed after the manifest was read. */
+  present: Map<string, ListedObject>;
+  listingBegan: Date;
+}
+
+/** Reads what is committed and lists the destination. */
+export async function readBefore(
+  { source, destination }: RollupRequest,
+  { store, now, signal }: SurveyContext,
+): Promise<Before> {
+  const previous = await readCommitted(store, destination, source);
+  const listingBegan = now();
+  return { previous, present: await listPresent(store, destination, signal), listingBegan };
+}
+
+/** The destination, by key. */
+export async function listPresent(
+  store: Store,
+  destination: Location,
+  signal: AbortSignal,
+): Promise<Map<string, ListedObject>> {
+  const present = new Map<string, ListedObject>();
+  for await (const page of store.list(destination, signal)) {
+    for (const object of page) present.set(object.key, object);
+  }
+  return present;
+}
+
+export function createPlanner(
+  { source, destination, repack = false }: RollupRequest,
+  { settings }: SurveyContext,
+  { previous }: Before,
+): Planner {
+  return new Planner({ committed: previous, source, destination, settings, repack });
+}
+
+/**
+ * Lists the source prefix, and yields outputs as they are planned: on a first run, and on a repack without a codec, the
+ * first one long before the last page. Otherwise all of it is compared with what is committed first. Throws
+ * `SourceNotJoinable`, `SourceArchived` before it yields an output that holds such a source.
+ */
+export async function* planSources(
+  { source, destination }: RollupRequest,
+  { report, signal, ...sides }: SurveyContext,
+  planner: Planner,
+  previous: Rollup | undefined,
+): AsyncGenerator<PlannedOutput> {
+  const total = { objects: 0, bytes: 0, outputs: 0 };
+  const take = (outputs: PlannedOutput[]): PlannedOutput[] => {
+    refuseUnreadable(outputs);
+    total.outputs += outputs.length;
+    total.objects += outputs.reduce((sum, { pieces }) => sum + pieces.length, 0);
+    total.bytes += outputs.reduce((sum, { size }) => sum + size, 0);
+    return outputs;
+  };
+  const raw = rawOf(sides);
+  const list: List = (after, stop) => raw.list(source, AbortSignal.any([signal, stop]), after);
+  const pages = listAtOnce(list, source.prefix, reportListing(planner.plansAtOnce, report));
+  const context = { ...sides, source, destination, signal };
+  if (previous === undefined) {
+    let isFirstPage = true;
+    for await (const page of pages) {
+      // Where later pages end depends on how fast they came.
+      await measure(planner.weights, asPieces(page, planner), isFirstPage ? 'some' : 'first', context);
+      isFirstPage = false;
+      yield* take(planner.add(page));
+    }
+  } else {
+    const { sources } = previous;
+    const committed = sources.inKeyOrder({ signal, last: planner.plansAtOnce });
+    for await (const pairs of sideBySide(pages, committed)) yield* take(planner.compare(pairs));
+    if (planner.hasMore) {
+      report({ type: 'planned', ...planner.extent, outputs: undefined });
+      if (planner.weights.encoding !== undefined) {
+        for await (const pairs of again(planner, sources, false, signal)) planner.sample(pairs);
+        await measure(planner.weights, planner.samples, 'some', context);
+      }
+      for await (const pairs of again(planner, sources, true, signal)) yield* take(planner.pack(pairs));
+    }
+  }
+  const last = take(planner.end());
+  report({ type: 'planned', ...total });
+  yield* last;
+}
+
+/** What was noted of raw, beside what is committed where an output of that is unsealed. `last`: for the last time. */
+function again(
+  planner: Planner,
+  sources: CommittedSources,
+  last: boolean,
+  signal: AbortSignal,
+): AsyncGenerator<Pair<Noted, StoredSource>[]> {
+  const committed = planner.hasUnsealed ? sources.inKeyOrder({ signal, last }) : nothing();
+  return sideBySide(asAsync(planner.noted(last)), committed);
+}
+
+async function* nothing(): AsyncGenerator<never> {
+  // No output is unsealed.
+}
+
+async function* asAsync<T>(items: Iterable<T>): AsyncGenerator<T> {
+  for (const item of items) yield await Promise.resolve(item);
+}
+
+function asPieces(page: ListedObject[], planner: Planner): Piece[] {
+  return page
+    .filter(({ key, size }) => size > 0 && planner.isSelected(key))
+    .map((source) => ({ source, from: undefined }));
+}
+
+/** On a first run, what is to be done is known once all is listed, and on a repack nearly so. */
+function reportListing(plansAtOnce: boolean, report: Report): ListingProgress {
+  const listed = { objects: 0, bytes: 0 };
+  let empty = 0;
+  return {
+    listed: (page) => {
+      listed.objects += page.length;
+      listed.bytes += page.reduce((sum, { size }) => sum + size, 0);
+      empty += page.filter(({ size }) => size === 0).length;
+      report({ type: 'listed', ...listed });
+    },
+    ended: () => {
+      const { objects, bytes } = listed;
+      if (plansAtOnce) report({ type: 'planned', objects: objects - empty, bytes, outputs: undefined });
+    },
+  };
+}
+
+export interface Survey extends Before {
+  plan: Plan;
+}
+
+/** All that a run would do; writes nothing. Throws as `planSources` does. */
+export async function survey(request: RollupRequest, context: SurveyContext): Promise<Survey> {
+  const { store } = context;
+  for (;;) {
+    const before = await readBefore(request, context);
+    const planner = createPlanner(request, context, before);
+    try {
+      const planned = await Array.fromAsync(planSources(request, context, planner, before.previous));
+      const { generation, sealed, skipped, filtered } = planner;
+      return { ...before, plan: { generation, sealed, planned, skipped, filtered } };
+    } catch (error) {
+      const { previous } = before;
+      if (previous === undefined || !(await isSuperseded(store, request.destination, previous, error)))
+        throw error;
+    }
+  }
+}

@@ -1,0 +1,89 @@
+import pLimit, { type LimitFunction } from 'p-limit';
+import { FirstFailure } from '../model/in-order.ts';
+
+/** An async function: it never throws before it gives its promise. */
+type Task = () => Promise<void>;
+
+interface Batch {
+  tasks: Iterator<Task>;
+  running: number;
+  /** Every task was begun, or one failed. */
+  drained: boolean;
+  failures: FirstFailure;
+  settle: () => void;
+}
+
+/**
+ * Downloads in flight, under one limit over all outputs. A task is made when there is a slot for it, the earliest
+ * output's first: what waits costs no memory, and the output that is wanted next gets all of the bandwidth.
+ */
+export class Downloads {
+  readonly #limit: LimitFunction;
+  readonly #stop: AbortController;
+  readonly #batches: Batch[] = [];
+  #lanes = 0;
+
+  constructor(concurrency: number, stop: AbortController) {
+    this.#limit = pLimit(concurrency);
+    this.#stop = stop;
+  }
+
+  /** Waits for every task that was begun. Where one fails, no other is begun, and what failed first is thrown. */
+  async all(tasks: Iterable<Task>): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const batch: Batch = {
+      tasks: tasks[Symbol.iterator](),
+      running: 0,
+      drained: false,
+      failures: new FirstFailure(this.#stop),
+      settle: () => {
+        if (batch.drained && batch.running === 0) resolve(undefined);
+      },
+    };
+    this.#batches.push(batch);
+    while (this.#lanes < this.#limit.concurrency) {
+      this.#lanes++;
+      void this.#limit(() => this.#drive());
+    }
+    await promise;
+    batch.failures.throwIfFailed();
+  }
+
+  /** One more, with its result; it fails by itself. */
+  one<T>(task: () => Promise<T>): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const settled = async (): Promise<void> => {
+      try {
+        resolve(await task());
+      } catch (error) {
+        reject(error);
+      }
+    };
+    void this.all([settled]);
+    return promise;
+  }
+
+  /** Takes task after task, until there is none. */
+  async #drive(): Promise<void> {
+    for (let begun = this.#begin(); begun !== undefined; begun = this.#begin()) await begun;
+    this.#lanes--;
+  }
+
+  #begin(): Promise<void> | undefined {
+    for (let batch = this.#batches[0]; batch !== undefined; batch = this.#batches[0]) {
+      const next = batch.failures.failed ? undefined : batch.tasks.next();
+      if (next !== undefined && next.done !== true) return this.#run(batch, next.value);
+      this.#batches.shift();
+      batch.drained = true;
+      batch.settle();
+    }
+    return undefined;
+  }
+
+  async #run(batch: Batch, task: Task): Promise<void> {
+    batch.running++;
+    await batch.failures.watch(task()).catch(() => undefined);
+    batch.running--;
+    batch.settle();
+  }
+}

@@ -1,0 +1,181 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { STACK_OUTPUTS } from '../../../lambda/names.ts';
+import { cli } from '../command-line.ts';
+import { type Account, AGGREGATED, BUCKET, STACK, TEMPLATE, openAccount } from './operator-line.ts';
+
+let account: Account;
+beforeEach(async () => {
+  account = await openAccount();
+});
+afterEach(() => account[Symbol.asyncDispose]());
+
+const raw = (hour: number, name: string): string => `raw/checkout/20251121/0${hour}/${name}.log`;
+const put = (hour: number, name: string, body: string): void => {
+  account.sandbox.put(BUCKET, raw(hour, name), body);
+};
+const range = (from: number, to: number): string[] => [
+  '--from',
+  `2025-11-21T0${from}`,
+  '--to',
+  `2025-11-21T0${to}`,
+];
+const byStack = ['status', '--stack', STACK, '--source', TEMPLATE];
+
+async function rollUp(hour: number): Promise<void> {
+  const { code, stderr } = await cli(account.sandbox, [
+    ...[
+      'run',
+      TEMPLATE,
+      AGGREGATED,
+      '--hour',
+      `2025-11-21T0${hour}`,
+      '--target-size',
+      '5MiB',
+      '--no-progress',
+    ],
+  ]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+}
+
+describe('status', () => {
+  it('tells hours that are rolled up, late, missing and empty', async () => {
+    for (const hour of [1, 2, 3, 4, 5]) {
+      put(hour, 'a', 'one\n');
+      put(hour, 'b', 'two\n');
+      put(hour, 'empty', '');
+    }
+    for (const hour of [1, 2, 3, 5]) await rollUp(hour);
+    put(2, 'c', 'late\n');
+    put(3, 'a', 'changed\n');
+    for (const name of ['a', 'b', 'empty']) account.sandbox.delete(BUCKET, raw(5, name));
+    account.sandbox.clearRequests();
+
+    const { code, printed } = await account.json([...byStack, ...range(1, 6)]);
+    expect(code).toBe(1);
+    expect(printed['status']).toBe('incomplete');
+    const row = (hour: number, counts: Record<string, unknown>) => ({
+      hour: `2025-11-21T0${hour}`,
+      source: `s3://${BUCKET}/raw/checkout/20251121/0${hour}/`,
+      destination: `s3://${BUCKET}/aggregated/checkout/20251121/0${hour}/`,
+      ...counts,
+    });
+    expect(printed['hours']).toEqual([
+      row(1, { state: 'rolled-up', objects: 2, bytes: 8, rolledUp: 2, outputs: 1, late: 0 }),
+      row(2, { state: 'late', objects: 3, bytes: 13, rolledUp: 2, outputs: 1, late: 1 }),
+      row(3, { state: 'late', objects: 2, bytes: 12, rolledUp: 2, outputs: 1, late: 1 }),
+      row(4, { state: 'missing', objects: 2, bytes: 8, rolledUp: 0, outputs: 0, late: 0 }),
+      // Its raw objects have expired.
+      row(5, { state: 'rolled-up', objects: 0, bytes: 0, rolledUp: 2, outputs: 1, late: 0 }),
+      row(6, { state: 'empty', objects: 0, bytes: 0, rolledUp: 0, outputs: 0, late: 0 }),
+    ]);
+    const read = account.sandbox.requests.map(
+      ({ operation, key = '' }) => `${operation} ${key.replace(/^.*\//, '')}`,
+    );
+    expect(new Set(read.map((line) => line.replace(/_sources-.*/, '_sources')))).toEqual(
+      new Set(['GetObject _manifest.json', 'GetObject _sources', 'ListObjectsV2 ']),
+    );
+  });
+
+  it('ends with 0 where nothing is late or missing, with a table and a destination that is given', async () => {
+    put(1, 'a', 'one\n');
+    await rollUp(1);
+    const args = ['status', '--source', TEMPLATE, '--destination', AGGREGATED, ...range(0, 1)];
+    const { code, stdout, stderr } = await account.cli(args);
+    expect(code).toBe(0);
+    expect(stdout.split('\n').map((line) => line.trim().split(/ {2,}/))).toEqual([
+      ['complete'],
+      ['hour', 'raw objects', 'raw size', 'rolled up', 'outputs', 'late', 'state'],
+      ['2025-11-21T00', '0', '0 B', '0', '0', '0', 'empty'],
+      ['2025-11-21T01', '1', '4 B', '1', '1', '0', 'rolled-up'],
+      [''],
+    ]);
+    expect(stderr).toMatch(/^reading: /);
+    expect(account.stub.calls).toEqual([]);
+  });
+
+  it('takes every stream of the stack where no source is given', async () => {
+    const streams = ['checkout', 'search'].map((name) => ({
+      name,
+      source: TEMPLATE.replace('checkout', name),
+      minute: 10,
+    }));
+    account.stub.stacks[STACK] = {
+      ...account.stub.stacks[STACK],
+      [STACK_OUTPUTS.streams]: JSON.stringify(streams),
+    };
+    put(1, 'a', 'one\n');
+    await rollUp(1);
+    account.sandbox.put(BUCKET, 'raw/search/20251121/01/a.log', 'one\n');
+    const args = ['status', '--stack', STACK, ...range(1, 2)];
+    const { code, printed } = await account.json(args);
+    expect({ code, status: printed['status'] }).toEqual({ code: 1, status: 'incomplete' });
+    const rows = printed['hours'] as Record<string, unknown>[];
+    expect(rows.map(({ hour, stream, state }) => [hour, stream, state])).toEqual([
+      ['2025-11-21T01', 'checkout', 'rolled-up'],
+      ['2025-11-21T01', 'search', 'missing'],
+      ['2025-11-21T02', 'checkout', 'empty'],
+      ['2025-11-21T02', 'search', 'empty'],
+    ]);
+    expect(rows[1]).toMatchObject({ destination: `s3://${BUCKET}/aggregated/search/20251121/01/` });
+    const { stdout } = await account.cli(args);
+    expect(stdout).toMatch(/\n {2}hour +stream +raw objects .*\n {2}2025-11-21T01 {2}checkout +1 /);
+  });
+
+  it('tells an hour that goes on from one that is missing', async () => {
+    const hour = new Date().toISOString().slice(0, 13);
+    const [, day = '', HH = ''] = /^(.*)T(..)$/.exec(hour) ?? [];
+    account.sandbox.put(BUCKET, `raw/checkout/${day.replaceAll('-', '')}/${HH}/a.log`, 'now\n');
+    const { code, printed } = await account.json([...byStack, '--from', hour, '--to', hour]);
+    expect({ code, printed }).toMatchObject({ code: 0, printed: { hours: [{ state: 'open', objects: 1 }] } });
+  });
+
+  it('goes on over a manifest that it cannot read', async () => {
+    put(1, 'a', 'one\n');
+    await rollUp(1);
+    account.sandbox.put(BUCKET, 'aggregated/checkout/20251121/02/_manifest.json', '{}');
+    const { code, printed } = await account.json([...byStack, ...range(1, 2)]);
+    expect({ code, printed }).toMatchObject({
+      code: 1,
+      printed: {
+        hours: [
+          { state: 'rolled-up' },
+          {
+            state: 'unreadable',
+            problem: expect.stringContaining('_manifest.json was not written by this') as string,
+          },
+        ],
+      },
+    });
+  });
+
+  it('fails where it may not look', async () => {
+    account.sandbox.hook = ({ operation }) =>
+      operation === 'ListObjectsV2' ? { kind: 'error', status: 403, code: 'AccessDenied' } : undefined;
+    expect(await account.failure([...byStack, ...range(1, 9)])).toMatchObject({
+      code: 1,
+      error: { code: 'AccessDenied' },
+    });
+  });
+
+  it.each<[string, string[], number, RegExp]>([
+    ['no source to be had', ['--destination', AGGREGATED], 2, /Give --stack or --source\./],
+    [
+      'a destination for all streams',
+      ['--stack', STACK, '--destination', AGGREGATED],
+      2,
+      /--destination is for one --source/,
+    ],
+    ['no destination to be had', ['--source', TEMPLATE], 2, /^Give --stack or --destination\.$/],
+    [
+      'a source outside the root',
+      ['--stack', STACK, '--source', 's3://x/{dd}{HH}/'],
+      1,
+      /give --destination/,
+    ],
+    ['a bad source', ['--stack', STACK, '--source', '{dd}{HH}'], 2, /--source "2101" is not a location/],
+  ])('refuses %s', async (_, args, code, message) => {
+    const ended = await account.failure(['status', ...range(1, 1), ...args]);
+    expect(ended.code).toBe(code);
+    expect(ended.error['message']).toMatch(message);
+  });
+});

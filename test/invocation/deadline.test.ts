@@ -1,0 +1,174 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { MiB } from '../../lambda/size.ts';
+import type { Sandbox } from '../../sandbox/sandbox.ts';
+import { type QueueServer, startQueues } from '../support/queue-server.ts';
+import { type LambdaProcess, startLambda } from './support/lambda-process.ts';
+import {
+  AGGREGATED_ROOT,
+  BUCKET,
+  RAW_ROOT,
+  TEMPLATE,
+  environmentOf,
+  hourText,
+  openBucket,
+  outputKeys,
+  putHour,
+  rolledUp,
+} from './support/raw-logs.ts';
+
+let sandbox: Sandbox;
+let queues: QueueServer;
+let lambda: LambdaProcess;
+
+beforeEach(async () => {
+  sandbox = await openBucket();
+  queues = await startQueues();
+  const env = environmentOf(sandbox, {
+    AWS_ENDPOINT_URL_SQS: queues.endpoint,
+    QUEUE_URL: queues.queueUrl,
+    OUTPUTS_IN_FLIGHT: '1',
+    LOOK_BACK_HOURS: '0',
+  });
+  lambda = await startLambda({ env });
+});
+afterEach(async () => {
+  await lambda[Symbol.asyncDispose]();
+  await queues[Symbol.asyncDispose]();
+  await sandbox.close();
+});
+
+/** Two sources an output, two parts an output. */
+const OUTPUTS = 10;
+const putOutputs = (): string => putHour(sandbox, 8, { objects: 2 * OUTPUTS, bytes: 2.75 * MiB });
+
+const request = { source: TEMPLATE, scheduledTime: '2025-11-21T09:10:00Z', stream: 'checkout' };
+const continuation = {
+  source: `${RAW_ROOT}checkout/20251121/08/`,
+  destination: `${AGGREGATED_ROOT}checkout/20251121/08/`,
+  hour: hourText(8),
+  stream: 'checkout',
+};
+const isOutput = (key = ''): boolean => key.includes('/part-');
+
+/** How often each output was brought into being. */
+function writes(): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { operation, key = '' } of sandbox.requests) {
+    if (!isOutput(key) || !['PutObject', 'CompleteMultipartUpload'].includes(operation)) continue;
+    counts[key] = (counts[key] ?? 0) + 1;
+  }
+  return counts;
+}
+
+describe('a run that runs out of time', () => {
+  it('ends before it does, and continuations finish the hour, every output written once', async () => {
+    const logs = putOutputs();
+    // On a clock that runs ten times as fast an output takes 2 s and more: in 15 s there is no time for ten.
+    sandbox.hook = ({ operation }) => (operation === 'GetObject' ? { kind: 'delay', ms: 200 } : undefined);
+    const clock = { remainingMs: 20_000, speed: 10 };
+    const first = await lambda.invoke(request, clock);
+    expect(first).toMatchObject({ result: { status: 'incomplete', manifest: null } });
+    expect(first.leftMs).toBeGreaterThan(0);
+    expect(first.log).toMatchObject([{ message: 'hour incomplete', continued: true, hour: hourText(8) }]);
+    expect(first.metrics[0]).not.toHaveProperty('HoursCommitted');
+    expect(rolledUp(sandbox, 8)).toBeUndefined();
+    expect(outputKeys(sandbox, 8).length).toBeGreaterThan(0);
+    expect(sandbox.openUploads(BUCKET)).toEqual([]);
+
+    const runs = [first];
+    for (let number = 1; runs.at(-1)?.log[0]?.['continued'] === true; number++) {
+      const message = await queues.receive(queues.queueUrl);
+      expect(JSON.parse(message?.Body ?? '')).toEqual({ ...continuation, continuation: number });
+      const run = await lambda.invoke({ Records: [{ messageId: 'm', body: message?.Body }] }, clock);
+      if (message !== undefined) await queues.delete(queues.queueUrl, message);
+      expect(run.failure).toBeUndefined();
+      expect(run.log).toMatchObject([{ continuation: number, stream: 'checkout' }]);
+      expect(run.leftMs).toBeGreaterThan(0);
+      runs.push(run);
+    }
+    expect(runs.at(-1)).toMatchObject({
+      result: { status: 'committed', outputs: OUTPUTS },
+      metrics: [{ HoursCommitted: 1 }],
+    });
+    expect(rolledUp(sandbox, 8)).toBe(logs);
+    expect(Object.keys(writes()).sort()).toEqual(outputKeys(sandbox, 8));
+    expect(new Set(Object.values(writes()))).toEqual(new Set([1]));
+    expect(runs.reduce((sum, { result }) => sum + (result as { written: number }).written, 0)).toBe(OUTPUTS);
+    expect(sandbox.openUploads(BUCKET)).toEqual([]);
+    expect(await queues.depth(queues.queueUrl)).toBe(0);
+  });
+
+  it('is stopped with an output in flight: incomplete, no error, its upload aborted', async () => {
+    const logs = putOutputs();
+    const [begun, finished] = [new Set<string>(), new Set<string>()];
+    sandbox.hook = ({ operation, key = '' }) => {
+      if (!isOutput(key)) return undefined;
+      if (operation === 'CreateMultipartUpload') begun.add(key);
+      if (operation === 'CompleteMultipartUpload') finished.add(key);
+      return operation === 'UploadPart' && begun.size > 1 ? { kind: 'hang' } : undefined;
+    };
+    // Three seconds for one output, and then for one that hangs.
+    const { result, log, leftMs } = await lambda.invoke(request, { remainingMs: 8_000 });
+    expect(result).toMatchObject({ status: 'incomplete', written: 1 });
+    expect(log).toMatchObject([{ level: 'INFO', message: 'hour incomplete', continued: true }]);
+    expect(leftMs).toBeGreaterThan(0);
+    expect([begun.size, finished.size]).toEqual([2, 1]);
+    expect(outputKeys(sandbox, 8)).toEqual([...finished]);
+    expect(sandbox.openUploads(BUCKET)).toEqual([]);
+
+    sandbox.hook = undefined;
+    const message = await queues.receive(queues.queueUrl);
+    const next = await lambda.invoke({ Records: [{ messageId: 'm', body: message?.Body }] });
+    expect(next.result).toMatchObject({ status: 'committed', reused: 1, written: OUTPUTS - 1 });
+    expect(rolledUp(sandbox, 8)).toBe(logs);
+    expect(new Set(Object.values(writes()))).toEqual(new Set([1]));
+  });
+
+  it.each([
+    ['a continuation', { ...continuation, continuation: 3 }],
+    ['a first run', request],
+  ])('fails with NoProgress where it wrote nothing: %s', async (_, event) => {
+    putOutputs();
+    sandbox.hook = ({ operation, key = '' }) =>
+      operation === 'GetObject' && key.endsWith('.log') ? { kind: 'hang' } : undefined;
+    const { failure, log, metrics } = await lambda.invoke(event, { remainingMs: 5_300 });
+    expect(failure).toMatchObject({ errorType: 'NoProgress' });
+    expect(log).toMatchObject([{ level: 'ERROR', status: 'failed', code: 'NoProgress', hour: hourText(8) }]);
+    expect(metrics).toMatchObject([{ Failures: 1, stream: 'checkout' }]);
+    expect(await queues.depth(queues.queueUrl)).toBe(0);
+    expect(sandbox.openUploads(BUCKET)).toEqual([]);
+  });
+
+  it('logs what held it before it is killed, where the store does not answer at all', async () => {
+    sandbox.hook = () => ({ kind: 'hang' });
+    const { id, failure, log, metrics } = await lambda.invoke(request, { remainingMs: 3_000 });
+    expect(failure).toMatchObject({ errorType: 'Sandbox.Timedout' });
+    expect(log).toMatchObject([
+      {
+        level: 'ERROR',
+        function_request_id: id,
+        status: 'failed',
+        code: 'Timeout',
+        hour: hourText(8),
+        peak: { connections: 1 },
+      },
+    ]);
+    expect(metrics).toMatchObject([{ Failures: 1, PeakConnections: 1 }]);
+  });
+
+  it('fails where its continuation cannot be sent, so that the request itself comes again', async () => {
+    putOutputs();
+    await using cut = await startLambda({
+      env: environmentOf(sandbox, {
+        AWS_ENDPOINT_URL_SQS: queues.endpoint,
+        QUEUE_URL: `${queues.endpoint}/000000000000/gone`,
+        OUTPUTS_IN_FLIGHT: '1',
+        LOOK_BACK_HOURS: '0',
+      }),
+    });
+    sandbox.hook = ({ operation }) => (operation === 'GetObject' ? { kind: 'delay', ms: 200 } : undefined);
+    const { failure, log } = await cut.invoke(request, { remainingMs: 20_000, speed: 10 });
+    expect(failure?.errorType).toBe('QueueDoesNotExist');
+    expect(log).toMatchObject([{ level: 'ERROR', status: 'failed', hour: hourText(8) }]);
+  });
+});

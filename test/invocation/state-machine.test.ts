@@ -1,0 +1,409 @@
+import { createServer } from 'node:http';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { json } from 'node:stream/consumers';
+import type { Context } from 'aws-lambda';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
+import { createHost } from '../../lambda/invocation/invocation.ts';
+import { ENV } from '../../lambda/names.ts';
+import { parseEvent } from '../../lambda/invocation/request.ts';
+import { createStepHost } from '../../lambda/invocation/step-invocation.ts';
+import { fanOutDefinition } from '../../lib/fan-out-definition.ts';
+import { type Sandbox, type SandboxOptions, startSandbox } from '../../sandbox/sandbox.ts';
+import { Execution, type StatesWorld } from '../support/states.ts';
+import {
+  AGGREGATED_ROOT,
+  BUCKET,
+  RAW_ROOT,
+  TEMPLATE,
+  environmentOf,
+  outputKeys,
+  outsideRequests,
+  rawPrefix,
+} from './support/raw-logs.ts';
+
+// Read when they are loaded.
+vi.hoisted(() => {
+  process.env['POWERTOOLS_LOG_LEVEL'] = 'SILENT';
+  process.env['POWERTOOLS_METRICS_DISABLED'] = 'true';
+});
+
+const DEFINITION = fanOutDefinition({ functionArn: 'steps', batch: 2, timeoutSeconds: 900 });
+const REQUEST = { source: TEMPLATE, hour: '2025-11-21T08', stream: 'checkout' };
+const AGGREGATED = rawPrefix(8, 'aggregated');
+const KiB = 1024;
+
+const CONTEXT = {
+  awsRequestId: 'request-1',
+  functionName: 'steps',
+  functionVersion: '1',
+  invokedFunctionArn: 'arn:aws:lambda:eu-central-1:111122223333:function:steps',
+  memoryLimitInMB: '1769',
+  getRemainingTimeInMillis: () => 900_000,
+} as Context;
+
+let sandbox: Sandbox;
+const options: SandboxOptions = { buckets: [BUCKET] };
+beforeEach(async () => {
+  const now = new Date();
+  sandbox = await startSandbox({ ...options, now: () => now });
+  stubEnvironment(sandbox);
+});
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await sandbox.close();
+});
+
+function stubEnvironment(to: Sandbox, more: Record<string, string> = {}): void {
+  const credentials = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test', AWS_REGION: 'us-east-1' };
+  const environment = { ...environmentOf(to), ...credentials, ...more };
+  for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
+}
+
+/** 120 objects of 200 KiB: five outputs, three batches. Every third lacks its last newline. */
+function putHour(to: Sandbox = sandbox, count = 120): void {
+  for (let i = 0; i < count; i++) {
+    const body = `${i} `.padEnd(200 * KiB - 1, 'x') + (i % 3 === 0 ? 'x' : '\n');
+    to.put(BUCKET, `${rawPrefix(8)}${String(i).padStart(5, '0')}.log`, body);
+  }
+}
+
+/** The state machine over the sandbox, with the function's own code behind it. */
+function world(
+  onInvoke: (payload: unknown) => void | Promise<void> = () => undefined,
+): StatesWorld & { waits: number[] } {
+  const host = createStepHost(process.env);
+  const waits: number[] = [];
+  return {
+    waits,
+    invoke: async (functionName, payload) => {
+      expect(functionName).toBe('steps');
+      await onInvoke(payload);
+      return host.handle(payload, CONTEXT);
+    },
+    getObject: (bucket, key) => sandbox.get(bucket, key),
+    wait: (seconds) => waits.push(seconds),
+    random: () => 0.5,
+  };
+}
+
+const execute = (input: unknown = REQUEST, reached = world()) =>
+  new Execution(DEFINITION, input, reached).run();
+
+function committed(from: Sandbox): Map<string, unknown> {
+  const keys = from.keys(BUCKET, AGGREGATED);
+  return new Map(
+    keys.map((key) => {
+      const body = from.get(BUCKET, key)?.toString('latin1') ?? '';
+      return [key, key.endsWith('_manifest.json') ? body.replace(/"createdAt": "[^"]*"/, '') : body];
+    }),
+  );
+}
+
+const isCommitted = (): boolean => sandbox.head(BUCKET, `${AGGREGATED}_manifest.json`) !== undefined;
+
+it('is sound by the schema of the language', () => {
+  // It has no types, and writes into what it is given.
+  const validate = createRequire(import.meta.url)('asl-validator') as (definition: unknown) => unknown;
+  const broken = structuredClone(DEFINITION);
+  broken.States.Plan.Next = 'Nowhere';
+  expect(validate(broken)).toMatchObject({ isValid: false });
+  expect(validate(structuredClone(DEFINITION))).toMatchObject({ isValid: true, errors: [] });
+});
+
+describe('an execution', () => {
+  it('comes to what the single function comes to, byte by byte', async () => {
+    putHour();
+    const alone = await startSandbox({
+      ...options,
+      now: () => new Date(sandbox.head(BUCKET, `${rawPrefix(8)}00000.log`)?.lastModified ?? NaN),
+    });
+    putHour(alone);
+    expect(await execute()).toMatchObject({
+      status: 'SUCCEEDED',
+      output: { status: 'done', outcome: { status: 'committed', written: 5 } },
+    });
+    stubEnvironment(alone);
+    const single = createHost(process.env);
+    for (const message of parseEvent(REQUEST))
+      expect(await single.handle(message, CONTEXT)).toMatchObject({ status: 'committed', written: 5 });
+    expect(committed(sandbox)).toEqual(committed(alone));
+    await alone.close();
+    // Nothing new: the machine ends with its plan.
+    stubEnvironment(sandbox);
+    const again = new Execution(DEFINITION, REQUEST, world());
+    expect(await again.run()).toMatchObject({ output: { outcome: { status: 'unchanged' } } });
+    expect(again.visited).toEqual(['Request', 'Plan', 'Planned', 'Done']);
+  });
+
+  it('of an empty hour commits an empty rollup', async () => {
+    expect(await execute()).toMatchObject({ status: 'SUCCEEDED', output: { outcome: { status: 'empty' } } });
+  });
+
+  it('fails with an item that fails for good, commits nothing, and goes on from there when redriven', async () => {
+    putHour();
+    const refused = `${rawPrefix(8)}00119.log`;
+    sandbox.hook = ({ key, operation }) =>
+      key === refused && operation === 'GetObject'
+        ? { kind: 'error', status: 403, code: 'AccessDenied' }
+        : undefined;
+    const execution = new Execution(DEFINITION, REQUEST, world());
+    expect(await execution.run()).toEqual({
+      status: 'FAILED',
+      error: 'States.ExceedToleratedFailureThreshold',
+    });
+    expect(isCommitted()).toBe(false);
+    const kept = outputKeys(sandbox, 8);
+    expect(kept.length).toBeGreaterThan(0);
+    expect(sandbox.openUploads(BUCKET)).toEqual([]);
+
+    sandbox.hook = undefined;
+    sandbox.clearRequests();
+    expect(await execution.run()).toMatchObject({
+      status: 'SUCCEEDED',
+      output: { outcome: { status: 'committed' } },
+    });
+    expect(execution.visited).toEqual([
+      'Request',
+      'Plan',
+      'Planned',
+      'Write',
+      'Write',
+      'Commit',
+      'Committed',
+      'Done',
+    ]);
+    const written = sandbox.requests.filter(({ operation }) => /^(Put|Complete|Copy)/.test(operation));
+    expect(written.filter(({ key = '' }) => kept.includes(key))).toEqual([]);
+    expect(sandbox.keys(BUCKET, AGGREGATED).filter((key) => key.includes('_plan/'))).toEqual([]);
+  });
+
+  it('waits, longer each time, where Lambda or S3 throttles, and gives up in the end', async () => {
+    putHour();
+    let throttles = 3;
+    const reached = world(() => {
+      if (throttles-- > 0)
+        throw Object.assign(new Error('Rate exceeded'), { name: 'Lambda.TooManyRequestsException' });
+    });
+    expect(await execute(REQUEST, reached)).toMatchObject({ status: 'SUCCEEDED' });
+    expect(reached.waits).toEqual([1, 2, 4]);
+    const slow = world(() => {
+      throw Object.assign(new Error('Slow down'), { name: 'SlowDown' });
+    });
+    expect(await execute(REQUEST, slow)).toEqual({ status: 'FAILED', error: 'SlowDown' });
+    expect(slow.waits).toEqual([5, 10, 20, 40, 80]);
+  });
+
+  it('finishes a batch that ran out of time by the next attempt, which finds what the first wrote', async () => {
+    putHour();
+    stubEnvironment(sandbox, { OUTPUTS_IN_FLIGHT: '1' });
+    const host = createStepHost(process.env);
+    const begun = new Set<string>();
+    const reached: ReturnType<typeof world> = {
+      ...world(),
+      invoke: (_, payload) => {
+        const batch = JSON.stringify(payload);
+        const isFirst = batch.includes('"write"') && !begun.has(batch);
+        begun.add(batch);
+        const before = outputKeys(sandbox, 8).length;
+        // Time for one output, and no other.
+        const isLate = (): boolean => isFirst && outputKeys(sandbox, 8).length > before;
+        return host.handle(payload, {
+          ...CONTEXT,
+          getRemainingTimeInMillis: () => (isLate() ? 5_500 : 900_000),
+        });
+      },
+    };
+    expect(await execute(REQUEST, reached)).toMatchObject({ output: { outcome: { status: 'committed' } } });
+    // Two batches of two outputs: each was begun twice.
+    expect(reached.waits).toEqual([5, 5]);
+  });
+
+  it('does no harm to another of the same hour at the same time', async () => {
+    putHour();
+    const one = new Execution(DEFINITION, REQUEST, world());
+    const other = new Execution(DEFINITION, REQUEST, world());
+    const [first, second] = await Promise.all([one.run(), other.run()]);
+    const statuses = [first, second].map(
+      (end) =>
+        z.object({ output: z.object({ outcome: z.object({ status: z.string() }) }) }).parse(end).output
+          .outcome.status,
+    );
+    expect(statuses.sort()).toEqual(['committed', 'unchanged']);
+    expect(outputKeys(sandbox, 8)).toHaveLength(5);
+    expect(sandbox.openUploads(BUCKET)).toEqual([]);
+  });
+
+  it('deletes sources where the deployment does, but for a request that says no', async () => {
+    vi.stubEnv('DELETE_SOURCE', 'true');
+    const inRaw = (): number => sandbox.keys(BUCKET, rawPrefix(8)).length;
+    putHour();
+    expect(await execute({ ...REQUEST, deleteSource: false })).toMatchObject({ status: 'SUCCEEDED' });
+    expect(inRaw()).toBe(120);
+    expect(await execute()).toMatchObject({ output: { outcome: { status: 'unchanged' } } });
+    expect(inRaw()).toBe(0);
+  });
+
+  it.each(outsideRequests())('of %s fails, nothing touched', async (_, request, code) => {
+    vi.stubEnv('DELETE_SOURCE', 'true');
+    putHour(sandbox, 2);
+    sandbox.put(BUCKET, 'raw/other/20251121/08/a.log', 'other\n');
+    const keys = sandbox.keys(BUCKET);
+    expect(await execute(request)).toEqual({ status: 'FAILED', error: code });
+    const plan = `s3://${BUCKET}/${AGGREGATED}_plan/0123456789abcdef.json`;
+    const commit = { step: 'commit', request, plan, etag: 'e', attempt: 1 };
+    await expect(createStepHost(process.env).handle(commit, CONTEXT)).rejects.toMatchObject({ name: code });
+    expect(sandbox.requests).toEqual([]);
+    expect(sandbox.keys(BUCKET)).toEqual(keys);
+  });
+
+  it('of any prefix never deletes it, where such are allowed', async () => {
+    vi.stubEnv('DELETE_SOURCE', 'true');
+    vi.stubEnv('ALLOW_ANY_PREFIX', 'true');
+    sandbox.put(BUCKET, 'raw/other/a.log', 'other\n');
+    expect(await execute({ source: `${RAW_ROOT}other/` })).toMatchObject({
+      output: { outcome: { status: 'committed' } },
+    });
+    expect(sandbox.keys(BUCKET, 'raw/')).toEqual(['raw/other/a.log']);
+  });
+
+  it('of a stream and an hour is as one of its prefix', async () => {
+    putHour(sandbox, 2);
+    expect(await execute({ stream: 'checkout', hour: REQUEST.hour })).toMatchObject({
+      output: { outcome: { status: 'committed' } },
+    });
+    expect(isCommitted()).toBe(true);
+  });
+
+  it('that had no time for all of its deletes fails, and the next one goes on with them', async () => {
+    vi.stubEnv('DELETE_SOURCE', 'true');
+    putHour();
+    await execute({ ...REQUEST, deleteSource: false });
+    let looks = 0;
+    const late = { ...CONTEXT, getRemainingTimeInMillis: () => (looks++ === 0 ? 900_000 : 5_000) };
+    const plan = { step: 'plan', request: REQUEST, attempt: 1 };
+    await expect(createStepHost(process.env).handle(plan, late)).rejects.toMatchObject({
+      name: 'DeletesLeft',
+    });
+    expect(sandbox.keys(BUCKET, rawPrefix(8))).toHaveLength(120);
+    expect(await execute()).toMatchObject({ status: 'SUCCEEDED' });
+    expect(sandbox.keys(BUCKET, rawPrefix(8))).toEqual([]);
+  });
+
+  it('plans again where another run committed in between, with what that left', async () => {
+    putHour();
+    let between: Promise<unknown> | undefined;
+    const reached = world(async (payload) => {
+      if ((payload as { step: string }).step !== 'commit' || between !== undefined) return;
+      sandbox.put(BUCKET, `${rawPrefix(8)}late.log`, 'late\n');
+      between = createHost(process.env).handle({ ...REQUEST }, CONTEXT);
+      await between;
+      sandbox.put(BUCKET, `${rawPrefix(8)}later.log`, 'later\n');
+    });
+    const execution = new Execution(DEFINITION, REQUEST, reached);
+    expect(await execution.run()).toMatchObject({ output: { outcome: { status: 'committed', written: 1 } } });
+    expect(execution.visited.filter((name) => name === 'Plan')).toHaveLength(2);
+  });
+
+  it.each([
+    [
+      'a plan of another destination',
+      { plan: `s3://${BUCKET}/elsewhere/_plan/0123456789abcdef.json` },
+      'BadPlan',
+    ],
+    ['a plan that is none', { plan: `${AGGREGATED_ROOT}x.json` }, 'InvalidArgument'],
+    ['no items', { items: [] }, 'InvalidRequest'],
+    ['a request outside its root', { request: { source: `s3://${BUCKET}/elsewhere/` } }, 'OutsideRoot'],
+    [
+      'a batch of an execution that an earlier release began',
+      { request: undefined, etag: undefined, plan: undefined },
+      'BadPlan',
+    ],
+  ])('refuses %s', async (_, change, code) => {
+    const plan = `s3://${BUCKET}/${AGGREGATED}_plan/0123456789abcdef.json`;
+    const event = {
+      step: 'write',
+      request: REQUEST,
+      plan,
+      etag: 'e',
+      items: [{ plan, offset: 0, length: 10 }],
+    };
+    const sent: unknown = JSON.parse(JSON.stringify({ ...event, ...change }));
+    await expect(createStepHost(process.env).handle(sent, CONTEXT)).rejects.toMatchObject({ name: code });
+  });
+});
+
+describe('a request to the function', () => {
+  /** Step Functions, as far as starting goes: a name is taken once. */
+  async function startStates() {
+    const started = new Map<string, unknown>();
+    const server = createServer((request, response) => {
+      void json(request).then((body) => {
+        const { name, input } = z.object({ name: z.string(), input: z.string() }).parse(body);
+        const taken = started.has(name);
+        started.set(name, JSON.parse(input));
+        response.writeHead(taken ? 400 : 200, { 'content-type': 'application/x-amz-json-1.0' });
+        const refusal = { __type: 'com.amazonaws.states#ExecutionAlreadyExists', message: name };
+        response.end(JSON.stringify(taken ? refusal : { executionArn: `arn:${name}`, startDate: 1 }));
+      });
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+    return { server, started, endpoint: `http://127.0.0.1:${port}` };
+  }
+
+  it('is handed over where its listing exceeds a threshold, once, however often it is delivered', async () => {
+    const { server, started, endpoint } = await startStates();
+    stubEnvironment(sandbox, {
+      AWS_ENDPOINT_URL_SFN: endpoint,
+      [ENV.stateMachineArn]: 'arn:aws:states:eu-central-1:111122223333:stateMachine:FanOut',
+      FAN_OUT_OBJECTS: '100',
+      FAN_OUT_BYTES: '20MiB',
+    });
+    const host = createHost(process.env);
+    const handle = (id?: string) => host.handle({ ...REQUEST, continuation: 3 }, CONTEXT, id);
+    putHour(sandbox, 100);
+    expect(await handle('message-0')).toMatchObject({ status: 'committed' });
+    expect(started.size).toBe(0);
+    putHour(sandbox, 101);
+    expect(await handle('message-1')).toEqual({
+      status: 'handed-over',
+      execution: '2025-11-21T08-message-1',
+    });
+    expect(await handle('message-1')).toMatchObject({ status: 'handed-over' });
+    expect(await handle()).toMatchObject({ execution: '2025-11-21T08-request-1' });
+    const source = `s3://${BUCKET}/${rawPrefix(8)}`;
+    const input = {
+      source,
+      destination: `s3://${BUCKET}/${AGGREGATED}`,
+      hour: REQUEST.hour,
+      stream: 'checkout',
+    };
+    expect([...started]).toEqual([
+      ['2025-11-21T08-message-1', input],
+      ['2025-11-21T08-request-1', input],
+    ]);
+    // What the machine is started with is what its steps take.
+    expect(await execute(input)).toMatchObject({ status: 'SUCCEEDED' });
+    server.close();
+  });
+
+  it('is taken out of the notice of an execution that failed', () => {
+    const detail = {
+      executionArn: 'arn:x',
+      status: 'FAILED',
+      input: JSON.stringify(REQUEST),
+      inputDetails: { included: true },
+    };
+    const notice = {
+      version: '0',
+      'detail-type': 'Step Functions Execution Status Change',
+      source: 'aws.states',
+      detail,
+    };
+    const event = { Records: [{ messageId: 'm', body: JSON.stringify(notice) }] };
+    expect(parseEvent(event)).toEqual([REQUEST]);
+  });
+});

@@ -1,0 +1,74 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+
+/** What came of `npx cdk synth`. */
+interface Synthesis {
+  /** The cloud assembly's folder. */
+  output: string;
+  status: number | null;
+  stderr: string;
+  /** Processor time, which does not depend on what else the machine does. */
+  cpuSeconds: number;
+}
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** Folder of the bundle that synthesis made for this test run. */
+    bundle: string;
+    synthesis: Synthesis;
+  }
+}
+
+const root = join(import.meta.dirname, '..', '..', '..');
+/** Tests of the function. */
+const TESTS = join(root, 'test', 'invocation');
+const bin = join(root, 'node_modules', '.bin');
+
+/** Of the tests elsewhere, the one that looks at this synthesis. */
+const APP_TEST = join(root, 'test', 'lib', 'app.test.ts');
+
+/** One synthesis a test run, before its first test, and only where a test that needs it is among them. */
+export default function setup(project: TestProject) {
+  const files = project.vitest.state.getPaths();
+  if (!files.some((file) => dirname(file) === TESTS || file === APP_TEST)) return undefined;
+  const output = mkdtempSync(join(tmpdir(), 's3-log-rollup-bundle-'));
+  const synthesis = { output, ...cdkSynth('--output', output) };
+  const remove = (): void => {
+    rmSync(output, { recursive: true });
+  };
+  const asset = readdirSync(output).find((name) => name.startsWith('asset.'));
+  if (synthesis.status !== 0 || asset === undefined) {
+    remove();
+    throw new Error(`cdk synth made no bundle:\n${synthesis.stderr}`);
+  }
+  project.provide('bundle', join(output, asset));
+  project.provide('synthesis', synthesis);
+  return remove;
+}
+
+/** As `npx cdk` runs it: with the project's own Node first. A Docker that is called fails the synthesis. */
+export function cdkSynth(...options: string[]): Omit<Synthesis, 'output'> {
+  // The shell's `times` tells the processor time of what it ran, user and system, in its second line.
+  const timed = '"$0" "$@"; status=$?; times; exit $status';
+  const { status, stdout, stderr } = spawnSync(
+    'bash',
+    ['-c', timed, join(bin, 'cdk'), 'synth', '--quiet', ...options],
+    {
+      cwd: root,
+      encoding: 'utf8',
+      env: {
+        ...process.env,
+        LC_ALL: 'C',
+        PATH: [bin, process.env['PATH']].join(delimiter),
+        CDK_DOCKER: 'false',
+        AWS_PROFILE: undefined,
+      },
+    },
+  );
+  const last = stdout.trimEnd().split('\n').at(-1) ?? '';
+  const times = Array.from(last.matchAll(/(\d+)m([\d.]+)s/g), ([, m, s]) => 60 * Number(m) + Number(s));
+  return { status, stderr, cpuSeconds: times.length === 2 ? (times[0] ?? 0) + (times[1] ?? 0) : NaN };
+}

@@ -1,0 +1,123 @@
+import { fork } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { inject } from 'vitest';
+import { z } from 'zod';
+import { LAMBDA_FLAGS } from '../../../bench/process/node-flags.ts';
+
+export interface Invocation {
+  id: string;
+  event: unknown;
+  /** What the context says is left at the start; a second of it passes in a second / `speed`. */
+  remainingMs: number;
+  speed: number;
+}
+
+export interface Usage {
+  descriptors: number;
+  /** After a collection. */
+  rssBytes: number;
+}
+
+/** What came of an invocation: a result, or what Lambda makes of an error. */
+export interface Answer {
+  id: string;
+  result?: unknown;
+  failure?: { errorType: string; errorMessage: string };
+  leftMs: number;
+  usage: Usage;
+}
+
+export type LogLine = Record<string, unknown>;
+
+export interface Invoked extends Answer {
+  /** Lines of the log, without metrics. */
+  log: LogLine[];
+  /** Documents in CloudWatch's embedded metric format. */
+  metrics: LogLine[];
+}
+
+export interface LambdaProcess extends AsyncDisposable {
+  /** Processor time that importing the bundle took. */
+  importMs: number;
+  invoke: (event: unknown, clock?: { remainingMs?: number; speed?: number }) => Promise<Invoked>;
+}
+
+const RUNTIME = join(import.meta.dirname, 'lambda-runtime.ts');
+const lineSchema = z.record(z.string(), z.unknown());
+
+export interface LambdaOptions {
+  env: Record<string, string>;
+  execArgv?: string[];
+}
+
+/** A process with nothing but this environment that has imported the bundle. */
+export async function startLambda({ env, execArgv = [] }: LambdaOptions): Promise<LambdaProcess> {
+  const child = fork(RUNTIME, [join(inject('bundle'), 'index.mjs')], {
+    env: {
+      NODE_OPTIONS: '--enable-source-maps --no-warnings',
+      AWS_REGION: 'us-east-1',
+      AWS_ACCESS_KEY_ID: 'test',
+      AWS_SECRET_ACCESS_KEY: 'test',
+      AWS_LAMBDA_FUNCTION_NAME: 'rollup',
+      POWERTOOLS_SERVICE_NAME: 'LogRollup',
+      ...env,
+    },
+    execArgv: [...LAMBDA_FLAGS, ...execArgv],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
+  const importMs = z.object({ importMs: z.number() }).parse((await once(child, 'message'))[0]).importMs;
+  const exited = once(child, 'exit');
+  const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
+  return {
+    importMs,
+    invoke: async (event, { remainingMs = 900_000, speed = 1 } = {}) => {
+      const id = randomUUID();
+      const written = Promise.all([stdout(id), stderr(id)]);
+      child.send({ id, event, remainingMs, speed } satisfies Invocation);
+      const timeout = setTimeout(() => child.kill('SIGKILL'), remainingMs / speed);
+      const answers = once(child, 'message') as Promise<[Answer]>;
+      const killed = exited.then((): [Answer] => [timedOut(id)]);
+      const [answer] = await Promise.race([answers, killed]);
+      clearTimeout(timeout);
+      const lines = (await written).flat();
+      const metrics = lines.filter((line) => '_aws' in line);
+      return { ...answer, log: lines.filter((line) => !metrics.includes(line)), metrics };
+    },
+    [Symbol.asyncDispose]: async () => {
+      child.kill();
+      await exited;
+    },
+  };
+}
+
+/** What Lambda answers for a function that it killed. */
+function timedOut(id: string): Answer {
+  const failure = { errorType: 'Sandbox.Timedout', errorMessage: 'Task timed out' };
+  return { id, failure, leftMs: 0, usage: { descriptors: 0, rssBytes: 0 } };
+}
+
+/** The lines up to the one that ends an invocation, or to the end of the process. What is not JSON is the text of a line. */
+function collect(stream: Readable | null): (id: string) => Promise<LogLine[]> {
+  if (stream === null) throw new Error('The process has no output.');
+  let lines: LogLine[] = [];
+  const waiting = new Map<string, (lines: LogLine[]) => void>();
+  const reader = createInterface({ input: stream });
+  reader.on('close', () => {
+    for (const end of waiting.values()) end(lines);
+  });
+  reader.on('line', (text) => {
+    const line = text.startsWith('{') ? lineSchema.parse(JSON.parse(text)) : { text };
+    if (!('endOf' in line)) {
+      lines.push(line);
+      return;
+    }
+    waiting.get(String(line['endOf']))?.(lines);
+    waiting.delete(String(line['endOf']));
+    lines = [];
+  });
+  return (id) => new Promise((resolve) => waiting.set(id, resolve));
+}

@@ -1,0 +1,33 @@
+import { expect, it } from 'vitest';
+import { MiB } from '../../lambda/size.ts';
+import { type Usage, startLambda } from './support/lambda-process.ts';
+import { TEMPLATE, environmentOf, hourText, openBucket, putHour, rolledUp } from './support/raw-logs.ts';
+
+const INVOCATIONS = 200;
+const WARM = 50;
+
+it('200 warm invocations leave descriptors and memory where they were', { timeout: 120_000 }, async () => {
+  const sandbox = await openBucket();
+  await using lambda = await startLambda({ env: environmentOf(sandbox) });
+  const usage: Usage[] = [];
+  const statuses: unknown[] = [];
+  for (let i = 0; i < INVOCATIONS; i++) {
+    const hour = Math.floor(i / 20);
+    putHour(sandbox, hour, { objects: 4, bytes: 64 * 1024 });
+    // Every fourth fails: errors leave nothing behind either.
+    const event =
+      i % 4 === 3 ? { source: TEMPLATE } : { source: TEMPLATE, hour: hourText(hour), repack: true };
+    const { result, failure, usage: used } = await lambda.invoke(event);
+    statuses.push((result as { status?: string } | undefined)?.status ?? failure?.errorType);
+    usage.push(used);
+  }
+  await sandbox.close();
+  expect(statuses.filter((status) => status === 'committed')).toHaveLength(150);
+  expect(statuses.filter((status) => status === 'InvalidRequest')).toHaveLength(50);
+  expect(rolledUp(sandbox, 9)).toHaveLength(4 * 64 * 1024);
+
+  const [warm, last] = [usage[WARM - 1], usage[INVOCATIONS - 1]];
+  expect(last?.descriptors).toBeLessThanOrEqual((warm?.descriptors ?? 0) + 2);
+  // 150 runs of a quarter of a MiB: a slab that each of them left behind would be 38 MiB.
+  expect(last?.rssBytes).toBeLessThanOrEqual((warm?.rssBytes ?? 0) + 16 * MiB);
+});

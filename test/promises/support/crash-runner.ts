@@ -1,0 +1,30 @@
+import { connect } from '../../../lambda/s3/connection.ts';
+import { run } from '../../../lambda/run.ts';
+import { BUCKET, AGGREGATED, QUICK, RAW, SMALL } from './hour.ts';
+
+/**
+ * A process that runs the hour when it is told to, and is there to be killed: a line of JSON on stdin says how. Its
+ * modules are loaded before that, so that many can be killed in a minute.
+ */
+interface Order {
+  endpoint: string;
+  repack: boolean;
+  targetSize: number;
+  codec: 'keep' | 'none';
+}
+
+process.stdout.write('ready\n');
+process.stdin.once('data', (line: Buffer) => {
+  const { endpoint, repack, targetSize, codec } = JSON.parse(line.toString()) as Order;
+  const settings = { ...SMALL, targetSize, codec };
+  const connection = connect({ settings, endpointUrl: endpoint, timeouts: QUICK });
+  const request = {
+    source: { bucket: BUCKET, prefix: RAW },
+    destination: { bucket: BUCKET, prefix: AGGREGATED },
+    repack,
+  };
+  void run(request, connection, { settings }).then(
+    ({ status }) => process.stdout.write(`${status}\n`, () => process.exit(0)),
+    (error: unknown) => process.stdout.write(`${String(error)}\n`, () => process.exit(1)),
+  );
+});

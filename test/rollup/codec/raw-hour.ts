@@ -1,0 +1,87 @@
+import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { RAW, type World, joinedInKeyOrder, seeded } from '../../support/world.ts';
+
+export interface Counts {
+  plain: number;
+  gzip: number;
+  zstd: number;
+  /** gzip of several members. */
+  members: number;
+}
+
+/** Raw objects of all that a codec decodes, their keys mixed, and the text of each. */
+export class MixedHour {
+  /** By whole key. */
+  readonly texts = new Map<string, Buffer>();
+  readonly #world: World;
+  readonly #random = seeded(5);
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  putMany({ plain, gzip, zstd, members }: Counts): void {
+    for (let i = 0; i < plain; i++) this.put('plain', `app/${name(i, 7)}.log`);
+    for (let i = 0; i < gzip; i++) this.put('gzip', `app/${name(i, 11)}.log.gz`);
+    for (let i = 0; i < zstd; i++) this.put('zstd', `app/${name(i, 13)}.log.zst`);
+    for (let i = 0; i < members; i++) this.put('members', `app/${name(i, 17)}.log.gz`);
+  }
+
+  put(form: keyof Counts, key: string, text = this.#text()): void {
+    this.#world.put(key, encodedAs(form, text));
+    this.texts.set(RAW + key, text);
+  }
+
+  remove(key: string): void {
+    this.#world.remove(key);
+    this.texts.delete(RAW + key);
+  }
+
+  /** What the outputs' text has to come to. */
+  joined(): Buffer {
+    return joinedInKeyOrder(this.texts);
+  }
+
+  /** Lines that shrink to three quarters; a third of the texts lack their last newline, and some are of a line alone. */
+  #text(): Buffer {
+    const lines = Array.from({ length: 1 + this.#random(28) }, () => {
+      const bytes = Buffer.from(Array.from({ length: 300 }, () => this.#random(256)));
+      return `2026-11-21T08:00:00Z ${bytes.toString('base64')}\n`;
+    });
+    const text = Buffer.from(lines.join(''));
+    return this.#random(3) === 0 ? text.subarray(0, -1) : text;
+  }
+}
+
+export function encodedAs(form: keyof Counts, text: Buffer): Buffer {
+  const middle = Math.floor(text.length / 2);
+  switch (form) {
+    case 'plain':
+      return text;
+    case 'gzip':
+      return gzipSync(text);
+    case 'zstd':
+      return zstdCompressSync(text);
+    case 'members':
+      return Buffer.concat([
+        gzipSync(text.subarray(0, middle)),
+        gzipSync(''),
+        gzipSync(text.subarray(middle)),
+      ]);
+  }
+}
+
+/** Numbers that are told apart by more than the end of the key, so that forms mix in key order. */
+function name(i: number, step: number): string {
+  return `${String((i * step) % 997).padStart(3, '0')}-${step}-${i}`;
+}
+
+/** What is committed, decoded. */
+export function textOf(world: World): Buffer {
+  return Buffer.concat(
+    world.outputs().map(({ key, body }) => {
+      if (key.endsWith('.gz')) return gunzipSync(body);
+      return key.endsWith('.zst') ? zstdDecompressSync(body) : body;
+    }),
+  );
+}

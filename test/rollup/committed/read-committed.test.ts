@@ -1,0 +1,114 @@
+import { describe, expect, it } from 'vitest';
+import { readHourStatus } from '../../../bin/operator/hour-status.ts';
+import { deleteSources } from '../../../lambda/rollup/commit/delete-sources.ts';
+import { extract } from '../../../lambda/rollup/inspect/extract.ts';
+import { planToFile } from '../../../lambda/rollup/fan-out/plan-step.ts';
+import { parseHour } from '../../../lambda/rollup/model/hour.ts';
+import type { Store } from '../../../lambda/rollup/model/store.ts';
+import { survey } from '../../../lambda/rollup/plan/list-and-plan.ts';
+import { verify } from '../../../lambda/rollup/inspect/verify.ts';
+import type { Connection } from '../../../lambda/s3/connection.ts';
+import { beforeNth, matching } from '../../support/hooks.ts';
+import {
+  AGGREGATED,
+  BUCKET,
+  DESTINATION,
+  MANIFEST_KEY,
+  RAW,
+  SOURCE,
+  type World,
+  openWorld,
+} from '../../support/world.ts';
+
+const { signal } = new AbortController();
+const ignore = (): undefined => undefined;
+
+/** A connection to which every index is a large one: it is read in ranges, each time anew. */
+function toLargeIndexes(connection: Connection): Connection {
+  const store = new Proxy<Store>(connection.store, {
+    get(target, name) {
+      if (name === 'getBounded') {
+        return async (...asked: Parameters<Store['getBounded']>) => {
+          const found = await target.getBounded(...asked);
+          return found && asked[0].key.includes('/_sources-') ? { ...found, body: undefined } : found;
+        };
+      }
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+  return Object.assign(Object.create(connection) as Connection, { store });
+}
+
+function contextOf(world: World, { store, raw }: Connection) {
+  const { settings } = world;
+  return { store, raw, settings, now: () => new Date(), report: ignore, hasTime: () => true, signal };
+}
+
+const request = { source: SOURCE, destination: DESTINATION };
+
+/** Each reads the index as a stream, and comes to this although another run commits while it does. */
+const READERS: [name: string, read: (world: World, to: Connection) => Promise<unknown>, result: unknown][] = [
+  ['a run', (world, connection) => world.roll({ connection }), { status: 'unchanged', objects: 6 }],
+  [
+    'a repack',
+    (world, connection) => world.roll({ connection, repack: true }),
+    { status: 'committed', objects: 6 },
+  ],
+  ['a plan', (world, to) => survey(request, contextOf(world, to)), { plan: { planned: [] } }],
+  ['the plan step', (world, to) => planToFile(request, contextOf(world, to)), { status: 'lost' }],
+  [
+    'verify',
+    (world, to) =>
+      verify(DESTINATION, { ...contextOf(world, to), deep: true, concurrency: 2, progress: ignore }),
+    { status: 'ok', objects: 6 },
+  ],
+  [
+    'extract',
+    (_, { store }) => extract(store, DESTINATION, 'late.log'),
+    { source: { key: `${RAW}late.log` } },
+  ],
+  [
+    'status',
+    (_, sides) => readHourStatus(sides, parseHour('2026-11-21T08'), request, new Date()),
+    { state: 'rolled-up', objects: 6, late: 0 },
+  ],
+  [
+    'the deletion of sources',
+    (world, { store, raw }) =>
+      deleteSources(SOURCE, DESTINATION, {
+        ...contextOf(world, world.connection),
+        store,
+        raw,
+        concurrency: 2,
+        proven: new Map(),
+      }),
+    { deleted: { objects: 6, complete: true } },
+  ],
+];
+
+describe('while an index is read', () => {
+  it.each(READERS)('another run may commit and delete it: %s begins anew', async (_, read, result) => {
+    await using world = await openWorld();
+    world.putHour(5);
+    await world.roll();
+    world.sandbox.hook = beforeNth(2, matching('GetObject', `${AGGREGATED}_sources-`), async () => {
+      world.put('late.log', 'late\n');
+      await world.roll({ connection: world.connect() });
+    });
+    expect(await read(world, toLargeIndexes(world.connection))).toMatchObject(result as object);
+  });
+
+  it.each(READERS)('somebody may delete it by hand: %s says so', async (_, read) => {
+    await using world = await openWorld();
+    world.putHour(5);
+    await world.roll();
+    const { key } = world.manifest.sources;
+    world.sandbox.hook = beforeNth(2, matching('GetObject', key), () => {
+      world.sandbox.delete(BUCKET, key);
+    });
+    // Status tells of it in its row.
+    const told = await read(world, toLargeIndexes(world.connection)).then(JSON.stringify, String);
+    expect(told).toContain(`${key}, which ${MANIFEST_KEY} names, is not there.`);
+  });
+});

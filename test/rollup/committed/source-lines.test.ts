@@ -1,0 +1,142 @@
+import { describe, expect, it } from 'vitest';
+import { createGzip, gzipSync } from 'node:zlib';
+import { buffer } from 'node:stream/consumers';
+import { Readable } from 'node:stream';
+import { MOST_MANIFEST } from '../../../lambda/rollup/model/manifest.ts';
+import { readManifest } from '../../../lambda/rollup/committed/read-manifest.ts';
+import { planRollup } from '../../../lambda/rollup/plan/planner.ts';
+import { planFiles } from '../../../lambda/rollup/fan-out/plan-file.ts';
+import { readHeader } from '../../../lambda/rollup/fan-out/plan-store.ts';
+import { formatSidecar, parseSidecar } from '../../../lambda/rollup/codec/sidecar.ts';
+import { MOST_LINE, readSources } from '../../../lambda/rollup/committed/source-lines.ts';
+import { MiB } from '../../../lambda/size.ts';
+import { SIDES, listed } from '../../support/planning.ts';
+import { AGGREGATED, BUCKET, DESTINATION, MANIFEST_KEY, failureOf, openWorld } from '../../support/world.ts';
+
+const LINE = `${JSON.stringify({
+  ...{ key: 'raw/a.log', etag: 'e', size: 1, lastModified: '', output: 'part-0', offset: 0, length: 1 },
+})}\n`;
+
+/** So many copies of some bytes, gzipped without ever being there as a whole. */
+function bomb(of: Buffer, copies: number): Promise<Buffer> {
+  return buffer(Readable.from(Array.from({ length: copies }, () => of)).pipe(createGzip({ level: 9 })));
+}
+
+/** Reads an index of 1,000 sources, a slice at a time, and counts the slices that were asked for. */
+async function read(gzip: Buffer, count = 1000) {
+  let slices = 0;
+  async function* chunks(): AsyncGenerator<Buffer> {
+    for (let at = 0; at < gzip.length; at += 1024) {
+      slices++;
+      yield await Promise.resolve(gzip.subarray(at, at + 1024));
+    }
+  }
+  const failure = await failureOf(Array.fromAsync(readSources(chunks(), { key: 'the index', count })));
+  return { failure, slices };
+}
+
+describe('an index ends at once, whatever is behind, at', () => {
+  it.each<[name: string, content: () => Promise<Buffer>, why: string]>([
+    ['blank lines without end', () => bomb(Buffer.alloc(MiB, '\n'), 300), 'line 1 is empty'],
+    [
+      'a line without end',
+      () => bomb(Buffer.alloc(MiB, 'a'), 300),
+      `line 1 is longer than ${MOST_LINE} bytes`,
+    ],
+    [
+      'more lines than it has',
+      () => bomb(Buffer.from(LINE.repeat(10_000)), 30),
+      'it has 1001 lines or more where the manifest says 1000',
+    ],
+    ['a blank line', () => Promise.resolve(gzipSync(`${LINE}\n${LINE}`)), 'line 2 is empty'],
+  ])('%s', async (_, content, why) => {
+    const gzip = await content();
+    const { failure, slices } = await read(gzip);
+    expect(failure).toMatchObject({ code: 'BadManifest', key: 'the index' });
+    expect(failure.message).toContain(why);
+    expect(slices).toBe(1);
+  });
+
+  it('nothing that this program writes: the longest keys, escaped', async () => {
+    const key = '\u0001'.repeat(1024);
+    const line = LINE.replace('"raw/a.log"', JSON.stringify(key)).replace('"part-0"', JSON.stringify(key));
+    async function* chunks(): AsyncGenerator<Buffer> {
+      yield await Promise.resolve(gzipSync(line));
+    }
+    const [sources] = await Array.fromAsync(readSources(chunks(), { key: 'the index', count: 1 }));
+    expect(sources).toMatchObject([{ key, output: key, ordinal: 0 }]);
+  });
+});
+
+describe('a run over a destination ends at once with', () => {
+  it('an index that is a bomb of blank lines', async () => {
+    await using world = await openWorld();
+    world.putHour(3);
+    await world.roll();
+    const { key } = world.manifest.sources;
+    world.sandbox.put(BUCKET, key, await bomb(Buffer.alloc(MiB, '\n'), 300));
+    expect(await failureOf(world.roll())).toMatchObject({ code: 'BadManifest', key });
+  });
+
+  it('a manifest that is too large, and is read no further', async () => {
+    await using world = await openWorld();
+    world.putHour(3);
+    world.sandbox.put(BUCKET, MANIFEST_KEY, Buffer.alloc(MOST_MANIFEST + 1, ' '));
+    const failure = await failureOf(world.roll());
+    expect(failure).toMatchObject({ code: 'BadManifest', key: MANIFEST_KEY });
+    expect(failure.message).toContain(`it has ${MOST_MANIFEST + 1} bytes`);
+    expect(world.stored()).toEqual(['_manifest.json']);
+  });
+
+  it('one of 600 MB', async () => {
+    await using world = await openWorld();
+    const { store } = world.connection;
+    const large = Object.assign(Object.create(store) as typeof store, {
+      getBounded: () => Promise.resolve({ etag: 'e', size: 600e6, body: undefined }),
+    });
+    expect(await failureOf(readManifest(large, DESTINATION))).toMatchObject({ code: 'BadManifest' });
+  });
+});
+
+describe('what lies beside outputs', () => {
+  it('is no sidecar where it is larger than that of its sources can be', async () => {
+    const [output] = planRollup({
+      listed: [listed('a.log', 1)],
+      committed: undefined,
+      ...SIDES,
+      settings: { targetSize: 100, newline: 'ensure', codec: 'gzip' },
+    }).planned;
+    if (output === undefined) throw new Error('Nothing is planned.');
+    const text = { size: 1, crc32: 0, sources: [{ length: 1, added: false }] };
+    expect(await parseSidecar(await formatSidecar(text), output)).toEqual(text);
+    const spaces = gzipSync(' '.repeat(2 * MiB) + JSON.stringify({ version: 1, ...text }));
+    expect(await parseSidecar(spaces, output)).toBeUndefined();
+  });
+
+  it('is no plan where its header is too large, and is read no further', async () => {
+    await using world = await openWorld();
+    const at = { destination: DESTINATION, id: '0123456789abcdef' };
+    const { key } = planFiles(at).header;
+    world.sandbox.put(BUCKET, key, Buffer.alloc(16 * MiB + 1, ' '));
+    const etag = world.sandbox.head(BUCKET, key)?.etag ?? '';
+    const { signal } = new AbortController();
+    const failure = await failureOf(readHeader(world.connection.store, { at, etag }, signal));
+    expect(failure).toMatchObject({ code: 'BadPlan', key });
+    expect(failure.message).toContain(`it has more than ${16 * MiB} bytes`);
+  });
+});
+
+describe('an object, up to a bound,', () => {
+  it.each([
+    ['is read whole', 5, 5],
+    ['is not read', 6, undefined],
+  ])('%s', async (_, size, read) => {
+    await using world = await openWorld();
+    const at = { bucket: BUCKET, key: `${AGGREGATED}x` };
+    world.sandbox.put(BUCKET, at.key, Buffer.alloc(size));
+    const { etag = '' } = world.sandbox.head(BUCKET, at.key) ?? {};
+    const found = await world.connection.store.getBounded(at, 5);
+    expect(found).toEqual({ etag: etag.replaceAll('"', ''), size, body: read && Buffer.alloc(read) });
+    expect(await world.connection.store.getBounded({ bucket: BUCKET, key: 'none' }, 5)).toBeUndefined();
+  });
+});

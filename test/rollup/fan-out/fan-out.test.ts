@@ -1,0 +1,283 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { commitPlan } from '../../../lambda/rollup/fan-out/commit-step.ts';
+import { rollUpByPlan } from '../../../lambda/rollup/fan-out/roll-up-by-plan.ts';
+import { type WrittenPlan, planToFile } from '../../../lambda/rollup/fan-out/plan-step.ts';
+import { type WriteStep, writeItems } from '../../../lambda/rollup/fan-out/write-step.ts';
+import type { Manifest } from '../../../lambda/rollup/model/manifest.ts';
+import { type PlanItem, itemSchema, parseLine, planFiles } from '../../../lambda/rollup/fan-out/plan-file.ts';
+import type { Settings } from '../../../lambda/settings/settings.ts';
+import { MiB } from '../../../lambda/size.ts';
+import {
+  AGGREGATED,
+  BUCKET,
+  DESTINATION,
+  SOURCE,
+  type World,
+  failureOf,
+  logLines,
+  openWorld,
+  seeded,
+} from '../../support/world.ts';
+
+const REQUEST = { source: SOURCE, destination: DESTINATION };
+
+function contextOf({ connection: { store }, settings }: World, now = () => new Date()) {
+  return {
+    ...{ store, settings },
+    now,
+    report: () => undefined,
+    hasTime: () => true,
+    signal: new AbortController().signal,
+  };
+}
+
+async function planned(world: World, request = REQUEST): Promise<WrittenPlan> {
+  const plan = await planToFile(request, contextOf(world));
+  if (plan.status !== 'planned') throw new Error(`It was ${plan.status}.`);
+  return plan;
+}
+
+function itemsOf(world: World, { at }: WrittenPlan): PlanItem[] {
+  const body = world.sandbox.get(BUCKET, planFiles(at).items.key) ?? Buffer.alloc(0);
+  const lines = body.toString().trimEnd().split('\n');
+  return lines.map((line) => itemSchema.parse(JSON.parse(line)));
+}
+
+function keyOf(world: World, { at }: WrittenPlan, { offset, length }: PlanItem): string {
+  const lines = world.sandbox.get(BUCKET, planFiles(at).lines.key) ?? Buffer.alloc(0);
+  return parseLine(lines.subarray(offset, offset + length), at).output.key;
+}
+
+/** Carries a plan out in batches, the last of them first: nothing may depend on their order. */
+async function writeAll(world: World, plan: WrittenPlan, perBatch = 2): Promise<WriteStep> {
+  const items = itemsOf(world, plan);
+  const batches = Array.from({ length: Math.ceil(items.length / perBatch) }, (_, i) =>
+    items.slice(i * perBatch, (i + 1) * perBatch),
+  );
+  let last: WriteStep = { status: 'lost' };
+  for (const batch of batches.reverse()) last = await writeItems(plan, batch, REQUEST, contextOf(world));
+  return last;
+}
+
+const fanOut = (world: World, now?: () => Date) =>
+  rollUpByPlan(REQUEST, contextOf(world, now), (plan) => writeAll(world, plan));
+
+/** What is committed, by digests of its bytes. */
+function committed(world: World): { manifest: Manifest; objects: [string, string][] } {
+  const { manifest } = world;
+  const names = world.stored().filter((name) => name !== '_manifest.json');
+  const digest = (name: string): string =>
+    createHash('sha256')
+      .update(world.sandbox.get(BUCKET, AGGREGATED + name) ?? '')
+      .digest('hex');
+  return { manifest, objects: names.map((name) => [name, digest(name)]) };
+}
+
+function putMixedHour(world: World): void {
+  const random = seeded(7);
+  for (let i = 0; i < 300; i++) {
+    const body = logLines(20_000 + random(40_000), random);
+    world.put(`${String(i).padStart(4, '0')}.log`, i % 3 === 0 ? body.subarray(0, -1) : body);
+  }
+  for (let i = 0; i < 24; i++) world.put(`gz/${i}.json.gz`, Buffer.alloc(500_000, i));
+  world.put('0100-large.log', logLines(6 * MiB));
+  world.put('0200-empty.log', '');
+  for (const odd of ['a b+c%.log', 'ü/\u{1F600}.log', 'line\nbreak.log', '"quoted".log'])
+    world.put(odd, 'odd');
+}
+
+describe('a plan that is carried out by many', () => {
+  it('comes to the same keys, bytes and manifest as one run: at first, and after changes', async () => {
+    const now = new Date();
+    await using alone = await openWorld({}, { now: () => now });
+    await using many = await openWorld({}, { now: () => now });
+    const rounds: ((world: World) => void)[] = [
+      putMixedHour,
+      (world) => {
+        world.put('0299-late.log', logLines(100_000));
+        world.put('0050.log', 'changed in place');
+        world.remove('0051.log');
+        world.remove('0100-large.log');
+      },
+    ];
+    for (const [round, change] of rounds.entries()) {
+      change(alone);
+      change(many);
+      // What is planned from a manifest has keys of its own, and a manifest says when it was made.
+      const at = () => new Date(now.getTime() + round * 1000);
+      const single = await alone.roll({ now: at });
+      const outcome = await fanOut(many, at);
+      expect(committed(many)).toEqual(committed(alone));
+      const { status, written, copied, reused } = outcome;
+      expect({ status, written, copied, reused }).toEqual({
+        status: 'committed',
+        written: single.written,
+        copied: single.copied,
+        reused: single.reused,
+      });
+    }
+    await many.expectSound();
+  });
+
+  it.each<[string, Partial<Settings>[]]>([
+    ['groups', [{ groupBy: '^([^/]+)/' }]],
+    ['filters, narrowed later', [{}, { filters: [{ exclude: '*b*' }] }, {}]],
+    ['a codec', [{ codec: 'gzip' }]],
+    [
+      'one codec after another',
+      [{ codec: 'none' }, { codec: 'zstd' }, { codec: 'gzip', groupBy: '^([^/]+)/' }],
+    ],
+  ])('is found sound with %s: at first, after changes, and repacked', async (_, settings) => {
+    await using world = await openWorld();
+    for (const name of ['x/a.log', 'x/b.log', 'y/c.json', 'y/d.log']) world.put(name, logLines(2000));
+    const roll = (at: number, repack = false) => {
+      const request = { ...REQUEST, repack };
+      const context = contextOf(world);
+      const chosen = { ...context, settings: { ...context.settings, ...(settings[at] ?? settings[0]) } };
+      return rollUpByPlan(request, chosen, (plan) => writeItems(plan, itemsOf(world, plan), request, chosen));
+    };
+    expect(await roll(0)).toMatchObject({ status: 'committed' });
+    world.remove('x/a.log');
+    world.remove('y/c.json');
+    world.put('x/b.log', logLines(3000));
+    world.put('y/d.log', logLines(4000));
+    world.put('z/e.log', logLines(1000));
+    expect(await roll(1)).toMatchObject({ status: 'committed' });
+    expect(await roll(2, true)).toMatchObject({ status: 'committed', totals: { objects: 5 } });
+    await world.expectSound();
+  });
+
+  it('gives outputs by byte ranges of its lines, however many sources they have', async () => {
+    await using world = await openWorld();
+    for (let i = 0; i < 3000; i++) world.put(`${String(i).padStart(5, '0')}.log`, logLines(3000));
+    const plan = await planned(world);
+    const items = itemsOf(world, plan);
+    expect(plan.totals).toEqual({ outputs: items.length, objects: 3000, bytes: 9_000_000 });
+    const lines = world.sandbox.get(BUCKET, planFiles(plan.at).lines.key) as Buffer;
+    expect(items.map(({ offset, length }) => lines.subarray(offset, offset + length).at(-1))).toEqual(
+      items.map(() => 0x0a),
+    );
+    expect(items.reduce((sum, { length }) => sum + length, 0)).toBe(lines.length);
+  });
+
+  it('is done with its plan where there is nothing to write', async () => {
+    await using world = await openWorld();
+    expect(await fanOut(world)).toMatchObject({ status: 'empty' });
+    expect(await fanOut(world)).toMatchObject({ status: 'unchanged' });
+    world.put('a.log', 'a\n');
+    expect(await fanOut(world)).toMatchObject({ status: 'committed', written: 1 });
+    expect(await fanOut(world)).toMatchObject({ status: 'unchanged' });
+    await world.expectSound();
+  });
+
+  it('commits nothing while an output is missing, keeps the others, and repeats none of them', async () => {
+    await using world = await openWorld();
+    world.putHour(250);
+    const plan = await planned(world);
+    const [failing, ...others] = itemsOf(world, plan) as [PlanItem, ...PlanItem[]];
+    const key = keyOf(world, plan, failing);
+    world.sandbox.hook = (asked) =>
+      asked.key === key && asked.operation !== 'HeadObject'
+        ? { kind: 'error', status: 403, code: 'AccessDenied' }
+        : undefined;
+    expect(await failureOf(writeItems(plan, [failing], REQUEST, contextOf(world)))).toMatchObject({
+      code: 'AccessDenied',
+      key,
+    });
+    await writeItems(plan, others, REQUEST, contextOf(world));
+    expect((await failureOf(commitPlan(plan, REQUEST, contextOf(world)))).code).toBe('OutputMissing');
+    expect(world.isCommitted).toBe(false);
+
+    world.sandbox.hook = undefined;
+    world.sandbox.clearRequests();
+    expect(await writeItems(plan, [failing, ...others], REQUEST, contextOf(world))).toMatchObject({
+      status: 'written',
+      fates: { written: 1, copied: 0, reused: others.length },
+    });
+    expect(new Set(world.writes().map((write) => write.key))).toEqual(new Set([key]));
+    expect(await commitPlan(plan, REQUEST, contextOf(world))).toMatchObject({ status: 'committed' });
+    await world.expectSound();
+  });
+
+  it('commits once, whoever else carries out a plan of the same hour', async () => {
+    await using world = await openWorld();
+    world.putHour(220);
+    const first = await planned(world);
+    world.put('zz-late.log', logLines(1000));
+    const second = await planned(world);
+    await writeAll(world, first);
+    const [late, ...others] = itemsOf(world, second).reverse() as [PlanItem, ...PlanItem[]];
+    await writeItems(second, others, REQUEST, contextOf(world));
+    expect(await commitPlan(first, REQUEST, contextOf(world))).toMatchObject({ status: 'committed' });
+    const { manifest } = world;
+
+    // What the second still has to do is of no use any more: it is told so, and leaves nothing behind.
+    expect(await writeItems(second, [late], REQUEST, contextOf(world))).toEqual({ status: 'lost' });
+    expect(await commitPlan(second, REQUEST, contextOf(world))).toBe('lost');
+    expect(world.manifest).toEqual(manifest);
+    expect(world.leftovers()).toEqual([]);
+    // Nor is a plan that is gone, or a commit whose answer was lost and that is asked for again.
+    expect(await writeItems(first, [{ offset: 0, length: 1 }], REQUEST, contextOf(world))).toEqual({
+      status: 'lost',
+    });
+    expect(await commitPlan(first, REQUEST, contextOf(world))).toBe('lost');
+
+    expect(await fanOut(world)).toMatchObject({ status: 'committed', written: 1 });
+    await world.expectSound();
+  });
+
+  it('is told that another run committed while it was being written', async () => {
+    await using world = await openWorld();
+    world.putHour(220);
+    const plan = await planned(world);
+    let committing: Promise<unknown> | undefined;
+    world.sandbox.hook = async ({ operation }) => {
+      if (operation === 'CompleteMultipartUpload' && committing === undefined) {
+        committing = Promise.resolve();
+        world.put('zz-late.log', logLines(1000));
+        committing = world.roll({
+          connection: world.connect(),
+          settings: { ...world.settings, targetSize: 9 * MiB },
+        });
+        await committing;
+      }
+      return undefined;
+    };
+    expect(await writeAll(world, plan)).toEqual({ status: 'lost' });
+    expect(await commitPlan(plan, REQUEST, contextOf(world))).toBe('lost');
+    await world.expectSound();
+  });
+
+  it('leaves a plan that never came to its commit to the next sweep', async () => {
+    await using world = await openWorld();
+    world.putHour(50);
+    const plan = await planned(world);
+    const files = world.stored();
+    expect(files).toHaveLength(3);
+    await world.roll();
+    expect(world.leftovers()).toHaveLength(3);
+    for (const name of files) world.sandbox.age(BUCKET, AGGREGATED + name, 2 * 60 * 60 * 1000);
+    await world.roll();
+    await world.expectSound();
+    expect(await commitPlan(plan, REQUEST, contextOf(world))).toBe('lost');
+  });
+
+  it('is refused where it was damaged, or lies elsewhere', async () => {
+    await using world = await openWorld();
+    world.putHour(50);
+    const plan = await planned(world);
+    const { header } = planFiles(plan.at);
+    const body = world.sandbox.get(BUCKET, header.key) as Buffer;
+    for (const [from, to] of [
+      ['"version": 2', '"version": 1'],
+      [AGGREGATED, 'elsewhere/'],
+      ['{', ''],
+    ] as const) {
+      world.sandbox.put(BUCKET, header.key, body.toString().replace(from, to));
+      const { etag = '' } = world.sandbox.head(BUCKET, header.key) ?? {};
+      const pinned = { at: plan.at, etag };
+      expect((await failureOf(commitPlan(pinned, REQUEST, contextOf(world)))).code).toBe('BadPlan');
+    }
+  });
+});

@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest';
+import { formatLocation, parseLocation, refuseOverlap } from '../../../lambda/rollup/model/location.ts';
+
+describe('location', () => {
+  it.each([
+    ['s3://b/a/b/', 'b', 'a/b/', 's3://b/a/b/'],
+    ['s3://b/a/b', 'b', 'a/b/', 's3://b/a/b/'],
+    ['s3://b', 'b', '', 's3://b/'],
+    ['s3://b/', 'b', '', 's3://b/'],
+    ['s3://b/a b+%2F?#=&😀/', 'b', 'a b+%2F?#=&😀/', 's3://b/a b+%2F?#=&😀/'],
+    ['s3://b/a..b/...', 'b', 'a..b/.../', 's3://b/a..b/.../'],
+    ['s3://b/a\nb/', 'b', 'a\nb/', 's3://b/a\nb/'],
+    ['s3://My_Old.Bucket-1/x/', 'My_Old.Bucket-1', 'x/', 's3://My_Old.Bucket-1/x/'],
+  ])('%j', (uri, bucket, prefix, formatted) => {
+    expect(parseLocation(uri)).toEqual({ bucket, prefix });
+    expect(formatLocation({ bucket, prefix })).toBe(formatted);
+    expect(parseLocation(formatted)).toEqual({ bucket, prefix });
+  });
+
+  it.each([
+    ['', 'must look like'],
+    ['b/a/', 'must look like'],
+    ['s3:/b/a/', 'must look like'],
+    ['S3://b/a/', 'must look like'],
+    ['https://b.s3.amazonaws.com/a/', 'must look like'],
+    [' s3://b/a/', 'must look like'],
+    ['s3://', 'is not a bucket name'],
+    ['s3:///a/', 'is not a bucket name'],
+    ['s3://-b/a/', 'is not a bucket name'],
+    ['s3://b c/a/', 'is not a bucket name'],
+    ['s3://b//a/', 'begins with a slash'],
+    ['s3://b/a/../c/', '".." segment'],
+    ['s3://b/./a/', '"." or'],
+    ['s3://b/raw/{HH}/', 'give an hour'],
+    ['s3://b/raw/}/', 'give an hour'],
+  ])('refuses %j', (uri, why) => {
+    expect(() => parseLocation(uri)).toThrow(expect.objectContaining({ code: 'InvalidArgument' }));
+    expect(() => parseLocation(uri)).toThrow(why);
+    expect(() => parseLocation(uri)).toThrow(`"${uri}"`);
+  });
+
+  it.each([
+    ['s3://b/a/', 's3://b/a/', 'are the same'],
+    ['s3://b/a/', 's3://b/a/b/', 'the destination is inside the source'],
+    ['s3://b/a/b/', 's3://b/a/', 'the source is inside the destination'],
+    ['s3://b', 's3://b/a/', 'the destination is inside the source'],
+    ['s3://b/a/', 's3://b', 'the source is inside the destination'],
+    ['s3://b', 's3://b/', 'are the same'],
+  ])('%s and %s overlap', (source, destination, why) => {
+    expect(() => {
+      refuseOverlap(parseLocation(source), parseLocation(destination));
+    }).toThrow(why);
+  });
+
+  it.each([
+    ['s3://b/a/', 's3://c/a/'],
+    ['s3://b/a/', 's3://b/ab/'],
+    ['s3://b/raw/app/', 's3://b/aggregated/app/'],
+  ])('%s and %s do not', (source, destination) => {
+    refuseOverlap(parseLocation(source), parseLocation(destination));
+    refuseOverlap(parseLocation(destination), parseLocation(source));
+  });
+});

@@ -1,0 +1,25 @@
+import { expect, it } from 'vitest';
+import { Samples } from '../../../lambda/rollup/plan/sample-sources.ts';
+import { Weights } from '../../../lambda/rollup/plan/weights.ts';
+import { listed } from '../../support/planning.ts';
+
+it.each([
+  [0, 0, 0],
+  [16, 16, 1],
+  [17, 9, 2],
+  [32, 16, 2],
+  [33, 9, 4],
+  [100_000, 13, 8192],
+])('of %d sources, %d are samples, %d apart', (count, held, apart) => {
+  const samples = new Samples(new Weights({ codec: 'zstd', level: 3 }));
+  for (let i = 0; i < count; i++) samples.add({ source: listed(String(i), 1), from: undefined });
+  const keys = samples.pieces.map(({ source }) => Number(source.key));
+  expect(keys).toEqual(Array.from({ length: held }, (_, i) => i * apart));
+});
+
+it('each form has samples of its own, and one that stays as it is has none', () => {
+  const samples = new Samples(new Weights({ codec: 'zstd', level: 3 }));
+  for (const key of ['a.log', 'b.gz', 'c.zst', 'd.gz'])
+    samples.add({ source: listed(key, 1), from: undefined });
+  expect(samples.pieces.map(({ source }) => source.key)).toEqual(['a.log', 'b.gz', 'd.gz']);
+});

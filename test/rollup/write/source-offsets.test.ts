@@ -1,0 +1,207 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { crc32 } from 'node:zlib';
+import { combineCrc32 } from '../../../lambda/rollup/model/crc32.ts';
+import {
+  closeLines,
+  formatAdded,
+  framesOf,
+  largestSize,
+  parseAdded,
+  partCrcsOf,
+  readFrames,
+} from '../../../lambda/rollup/write/source-offsets.ts';
+import type { PlannedOutput } from '../../../lambda/rollup/plan/pack.ts';
+import { planRollup } from '../../../lambda/rollup/plan/planner.ts';
+import { SIDES, listed } from '../../support/planning.ts';
+
+/** One output of these sources. */
+function outputOf(bodies: Buffer[], newline: 'ensure' | 'none' = 'ensure', suffix = '.log'): PlannedOutput {
+  const sources = bodies.map((body, i) => listed(`raw/${String(i).padStart(4, '0')}${suffix}`, body.length));
+  const settings = { targetSize: 1_000_000, newline };
+  const { planned } = planRollup({
+    listed: sources,
+    committed: undefined,
+    ...SIDES,
+    settings,
+  });
+  const [output] = planned;
+  if (output === undefined || planned.length > 1) throw new Error('Not one output.');
+  return output;
+}
+
+/** Each body, and a newline behind one that lacks it. */
+function joined(bodies: Buffer[]): Buffer {
+  return Buffer.from(
+    bodies.map((body) => body.toString('latin1').replace(/[^\n]$/, '$&\n')).join(''),
+    'latin1',
+  );
+}
+
+/** The bodies in a slab as downloads leave them, what is behind them left dirty. */
+function slabOf(output: PlannedOutput, bodies: Buffer[]): Buffer {
+  const slab = Buffer.alloc(largestSize(output) + 3, '\n');
+  Buffer.concat(bodies).copy(slab);
+  return slab;
+}
+
+async function* inChunks(bytes: Buffer, sizes: number[]): AsyncGenerator<Buffer> {
+  await Promise.resolve();
+  for (let at = 0, i = 0; at < bytes.length; i++) {
+    const size = sizes[i % sizes.length] ?? 1;
+    yield bytes.subarray(at, at + size);
+    at += size;
+  }
+}
+
+// Of few bytes, so that newlines come often, and of few lengths, so that 1 does.
+const anyBody = fc
+  .array(fc.constantFrom(0x0a, 0x61, 0x0d), { minLength: 1, maxLength: 6 })
+  .map((bytes) => Buffer.from(bytes));
+const anyBodies = fc.array(anyBody, { minLength: 1, maxLength: 12 });
+const anyChunks = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 5 });
+
+describe('frames', () => {
+  it('are closed as if the sources had been joined one by one', () => {
+    fc.assert(
+      fc.property(anyBodies, (bodies) => {
+        const output = outputOf(bodies);
+        const slab = slabOf(output, bodies);
+        const expected = joined(bodies);
+        const closed = closeLines(
+          slab,
+          output,
+          bodies.map((body) => crc32(body)),
+        );
+        expect(slab.subarray(0, closed.length).toString()).toBe(expected.toString());
+        expect(closed.crc32).toBe(crc32(expected));
+        for (const [i, { offset, length }] of framesOf(output, closed.added).entries()) {
+          expect(expected.subarray(offset, offset + length)).toEqual(bodies[i]);
+        }
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it.each([
+    ['newline none', 'none', '.log'],
+    ['gzip', 'ensure', '.gz'],
+  ] as const)('are left as they are with %s', (_, newline, suffix) => {
+    const bodies = [Buffer.from('a'), Buffer.from('b\n'), Buffer.from('c')];
+    const output = outputOf(bodies, newline, suffix);
+    const slab = slabOf(output, bodies);
+    const closed = closeLines(
+      slab,
+      output,
+      bodies.map((body) => crc32(body)),
+    );
+    expect(slab.subarray(0, closed.length).toString()).toBe('ab\nc');
+    expect(closed).toEqual({ length: 4, crc32: crc32('ab\nc'), added: [false, false, false] });
+    expect(framesOf(output, closed.added).map(({ offset }) => offset)).toEqual([0, 1, 3]);
+    expect(largestSize(output)).toBe(4);
+  });
+
+  it('are found again in the bytes of the output, however they come', async () => {
+    await fc.assert(
+      fc.asyncProperty(anyBodies, anyChunks, async (bodies, chunks) => {
+        const output = outputOf(bodies);
+        const bytes = joined(bodies);
+        const found = await readFrames(output, inChunks(bytes, chunks));
+        expect(found).toEqual({ crc32: crc32(bytes), added: bodies.map((body) => body.at(-1) !== 0x0a) });
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('are not found in bytes of another length', async () => {
+    await fc.assert(
+      fc.asyncProperty(anyBodies, anyChunks, fc.nat(), fc.boolean(), async (bodies, chunks, seed, longer) => {
+        const output = outputOf(bodies);
+        const bytes = joined(bodies);
+        const other = longer
+          ? Buffer.concat([bytes, Buffer.from('\n')])
+          : bytes.subarray(0, seed % bytes.length);
+        expect(await readFrames(output, inChunks(other, chunks))).toBeUndefined();
+      }),
+    );
+  });
+
+  it('are not found where a source is not followed by the newline that it lacks', async () => {
+    const output = outputOf([Buffer.from('aa'), Buffer.from('b\n')]);
+    expect(await readFrames(output, inChunks(Buffer.from('aab\nX'), [2]))).toBeUndefined();
+    expect(await readFrames(output, inChunks(Buffer.from('aaXb\n'), [2]))).toBeUndefined();
+  });
+});
+
+describe('combineCrc32', () => {
+  it('is the CRC-32 of two strings joined', () => {
+    const bytes = fc.uint8Array({ maxLength: 300 });
+    fc.assert(
+      fc.property(bytes, bytes, (a, b) => {
+        expect(combineCrc32(crc32(a), crc32(b), b.length)).toBe(crc32(Buffer.concat([a, b])));
+      }),
+    );
+  });
+
+  it.each([0, 1, 5 * 2 ** 20, 2 ** 25 + 1])('holds for a second string of %d bytes', (length) => {
+    const second = Buffer.alloc(length, 'log line\n');
+    expect(combineCrc32(crc32('first'), crc32(second), length)).toBe(crc32(second, crc32('first')));
+  });
+
+  it('knows lengths past 32 bits', () => {
+    // 2^33 + 3 zero bytes, by way of two halves.
+    const half = 2 ** 32 + 1;
+    let zeros = crc32(Buffer.alloc(1));
+    for (let length = 1; length < 2 ** 32; length *= 2) zeros = combineCrc32(zeros, zeros, length);
+    zeros = combineCrc32(zeros, crc32(Buffer.alloc(1)), 1);
+    const twice = combineCrc32(zeros, zeros, half);
+    expect(combineCrc32(combineCrc32(crc32('a'), zeros, half), zeros, half)).toBe(
+      combineCrc32(crc32('a'), twice, 2 * half),
+    );
+  });
+});
+
+describe('the CRC-32 of parts', () => {
+  const bodies = fc.array(fc.constantFrom('a', 'b\n', 'ccc', 'dd\n', 'a longer line', 'and\ntwo\n'), {
+    minLength: 1,
+  });
+
+  it('is that of their bytes, wherever sources and added newlines fall', () => {
+    fc.assert(
+      fc.property(bodies, fc.integer({ min: 1, max: 20 }), (texts, partSize) => {
+        const given = texts.map((text) => Buffer.from(text));
+        const output = outputOf(given);
+        const slab = slabOf(output, given);
+        const crcs = given.map((body) => crc32(body));
+        const { length, added } = closeLines(slab, output, crcs);
+        const parts = partCrcsOf(slab, length, framesOf(output, added), crcs, partSize);
+        const whole = slab.subarray(0, length);
+        const expected = Array.from({ length: Math.ceil(length / partSize) }, (_, i) =>
+          crc32(whole.subarray(i * partSize, (i + 1) * partSize)),
+        );
+        expect(parts).toEqual(expected);
+      }),
+    );
+  });
+});
+
+describe('added newlines as metadata', () => {
+  it('is read as it was written, where only some were added', () => {
+    fc.assert(
+      fc.property(fc.array(fc.boolean(), { minLength: 2, maxLength: 200 }), (added) => {
+        fc.pre(added.includes(true) && added.includes(false));
+        expect(parseAdded(formatAdded(added), added.length)).toEqual(added);
+        expect(parseAdded(formatAdded(added), added.length + 8)).toBeUndefined();
+      }),
+    );
+  });
+
+  it.each<[string, boolean[]]>([
+    ['where none was', [false, false]],
+    ['where all were', [true, true]],
+    ['for no source', []],
+    ['for more sources than S3 has room for', Array.from({ length: 10_000 }, (_, i) => i % 2 === 0)],
+  ])('is left out %s', (_, added) => {
+    expect(formatAdded(added)).toEqual({});
+  });
+});

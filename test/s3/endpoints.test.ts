@@ -1,0 +1,248 @@
+import { Readable } from 'node:stream';
+import { afterEach, describe, expect, it } from 'vitest';
+import { parseLocation } from '../../lambda/rollup/model/location.ts';
+import { run } from '../../lambda/run.ts';
+import { type Connection, connect } from '../../lambda/s3/connection.ts';
+import { type Settings, maxSockets } from '../../lambda/settings/settings.ts';
+import { MiB } from '../../lambda/size.ts';
+import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
+import { CREDENTIALS } from '../support/credentials.ts';
+import { ASSUMED, ROLE, startSts } from '../support/sts.ts';
+import { REFUSED, fromNth, matching, onNth } from '../support/hooks.ts';
+import { SETTINGS, failureOf, logLines } from '../support/world.ts';
+
+const SOURCE = parseLocation('s3://raw-logs/app/08/');
+const DESTINATION = parseLocation('s3://rolled-logs/app/08/');
+
+const disposals: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const dispose of disposals.splice(0)) await dispose();
+});
+
+async function open(options: Parameters<typeof startSandbox>[0] = {}): Promise<Sandbox> {
+  const sandbox = await startSandbox({ buckets: ['raw-logs', 'rolled-logs'], ...options });
+  disposals.push(() => sandbox.close());
+  return sandbox;
+}
+
+function connectTo(settings: Partial<Settings>): Connection {
+  const connection = connect({ settings: { ...SETTINGS, ...settings } });
+  disposals.push(() => {
+    connection.close();
+  });
+  return connection;
+}
+
+function roll(connection: Connection, settings: Partial<Settings> = {}, signal?: AbortSignal) {
+  const options = { settings: { ...SETTINGS, ...settings }, ...(signal === undefined ? {} : { signal }) };
+  return run({ source: SOURCE, destination: DESTINATION }, connection, options);
+}
+
+describe('sides', () => {
+  it.each<[string, Partial<Settings>, { one: boolean; copies: boolean }]>([
+    ['of which nothing is said', {}, { one: true, copies: true }],
+    [
+      'of one region each',
+      { sourceRegion: 'us-east-1', destinationRegion: 'us-east-1' },
+      { one: true, copies: true },
+    ],
+    [
+      'of two regions',
+      { sourceRegion: 'us-east-1', destinationRegion: 'eu-west-1' },
+      { one: false, copies: true },
+    ],
+    ['of two endpoints', { sourceEndpointUrl: 'http://127.0.0.1:9000' }, { one: false, copies: false }],
+    ['of two profiles', { sourceProfile: 'a', destinationProfile: 'b' }, { one: false, copies: false }],
+    ['of one role', { sourceRoleArn: ROLE, destinationRoleArn: ROLE }, { one: true, copies: true }],
+    ['of which one has a role', { destinationRoleArn: ROLE }, { one: false, copies: false }],
+  ])('%s', (_, settings, { one, copies }) => {
+    const { store, raw } = connectTo(settings);
+    expect(raw === store).toBe(one);
+    expect(store.canCopyFrom(raw)).toBe(copies);
+  });
+
+  it('of two regions: each is asked in its own, and S3 copies', async () => {
+    const sandbox = await open();
+    sandbox.put('raw-logs', 'app/08/large.log', Buffer.alloc(6 * MiB));
+    sandbox.put('raw-logs', 'app/08/small.log', 'line\n');
+    const endpoints = { sourceEndpointUrl: sandbox.endpoint, destinationEndpointUrl: sandbox.endpoint };
+    const connection = connectTo({
+      ...endpoints,
+      sourceRegion: 'ap-south-1',
+      destinationRegion: 'eu-west-1',
+    });
+    expect(await roll(connection)).toMatchObject({ status: 'committed', copied: 1, written: 1 });
+    const regions = Map.groupBy(
+      sandbox.requests,
+      ({ headers }) => /Credential=[^/]+\/\d+\/([^/]+)/.exec(headers.authorization ?? '')?.[1],
+    );
+    expect([...regions.keys()].sort()).toEqual(['ap-south-1', 'eu-west-1']);
+    for (const { bucket, operation } of regions.get('ap-south-1') ?? []) {
+      expect(bucket).toBe('raw-logs');
+      expect(operation).toMatch(/^(Get|List)/);
+    }
+    expect(sandbox.requests.some(({ operation }) => operation === 'CopyObject')).toBe(true);
+  });
+
+  it('of which one is reached by a role: it is assumed once, with the credentials that there are', async () => {
+    await using sts = await startSts();
+    process.env['AWS_ENDPOINT_URL_STS'] = sts.endpoint;
+    disposals.push(() => delete process.env['AWS_ENDPOINT_URL_STS']);
+    const { asked } = sts;
+    const source = await open({ credentials: ASSUMED });
+    const destination = await open({ credentials: CREDENTIALS });
+    for (let i = 0; i < 40; i++) source.put('raw-logs', `app/08/${i}.log`, logLines(1_000 + i));
+    const connection = connectTo({
+      sourceEndpointUrl: source.endpoint,
+      sourceRoleArn: ROLE,
+      destinationEndpointUrl: destination.endpoint,
+    });
+    expect(await roll(connection)).toMatchObject({ status: 'committed', objects: 40 });
+    expect(asked).toHaveLength(1);
+    expect(asked[0]).toContain(`${CREDENTIALS.accessKeyId} `);
+    expect(new URLSearchParams(asked[0]).get('RoleArn')).toBe(ROLE);
+  });
+});
+
+describe('two hosts', () => {
+  it('share one bound of connections, idle ones included, and one count of requests', async () => {
+    const source = await open();
+    const destination = await open();
+    const settings = { concurrency: 8, outputsInFlight: 2 };
+    const bound = maxSockets({ ...SETTINGS, ...settings });
+    for (let i = 0; i < 300; i++) source.put('raw-logs', `app/08/${i}.log`, logLines(60_000 + i));
+    const sides = { sourceEndpointUrl: source.endpoint, destinationEndpointUrl: destination.endpoint };
+    const connection = connectTo({ ...settings, ...sides });
+    const result = await roll(connection, settings);
+    expect(result.peak.connections).toBeLessThanOrEqual(bound);
+    expect(connection.gauge.connections).toBeLessThanOrEqual(bound);
+    const { retries, ...sent } = result.requests;
+    expect(retries).toBe(0);
+    expect(Object.values(sent).reduce((sum, count) => sum + count, 0)).toBe(
+      source.requests.length + destination.requests.length,
+    );
+  });
+
+  it('where all that there may be are open and idle, one gives way', async () => {
+    const source = await open();
+    const destination = await open();
+    const settings = { concurrency: 1, outputsInFlight: 1 };
+    const sides = { sourceEndpointUrl: source.endpoint, destinationEndpointUrl: destination.endpoint };
+    const { raw, store, gauge } = connectTo({ ...settings, ...sides });
+    const bound = maxSockets({ ...SETTINGS, ...settings });
+    const heads = (of: typeof store) =>
+      Promise.all(Array.from({ length: bound }, (_, i) => of.head({ bucket: 'raw-logs', key: `k${i}` })));
+    gauge.start();
+    await heads(raw);
+    expect(gauge.connections).toBe(bound);
+    await heads(store);
+    await heads(raw);
+    expect(gauge.stop().connections).toBe(bound);
+  });
+});
+
+describe('a large source that is passed on', () => {
+  const large = logLines(23 * MiB + 11);
+
+  async function openSides() {
+    const source = await open();
+    const destination = await open();
+    source.put('raw-logs', 'app/08/large.log', large);
+    const sides = { sourceEndpointUrl: source.endpoint, destinationEndpointUrl: destination.endpoint };
+    return { source, destination, connection: connectTo(sides) };
+  }
+
+  const stored = (sandbox: Sandbox) =>
+    sandbox
+      .keys('rolled-logs')
+      .filter((key) => key.includes('part-'))
+      .map((key) => sandbox.get('rolled-logs', key));
+
+  it('passes in ranges, one of which is repeated where its body broke, and comes out as it is', async () => {
+    const { source, destination, connection } = await openSides();
+    source.hook = onNth(3, matching('GetObject'), { kind: 'cut', afterBytes: 90_003, how: 'reset' });
+    const result = await roll(connection);
+    expect(result).toMatchObject({ status: 'committed', copied: 1, requests: { retries: 1 } });
+    expect(stored(destination).map((body) => body?.equals(large))).toEqual([true]);
+    const ranges = source.requests.filter(({ operation }) => operation === 'GetObject');
+    expect(ranges.length).toBe(Math.ceil(large.length / (SETTINGS.partSize / 2)) + 1);
+    expect(
+      ranges.every(({ range, headers }) => range !== undefined && headers['if-match'] !== undefined),
+    ).toBe(true);
+  });
+
+  it('keeps to the downloads that may be in flight', async () => {
+    const { source, connection } = await openSides();
+    source.put('raw-logs', 'app/08/larger.log', Buffer.alloc(30 * MiB));
+    let inFlight = 0;
+    let most = 0;
+    source.hook = async ({ operation }) => {
+      if (operation !== 'GetObject') return undefined;
+      most = Math.max(most, ++inFlight);
+      for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+      inFlight--;
+      return undefined;
+    };
+    await roll(connection, { concurrency: 3 });
+    expect(most).toBe(3);
+  });
+
+  it('whose bytes were changed on the way does not appear', async () => {
+    const { source, destination, connection } = await openSides();
+    // Written with a CRC-32, as S3 keeps it: a range by itself could not be checked.
+    source.delete('raw-logs', 'app/08/large.log');
+    const sent = await connection.raw.uploadStream(
+      { bucket: 'raw-logs', key: 'app/08/large.log' },
+      Readable.from([large]),
+      { partSize: 5 * MiB, metadata: {} },
+      new AbortController().signal,
+    );
+    expect(sent.size).toBe(large.length);
+    source.hook = onNth(2, matching('GetObject'), { kind: 'corrupt', atByte: 5_000 });
+    expect(await failureOf(roll(connection))).toMatchObject({
+      code: 'ChecksumMismatch',
+      key: 'app/08/large.log',
+    });
+    expect(destination.keys('rolled-logs')).toEqual([]);
+    expect(destination.openUploads('rolled-logs')).toEqual([]);
+  });
+
+  it.each([
+    ['is refused', 'AccessDenied', fromNth(1, matching('GetObject'), REFUSED)],
+    [
+      'ends early every time',
+      'ShortBody',
+      fromNth(1, matching('GetObject'), { kind: 'cut', afterBytes: 7, how: 'close' } as const),
+    ],
+  ])('and %s ends the run, and leaves nothing', async (_, code, hook) => {
+    const { source, destination, connection } = await openSides();
+    source.hook = hook;
+    expect(await failureOf(roll(connection))).toMatchObject({ code, key: 'app/08/large.log' });
+    expect(destination.keys('rolled-logs')).toEqual([]);
+    expect(destination.openUploads('rolled-logs')).toEqual([]);
+  });
+
+  it('and changes meanwhile ends the run by name, and leaves nothing', async () => {
+    const { source, destination, connection } = await openSides();
+    let cut = false;
+    source.hook = ({ operation }) => {
+      if (operation !== 'GetObject' || cut) return undefined;
+      cut = true;
+      queueMicrotask(() => source.put('raw-logs', 'app/08/large.log', Buffer.alloc(large.length)));
+      return { kind: 'cut', afterBytes: 1_003, how: 'reset' };
+    };
+    expect(await failureOf(roll(connection))).toMatchObject({
+      code: 'SourceChanged',
+      key: 'app/08/large.log',
+    });
+    expect(destination.keys('rolled-logs')).toEqual([]);
+    expect(destination.openUploads('rolled-logs')).toEqual([]);
+  });
+
+  it('takes no more memory than four parts, whatever its size', async () => {
+    const { destination, connection } = await openSides();
+    const result = await roll(connection);
+    expect(result.peak.inFlightBytes).toBe(4 * SETTINGS.partSize);
+    expect(stored(destination)[0]?.equals(large)).toBe(true);
+  });
+});
