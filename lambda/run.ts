@@ -1,9 +1,10 @@
-import type { Deleted, Problem } from './rollup/commit/delete-sources.ts';
-import type { Report } from './rollup/model/events.ts';
 import { type Distribute, rollUpByPlan } from './rollup/fan-out/roll-up-by-plan.ts';
-import { formatLocation } from './rollup/model/location.ts';
 import type { Sides } from './rollup/model/endpoints.ts';
-import { type RollupOutcome, type RollupRequest, rollUp } from './rollup/rollup.ts';
+import type { Report } from './rollup/model/events.ts';
+import { formatLocation } from './rollup/model/location.ts';
+import type { Deleted, Problem } from './rollup/model/run.ts';
+import { type RollupOutcome, type RollupRequest } from './rollup/model/run.ts';
+import { rollUp } from './rollup/rollup.ts';
 import type { Connection, Peaks, Requests } from './s3/connection.ts';
 import type { Settings } from './settings/settings.ts';
 

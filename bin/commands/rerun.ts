@@ -1,9 +1,9 @@
-import type { RequestMessage } from '../../lambda/invocation/request.ts';
+import type { RequestMessage } from '../../lambda/invocation/message.ts';
 import { parseHour } from '../../lambda/rollup/model/hour.ts';
-import { EXIT } from '../output/exit-code.ts';
 import { findDeployment } from '../operator/deployment.ts';
 import { operatorCommand, requireOneOf, withServices } from '../operator/options.ts';
 import { buildRequest, refuseBadRequest } from '../operator/request.ts';
+import { EXIT } from '../output/exit-code.ts';
 import { formatColumns, printResult } from '../output/output.ts';
 import { showProgress } from '../output/progress.ts';
 import { named } from '../refusals.ts';

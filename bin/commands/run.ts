@@ -1,12 +1,12 @@
 import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
-import { openDescriptors } from '../../lambda/s3/client/gauge.ts';
-import { type RunResult, run as runOnce } from '../../lambda/run.ts';
-import type { Deleted } from '../../lambda/rollup/commit/delete-sources.ts';
 import type { RollupEvent } from '../../lambda/rollup/model/events.ts';
-import { formatSize, MiB } from '../../lambda/size.ts';
-import { EXIT } from '../output/exit-code.ts';
+import type { Deleted } from '../../lambda/rollup/model/run.ts';
+import { type RunResult, run as runOnce } from '../../lambda/run.ts';
+import { openDescriptors } from '../../lambda/s3/client/gauge.ts';
+import { MiB, formatSize } from '../../lambda/size.ts';
 import { interruptible } from '../interrupt.ts';
 import { parseRollup, rollupCommand } from '../options/options.ts';
+import { EXIT } from '../output/exit-code.ts';
 import {
   formatColumns,
   formatCount,

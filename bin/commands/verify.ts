@@ -1,11 +1,12 @@
-import { type VerifyReport, verify as verifyOnce } from '../../lambda/rollup/inspect/verify.ts';
+import { type VerifyReport } from '../../lambda/rollup/inspect/report.ts';
+import { verify as verifyOnce } from '../../lambda/rollup/inspect/verify.ts';
 import { MiB, formatSize } from '../../lambda/size.ts';
-import { EXIT } from '../output/exit-code.ts';
 import { interruptible } from '../interrupt.ts';
 import { destinationCommand, parseDestination } from '../options/options.ts';
+import { typedSettings } from '../options/setting-options.ts';
+import { EXIT } from '../output/exit-code.ts';
 import { formatColumns, formatCount, formatNoun, printResult } from '../output/output.ts';
 import { type Progress, showProgress } from '../output/progress.ts';
-import { typedSettings } from '../options/setting-options.ts';
 
 const EXAMPLES = `
 Examples:

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { RequestMessage } from '../../lambda/invocation/request.ts';
+import type { RequestMessage } from '../../lambda/invocation/message.ts';
 import { OperatorError } from './operator-error.ts';
 import type { Services } from './services.ts';
 

@@ -1,13 +1,13 @@
 import { Command } from '@commander-js/extra-typings';
 import { RollupError } from '../../lambda/errors.ts';
-import { type Location, refuseOverlap } from '../../lambda/rollup/model/location.ts';
 import { refuseUnlistable } from '../../lambda/rollup/commit/markers.ts';
-import type { RollupRequest } from '../../lambda/rollup/rollup.ts';
+import { type Location, refuseOverlap } from '../../lambda/rollup/model/location.ts';
+import type { RollupRequest } from '../../lambda/rollup/model/run.ts';
 import type { Connection } from '../../lambda/s3/connection.ts';
 import type { RawSettings, Settings } from '../../lambda/settings/settings.ts';
 import { sides } from '../../lambda/settings/sides.ts';
-import { parseLocations } from './locations.ts';
 import { parseAll } from '../refusals.ts';
+import { parseLocations } from './locations.ts';
 import { addSettingOptions, typedSettings } from './setting-options.ts';
 import { SETTINGS_FILE, type SettingsFile, readSettingsFile, settingsOver } from './settings-file.ts';
 

@@ -1,8 +1,8 @@
 import { formatLocation } from '../../lambda/rollup/model/location.ts';
-import { indexOf } from '../../lambda/rollup/plan/planner.ts';
-import type { RollupRequest } from '../../lambda/rollup/rollup.ts';
-import type { Survey } from '../../lambda/rollup/plan/list-and-plan.ts';
+import { indexOf } from '../../lambda/rollup/model/output.ts';
+import type { RollupRequest } from '../../lambda/rollup/model/run.ts';
 import { type OutputAction, type RequestCounts, actionOf } from '../../lambda/rollup/plan/estimate.ts';
+import type { Survey } from '../../lambda/rollup/plan/list-and-plan.ts';
 import { type Bucket, bucketsOf } from './histogram.ts';
 import { PRICES, totalCost } from './prices.ts';
 

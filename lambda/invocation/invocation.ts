@@ -1,22 +1,17 @@
 import type { Context } from 'aws-lambda';
-import { createDeadline } from './deadline.ts';
-import { type FunctionConfig, parseEnvironment } from './environment.ts';
 import { RollupError, hasCode } from '../errors.ts';
-import { type Skipped, isRolledUp, lookBacksOf, sendLookBacks } from './look-back.ts';
-import { type HandedOver, handOver, isLarge } from './dispatch.ts';
 import { METRICS } from '../names.ts';
-import { type Queue, openQueue } from './queue.ts';
-import {
-  type RequestMessage,
-  type ResolvedRequest,
-  continuationOf,
-  deliveriesOf,
-  resolveRequest,
-} from './request.ts';
 import { formatLocation } from '../rollup/model/location.ts';
+import type { Problem } from '../rollup/model/run.ts';
 import { type RunResult, run } from '../run.ts';
-import type { Problem } from '../rollup/commit/delete-sources.ts';
 import { type Connection, connect } from '../s3/connection.ts';
+import { createDeadline } from './deadline.ts';
+import { type HandedOver, handOver, isLarge } from './dispatch.ts';
+import { type FunctionConfig, parseEnvironment } from './environment.ts';
+import { type Skipped, isRolledUp, lookBacksOf, sendLookBacks } from './look-back.ts';
+import { type RequestMessage } from './message.ts';
+import { type Queue, openQueue } from './queue.ts';
+import { type ResolvedRequest, continuationOf, deliveriesOf, resolveRequest } from './request.ts';
 import { type StateMachine, openStateMachine } from './state-machine.ts';
 import { type Effort, logger, reportFailure, reportResult, startSampling } from './telemetry.ts';
 

@@ -1,9 +1,10 @@
 import { RollupError } from '../errors.ts';
-import type { Queue } from './queue.ts';
-import type { RequestMessage, ResolvedRequest } from './request.ts';
 import { type Hour, hourBefore } from '../rollup/model/hour.ts';
 import { MANIFEST_NAME } from '../rollup/model/manifest.ts';
 import type { Store } from '../rollup/model/store.ts';
+import type { RequestMessage } from './message.ts';
+import type { Queue } from './queue.ts';
+import type { ResolvedRequest } from './request.ts';
 
 /**
  * The requests for the hours before that of a scheduled one: what came late to them is added. They go through the queue,

@@ -1,7 +1,7 @@
 import { RollupError } from '../errors.ts';
-import type { RequestMessage } from './request.ts';
 import { type Hour, hourOfFilled } from '../rollup/model/hour.ts';
 import { type Location, formatLocation } from '../rollup/model/location.ts';
+import type { RequestMessage } from './message.ts';
 import { type Stream, type StreamHour, destinationOf, hoursAt } from './streams.ts';
 
 /** Streams that an error names before it only counts them. */

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { FunctionConfig } from './environment.ts';
 import { RollupError } from '../errors.ts';
 import { METRICS } from '../names.ts';
 import {
@@ -12,12 +11,16 @@ import {
   parseHour,
 } from '../rollup/model/hour.ts';
 import { type Location, formatLocation, parseLocation, refuseOverlap } from '../rollup/model/location.ts';
+import type { FunctionConfig } from './environment.ts';
 import { noSuchStream, settleStream } from './match-stream.ts';
+import { type RequestMessage, messageSchema } from './message.ts';
 import type { Stream } from './streams.ts';
 
-const hour = z.string().regex(/^\d{4}-\d{2}-\d{2}T\d{2}$/, 'must be an hour in UTC, such as 2026-11-21T08');
+export const hour = z
+  .string()
+  .regex(/^\d{4}-\d{2}-\d{2}T\d{2}$/, 'must be an hour in UTC, such as 2026-11-21T08');
 
-const fields = z.strictObject({
+export const fields = z.strictObject({
   /** `s3://bucket/prefix/`; `{yyyy}` `{MM}` `{dd}` `{HH}` in it are filled from the hour. That of `stream`, where it is not given. */
   source: z.string().min(1).optional(),
   /** The source with the raw root replaced by the aggregated root, where it is not given. */
@@ -39,14 +42,6 @@ const fields = z.strictObject({
   /** How many invocations have worked on this request before. */
   continuation: z.int().nonnegative().optional(),
 });
-/** What the queue carries, and what the function is invoked with. */
-export const messageSchema = fields.refine(
-  ({ source, stream, hour, scheduledTime }) =>
-    source !== undefined || (stream !== undefined && (hour ?? scheduledTime) !== undefined),
-  'must have a "source", or a "stream" and an "hour"',
-);
-
-export type RequestMessage = z.infer<typeof messageSchema>;
 
 /** A request that may be carried out. */
 export interface ResolvedRequest {

@@ -1,21 +1,20 @@
 import type { Context } from 'aws-lambda';
-import { createDeadline } from './deadline.ts';
 import { RollupError, hasCode } from '../errors.ts';
+import { METRICS } from '../names.ts';
+import type { Problem, RollupContext } from '../rollup/model/run.ts';
+import { resultOf } from '../run.ts';
+import { createDeadline } from './deadline.ts';
 import {
   OUT_OF_TIME,
   type Resources,
   answerOf,
-  leftUndone,
   attempt,
+  leftUndone,
   measure,
   open,
   sayLastWord,
 } from './invocation.ts';
-import { METRICS } from '../names.ts';
 import { resolveRequest } from './request.ts';
-import type { RollupContext } from '../rollup/rollup.ts';
-import type { Problem } from '../rollup/commit/delete-sources.ts';
-import { resultOf } from '../run.ts';
 import { type StepAnswer, type StepEvent, commitStep, parseStep, planStep, writeStep } from './steps.ts';
 import { type Effort, logger, reportFailure, reportResult, reportStep } from './telemetry.ts';
 

@@ -1,11 +1,6 @@
 import { z } from 'zod';
 import { RollupError } from '../errors.ts';
-import { messageSchema } from './request.ts';
-import { workersFor } from '../rollup/fan-out/worker-count.ts';
 import { commitPlan } from '../rollup/fan-out/commit-step.ts';
-import { planToFile } from '../rollup/fan-out/plan-step.ts';
-import { writeItems } from '../rollup/fan-out/write-step.ts';
-import { type Location, formatLocation } from '../rollup/model/location.ts';
 import {
   type PinnedPlan,
   badPlan,
@@ -14,13 +9,18 @@ import {
   parsePlanAt,
   planFiles,
 } from '../rollup/fan-out/plan-file.ts';
+import { planToFile } from '../rollup/fan-out/plan-step.ts';
+import { workersFor } from '../rollup/fan-out/worker-count.ts';
+import { writeItems } from '../rollup/fan-out/write-step.ts';
+import { type Location, formatLocation } from '../rollup/model/location.ts';
 import {
   ATTEMPTS,
   type RollupContext,
   type RollupOutcome,
   type RollupRequest,
   lostToOthers,
-} from '../rollup/rollup.ts';
+} from '../rollup/model/run.ts';
+import { messageSchema } from './message.ts';
 
 const attempt = z.int().positive();
 /** The request that the machine was started with, and the plan that its plan step answered with: none of it is read from S3. */

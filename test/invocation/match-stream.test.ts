@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { FunctionConfig } from '../../lambda/invocation/environment.ts';
 import { lookBacksOf } from '../../lambda/invocation/look-back.ts';
-import { type RequestMessage, continuationOf, resolveRequest } from '../../lambda/invocation/request.ts';
+import { type RequestMessage } from '../../lambda/invocation/message.ts';
+import { continuationOf, resolveRequest } from '../../lambda/invocation/request.ts';
+import { streamUnder } from '../../lambda/invocation/streams.ts';
 import { formatLocation } from '../../lambda/rollup/model/location.ts';
 import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
-import { streamUnder } from '../../lambda/invocation/streams.ts';
 
 const ROOTS = {
   rawRoot: { bucket: 'logs', prefix: 'raw/' },

@@ -1,11 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { FunctionConfig } from '../../lambda/invocation/environment.ts';
-import {
-  type RequestMessage,
-  continuationOf,
-  parseEvent,
-  resolveRequest,
-} from '../../lambda/invocation/request.ts';
+import { type RequestMessage } from '../../lambda/invocation/message.ts';
+import { continuationOf, parseEvent, resolveRequest } from '../../lambda/invocation/request.ts';
 import { formatLocation } from '../../lambda/rollup/model/location.ts';
 import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
 

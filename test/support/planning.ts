@@ -1,10 +1,10 @@
-import { framesOf } from '../../lambda/rollup/write/source-offsets.ts';
-import type { CommittedSource, Manifest, Rollup } from '../../lambda/rollup/model/manifest.ts';
-import type { PlannedOutput } from '../../lambda/rollup/plan/pack.ts';
-import { readSources } from '../../lambda/rollup/committed/source-lines.ts';
-import type { Plan } from '../../lambda/rollup/plan/planner.ts';
 import { SourcesIndex } from '../../lambda/rollup/commit/sources-index.ts';
+import { readSources } from '../../lambda/rollup/committed/source-lines.ts';
+import type { CommittedSource, Manifest, Rollup } from '../../lambda/rollup/model/manifest.ts';
+import type { PlannedOutput } from '../../lambda/rollup/model/output.ts';
 import type { ListedObject } from '../../lambda/rollup/model/store.ts';
+import type { Plan } from '../../lambda/rollup/plan/planner.ts';
+import { framesOf } from '../../lambda/rollup/write/source-offsets.ts';
 
 export const PREFIX = 'aggregated/app/';
 /** Where plans are made for. */

@@ -1,10 +1,10 @@
 import { RollupError } from '../../errors.ts';
-import { ByteReader } from './byte-reader.ts';
-import { formOfCodec } from './encoding.ts';
-import { decode } from './decode.ts';
-import type { Origin, Piece } from '../plan/pack.ts';
-import type { Places, Reading } from '../write/ranges.ts';
+import type { Origin, Piece } from '../model/output.ts';
 import type { Landed } from '../model/store.ts';
+import type { Places, Reading } from '../write/ranges.ts';
+import { ByteReader } from './byte-reader.ts';
+import { decode } from './decode.ts';
+import { formOfCodec } from './encoding.ts';
 
 /** Bytes of an output that are read at once. */
 export const RANGE = 1024 * 1024;

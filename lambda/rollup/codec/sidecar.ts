@@ -1,10 +1,10 @@
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import { z } from 'zod';
-import type { SourceEncoding } from './encoding.ts';
 import type { Location } from '../model/location.ts';
 import { type CommittedSource, formatCrc32 } from '../model/manifest.ts';
-import type { PlannedOutput } from '../plan/pack.ts';
+import type { PlannedOutput } from '../model/output.ts';
+import type { SourceEncoding } from './encoding.ts';
 
 /** What decoding a source came to. */
 export interface SourceText {

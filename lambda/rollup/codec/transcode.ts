@@ -1,15 +1,15 @@
-import type { Report } from '../model/events.ts';
-import type { SourceEncoding } from './encoding.ts';
-import { CommittedTexts } from './committed-text.ts';
 import { crc32 } from '../model/crc32.ts';
+import type { Report } from '../model/events.ts';
+import { type Piece, type PlannedOutput, isEncoded } from '../model/output.ts';
+import type { Landed } from '../model/store.ts';
+import { type Places, type Reading, readingsOf } from '../write/ranges.ts';
+import { type Arrived, readAhead } from '../write/read-ahead.ts';
+import { CommittedTexts } from './committed-text.ts';
 import { decode } from './decode.ts';
 import { encode } from './encode.ts';
-import { type Piece, type PlannedOutput, isEncoded } from '../plan/pack.ts';
-import { type Arrived, readAhead } from '../write/read-ahead.ts';
-import { type Places, type Reading, readingsOf } from '../write/ranges.ts';
-import { sourceForm } from './source-format.ts';
+import type { SourceEncoding } from './encoding.ts';
 import type { OutputText } from './sidecar.ts';
-import type { Landed } from '../model/store.ts';
+import { sourceForm } from './source-format.ts';
 
 const NEWLINE = 0x0a;
 const NEWLINE_BYTES = Buffer.from([NEWLINE]);

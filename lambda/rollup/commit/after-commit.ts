@@ -1,13 +1,13 @@
 import { RollupError, hasCode } from '../../errors.ts';
-import { abandoned, abortReplaced, deleteReplaced, deleteUnnamed, retire, sweepable } from './cleanup.ts';
-import type { Proven } from './commit.ts';
-import { type Deleted, type Problem, deleteSources } from './delete-sources.ts';
-import { publishMarkers, wantedMarkers } from './markers.ts';
-import type { Manifest, Rollup } from '../model/manifest.ts';
-import type { RollupContext, RollupRequest } from '../rollup.ts';
 import { rawOf } from '../model/endpoints.ts';
+import type { Manifest, Rollup } from '../model/manifest.ts';
+import type { Proven } from '../model/output.ts';
+import type { Before, RollupContext, RollupRequest } from '../model/run.ts';
+import { type Deleted, type Problem, type Settled } from '../model/run.ts';
 import type { OpenUpload } from '../model/store.ts';
-import type { Before } from '../plan/list-and-plan.ts';
+import { abandoned, abortReplaced, deleteReplaced, deleteUnnamed, retire, sweepable } from './cleanup.ts';
+import { deleteSources } from './delete-sources.ts';
+import { publishMarkers, wantedMarkers } from './markers.ts';
 
 /** How the hour came to be committed: by this run, or before it. */
 export type Committed =
@@ -16,13 +16,6 @@ export type Committed =
 
 /** Where nothing is said of time there is enough of it. */
 export type SettleContext = Omit<RollupContext, 'hasTime'> & Partial<Pick<RollupContext, 'hasTime'>>;
-
-export interface Settled {
-  /** What became of the sources in raw, where they were to be deleted. */
-  deleted: Deleted | undefined;
-  /** What did not work, although the hour is committed. */
-  problems: Problem[];
-}
 
 /**
  * What follows a commit, in this order: readers that do not know the manifest are told, what it replaced goes, old

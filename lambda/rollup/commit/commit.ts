@@ -1,15 +1,15 @@
 import { hasCode } from '../../errors.ts';
-import type { Assembled } from '../write/assemble.ts';
-import { deleteUnnamed, ourUploads } from './cleanup.ts';
-import { commit } from './put-manifest.ts';
 import { readCommitted } from '../committed/read-committed.ts';
-import type { OutputFate } from '../model/events.ts';
 import { formatLocation } from '../model/location.ts';
 import type { CommittedOutput, Manifest, Rollup } from '../model/manifest.ts';
-import type { Planner, Skipped } from '../plan/planner.ts';
-import type { RollupContext, RollupRequest } from '../rollup.ts';
-import { SourcesIndex } from './sources-index.ts';
+import type { Assembled, Skipped } from '../model/output.ts';
+import { type Fates, type Proven } from '../model/output.ts';
+import type { RollupContext, RollupRequest } from '../model/run.ts';
 import type { OpenUpload } from '../model/store.ts';
+import type { Planner } from '../plan/planner.ts';
+import { deleteUnnamed, ourUploads } from './cleanup.ts';
+import { commit } from './put-manifest.ts';
+import { SourcesIndex } from './sources-index.ts';
 
 /** What a commit needs to know of its plan besides the outputs; `sealed` and `skipped` once the last output is planned. */
 export type PlanFacts = Readonly<Pick<Planner, 'generation' | 'sealed' | 'skipped'>>;
@@ -23,12 +23,6 @@ export interface CommitStep {
   /** Keys that were written for this plan, as far as it has come: what a loser deletes. */
   wrote: string[];
 }
-
-/** How many of the outputs came to be there in which way. */
-export type Fates = Record<OutputFate, number>;
-
-/** ETags of outputs, by key, that this process saw to hold the bytes of their sources in raw. */
-export type Proven = ReadonlyMap<string, string>;
 
 export type CommitResult =
   | { status: 'lost' }

@@ -1,9 +1,9 @@
-import type { CommitResult, Fates } from './commit.ts';
 import type { Location } from '../model/location.ts';
 import { MANIFEST_NAME, type Manifest } from '../model/manifest.ts';
-import type { RollupOutcome, RollupRequest } from '../rollup.ts';
+import type { Fates } from '../model/output.ts';
+import type { Before, RollupOutcome, RollupRequest } from '../model/run.ts';
 import { type SettleContext, settle } from './after-commit.ts';
-import type { Before } from '../plan/list-and-plan.ts';
+import type { CommitResult } from './commit.ts';
 
 /** What follows the commit step is done, and what came of it is told. */
 export async function conclude(

@@ -1,8 +1,8 @@
 import pLimit from 'p-limit';
 import { RollupError } from '../../errors.ts';
 import { isSuperseded, readCommitted } from '../committed/read-committed.ts';
-import { crc32 } from '../model/crc32.ts';
 import { FramesLookup } from '../committed/sources-of-output.ts';
+import { crc32 } from '../model/crc32.ts';
 import type { Report } from '../model/events.ts';
 import { type Location, formatLocation } from '../model/location.ts';
 import {
@@ -12,10 +12,11 @@ import {
   type Rollup,
   formatCrc32,
 } from '../model/manifest.ts';
-import type { Proven } from './commit.ts';
-import { proveOutput } from '../write/prove.ts';
+import type { Proven } from '../model/output.ts';
+import { type Deleted, type Problem } from '../model/run.ts';
 import { Lookup } from '../model/side-by-side.ts';
 import type { ListedObject, Store } from '../model/store.ts';
+import { proveOutput } from '../write/prove.ts';
 
 /** How often the phase begins anew because another run committed meanwhile. */
 const ATTEMPTS = 3;
@@ -23,32 +24,6 @@ const ATTEMPTS = 3;
 const PROOFS = 8;
 /** Problems that are told one by one; the others are counted. */
 const MOST_PROBLEMS = 20;
-
-/** What became of the sources in raw. */
-export interface Deleted {
-  objects: number;
-  bytes: number;
-  /** What is left in raw, by the reason. */
-  kept: {
-    /** Not in the rollup: it came late, or is empty. */
-    uncommitted: number;
-    /** Not what was rolled up under this key: it was changed since. The next run rolls it up anew. */
-    changed: number;
-    /** In an output that is not there as it was committed, or does not hold them. */
-    unverified: number;
-    /** S3 did not allow it. */
-    refused: number;
-  };
-  /** False where time ran out, or other runs came in between, before the last of them. */
-  complete: boolean;
-}
-
-/** Something that did not work although the hour is committed. */
-export interface Problem {
-  code: RollupError['code'];
-  message: string;
-  key?: string;
-}
 
 export interface DeleteContext {
   /** Of the destination. */

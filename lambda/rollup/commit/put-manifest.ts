@@ -11,9 +11,9 @@ import {
   formatManifest,
   laterThan,
 } from '../model/manifest.ts';
-import { type Skipped, indexOf } from '../plan/planner.ts';
-import type { SourcesIndex } from './sources-index.ts';
+import { type Skipped, indexOf } from '../model/output.ts';
 import type { Store } from '../model/store.ts';
+import type { SourcesIndex } from './sources-index.ts';
 
 export interface CommitInput {
   store: Store;

@@ -1,10 +1,10 @@
 import { RollupError, hasCode } from '../../errors.ts';
 import { MiB } from '../../size.ts';
-import { MANIFEST_NAME, type Manifest } from '../model/manifest.ts';
 import type { Location } from '../model/location.ts';
-import { SortedRuns } from './sorted-runs.ts';
-import { type StoredSource, readLines, readSources } from './source-lines.ts';
+import { MANIFEST_NAME, type Manifest, type StoredSource } from '../model/manifest.ts';
 import type { Found, Store } from '../model/store.ts';
+import { SortedRuns } from './sorted-runs.ts';
+import { readLines, readSources } from './source-lines.ts';
 
 /** An index of no more bytes is kept as it was read at first; a larger one is read in ranges, each time anew. */
 export const MOST_KEPT = 4 * MiB;

@@ -1,7 +1,8 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { KiB, MiB } from '../../size.ts';
 import { compareKeys } from '../model/key-order.ts';
-import { type StoredSource, parseSource } from './source-lines.ts';
+import { type StoredSource } from '../model/manifest.ts';
+import { parseSource } from './source-lines.ts';
 
 /** Text of all runs together that is not compressed, and of one of them. */
 const OPEN_TEXT = 8 * MiB;

@@ -1,7 +1,13 @@
 import { z } from 'zod';
 import { hasCode } from '../../errors.ts';
 import { decode } from '../codec/decode.ts';
-import { type CommittedSource, type Manifest, badManifest, parseJson } from '../model/manifest.ts';
+import {
+  type CommittedSource,
+  type Manifest,
+  type StoredSource,
+  badManifest,
+  parseJson,
+} from '../model/manifest.ts';
 
 const NEWLINE = 0x0a;
 
@@ -10,9 +16,6 @@ const NEWLINE = 0x0a;
  * (`\u0001`), come to 12 KiB; an ETag, a time, three numbers and the names of the fields to less than 4 KiB.
  */
 export const MOST_LINE = 16 * 1024;
-
-/** A source, and where its line is in the index: 0 is the first. */
-export type StoredSource = CommittedSource & { ordinal: number };
 
 const count = z.number().int().nonnegative();
 

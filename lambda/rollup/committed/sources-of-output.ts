@@ -1,6 +1,5 @@
 import pLimit from 'p-limit';
-import type { CommittedSource, Rollup } from '../model/manifest.ts';
-import { type Frames, framesByOutput } from '../inspect/verify-outputs.ts';
+import type { CommittedOutput, CommittedSource, Rollup, StoredSource } from '../model/manifest.ts';
 
 /** Sources that are held of outputs which were passed over. */
 const MOST_HELD = 50_000;
@@ -54,4 +53,34 @@ export class FramesLookup {
   async close(): Promise<void> {
     await this.#reading?.return(undefined);
   }
+}
+
+/** An output, and the lines of the index that lie beside each other and tell of it. */
+export interface Frames {
+  output: CommittedOutput;
+  sources: StoredSource[];
+}
+
+/** The outputs of an index one after another, each with its lines. */
+export async function* framesByOutput(
+  outputs: CommittedOutput[],
+  stored: AsyncIterable<StoredSource[]>,
+): AsyncGenerator<Frames> {
+  const byKey = new Map(outputs.map((output) => [output.key, output]));
+  let key: string | undefined;
+  let sources: StoredSource[] = [];
+  for await (const some of stored) {
+    for (const source of some) {
+      const output = key === undefined ? undefined : byKey.get(key);
+      if (source.output !== key) {
+        if (output !== undefined) yield { output, sources };
+        key = source.output;
+        sources = [];
+      }
+      // Those of an output that the manifest does not name are counted, and that is all.
+      if (byKey.has(source.output)) sources.push(source);
+    }
+  }
+  const output = key === undefined ? undefined : byKey.get(key);
+  if (output !== undefined) yield { output, sources };
 }

@@ -3,11 +3,11 @@ import { isDeepStrictEqual } from 'node:util';
 import type { RollupError } from '../../errors.ts';
 import { compareKeys } from '../model/key-order.ts';
 import type { CommittedOutput, CommittedSource, Rollup } from '../model/manifest.ts';
-import type { Origin, PlannedOutput } from '../plan/pack.ts';
-import { nextIndex } from '../plan/planner.ts';
-import { type PlanAt, type PlanHeader, badPlan, planFiles } from './plan-file.ts';
-import { asListed, originInOutput } from '../plan/reconcile.ts';
+import type { Origin, PlannedOutput } from '../model/output.ts';
 import type { ListedObject } from '../model/store.ts';
+import { nextIndex } from '../plan/planner.ts';
+import { asListed, originInOutput } from '../plan/reconcile.ts';
+import { type PlanAt, type PlanHeader, badPlan, planFiles } from './plan-file.ts';
 
 /**
  * Holds a plan against what is committed, output by output, in the order of its lines: of the sources of the commit each

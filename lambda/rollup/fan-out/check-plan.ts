@@ -1,25 +1,19 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { RollupError } from '../../errors.ts';
 import { type Settings, parseSettings } from '../../settings/settings.ts';
-import { isOurs } from '../commit/cleanup.ts';
 import { encodingOf } from '../codec/encoding.ts';
+import { isOurs } from '../commit/cleanup.ts';
 import { compareKeys } from '../model/key-order.ts';
-import { kindOf } from '../plan/kind.ts';
 import { formatLocation } from '../model/location.ts';
 import type { CommittedOutput, Manifest } from '../model/manifest.ts';
-import {
-  type Origin,
-  type Piece,
-  type PlannedOutput,
-  kindOfOutput,
-  lengthOf,
-  shapeOutput,
-} from '../plan/pack.ts';
+import { type Origin, type Piece, type PlannedOutput, lengthOf } from '../model/output.ts';
+import type { RollupContext, RollupRequest } from '../model/run.ts';
+import { kindOf } from '../plan/kind.ts';
+import { kindOfOutput, shapeOutput } from '../plan/pack.ts';
 import { folderOf, nextIndex } from '../plan/planner.ts';
 import { originInOutput } from '../plan/reconcile.ts';
-import { type PlanAt, type PlanHeader, badPlan, pickSealed, planFiles } from './plan-file.ts';
-import type { RollupContext, RollupRequest } from '../rollup.ts';
 import { createSelector } from '../plan/select.ts';
+import { type PlanAt, type PlanHeader, badPlan, pickSealed, planFiles } from './plan-file.ts';
 
 /**
  * A plan lies where others may write, and says what is read, written and deleted. So nothing in it is taken on trust:

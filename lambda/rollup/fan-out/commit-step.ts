@@ -1,19 +1,19 @@
 import { RollupError } from '../../errors.ts';
-import type { Assembled } from '../write/assemble.ts';
-import { type LineCheck, checkBasis, checkHeader, createLineCheck, settingsOf } from './check-plan.ts';
+import { keysOf } from '../codec/sidecar.ts';
 import { deleteUnnamed } from '../commit/cleanup.ts';
-import { CommitAccount } from './check-commit.ts';
 import { commitOutputs } from '../commit/commit.ts';
-import { readCommitted } from '../committed/read-committed.ts';
 import { conclude } from '../commit/conclude.ts';
+import { readCommitted } from '../committed/read-committed.ts';
 import { inOrder } from '../model/in-order.ts';
 import type { Location } from '../model/location.ts';
+import type { Assembled } from '../model/output.ts';
+import type { RollupContext, RollupOutcome, RollupRequest } from '../model/run.ts';
+import { listPresent } from '../plan/list-and-plan.ts';
+import { findFinished } from '../write/existing-output.ts';
+import { CommitAccount } from './check-commit.ts';
+import { type LineCheck, checkBasis, checkHeader, createLineCheck, settingsOf } from './check-plan.ts';
 import type { PinnedPlan, PlanHeader, PlanLine } from './plan-file.ts';
 import { isPlanGone, readHeader, readLines, removePlan } from './plan-store.ts';
-import { findFinished } from '../write/existing-output.ts';
-import { keysOf } from '../codec/sidecar.ts';
-import type { RollupContext, RollupOutcome, RollupRequest } from '../rollup.ts';
-import { listPresent } from '../plan/list-and-plan.ts';
 
 /** Outputs that are looked at, at once. */
 const LOOKS = 64;

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { RollupError } from '../../errors.ts';
 import { type Location, type ObjectAt, parseLocation } from '../model/location.ts';
 import type { CommittedOutput } from '../model/manifest.ts';
-import type { Origin, PlannedOutput } from '../plan/pack.ts';
-import { indexOf } from '../plan/planner.ts';
+import type { Origin, PlannedOutput } from '../model/output.ts';
+import { indexOf } from '../model/output.ts';
 
 /**
  * A plan that is carried out by many, as it lies under the destination until it is committed:

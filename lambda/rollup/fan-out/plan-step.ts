@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { MiB } from '../../size.ts';
-import { conclude } from '../commit/conclude.ts';
 import { commitOutputs } from '../commit/commit.ts';
+import { conclude } from '../commit/conclude.ts';
+import { refuseUnlistable } from '../commit/markers.ts';
 import { isSuperseded } from '../committed/read-committed.ts';
 import { formatLocation, refuseOverlap } from '../model/location.ts';
-import { refuseUnlistable } from '../commit/markers.ts';
-import type { PlannedOutput } from '../plan/pack.ts';
+import type { PlannedOutput } from '../model/output.ts';
+import type { RollupContext, RollupOutcome, RollupRequest } from '../model/run.ts';
+import { type Before } from '../model/run.ts';
+import { createPlanner, planSources, readBefore } from '../plan/list-and-plan.ts';
 import {
   type PinnedPlan,
   type PlanAt,
@@ -16,8 +19,6 @@ import {
   formatSealed,
   planFiles,
 } from './plan-file.ts';
-import type { RollupContext, RollupOutcome, RollupRequest } from '../rollup.ts';
-import { type Before, createPlanner, planSources, readBefore } from '../plan/list-and-plan.ts';
 
 /** Of the plan's own upload: 10,000 parts are 80 GB of plan. */
 const PART_SIZE = 8 * MiB;

@@ -1,6 +1,3 @@
-import { commitPlan } from './commit-step.ts';
-import { type WrittenPlan, planToFile } from './plan-step.ts';
-import type { WriteStep } from './write-step.ts';
 import {
   ATTEMPTS,
   type RollupContext,
@@ -8,7 +5,10 @@ import {
   type RollupRequest,
   lostToOthers,
   stoppable,
-} from '../rollup.ts';
+} from '../model/run.ts';
+import { commitPlan } from './commit-step.ts';
+import { type WrittenPlan, planToFile } from './plan-step.ts';
+import type { WriteStep } from './write-step.ts';
 
 /** Has all outputs of a plan for a request brought about, by whomever. */
 export type Distribute = (plan: WrittenPlan, request: RollupRequest) => Promise<WriteStep>;

@@ -1,15 +1,14 @@
 import { RollupError } from '../../errors.ts';
-import { Assembler } from '../write/assemble.ts';
-import { checkBasis, checkHeader, createLineCheck, settingsOf } from './check-plan.ts';
-import type { Fates } from '../commit/commit.ts';
 import type { Location } from '../model/location.ts';
 import { MANIFEST_NAME, type Manifest, parseManifest } from '../model/manifest.ts';
-import type { PlannedOutput } from '../plan/pack.ts';
+import type { Fates, PlannedOutput } from '../model/output.ts';
+import type { RollupContext, RollupRequest } from '../model/run.ts';
+import type { Store } from '../model/store.ts';
+import { Assembler } from '../write/assemble.ts';
+import { writeOutputs } from '../write/write-outputs.ts';
+import { checkBasis, checkHeader, createLineCheck, settingsOf } from './check-plan.ts';
 import type { PinnedPlan, PlanHeader, PlanItem } from './plan-file.ts';
 import { isPlanGone, readHeader, readLine } from './plan-store.ts';
-import type { RollupContext, RollupRequest } from '../rollup.ts';
-import type { Store } from '../model/store.ts';
-import { writeOutputs } from '../write/write-outputs.ts';
 
 type Item = Pick<PlanItem, 'offset' | 'length'>;
 

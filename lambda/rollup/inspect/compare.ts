@@ -1,13 +1,13 @@
 import { RollupError } from '../../errors.ts';
-import { formOfCodec } from '../codec/encoding.ts';
 import { ByteReader } from '../codec/byte-reader.ts';
-import { crc32 } from '../model/crc32.ts';
 import { decode } from '../codec/decode.ts';
+import { formOfCodec } from '../codec/encoding.ts';
+import { crc32 } from '../model/crc32.ts';
+import { type Sides, rawOf } from '../model/endpoints.ts';
 import type { Location } from '../model/location.ts';
 import { type CommittedOutput, type CommittedSource, formatCrc32 } from '../model/manifest.ts';
-import { type Sides, rawOf } from '../model/endpoints.ts';
 import type { Store } from '../model/store.ts';
-import type { Problem } from './verify.ts';
+import type { Problem } from './report.ts';
 
 const NEWLINE = 0x0a;
 

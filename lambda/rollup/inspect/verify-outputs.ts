@@ -1,7 +1,7 @@
+import { type Frames, framesByOutput } from '../committed/sources-of-output.ts';
 import { FirstFailure } from '../model/in-order.ts';
-import type { CommittedOutput, Rollup } from '../model/manifest.ts';
-import type { StoredSource } from '../committed/source-lines.ts';
-import type { Problem, VerifyContext } from './verify.ts';
+import type { Rollup } from '../model/manifest.ts';
+import type { Problem, VerifyContext } from './report.ts';
 
 /** Sources whose lines are held for outputs that are being checked; those of one output in any case. */
 const MOST_HELD = 50_000;
@@ -46,34 +46,4 @@ export async function checkOutputs(
   return (
     await Promise.all(manifest.outputs.map(({ key }) => problems.get(key) ?? Promise.resolve([])))
   ).flat();
-}
-
-/** An output, and the lines of the index that lie beside each other and tell of it. */
-export interface Frames {
-  output: CommittedOutput;
-  sources: StoredSource[];
-}
-
-/** The outputs of an index one after another, each with its lines. */
-export async function* framesByOutput(
-  outputs: CommittedOutput[],
-  stored: AsyncIterable<StoredSource[]>,
-): AsyncGenerator<Frames> {
-  const byKey = new Map(outputs.map((output) => [output.key, output]));
-  let key: string | undefined;
-  let sources: StoredSource[] = [];
-  for await (const some of stored) {
-    for (const source of some) {
-      const output = key === undefined ? undefined : byKey.get(key);
-      if (source.output !== key) {
-        if (output !== undefined) yield { output, sources };
-        key = source.output;
-        sources = [];
-      }
-      // Those of an output that the manifest does not name are counted, and that is all.
-      if (byKey.has(source.output)) sources.push(source);
-    }
-  }
-  const output = key === undefined ? undefined : byKey.get(key);
-  if (output !== undefined) yield { output, sources };
 }

@@ -1,11 +1,10 @@
+import type { CommittedSource, StoredSource } from '../model/manifest.ts';
+import type { Pair } from '../model/side-by-side.ts';
+import type { ListedObject } from '../model/store.ts';
 import { Bits } from '../plan/bits.ts';
-import type { CommittedSource } from '../model/manifest.ts';
 import { isArchived } from '../plan/reconcile.ts';
 import type { Selector } from '../plan/select.ts';
-import type { Pair } from '../model/side-by-side.ts';
-import type { StoredSource } from '../committed/source-lines.ts';
-import type { ListedObject } from '../model/store.ts';
-import type { Problem } from './verify.ts';
+import type { Problem } from './report.ts';
 
 /** What comes of a comparison of raw with what is committed, side by side. */
 export class RawCheck {

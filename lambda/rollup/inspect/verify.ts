@@ -1,7 +1,8 @@
 import { RollupError } from '../../errors.ts';
 import { isOurs } from '../commit/cleanup.ts';
 import { withCommitted } from '../committed/read-committed.ts';
-import { compareOutput } from './compare.ts';
+import { type Frames } from '../committed/sources-of-output.ts';
+import { rawOf } from '../model/endpoints.ts';
 import { type Location, parseLocation } from '../model/location.ts';
 import {
   type CommittedOutput,
@@ -13,57 +14,12 @@ import {
   namedKeys,
 } from '../model/manifest.ts';
 import { sideBySide } from '../model/side-by-side.ts';
-import { type Sides, rawOf } from '../model/endpoints.ts';
-import { committedSelector } from '../plan/select.ts';
 import type { ListedObject, Store } from '../model/store.ts';
-import { type Frames, checkOutputs } from './verify-outputs.ts';
+import { committedSelector } from '../plan/select.ts';
+import { compareOutput } from './compare.ts';
+import { type Problem, type VerifyContext, type VerifyReport } from './report.ts';
+import { checkOutputs } from './verify-outputs.ts';
 import { RawCheck } from './verify-raw.ts';
-
-/** A way in which what is stored is not what was committed, or what was committed is not what is in raw. */
-export interface Problem {
-  code:
-    | 'output-missing'
-    | 'output-changed'
-    | 'output-checksum'
-    | 'output-bytes'
-    | 'sources-inconsistent'
-    | 'source-late'
-    | 'source-changed'
-    | 'source-bytes';
-  message: string;
-  /** Key of the output. */
-  output?: string;
-  /** Where in the output the first difference is. */
-  offset?: number;
-  /** Key of the source. */
-  source?: string;
-}
-
-export interface VerifyReport {
-  status: 'ok' | 'mismatch';
-  source: string;
-  destination: string;
-  deep: boolean;
-  objects: number;
-  bytes: number;
-  outputs: number;
-  outputBytes: number;
-  /** Committed sources that have left raw, or are archived: only the outputs' own checksums speak for them. */
-  expired: number;
-  /** Objects of ours in the destination that the manifest does not name; a later run sweeps them. */
-  unnamed: number;
-  problems: Problem[];
-}
-
-export interface VerifyContext extends Sides {
-  /** Read every byte of both sides. */
-  deep: boolean;
-  /** Outputs checked at once; each is compared through two streams. */
-  concurrency: number;
-  /** Told after each output: how much of the whole is done. */
-  progress: (done: { outputs: number; bytes: number; totalOutputs: number; totalBytes: number }) => void;
-  signal: AbortSignal;
-}
 
 /** Compares what is committed under a destination with what is there and with what is in raw. Throws `NoManifest`. */
 export async function verify(destination: Location, context: VerifyContext): Promise<VerifyReport> {

@@ -1,5 +1,5 @@
-import { type Piece } from '../plan/pack.ts';
 import type { Location } from './location.ts';
+import { type Piece } from './output.ts';
 import type { ReadFrom, Store } from './store.ts';
 
 /** The stores of a rollup. */

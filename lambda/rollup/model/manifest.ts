@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { RollupError } from '../../errors.ts';
+import { MiB } from '../../size.ts';
 import type { SourceEncoding } from '../codec/encoding.ts';
 import type { CommittedSources } from '../committed/committed-sources.ts';
-import { MiB } from '../../size.ts';
 import type { ListedObject } from './store.ts';
 
 export const MANIFEST_NAME = '_manifest.json';
@@ -124,3 +124,6 @@ export function badManifest(key: string, why: string, cause?: unknown): RollupEr
     { key, cause },
   );
 }
+
+/** A source, and where its line is in the index: 0 is the first. */
+export type StoredSource = CommittedSource & { ordinal: number };

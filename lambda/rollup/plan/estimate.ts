@@ -1,17 +1,17 @@
-import { abandoned, ourUploads, sweepable } from '../commit/cleanup.ts';
-import { largestSize } from '../write/source-offsets.ts';
-import type { Location } from '../model/location.ts';
-import { SOURCES_NAME, SYMLINKS_NAME, wantedMarkers } from '../commit/markers.ts';
-import { MANIFEST_VERSION, type Manifest } from '../model/manifest.ts';
-import type { PlannedOutput } from './pack.ts';
-import { sidecarKeyOf } from '../codec/sidecar.ts';
-import { relaySizes } from '../write/streamed-copy.ts';
-import type { Survey } from './list-and-plan.ts';
-import type { OpenUpload } from '../model/store.ts';
-import { downloadsOf } from '../write/write-encoded.ts';
+import type { RequestClass } from '../../../bin/output/prices.ts';
 import type { Settings } from '../../settings/settings.ts';
 import { GiB } from '../../size.ts';
-import type { RequestClass } from '../../../bin/output/prices.ts';
+import { sidecarKeyOf } from '../codec/sidecar.ts';
+import { abandoned, ourUploads, sweepable } from '../commit/cleanup.ts';
+import { SOURCES_NAME, SYMLINKS_NAME, wantedMarkers } from '../commit/markers.ts';
+import type { Location } from '../model/location.ts';
+import { MANIFEST_VERSION, type Manifest } from '../model/manifest.ts';
+import type { PlannedOutput } from '../model/output.ts';
+import type { OpenUpload } from '../model/store.ts';
+import { largestSize } from '../write/source-offsets.ts';
+import { relaySizes } from '../write/streamed-copy.ts';
+import { downloadsOf } from '../write/write-encoded.ts';
+import type { Survey } from './list-and-plan.ts';
 
 export type RequestCounts = Record<RequestClass, number>;
 

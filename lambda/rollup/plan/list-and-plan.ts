@@ -1,30 +1,21 @@
-import { isSuperseded, readCommitted } from '../committed/read-committed.ts';
 import type { CommittedSources } from '../committed/committed-sources.ts';
+import { isSuperseded, readCommitted } from '../committed/read-committed.ts';
+import { rawOf } from '../model/endpoints.ts';
 import type { Report } from '../model/events.ts';
-import { type List, type ListingProgress, listAtOnce } from './list.ts';
 import type { Location } from '../model/location.ts';
-import type { Rollup } from '../model/manifest.ts';
+import type { Rollup, StoredSource } from '../model/manifest.ts';
+import type { Piece, PlannedOutput } from '../model/output.ts';
+import type { RollupContext, RollupRequest } from '../model/run.ts';
+import { type Before } from '../model/run.ts';
+import { type Pair, sideBySide } from '../model/side-by-side.ts';
+import type { ListedObject, Store } from '../model/store.ts';
+import { type List, type ListingProgress, listAtOnce } from './list.ts';
 import { measure } from './measure-ratio.ts';
-import type { Piece, PlannedOutput } from './pack.ts';
 import { type Plan, Planner } from './planner.ts';
 import type { Noted } from './reconcile.ts';
 import { refuseUnreadable } from './refuse.ts';
-import type { RollupContext, RollupRequest } from '../rollup.ts';
-import { type Pair, sideBySide } from '../model/side-by-side.ts';
-import { rawOf } from '../model/endpoints.ts';
-import type { StoredSource } from '../committed/source-lines.ts';
-import type { ListedObject, Store } from '../model/store.ts';
 
 type SurveyContext = Pick<RollupContext, 'store' | 'raw' | 'settings' | 'now' | 'report' | 'signal'>;
-
-/** What is there before a run looks at its sources. */
-export interface Before {
-  /** What is committed. */
-  previous: Rollup | undefined;
-  /** The destination, by key, listed after the manifest was read. */
-  present: Map<string, ListedObject>;
-  listingBegan: Date;
-}
 
 /** Reads what is committed and lists the destination. */
 export async function readBefore(

@@ -1,12 +1,12 @@
-import type { Encoding } from '../codec/encoding.ts';
+import { hasCode } from '../../errors.ts';
 import { decode } from '../codec/decode.ts';
 import { encode } from '../codec/encode.ts';
-import { hasCode } from '../../errors.ts';
-import { allOrFirstFailure } from '../model/in-order.ts';
-import type { Piece } from './pack.ts';
-import { type Places, readingsOf } from '../write/ranges.ts';
-import type { Landed } from '../model/store.ts';
+import type { Encoding } from '../codec/encoding.ts';
 import { sourceForm } from '../codec/source-format.ts';
+import { allOrFirstFailure } from '../model/in-order.ts';
+import type { Piece } from '../model/output.ts';
+import type { Landed } from '../model/store.ts';
+import { type Places, readingsOf } from '../write/ranges.ts';
 import type { Weights } from './weights.ts';
 
 /** Sources of a form that are looked into, and bytes of each; text of each that is enough. */

@@ -1,55 +1,8 @@
 import { createHash } from 'node:crypto';
-import { type Encoding, type SourceEncoding, formOfCodec } from '../codec/encoding.ts';
-import { type Kind, commonExtension, extensionOf, innerExtensionOf, kindOf, suffixOf } from './kind.ts';
+import { type Encoding, formOfCodec } from '../codec/encoding.ts';
 import { type Location, formatLocation } from '../model/location.ts';
-import type { ListedObject } from '../model/store.ts';
-
-/** Where the bytes of a source that has left raw are: in a committed output, `length` from `offset`. */
-export interface Origin {
-  key: string;
-  etag: string;
-  offset: number;
-  length: number;
-  /** The output holds nothing else. */
-  whole: boolean;
-  /** Of an output whose sources were decoded: `offset` and `length` are of its text, `size` is what is stored of it. */
-  coded?: { codec: Encoding['codec']; size: number; textSize: number } | undefined;
-  /** What the source was decoded from, if it was. */
-  encoding?: SourceEncoding | undefined;
-}
-
-/** A source and where to read it: in raw, or in a committed output. */
-export interface Piece {
-  source: ListedObject;
-  from: Origin | undefined;
-}
-
-/** Inside a committed output that was encoded whole: it can be had only by decoding that. */
-export function isEncoded(from: Origin | undefined): boolean {
-  return from?.coded !== undefined && from.coded.codec !== 'none';
-}
-
-/** Bytes to be read of it. */
-export function lengthOf({ source, from }: Piece): number {
-  return from?.length ?? source.size;
-}
-
-export interface PlannedOutput {
-  key: string;
-  index: number;
-  kind: Kind;
-  /** `copy`: one source of `targetSize` or more that S3 copies itself, as it is. `encode`: sources are decoded. */
-  mode: 'assemble' | 'copy' | 'encode';
-  /** With `encode`: how the output is written. */
-  encoding?: Encoding | undefined;
-  /** The sources' bytes, without newlines that are added. */
-  size: number;
-  /** What the output is likely to come to: `size`, but with `encode`. */
-  expectedSize: number;
-  /** Whether a source that lacks its last newline is given one. */
-  ensureNewline: boolean;
-  pieces: Piece[];
-}
+import { type Piece, type PlannedOutput } from '../model/output.ts';
+import { type Kind, commonExtension, extensionOf, innerExtensionOf, kindOf, suffixOf } from './kind.ts';
 
 /** What the name of an output in a folder ends with: it tells the rollups apart whose folders lie in one another. */
 export function ownerOf(destination: Location): string {

@@ -2,14 +2,14 @@ import type { Settings } from '../../settings/settings.ts';
 import { encodingOf } from '../codec/encoding.ts';
 import { compareKeys } from '../model/key-order.ts';
 import type { Location } from '../model/location.ts';
-import type { CommittedOutput, CommittedSource, Rollup } from '../model/manifest.ts';
-import { Packer, type Piece, type PlannedOutput } from './pack.ts';
+import type { CommittedOutput, CommittedSource, Rollup, StoredSource } from '../model/manifest.ts';
+import { type Piece, type PlannedOutput, type Skipped, indexOf } from '../model/output.ts';
+import { type Pair, pairsOf } from '../model/side-by-side.ts';
+import type { ListedObject } from '../model/store.ts';
+import { Packer } from './pack.ts';
 import { type Noted, Reconciliation } from './reconcile.ts';
 import { Samples } from './sample-sources.ts';
 import { type Selection, type Selector, createSelector } from './select.ts';
-import { type Pair, pairsOf } from '../model/side-by-side.ts';
-import type { StoredSource } from '../committed/source-lines.ts';
-import type { ListedObject } from '../model/store.ts';
 import { Weights } from './weights.ts';
 
 /** What a run has to do, from the listing and what is committed. */
@@ -26,12 +26,6 @@ export interface Plan {
 
 /** Filtered keys that are named. */
 const NAMED = 10;
-
-export interface Skipped {
-  empty: number;
-  /** Left out by filters, or in no group; what is committed is not counted. */
-  filtered: number;
-}
 
 /** What planning has to know beforehand of what is committed. */
 type Committed = Pick<Rollup, 'manifest' | 'etag'>;
@@ -242,9 +236,4 @@ export function planRollup({ listed, ...input }: PlanInput): Plan {
  */
 export function nextIndex(outputs: CommittedOutput[]): number {
   return outputs.reduce((next, output) => Math.max(next, indexOf(output.key) + 1), 0);
-}
-
-/** `…/part-00007-3f2a9c1b7d4e.log` -> 7. */
-export function indexOf(outputKey: string): number {
-  return Number(/part-(\d+)-[^/]*$/.exec(outputKey)?.[1] ?? -1);
 }

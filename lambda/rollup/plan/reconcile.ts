@@ -1,10 +1,9 @@
+import type { CommittedOutput, CommittedSource, Manifest, StoredSource } from '../model/manifest.ts';
+import type { Origin, Piece } from '../model/output.ts';
+import type { Pair } from '../model/side-by-side.ts';
+import type { ListedObject } from '../model/store.ts';
 import { Bits } from './bits.ts';
 import { HeldList } from './compressed-list.ts';
-import type { CommittedOutput, CommittedSource, Manifest } from '../model/manifest.ts';
-import type { Origin, Piece } from './pack.ts';
-import type { Pair } from '../model/side-by-side.ts';
-import type { StoredSource } from '../committed/source-lines.ts';
-import type { ListedObject } from '../model/store.ts';
 
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html#sc-glacier
 const ARCHIVED = new Set(['GLACIER', 'DEEP_ARCHIVE']);

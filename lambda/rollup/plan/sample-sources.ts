@@ -1,5 +1,5 @@
 import type { Form } from '../codec/encoding.ts';
-import type { Piece } from './pack.ts';
+import type { Piece } from '../model/output.ts';
 import type { Weights } from './weights.ts';
 
 /** Of a form: at least half of these are held once there were so many. */

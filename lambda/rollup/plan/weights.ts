@@ -1,5 +1,5 @@
 import { type Encoding, type Form, formOfCodec, formOfKey } from '../codec/encoding.ts';
-import { type Piece, isEncoded, lengthOf } from './pack.ts';
+import { type Piece, isEncoded, lengthOf } from '../model/output.ts';
 
 /** What a byte of each form comes to, where nothing could be measured: that of ordinary logs. */
 const USUAL: Record<Form, Record<Form, number>> = {

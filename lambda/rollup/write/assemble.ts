@@ -1,43 +1,18 @@
 import pLimit, { type LimitFunction } from 'p-limit';
-import type { Settings } from '../../settings/settings.ts';
-import { Downloads } from './download-queue.ts';
-import type { OutputFate, Report } from '../model/events.ts';
-import { closeLines, formatAdded, framesOf, largestSize, partCrcsOf } from './source-offsets.ts';
+import { originOf } from '../model/endpoints.ts';
 import { aborted, inOrder } from '../model/in-order.ts';
-import type { Location } from '../model/location.ts';
-import { type CommittedOutput, type CommittedSource, formatCrc32 } from '../model/manifest.ts';
-import type { Piece, PlannedOutput } from '../plan/pack.ts';
-import { relay } from './streamed-copy.ts';
-import { crc32ByHead, joinedCrc32 } from './prove.ts';
-import { findFinished, storedCrc32 } from './existing-output.ts';
-import { type Sides, originOf } from '../model/endpoints.ts';
+import { formatCrc32 } from '../model/manifest.ts';
+import type { Piece, PlannedOutput } from '../model/output.ts';
+import { type Assembled, isFromRaw } from '../model/output.ts';
 import { Slabs } from './buffer-pool.ts';
-import type { ListedObject, Written } from '../model/store.ts';
-import { type Means, writeEncoded } from './write-encoded.ts';
-
-/** An output that is in the destination, with what the manifest and `_sources` will say of it. */
-export interface Assembled {
-  output: CommittedOutput;
-  sources: CommittedSource[];
-  how: OutputFate;
-  /** Seen by this process to hold the bytes that its sources have in raw. */
-  proven: boolean;
-}
-
-export interface AssembleContext extends Sides {
-  source: Location;
-  destination: Location;
-  /** What was in the destination before, by key; undefined where it was not listed. */
-  present: ReadonlyMap<string, ListedObject> | undefined;
-  /** Whether an output that stands there is taken by its key and its size, without a proof. */
-  isTrusted?: (output: PlannedOutput) => boolean;
-  settings: Settings;
-  report: Report;
-  /** False once no further output should be begun. */
-  hasTime: () => boolean;
-  /** Ends everything in flight. */
-  signal: AbortSignal;
-}
+import { type AssembleContext, type Means } from './context.ts';
+import { Downloads } from './download-queue.ts';
+import { findFinished, storedCrc32 } from './existing-output.ts';
+import { crc32ByHead, joinedCrc32 } from './prove.ts';
+import { closeLines, formatAdded, framesOf, largestSize, partCrcsOf } from './source-offsets.ts';
+import { relay } from './streamed-copy.ts';
+import { writeEncoded } from './write-encoded.ts';
+import { finished } from './written-output.ts';
 
 /**
  * Brings outputs about: finds what is there already, and writes the others. Downloads run in any order under one limit,
@@ -202,28 +177,6 @@ export class Assembler {
       };
     }
   }
-}
-
-/** Whether all of an output's bytes come from raw: of what comes from a committed output, raw may say something else. */
-export function isFromRaw({ pieces }: PlannedOutput): boolean {
-  return pieces.every(({ from }) => from === undefined);
-}
-
-/** An output as it will be committed. */
-export function finished(
-  output: PlannedOutput,
-  how: OutputFate,
-  size: number,
-  { etag, crc32 }: Written,
-  added: boolean[],
-): Assembled {
-  const { key, pieces } = output;
-  return {
-    how,
-    output: { key, size, etag, crc32: formatCrc32(crc32), sources: pieces.length },
-    sources: framesOf(output, added),
-    proven: how !== 'reused' && isFromRaw(output),
-  };
 }
 
 function describe({ how, output }: Assembled) {

@@ -1,17 +1,11 @@
-import { type AssembleContext, type Assembled, finished, isFromRaw } from './assemble.ts';
+import { mostSidecar, parseSidecar, sidecarKeyOf } from '../codec/sidecar.ts';
 import { crc32 } from '../model/crc32.ts';
-import { largestSize, parseAdded, readFrames } from './source-offsets.ts';
-import { formatCrc32 } from '../model/manifest.ts';
-import type { PlannedOutput } from '../plan/pack.ts';
-import {
-  type OutputText,
-  codedFields,
-  mostSidecar,
-  parseSidecar,
-  sidecarKeyOf,
-  textFramesOf,
-} from '../codec/sidecar.ts';
+import type { PlannedOutput } from '../model/output.ts';
+import { type Assembled } from '../model/output.ts';
 import type { ObjectHead, ReadFrom, Store } from '../model/store.ts';
+import { type AssembleContext } from './context.ts';
+import { largestSize, parseAdded, readFrames } from './source-offsets.ts';
+import { finished, finishedText } from './written-output.ts';
 
 /**
  * An output that is in the destination already, from a run that ended early: by its key, a digest of all that goes in,
@@ -94,21 +88,4 @@ export async function storedCrc32(
   let crc = 0;
   for await (const chunk of store.stream(from, signal)) crc = crc32(chunk, crc);
   return crc;
-}
-
-/** An output whose sources were decoded, as it will be committed. */
-export function finishedText(
-  output: PlannedOutput,
-  how: Assembled['how'],
-  { size, etag, crc32: crc }: { size: number; etag: string; crc32: number },
-  text: OutputText,
-): Assembled {
-  const { key, pieces } = output;
-  const stored = { key, size, etag, crc32: formatCrc32(crc), sources: pieces.length };
-  return {
-    how,
-    output: { ...stored, ...codedFields(output, text) },
-    sources: textFramesOf(output, text),
-    proven: how !== 'reused' && isFromRaw(output),
-  };
 }

@@ -1,8 +1,8 @@
-import type { Downloads } from './download-queue.ts';
-import type { Location } from '../model/location.ts';
-import { type Piece, lengthOf } from '../plan/pack.ts';
 import { type Sides, originOf } from '../model/endpoints.ts';
+import type { Location } from '../model/location.ts';
+import { type Piece, lengthOf } from '../model/output.ts';
 import type { Landed, ReadFrom, Store } from '../model/store.ts';
+import type { Downloads } from './download-queue.ts';
 
 /** Where sources are, and what is committed. */
 export interface Places extends Sides {

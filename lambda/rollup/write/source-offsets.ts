@@ -1,6 +1,6 @@
 import { combineCrc32, crc32 } from '../model/crc32.ts';
 import type { CommittedSource } from '../model/manifest.ts';
-import type { PlannedOutput } from '../plan/pack.ts';
+import type { PlannedOutput } from '../model/output.ts';
 
 const NEWLINE = 0x0a;
 const NEWLINE_BYTES = Buffer.from([NEWLINE]);

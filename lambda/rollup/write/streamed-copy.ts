@@ -1,14 +1,13 @@
 import { RollupError } from '../../errors.ts';
 import { MOST_PARTS, PARTS_IN_FLIGHT, type Settings } from '../../settings/settings.ts';
 import { MiB, formatSize } from '../../size.ts';
-import type { AssembleContext } from './assemble.ts';
 import { combineCrc32 } from '../model/crc32.ts';
-import type { Piece, PlannedOutput } from '../plan/pack.ts';
-import { readAhead } from './read-ahead.ts';
-import { type Reading, download, readingsOf } from './ranges.ts';
 import { originOf } from '../model/endpoints.ts';
+import type { Piece, PlannedOutput } from '../model/output.ts';
 import type { Written } from '../model/store.ts';
-import type { Means } from './write-encoded.ts';
+import type { AssembleContext, Means } from './context.ts';
+import { type Reading, download, readingsOf } from './ranges.ts';
+import { readAhead } from './read-ahead.ts';
 
 /** Of the parts that a relay holds: the others are on their way in. */
 const PARTS_OUT = PARTS_IN_FLIGHT / 2;

@@ -2,30 +2,23 @@ import { isDeepStrictEqual } from 'node:util';
 import { hasCode } from '../../errors.ts';
 import type { Settings } from '../../settings/settings.ts';
 import { MiB } from '../../size.ts';
-import { type AssembleContext, type Assembled, isFromRaw } from './assemble.ts';
-import { formOfCodec } from '../codec/encoding.ts';
 import { RANGE } from '../codec/committed-text.ts';
-import { crc32 } from '../model/crc32.ts';
 import { decode } from '../codec/decode.ts';
-import type { Downloads } from './download-queue.ts';
-import type { Report } from '../model/events.ts';
-import { type PlannedOutput, isEncoded, lengthOf } from '../plan/pack.ts';
-import { download } from './ranges.ts';
-import { encodingMetadata, finishedText, isEncodedAs, storedCrc32 } from './existing-output.ts';
+import { formOfCodec } from '../codec/encoding.ts';
 import { type OutputText, formatSidecar, sidecarKeyOf } from '../codec/sidecar.ts';
-import type { Slabs } from './buffer-pool.ts';
-import type { ObjectHead } from '../model/store.ts';
 import { Transcoding, largestDownload } from '../codec/transcode.ts';
+import { crc32 } from '../model/crc32.ts';
+import type { Report } from '../model/events.ts';
+import { type Assembled, type PlannedOutput, isEncoded, isFromRaw, lengthOf } from '../model/output.ts';
+import type { ObjectHead } from '../model/store.ts';
+import { type AssembleContext, type Means } from './context.ts';
+import { encodingMetadata, isEncodedAs, storedCrc32 } from './existing-output.ts';
+import { download } from './ranges.ts';
+import { finishedText } from './written-output.ts';
 
 /** Of a slab: a quarter to download into, within these bounds; the rest holds parts that are uploaded. */
 const WINDOW = { share: 4, least: 4 * MiB, most: 32 * MiB };
 const PARTS_HELD = 4;
-
-export interface Means {
-  slabs: Slabs;
-  downloads: Downloads;
-  signal: AbortSignal;
-}
 
 /**
  * Writes an output whose sources are decoded: downloaded, decoded, encoded and uploaded at the same time, in the memory

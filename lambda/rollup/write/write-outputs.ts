@@ -1,5 +1,5 @@
-import type { Assembled, Assembler } from './assemble.ts';
-import type { PlannedOutput } from '../plan/pack.ts';
+import type { Assembled, PlannedOutput } from '../model/output.ts';
+import type { Assembler } from './assemble.ts';
 
 /**
  * The write step: brings planned outputs about, in their order. Once there is no time to begin another, no more are

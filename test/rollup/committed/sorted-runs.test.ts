@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { SortedRuns } from '../../../lambda/rollup/committed/sorted-runs.ts';
-import type { StoredSource } from '../../../lambda/rollup/committed/source-lines.ts';
+import type { StoredSource } from '../../../lambda/rollup/model/manifest.ts';
 import { inKeyOrder } from '../../support/planning.ts';
 
 /** As an index has them: by output, in key order within one. */

@@ -1,10 +1,6 @@
-import { expect, describe, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { encodingOf } from '../../../lambda/rollup/codec/encoding.ts';
 import { commitPlan } from '../../../lambda/rollup/fan-out/commit-step.ts';
-import { type WrittenPlan, planToFile } from '../../../lambda/rollup/fan-out/plan-step.ts';
-import { writeItems } from '../../../lambda/rollup/fan-out/write-step.ts';
-import { parseLocation } from '../../../lambda/rollup/model/location.ts';
-import { type PlannedOutput, shapeOutput } from '../../../lambda/rollup/plan/pack.ts';
 import {
   type PinnedPlan,
   type PlanHeader,
@@ -15,6 +11,11 @@ import {
   parseLine,
   planFiles,
 } from '../../../lambda/rollup/fan-out/plan-file.ts';
+import { type WrittenPlan, planToFile } from '../../../lambda/rollup/fan-out/plan-step.ts';
+import { writeItems } from '../../../lambda/rollup/fan-out/write-step.ts';
+import { parseLocation } from '../../../lambda/rollup/model/location.ts';
+import { type PlannedOutput } from '../../../lambda/rollup/model/output.ts';
+import { shapeOutput } from '../../../lambda/rollup/plan/pack.ts';
 import { run } from '../../../lambda/run.ts';
 import { BUCKET, DESTINATION, RAW, SOURCE, type World, failureOf, openWorld } from '../../support/world.ts';
 

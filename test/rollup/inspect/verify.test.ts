@@ -1,7 +1,8 @@
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, it, vi } from 'vitest';
+import { type VerifyReport } from '../../../lambda/rollup/inspect/report.ts';
+import { verify } from '../../../lambda/rollup/inspect/verify.ts';
 import { type Manifest, formatManifest } from '../../../lambda/rollup/model/manifest.ts';
-import { type VerifyReport, verify } from '../../../lambda/rollup/inspect/verify.ts';
 import { maxSockets } from '../../../lambda/settings/settings.ts';
 import { matching, onNth } from '../../support/hooks.ts';
 import {

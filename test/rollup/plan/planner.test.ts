@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { PlannedOutput } from '../../../lambda/rollup/plan/pack.ts';
-import { type Plan, type PlanInput, planRollup } from '../../../lambda/rollup/plan/planner.ts';
+import type { PlannedOutput } from '../../../lambda/rollup/model/output.ts';
 import type { ListedObject } from '../../../lambda/rollup/model/store.ts';
+import { type Plan, type PlanInput, planRollup } from '../../../lambda/rollup/plan/planner.ts';
 import { type CarriedOut, SIDES, carriedOut, inKeyOrder, listed } from '../../support/planning.ts';
 
 const TARGET = 100;

@@ -1,7 +1,9 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
 import { crc32 } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
 import { combineCrc32 } from '../../../lambda/rollup/model/crc32.ts';
+import type { PlannedOutput } from '../../../lambda/rollup/model/output.ts';
+import { planRollup } from '../../../lambda/rollup/plan/planner.ts';
 import {
   closeLines,
   formatAdded,
@@ -11,8 +13,6 @@ import {
   partCrcsOf,
   readFrames,
 } from '../../../lambda/rollup/write/source-offsets.ts';
-import type { PlannedOutput } from '../../../lambda/rollup/plan/pack.ts';
-import { planRollup } from '../../../lambda/rollup/plan/planner.ts';
 import { SIDES, listed } from '../../support/planning.ts';
 
 /** One output of these sources. */
