@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Settings } from '../lambda/settings/settings.ts';
+import type { Settings } from '../lambda/settings/table.ts';
 import { type Start, flagsOf } from './process/node-flags.ts';
 import { watch } from './process/watch.ts';
 import { Worker } from './process/worker.ts';

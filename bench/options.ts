@@ -1,6 +1,7 @@
-import { availableParallelism, totalmem } from 'node:os';
 import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typings';
-import { DEFAULT_SETTINGS, type Settings, parseSettings } from '../lambda/settings/settings.ts';
+import { availableParallelism, totalmem } from 'node:os';
+import { DEFAULT_SETTINGS, parseSettings } from '../lambda/settings/settings.ts';
+import { type Settings } from '../lambda/settings/table.ts';
 import { parseSize } from '../lambda/size.ts';
 import type { DataSetOptions } from './server/data-set.ts';
 

@@ -6,7 +6,7 @@ import type { Deleted, Problem } from './rollup/model/run.ts';
 import { type RollupOutcome, type RollupRequest } from './rollup/model/run.ts';
 import { rollUp } from './rollup/rollup.ts';
 import type { Connection, Peaks, Requests } from './s3/connection.ts';
-import type { Settings } from './settings/settings.ts';
+import type { Settings } from './settings/table.ts';
 
 /** What a run says at its end: the object that `--json` prints and the function returns. */
 export interface RunResult {

@@ -1,9 +1,16 @@
-import { capacitySchema, refuseTooLittleMemory, type Capacity } from './config/capacity.ts';
+import type { Code } from 'aws-cdk-lib/aws-lambda';
+import { RetentionDays } from 'aws-cdk-lib/aws-logs';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { DEFAULT_SETTINGS } from '../lambda/settings/settings.ts';
+import type { CapacityProps } from './config/capacity.ts';
+import { type Capacity, capacitySchema, refuseTooLittleMemory } from './config/capacity.ts';
+import type { EngineProps } from './config/engine.ts';
 import { type Engine, engineSchema } from './config/engine.ts';
-import { formatIssues, InvalidConfiguration } from './config/invalid-configuration.ts';
-import type { LogRollupProps } from './log-rollup.ts';
-import { formatRoot, prefixesOverlap, prefixSchema, type Root } from './config/root.ts';
+import { InvalidConfiguration, formatIssues } from './config/invalid-configuration.ts';
+import type { LogBucket, Root } from './config/root.ts';
+import type { StreamProps } from './config/streams.ts';
+
+import { formatRoot, prefixSchema, prefixesOverlap } from './config/root.ts';
 import { DEFAULT_STREAMS, streamsSchema } from './config/streams.ts';
 
 export const DEFAULT_RAW_ROOT = 'raw/';
@@ -75,4 +82,35 @@ function overlapProblems(raw: Root, aggregated: Root): string[] {
   if (raw.bucket.bucketName !== aggregated.bucket.bucketName) return [];
   if (!prefixesOverlap(raw.prefix, aggregated.prefix)) return [];
   return [`aggregatedRoot: "${aggregated.prefix}" and rawRoot "${raw.prefix}" overlap in one bucket`];
+}
+
+export interface LogRollupProps extends CapacityProps {
+  /**
+   * Where raw logs are. A bucket with an `encryptionKey` gets the function permission to use the key; the policies
+   * of buckets and keys themselves are left alone.
+   */
+  readonly rawBucket: LogBucket;
+  /** Default: `raw/`. */
+  readonly rawRoot?: string | undefined;
+  /** Default: the raw bucket. */
+  readonly aggregatedBucket?: LogBucket | undefined;
+  /** Default: `aggregated/`. */
+  readonly aggregatedRoot?: string | undefined;
+  /** Default: one stream, `{yyyy}{MM}{dd}/{HH}/` under the raw root. */
+  readonly streams?: readonly StreamProps[] | undefined;
+  readonly engine?: EngineProps | undefined;
+  /** Default: a month. */
+  readonly logRetention?: RetentionDays | undefined;
+  /** X-Ray. Default: off. */
+  readonly tracing?: boolean | undefined;
+  /** Takes every alarm, and its end. Default: alarms without actions. */
+  readonly alarmTopic?: ITopic | undefined;
+  /** Where docs/runbook.md can be read; alarms link to its sections. Default: `docs/runbook.md`. */
+  readonly runbookUrl?: string | undefined;
+  /** Value of the metrics' `service` dimension, unique in account and region. Default: made from the construct's path. */
+  readonly serviceName?: string | undefined;
+  /** The handler's source. Default: lambda/handler.ts of this package. */
+  readonly entry?: string | undefined;
+  /** Code that was bundled already, instead of `entry`; its handler is `index.handler`. */
+  readonly code?: Code | undefined;
 }

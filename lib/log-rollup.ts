@@ -1,52 +1,17 @@
 import { Duration, Names } from 'aws-cdk-lib';
 import type { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
-import type { Code, IFunction } from 'aws-cdk-lib/aws-lambda';
+import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
-import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { DEFAULT_SETTINGS } from '../lambda/settings/settings.ts';
-import { Alarms } from './monitoring/alarms.ts';
-import type { CapacityProps } from './config/capacity.ts';
-import type { EngineProps } from './config/engine.ts';
+import type { Root } from './config/root.ts';
 import { FanOut } from './fan-out.ts';
-import { parseLogRollupProps, type RootedStream } from './log-rollup-props.ts';
-import { RollupQueues } from './queues.ts';
+import { type LogRollupProps, type RootedStream, parseLogRollupProps } from './log-rollup-props.ts';
+import { Alarms } from './monitoring/alarms.ts';
 import { RollupDashboard } from './monitoring/dashboard.ts';
+import { RollupQueues } from './queues.ts';
 import { RollupFunction } from './rollup-function.ts';
-import type { LogBucket, Root } from './config/root.ts';
 import { Schedules } from './schedules.ts';
-import type { StreamProps } from './config/streams.ts';
-
-export interface LogRollupProps extends CapacityProps {
-  /**
-   * Where raw logs are. A bucket with an `encryptionKey` gets the function permission to use the key; the policies
-   * of buckets and keys themselves are left alone.
-   */
-  readonly rawBucket: LogBucket;
-  /** Default: `raw/`. */
-  readonly rawRoot?: string | undefined;
-  /** Default: the raw bucket. */
-  readonly aggregatedBucket?: LogBucket | undefined;
-  /** Default: `aggregated/`. */
-  readonly aggregatedRoot?: string | undefined;
-  /** Default: one stream, `{yyyy}{MM}{dd}/{HH}/` under the raw root. */
-  readonly streams?: readonly StreamProps[] | undefined;
-  readonly engine?: EngineProps | undefined;
-  /** Default: a month. */
-  readonly logRetention?: RetentionDays | undefined;
-  /** X-Ray. Default: off. */
-  readonly tracing?: boolean | undefined;
-  /** Takes every alarm, and its end. Default: alarms without actions. */
-  readonly alarmTopic?: ITopic | undefined;
-  /** Where docs/runbook.md can be read; alarms link to its sections. Default: `docs/runbook.md`. */
-  readonly runbookUrl?: string | undefined;
-  /** Value of the metrics' `service` dimension, unique in account and region. Default: made from the construct's path. */
-  readonly serviceName?: string | undefined;
-  /** The handler's source. Default: lambda/handler.ts of this package. */
-  readonly entry?: string | undefined;
-  /** Code that was bundled already, instead of `entry`; its handler is `index.handler`. */
-  readonly code?: Code | undefined;
-}
 
 /**
  * Schedules -> queue -> function -> dead-letter queue, with alarms and a dashboard, over buckets that are given.

@@ -66,7 +66,7 @@ describe('a violation is seen where', () => {
       'const now = Date.now();',
     ],
     ['a pure file measures time', 'lambda/rollup/write/source-offsets.ts', 'const now = performance.now();'],
-    ['a pure file reads the environment', 'lambda/rollup/plan/kind.ts', "const a = process.env['A'];"],
+    ['a pure file reads the environment', 'lambda/rollup/model/kind.ts', "const a = process.env['A'];"],
     ['a pure file logs', 'lambda/rollup/plan/pack.ts', "console.log('a');"],
     ['a pure file throws dice', 'lambda/rollup/plan/pack.ts', 'const a = Math.random();'],
     ['a pure file waits', 'lambda/rollup/model/key-order.ts', 'setTimeout(() => {}, 1);'],

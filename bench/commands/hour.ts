@@ -6,8 +6,8 @@ import type { RunResult } from '../../lambda/run.ts';
 import { checkOutputs } from '../measure.ts';
 import { dataSetOf, machine, measuringCommand } from '../options.ts';
 import { commandLineFlags } from '../process/node-flags.ts';
-import { type Watched, watch } from '../process/watch.ts';
-import { formatHour } from '../report/hour.ts';
+import { watch } from '../process/watch.ts';
+import { type Ended, formatHour } from '../report/hour.ts';
 import { say } from '../report/say.ts';
 import { BUCKET, OUTPUT_PREFIX, RAW_PREFIX } from '../server/bench-server.ts';
 import { type RemoteServer, startRemoteServer } from '../server/remote-server.ts';
@@ -54,13 +54,6 @@ export const hour = measuringCommand(
       await server.close();
     }
   });
-
-/** What a command printed, and what its process used in all: loading, work and exit. */
-export interface Ended<Result> {
-  result: Result;
-  used: Watched;
-  seconds: number;
-}
 
 async function commandLine<Result>({ environment }: RemoteServer, flags: string[]): Promise<Ended<Result>> {
   const began = performance.now();

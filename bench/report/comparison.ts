@@ -1,7 +1,7 @@
-import type { Settings } from '../../lambda/settings/settings.ts';
-import { VARIANTS, type VariantName } from '../variants/variant.ts';
+import type { Settings } from '../../lambda/settings/table.ts';
 import type { machine } from '../options.ts';
 import type { DataSetOptions } from '../server/data-set.ts';
+import { VARIANTS, type VariantName } from '../variants/variant.ts';
 import type { Summary } from './summary.ts';
 import { formatMegabytes, formatNumber, formatTable } from './table.ts';
 

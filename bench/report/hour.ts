@@ -1,6 +1,7 @@
 import type { RunResult } from '../../lambda/run.ts';
-import type { Ended } from '../commands/hour.ts';
-import type { machine } from '../options.ts';
+import { machine } from '../options.ts';
+import { type Watched } from '../process/watch.ts';
+
 import type { Stream } from '../server/bench-server.ts';
 import { formatMegabytes, formatNumber, formatTable } from './table.ts';
 
@@ -40,4 +41,11 @@ export function formatHour({ machine, raw, first, serverCpuSeconds, verified, ag
     `${list.toLocaleString('en-US')} list, ${get.toLocaleString('en-US')} get and ${put.toLocaleString('en-US')} put requests, ` +
       `${retries} retries; ${result.peak.connections} connections; the server took ${formatNumber(serverCpuSeconds)} CPU s.`,
   ].join('\n');
+}
+
+/** What a command printed, and what its process used in all: loading, work and exit. */
+export interface Ended<Result> {
+  result: Result;
+  used: Watched;
+  seconds: number;
 }

@@ -1,5 +1,5 @@
-import type { Settings } from '../../lambda/settings/settings.ts';
 import { maxSockets } from '../../lambda/settings/settings.ts';
+import type { Settings } from '../../lambda/settings/table.ts';
 import type { Figures } from './figures.ts';
 import { meanLatency } from './latency.ts';
 import { type Sizes, type Transfer, cpuRate, simulateTransfer } from './transfer.ts';

@@ -1,4 +1,5 @@
-import { DEFAULT_SETTINGS, type Settings } from '../../lambda/settings/settings.ts';
+import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
+import { type Settings } from '../../lambda/settings/table.ts';
 import { FIGURES, type Figures } from './figures.ts';
 import type { HourOptions, Model, SimulatedHour } from './hour.ts';
 import type { Sizes } from './transfer.ts';

@@ -1,4 +1,5 @@
-import { PARTS_IN_FLIGHT, type Settings } from '../../lambda/settings/settings.ts';
+import { PARTS_IN_FLIGHT } from '../../lambda/settings/settings.ts';
+import { type Settings } from '../../lambda/settings/table.ts';
 import { seededRandom } from '../random.ts';
 import { Events, Server } from './events.ts';
 import type { Figures } from './figures.ts';

@@ -1,4 +1,4 @@
-import type { Settings } from '../../lambda/settings/settings.ts';
+import type { Settings } from '../../lambda/settings/table.ts';
 
 export const VARIANTS = ['floor', 'simple', 's3-log-rollup'] as const;
 export type VariantName = (typeof VARIANTS)[number];

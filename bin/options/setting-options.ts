@@ -1,5 +1,6 @@
 import { type CommandUnknownOpts, Option } from '@commander-js/extra-typings';
-import { ROWS, type RawSettings, type SettingName } from '../../lambda/settings/settings.ts';
+import { ROWS, type RawSettings } from '../../lambda/settings/settings.ts';
+import { type SettingName } from '../../lambda/settings/table.ts';
 import { formatSize } from '../../lambda/size.ts';
 
 type SettingRow = (typeof ROWS)[number];

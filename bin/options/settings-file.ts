@@ -3,15 +3,15 @@ import { getSystemErrorMessage } from 'node:util';
 import { z } from 'zod';
 import { RollupError } from '../../lambda/errors.ts';
 import {
-  type RawSettings,
   ROWS,
-  type Settings,
+  type RawSettings,
   checkValues,
   formatProblems,
   parseSettings,
 } from '../../lambda/settings/settings.ts';
-import { nearestOf } from './nearest.ts';
+import { type Settings } from '../../lambda/settings/table.ts';
 import { resolveTyped } from '../output/output-file.ts';
+import { nearestOf } from './nearest.ts';
 import { flagOf } from './setting-options.ts';
 
 /** Read where it stands in the folder from which a command or a synthesis is started. */

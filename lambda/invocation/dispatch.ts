@@ -1,7 +1,7 @@
+import type { Store } from '../rollup/model/store.ts';
+import type { Settings } from '../settings/table.ts';
 import type { ResolvedRequest } from './request.ts';
 import { continuationOf } from './request.ts';
-import type { Store } from '../rollup/model/store.ts';
-import type { Settings } from '../settings/settings.ts';
 import type { StateMachine } from './state-machine.ts';
 
 /** The answer to a request that others carry out. */

@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { RollupError } from '../errors.ts';
 import { ENV } from '../names.ts';
 import { type Location, parseLocation } from '../rollup/model/location.ts';
+import { ROWS, parseSettings, variableOf } from '../settings/settings.ts';
+import { type Settings } from '../settings/table.ts';
 import { type Roots, type Stream, parseStreams } from './streams.ts';
-import { ROWS, type Settings, parseSettings, variableOf } from '../settings/settings.ts';
 
 /** The function's configuration, from its environment. */
 export interface FunctionConfig {

@@ -1,4 +1,4 @@
-import type { Settings } from '../settings/settings.ts';
+import type { Settings } from '../settings/table.ts';
 
 /** What outputs are stored with. None of it shapes their bytes: it holds for what is written from now on. */
 export type OutputAttributes = Partial<

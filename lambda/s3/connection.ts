@@ -1,12 +1,13 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { S3Client } from '@aws-sdk/client-s3';
+import { isDeepStrictEqual } from 'node:util';
+import { maxSockets } from '../settings/settings.ts';
+import { type Settings } from '../settings/table.ts';
+import { type Side, createClient, reachOf, sidesOf } from './client/endpoint.ts';
 import { Gauge, type Peaks } from './client/gauge.ts';
-import { type Settings, maxSockets } from '../settings/settings.ts';
 import { RequestCounter, type Requests } from './client/request-counter.ts';
 import { CappedRequestHandler } from './client/request-handler.ts';
-import { S3Store } from './s3-store.ts';
-import { type Side, createClient, reachOf, sidesOf } from './client/endpoint.ts';
 import { TIMEOUTS, type Timeouts } from './client/timeouts.ts';
+import { S3Store } from './s3-store.ts';
 
 export interface ConnectionOptions {
   settings: Settings;

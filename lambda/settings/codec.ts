@@ -1,7 +1,16 @@
-import { CODECS, LEVELS } from '../rollup/codec/encoding.ts';
-import type { Relation } from './settings.ts';
 import { choice, whole } from './kinds.ts';
 import { group, row } from './row.ts';
+
+/** What outputs are written as. `keep`: sources as they are, like joined with like. */
+export const CODECS = ['keep', 'none', 'gzip', 'zstd'] as const;
+
+export type Codec = (typeof CODECS)[number];
+
+/** `usual` is what the formats' own programs take. Above 19, zstd needs memory that grows to gigabytes. */
+export const LEVELS = {
+  gzip: { least: 1, most: 9, usual: 6 },
+  zstd: { least: 1, most: 19, usual: 3 },
+} as const;
 
 const { gzip, zstd } = LEVELS;
 
@@ -26,16 +35,3 @@ export const codec = group('Options:', {
     recorded: 'unless default',
   }),
 });
-
-export const codecRelations: Relation[] = [
-  {
-    of: ['level', 'codec'],
-    problem: ({ codec: chosen, level }) => {
-      if (level === undefined) return undefined;
-      if (chosen === 'keep' || chosen === 'none')
-        return 'must stand beside a codec that has levels: gzip or zstd';
-      const { least, most } = LEVELS[chosen];
-      return level >= least && level <= most ? undefined : `must be from ${least} to ${most} with ${chosen}`;
-    },
-  },
-];

@@ -1,4 +1,3 @@
-import type { Relation } from './settings.ts';
 import { GiB } from '../size.ts';
 import { size, toggle, whole } from './kinds.ts';
 import { group, row } from './row.ts';
@@ -59,13 +58,3 @@ export const fanOut = group('Options:', {
     only: 'stack',
   }),
 });
-
-export const fanOutRelations: Relation[] = [
-  {
-    of: ['fanOut', 'destinationRoleArn'],
-    problem: (settings) =>
-      settings.fanOut && settings.destinationRoleArn !== undefined
-        ? 'must be off beside destinationRoleArn: Step Functions reads the plan under the destination by its own role'
-        : undefined,
-  },
-];

@@ -1,13 +1,9 @@
 import type { z } from 'zod';
 import { RollupError } from '../errors.ts';
-import { codec, codecRelations } from './codec.ts';
-import { afterwards } from './afterwards.ts';
-import { fanOut, fanOutRelations } from './fan-out.ts';
-import { outputs } from './outputs.ts';
-import { MAX_CONNECTIONS, rollup } from './rollup.ts';
-import type { Kind, Row } from './row.ts';
-import { selection } from './selection.ts';
-import { sides } from './sides.ts';
+import { RELATIONS } from './relations.ts';
+import { MAX_CONNECTIONS } from './rollup.ts';
+import type { Row } from './row.ts';
+import { SETTINGS, type SettingName, type Settings } from './table.ts';
 
 export { MAX_CONNECTIONS };
 
@@ -17,51 +13,6 @@ export const PARTS_IN_FLIGHT = 4;
 export const MOST_PARTS = 10_000;
 /** Connections for what is neither a download nor an upload part: listing, the manifest. */
 const CONTROL_CONNECTIONS = 2;
-
-/**
- * Every setting that there is. To add one, add a row to a group under settings/, and a new group to this table. From
- * the row derive:
- *
- * - `Settings`, which the engine reads, with its default and its check (`parseSettings`);
- * - the flag of `run` and `plan` (`partSize` -> `--part-size`), with its line of help (bin/options/setting-options.ts);
- * - the function's variable (`PART_SIZE`), the stack's context value and `EngineProps` (lib/config/engine.ts);
- * - `s3-log-rollup.json` and its JSON schema, which test/lib/settings-schema.test.ts writes with `--update`;
- * - what the manifest says of how the rollup was made, where the row says `recorded`.
- *
- * Besides, tests ask for a line in README.md's table and in docs/deploy.md's, and for a deployment in
- * test/lib/synthesis.ts that sets it. What two settings must not be together is one more entry of `RELATIONS`.
- */
-export const SETTINGS = {
-  ...{ ...rollup, ...selection, ...codec, ...outputs, ...sides, ...afterwards, ...fanOut },
-};
-
-type Table = typeof SETTINGS;
-export type SettingName = keyof Table;
-type Value<Given> =
-  Given extends Kind<infer Schema>
-    ? z.output<Schema> | (Given extends { default: undefined } ? undefined : never)
-    : never;
-
-/** What can be tuned. Sizes are in bytes. */
-export type Settings = { -readonly [Name in SettingName]: Value<Table[Name]> };
-
-/** A setting that the function and its stack know. */
-export type StackSettingName = {
-  [Name in SettingName]: Table[Name] extends { only: 'command line' } ? never : Name;
-}[SettingName];
-
-/** As the settings file and properties may hold it. */
-export type SettingInput<Name extends SettingName> = z.input<Table[Name]['schema']>;
-
-/** A condition that involves more than one setting; it is checked where each of them is sound by itself. */
-export interface Relation {
-  /** The first one is to blame. */
-  of: readonly [SettingName, ...SettingName[]];
-  /** What is wrong, beginning with `must` or a verb; undefined where nothing is. */
-  problem: (settings: Settings) => string | undefined;
-}
-
-export const RELATIONS: readonly Relation[] = [...codecRelations, ...fanOutRelations];
 
 /** The table as a list. */
 export const ROWS = Object.entries<Row>(SETTINGS).map(([name, row]) => ({

@@ -1,13 +1,6 @@
 import { z } from 'zod';
-import {
-  DEFAULT_SETTINGS,
-  ROWS,
-  contradictions,
-  variableOf,
-  type SettingInput,
-  type Settings,
-  type StackSettingName,
-} from '../../lambda/settings/settings.ts';
+import { DEFAULT_SETTINGS, ROWS, contradictions, variableOf } from '../../lambda/settings/settings.ts';
+import { type SettingInput, type Settings, type StackSettingName } from '../../lambda/settings/table.ts';
 
 /** Settings of a run that are handed to the function (lambda/settings/settings.ts). Default: the function's own. */
 export type EngineProps = {

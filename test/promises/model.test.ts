@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
-import type { Settings } from '../../lambda/settings/settings.ts';
+import type { Settings } from '../../lambda/settings/table.ts';
 import { openHour } from './support/hour.ts';
 import { commands } from './support/model.ts';
 

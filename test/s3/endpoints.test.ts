@@ -3,12 +3,13 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { parseLocation } from '../../lambda/rollup/model/location.ts';
 import { run } from '../../lambda/run.ts';
 import { type Connection, connect } from '../../lambda/s3/connection.ts';
-import { type Settings, maxSockets } from '../../lambda/settings/settings.ts';
+import { maxSockets } from '../../lambda/settings/settings.ts';
+import { type Settings } from '../../lambda/settings/table.ts';
 import { MiB } from '../../lambda/size.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { CREDENTIALS } from '../support/credentials.ts';
-import { ASSUMED, ROLE, startSts } from '../support/sts.ts';
 import { REFUSED, fromNth, matching, onNth } from '../support/hooks.ts';
+import { ASSUMED, ROLE, startSts } from '../support/sts.ts';
 import { SETTINGS, failureOf, logLines } from '../support/world.ts';
 
 const SOURCE = parseLocation('s3://raw-logs/app/08/');

@@ -5,10 +5,10 @@ import {
   DEFAULT_SETTINGS,
   MAX_CONNECTIONS,
   type RawSettings,
-  type Settings,
   maxSockets,
   parseSettings,
 } from '../../lambda/settings/settings.ts';
+import { type Settings } from '../../lambda/settings/table.ts';
 import { GiB, MiB, formatSize, parseSize } from '../../lambda/size.ts';
 
 const nameOf = (setting: keyof Settings): string => `--${setting}`;

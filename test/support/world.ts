@@ -1,14 +1,14 @@
-import './credentials.ts';
 import { crc32 } from 'node:zlib';
 import { expect } from 'vitest';
 import { RollupError } from '../../lambda/errors.ts';
+import { verify } from '../../lambda/rollup/inspect/verify.ts';
 import { parseLocation } from '../../lambda/rollup/model/location.ts';
 import { type CommittedSource, type Manifest, parseManifest } from '../../lambda/rollup/model/manifest.ts';
-import { verify } from '../../lambda/rollup/inspect/verify.ts';
 import { type RunOptions, type RunResult, run } from '../../lambda/run.ts';
-import { type Connection, connect } from '../../lambda/s3/connection.ts';
 import type { Timeouts } from '../../lambda/s3/client/timeouts.ts';
-import { DEFAULT_SETTINGS, type Settings } from '../../lambda/settings/settings.ts';
+import { type Connection, connect } from '../../lambda/s3/connection.ts';
+import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
+import { type Settings } from '../../lambda/settings/table.ts';
 import { MiB } from '../../lambda/size.ts';
 import {
   type Sandbox,
@@ -16,6 +16,7 @@ import {
   type SandboxRequest,
   startSandbox,
 } from '../../sandbox/sandbox.ts';
+import './credentials.ts';
 import { parseSources } from './planning.ts';
 
 export const BUCKET = 'logs';

@@ -4,7 +4,7 @@ import type { Landed } from '../model/store.ts';
 import type { Places, Reading } from '../write/ranges.ts';
 import { ByteReader } from './byte-reader.ts';
 import { decode } from './decode.ts';
-import { formOfCodec } from './encoding.ts';
+import { formOfCodec } from '../model/encoding.ts';
 
 /** Bytes of an output that are read at once. */
 export const RANGE = 1024 * 1024;

@@ -1,5 +1,5 @@
 import { createGunzip, createZstdDecompress } from 'node:zlib';
-import type { Form } from './encoding.ts';
+import type { Form } from '../model/encoding.ts';
 import { corrupt } from './source-format.ts';
 import { CHUNK, ZlibStream } from './zlib-stream.ts';
 

@@ -1,5 +1,5 @@
 import { constants, createGzip, createZstdCompress } from 'node:zlib';
-import type { Encoding } from './encoding.ts';
+import type { Encoding } from '../model/encoding.ts';
 import { CHUNK, ZlibStream } from './zlib-stream.ts';
 
 /**

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Location } from '../model/location.ts';
 import { type CommittedSource, formatCrc32 } from '../model/manifest.ts';
 import type { PlannedOutput } from '../model/output.ts';
-import type { SourceEncoding } from './encoding.ts';
+import type { SourceEncoding } from '../model/encoding.ts';
 
 /** What decoding a source came to. */
 export interface SourceText {

@@ -1,6 +1,6 @@
 import { RollupError } from '../../errors.ts';
 import type { Piece } from '../model/output.ts';
-import { type Form, MAGIC_LENGTH, formOfBytes, formOfKey } from './encoding.ts';
+import { type Form, MAGIC_LENGTH, formOfBytes, formOfKey } from '../model/encoding.ts';
 
 /** What S3 adds to the header by itself, or stands for nothing. */
 const NO_CODINGS = new Set(['', 'identity', 'aws-chunked']);

@@ -7,7 +7,7 @@ import { type Arrived, readAhead } from '../write/read-ahead.ts';
 import { CommittedTexts } from './committed-text.ts';
 import { decode } from './decode.ts';
 import { encode } from './encode.ts';
-import type { SourceEncoding } from './encoding.ts';
+import type { SourceEncoding } from '../model/encoding.ts';
 import type { OutputText } from './sidecar.ts';
 import { sourceForm } from './source-format.ts';
 

@@ -1,5 +1,6 @@
 import { RollupError, hasCode } from '../../errors.ts';
-import { type Settings, recordedSettings } from '../../settings/settings.ts';
+import { recordedSettings } from '../../settings/settings.ts';
+import { type Settings } from '../../settings/table.ts';
 import { type Location, formatLocation } from '../model/location.ts';
 import {
   type CommittedOutput,

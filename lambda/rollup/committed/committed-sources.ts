@@ -1,7 +1,7 @@
 import { RollupError, hasCode } from '../../errors.ts';
 import { MiB } from '../../size.ts';
 import type { Location } from '../model/location.ts';
-import { MANIFEST_NAME, type Manifest, type StoredSource } from '../model/manifest.ts';
+import { MANIFEST_NAME, type Manifest, type SourcesReader, type StoredSource } from '../model/manifest.ts';
 import type { Found, Store } from '../model/store.ts';
 import { SortedRuns } from './sorted-runs.ts';
 import { readLines, readSources } from './source-lines.ts';
@@ -15,7 +15,7 @@ const RANGE = 2 * MiB;
  * each time. In memory is a range of it, and what is decoded of that. Readers throw `BadManifest`, also where the index
  * has gone since: see `isIndexGone`.
  */
-export class CommittedSources {
+export class CommittedSources implements SourcesReader {
   readonly #store: Store;
   readonly #destination: Location;
   readonly #index: Manifest['sources'];

@@ -1,14 +1,15 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { RollupError } from '../../errors.ts';
-import { type Settings, parseSettings } from '../../settings/settings.ts';
-import { encodingOf } from '../codec/encoding.ts';
+import { parseSettings } from '../../settings/settings.ts';
+import { type Settings } from '../../settings/table.ts';
 import { isOurs } from '../commit/cleanup.ts';
+import { encodingOf } from '../model/encoding.ts';
 import { compareKeys } from '../model/key-order.ts';
+import { kindOf } from '../model/kind.ts';
 import { formatLocation } from '../model/location.ts';
 import type { CommittedOutput, Manifest } from '../model/manifest.ts';
 import { type Origin, type Piece, type PlannedOutput, lengthOf } from '../model/output.ts';
 import type { RollupContext, RollupRequest } from '../model/run.ts';
-import { kindOf } from '../plan/kind.ts';
 import { kindOfOutput, shapeOutput } from '../plan/pack.ts';
 import { folderOf, nextIndex } from '../plan/planner.ts';
 import { originInOutput } from '../plan/reconcile.ts';

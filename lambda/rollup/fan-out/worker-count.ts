@@ -1,4 +1,4 @@
-import type { Settings } from '../../settings/settings.ts';
+import type { Settings } from '../../settings/table.ts';
 
 /** From a request to its first byte. S3's own figure for small objects is 100 to 200 ms; the lowest counts here. */
 const LEAST_LATENCY_S = 0.02;

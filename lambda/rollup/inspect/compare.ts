@@ -1,7 +1,7 @@
 import { RollupError } from '../../errors.ts';
 import { ByteReader } from '../codec/byte-reader.ts';
 import { decode } from '../codec/decode.ts';
-import { formOfCodec } from '../codec/encoding.ts';
+import { formOfCodec } from '../model/encoding.ts';
 import { crc32 } from '../model/crc32.ts';
 import { type Sides, rawOf } from '../model/endpoints.ts';
 import type { Location } from '../model/location.ts';

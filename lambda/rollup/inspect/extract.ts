@@ -1,7 +1,7 @@
 import { RollupError } from '../../errors.ts';
 import { ByteReader } from '../codec/byte-reader.ts';
 import { withCommitted } from '../committed/read-committed.ts';
-import type { CommittedSources } from '../committed/committed-sources.ts';
+import type { SourcesReader } from '../model/manifest.ts';
 import { decode } from '../codec/decode.ts';
 import { type Location, formatLocation, parseLocation } from '../model/location.ts';
 import { type CommittedOutput, type CommittedSource, MANIFEST_NAME } from '../model/manifest.ts';
@@ -42,7 +42,7 @@ export async function extract(
 
 /** The source with this key; where there is none, the one with this key behind the prefix. */
 async function find(
-  sources: CommittedSources,
+  sources: SourcesReader,
   prefix: string,
   key: string,
 ): Promise<CommittedSource | undefined> {

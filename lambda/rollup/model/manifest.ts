@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { RollupError } from '../../errors.ts';
 import { MiB } from '../../size.ts';
-import type { SourceEncoding } from '../codec/encoding.ts';
-import type { CommittedSources } from '../committed/committed-sources.ts';
+import type { SourceEncoding } from './encoding.ts';
 import type { ListedObject } from './store.ts';
 
 export const MANIFEST_NAME = '_manifest.json';
@@ -62,12 +61,22 @@ export type CommittedSource = ListedObject & {
   encoding?: SourceEncoding | undefined;
 };
 
+/** The sources of a commit, read as a stream as often as they are asked for. Throws `BadManifest` where the index is not sound. */
+export interface SourcesReader {
+  /** GETs that it takes to read the index once more. */
+  readonly requests: number;
+  /** As the index has them: by output and offset, some at a time. */
+  stored(signal?: AbortSignal): AsyncIterable<StoredSource[]>;
+  /** In key order, some at a time. `last`: they are not asked for again, and what is held for that can go. */
+  inKeyOrder(options: { signal?: AbortSignal; last: boolean }): AsyncIterable<StoredSource[]>;
+}
+
 /** What is committed under a destination. */
 export interface Rollup {
   manifest: Manifest;
   /** ETag of the manifest: what the next commit must find. */
   etag: string;
-  sources: CommittedSources;
+  sources: SourcesReader;
 }
 
 /**

@@ -1,5 +1,5 @@
-import { type Encoding, type SourceEncoding } from '../codec/encoding.ts';
-import { type Kind } from '../plan/kind.ts';
+import { type Encoding, type SourceEncoding } from './encoding.ts';
+import { type Kind } from './kind.ts';
 import type { OutputFate } from './events.ts';
 import type { CommittedOutput } from './manifest.ts';
 import { type CommittedSource } from './manifest.ts';

@@ -5,7 +5,7 @@ import type { Manifest, Rollup } from './manifest.ts';
 import { MANIFEST_NAME } from './manifest.ts';
 import type { ListedObject } from './store.ts';
 
-import type { Settings } from '../../settings/settings.ts';
+import type { Settings } from '../../settings/table.ts';
 
 import type { Sides } from './endpoints.ts';
 

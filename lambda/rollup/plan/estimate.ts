@@ -1,5 +1,5 @@
 import type { RequestClass } from '../../../bin/output/prices.ts';
-import type { Settings } from '../../settings/settings.ts';
+import type { Settings } from '../../settings/table.ts';
 import { GiB } from '../../size.ts';
 import { sidecarKeyOf } from '../codec/sidecar.ts';
 import { abandoned, ourUploads, sweepable } from '../commit/cleanup.ts';

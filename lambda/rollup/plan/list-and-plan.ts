@@ -1,4 +1,4 @@
-import type { CommittedSources } from '../committed/committed-sources.ts';
+import type { SourcesReader } from '../model/manifest.ts';
 import { isSuperseded, readCommitted } from '../committed/read-committed.ts';
 import { rawOf } from '../model/endpoints.ts';
 import type { Report } from '../model/events.ts';
@@ -100,7 +100,7 @@ export async function* planSources(
 /** What was noted of raw, beside what is committed where an output of that is unsealed. `last`: for the last time. */
 function again(
   planner: Planner,
-  sources: CommittedSources,
+  sources: SourcesReader,
   last: boolean,
   signal: AbortSignal,
 ): AsyncGenerator<Pair<Noted, StoredSource>[]> {

@@ -1,7 +1,7 @@
 import { hasCode } from '../../errors.ts';
 import { decode } from '../codec/decode.ts';
 import { encode } from '../codec/encode.ts';
-import type { Encoding } from '../codec/encoding.ts';
+import type { Encoding } from '../model/encoding.ts';
 import { sourceForm } from '../codec/source-format.ts';
 import { allOrFirstFailure } from '../model/in-order.ts';
 import type { Piece } from '../model/output.ts';

@@ -1,8 +1,15 @@
 import { createHash } from 'node:crypto';
-import { type Encoding, formOfCodec } from '../codec/encoding.ts';
+import { type Encoding, formOfCodec } from '../model/encoding.ts';
 import { type Location, formatLocation } from '../model/location.ts';
 import { type Piece, type PlannedOutput } from '../model/output.ts';
-import { type Kind, commonExtension, extensionOf, innerExtensionOf, kindOf, suffixOf } from './kind.ts';
+import {
+  type Kind,
+  commonExtension,
+  extensionOf,
+  innerExtensionOf,
+  kindOf,
+  suffixOf,
+} from '../model/kind.ts';
 
 /** What the name of an output in a folder ends with: it tells the rollups apart whose folders lie in one another. */
 export function ownerOf(destination: Location): string {

@@ -1,5 +1,5 @@
-import type { Settings } from '../../settings/settings.ts';
-import { encodingOf } from '../codec/encoding.ts';
+import type { Settings } from '../../settings/table.ts';
+import { encodingOf } from '../model/encoding.ts';
 import { compareKeys } from '../model/key-order.ts';
 import type { Location } from '../model/location.ts';
 import type { CommittedOutput, CommittedSource, Rollup, StoredSource } from '../model/manifest.ts';

@@ -1,7 +1,7 @@
 import { type ErrorCode, RollupError } from '../../errors.ts';
-import { formOfKey } from '../codec/encoding.ts';
+import { formOfKey } from '../model/encoding.ts';
 import { type Piece, type PlannedOutput, isEncoded } from '../model/output.ts';
-import { extensionOf, kindOf } from './kind.ts';
+import { extensionOf, kindOf } from '../model/kind.ts';
 import { isArchived } from './reconcile.ts';
 
 const NAMED = 5;

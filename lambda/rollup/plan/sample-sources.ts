@@ -1,4 +1,4 @@
-import type { Form } from '../codec/encoding.ts';
+import type { Form } from '../model/encoding.ts';
 import type { Piece } from '../model/output.ts';
 import type { Weights } from './weights.ts';
 

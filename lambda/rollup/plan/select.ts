@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { RollupError, hasCode } from '../../errors.ts';
 import { hasUnprintable } from '../../printable.ts';
-import type { Settings } from '../../settings/settings.ts';
 import {
   type Match,
   capturesOf,
@@ -10,8 +9,9 @@ import {
   isRegex,
   problemOf,
 } from '../../settings/linear-regex.ts';
-import { parseGlob } from './glob.ts';
+import type { Settings } from '../../settings/table.ts';
 import type { Manifest } from '../model/manifest.ts';
+import { parseGlob } from './glob.ts';
 
 export type Selection = Pick<Settings, 'filters' | 'groupBy'>;
 

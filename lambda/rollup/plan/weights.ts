@@ -1,4 +1,4 @@
-import { type Encoding, type Form, formOfCodec, formOfKey } from '../codec/encoding.ts';
+import { type Encoding, type Form, formOfCodec, formOfKey } from '../model/encoding.ts';
 import { type Piece, isEncoded, lengthOf } from '../model/output.ts';
 
 /** What a byte of each form comes to, where nothing could be measured: that of ordinary logs. */

@@ -1,4 +1,4 @@
-import type { Settings } from '../../settings/settings.ts';
+import type { Settings } from '../../settings/table.ts';
 import { type Sides } from '../model/endpoints.ts';
 import type { Report } from '../model/events.ts';
 import type { Location } from '../model/location.ts';

@@ -1,6 +1,6 @@
 import { RollupError, hasCode } from '../../errors.ts';
 import { ByteReader } from '../codec/byte-reader.ts';
-import { formOfCodec } from '../codec/encoding.ts';
+import { formOfCodec } from '../model/encoding.ts';
 import { combineCrc32, crc32 } from '../model/crc32.ts';
 import { decode } from '../codec/decode.ts';
 import { allOrFirstFailure } from '../model/in-order.ts';

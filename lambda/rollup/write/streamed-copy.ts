@@ -1,5 +1,6 @@
 import { RollupError } from '../../errors.ts';
-import { MOST_PARTS, PARTS_IN_FLIGHT, type Settings } from '../../settings/settings.ts';
+import { MOST_PARTS, PARTS_IN_FLIGHT } from '../../settings/settings.ts';
+import { type Settings } from '../../settings/table.ts';
 import { MiB, formatSize } from '../../size.ts';
 import { combineCrc32 } from '../model/crc32.ts';
 import { originOf } from '../model/endpoints.ts';

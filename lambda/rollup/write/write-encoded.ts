@@ -1,13 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import { hasCode } from '../../errors.ts';
-import type { Settings } from '../../settings/settings.ts';
+import type { Settings } from '../../settings/table.ts';
 import { MiB } from '../../size.ts';
 import { RANGE } from '../codec/committed-text.ts';
 import { decode } from '../codec/decode.ts';
-import { formOfCodec } from '../codec/encoding.ts';
 import { type OutputText, formatSidecar, sidecarKeyOf } from '../codec/sidecar.ts';
 import { Transcoding, largestDownload } from '../codec/transcode.ts';
 import { crc32 } from '../model/crc32.ts';
+import { formOfCodec } from '../model/encoding.ts';
 import type { Report } from '../model/events.ts';
 import { type Assembled, type PlannedOutput, isEncoded, isFromRaw, lengthOf } from '../model/output.ts';
 import type { ObjectHead } from '../model/store.ts';

@@ -1,5 +1,4 @@
 import { fromIni, fromTemporaryCredentials } from '@aws-sdk/credential-providers';
-import type { Side } from './endpoint.ts';
 
 /** What a role's sessions are called in CloudTrail. */
 const SESSION = 's3-log-rollup';
@@ -8,7 +7,13 @@ const SESSION = 's3-log-rollup';
  * Credentials of a profile, or temporary ones of a role: assumed with those of the profile, or else with those that the
  * SDK finds by itself. A profile counts before the credentials in the environment.
  */
-export function findCredentials({ profile, roleArn: RoleArn }: Pick<Side, 'profile' | 'roleArn'>) {
+export function findCredentials({
+  profile,
+  roleArn: RoleArn,
+}: {
+  profile: string | undefined;
+  roleArn: string | undefined;
+}) {
   const ofProfile = fromIni(profile === undefined ? {} : { profile });
   if (RoleArn === undefined) return ofProfile;
   return fromTemporaryCredentials({

@@ -1,8 +1,8 @@
 import { S3Client } from '@aws-sdk/client-s3';
-import type { Settings } from '../../settings/settings.ts';
+import type { Settings } from '../../settings/table.ts';
+import { leavePayloadUnsigned } from './middleware.ts';
 import type { RequestCounter } from './request-counter.ts';
 import type { CappedRequestHandler } from './request-handler.ts';
-import { leavePayloadUnsigned } from './middleware.ts';
 import { PacedRetryStrategy } from './retry.ts';
 import type { Timeouts } from './timeouts.ts';
 

@@ -1,11 +1,12 @@
-import '../../support/credentials.ts';
 import { crc32, gunzipSync, gzipSync } from 'node:zlib';
 import { RollupError } from '../../../lambda/errors.ts';
 import { type RunResult, run } from '../../../lambda/run.ts';
 import { type Connection, type ConnectionOptions, connect } from '../../../lambda/s3/connection.ts';
-import { DEFAULT_SETTINGS, type Settings } from '../../../lambda/settings/settings.ts';
+import { DEFAULT_SETTINGS } from '../../../lambda/settings/settings.ts';
+import { type Settings } from '../../../lambda/settings/table.ts';
 import { MiB } from '../../../lambda/size.ts';
 import { type Sandbox, startSandbox } from '../../../sandbox/sandbox.ts';
+import '../../support/credentials.ts';
 import { type Bucket, Watch, orphans, readRollup } from './reader.ts';
 
 export const BUCKET = 'logs';

@@ -1,6 +1,7 @@
 import { RollupError } from '../../../lambda/errors.ts';
 import { rollUp } from '../../../lambda/rollup/rollup.ts';
-import { DEFAULT_SETTINGS, type Settings } from '../../../lambda/settings/settings.ts';
+import { DEFAULT_SETTINGS } from '../../../lambda/settings/settings.ts';
+import { type Settings } from '../../../lambda/settings/table.ts';
 import { type Etags, MemoryBucket, MemoryStore } from './memory-store.ts';
 import { Watch, orphans, readRollup } from './reader.ts';
 

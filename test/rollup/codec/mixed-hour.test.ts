@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { extract } from '../../../lambda/rollup/inspect/extract.ts';
-import type { Codec } from '../../../lambda/rollup/codec/encoding.ts';
+import type { Codec } from '../../../lambda/settings/codec.ts';
 import { BUCKET, DESTINATION, RAW, failureOf, openWorld } from '../../support/world.ts';
 import { membersOf } from './members.ts';
 import { MixedHour } from './raw-hour.ts';

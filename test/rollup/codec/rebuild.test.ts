@@ -1,10 +1,10 @@
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { extract } from '../../../lambda/rollup/inspect/extract.ts';
+import { itemSchema, planFiles } from '../../../lambda/rollup/fan-out/plan-file.ts';
 import { rollUpByPlan } from '../../../lambda/rollup/fan-out/roll-up-by-plan.ts';
 import { writeItems } from '../../../lambda/rollup/fan-out/write-step.ts';
-import { itemSchema, planFiles } from '../../../lambda/rollup/fan-out/plan-file.ts';
-import type { Settings } from '../../../lambda/settings/settings.ts';
+import { extract } from '../../../lambda/rollup/inspect/extract.ts';
+import type { Settings } from '../../../lambda/settings/table.ts';
 import { REFUSED, fromNth, gate, matching } from '../../support/hooks.ts';
 import {
   AGGREGATED,

@@ -1,6 +1,6 @@
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import type { Settings } from '../../../lambda/settings/settings.ts';
+import type { Settings } from '../../../lambda/settings/table.ts';
 import { MiB } from '../../../lambda/size.ts';
 import { BUCKET, RAW, failureOf, joinedInKeyOrder, logLines, openWorld } from '../../support/world.ts';
 import { membersOf } from './members.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import type { Encoding, Form } from '../../../lambda/rollup/codec/encoding.ts';
+import type { Encoding, Form } from '../../../lambda/rollup/model/encoding.ts';
 import { decode } from '../../../lambda/rollup/codec/decode.ts';
 import { encode } from '../../../lambda/rollup/codec/encode.ts';
 import { failureOf, logLines, seeded } from '../../support/world.ts';

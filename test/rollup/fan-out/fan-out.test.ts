@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { commitPlan } from '../../../lambda/rollup/fan-out/commit-step.ts';
-import { rollUpByPlan } from '../../../lambda/rollup/fan-out/roll-up-by-plan.ts';
+import { type PlanItem, itemSchema, parseLine, planFiles } from '../../../lambda/rollup/fan-out/plan-file.ts';
 import { type WrittenPlan, planToFile } from '../../../lambda/rollup/fan-out/plan-step.ts';
+import { rollUpByPlan } from '../../../lambda/rollup/fan-out/roll-up-by-plan.ts';
 import { type WriteStep, writeItems } from '../../../lambda/rollup/fan-out/write-step.ts';
 import type { Manifest } from '../../../lambda/rollup/model/manifest.ts';
-import { type PlanItem, itemSchema, parseLine, planFiles } from '../../../lambda/rollup/fan-out/plan-file.ts';
-import type { Settings } from '../../../lambda/settings/settings.ts';
+import type { Settings } from '../../../lambda/settings/table.ts';
 import { MiB } from '../../../lambda/size.ts';
 import {
   AGGREGATED,

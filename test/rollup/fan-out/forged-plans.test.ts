@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { encodingOf } from '../../../lambda/rollup/codec/encoding.ts';
+import { encodingOf } from '../../../lambda/rollup/model/encoding.ts';
 import { commitPlan } from '../../../lambda/rollup/fan-out/commit-step.ts';
 import {
   type PinnedPlan,

@@ -1,11 +1,11 @@
 import { buffer } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import { extract } from '../../../lambda/rollup/inspect/extract.ts';
+import { verify } from '../../../lambda/rollup/inspect/verify.ts';
 import { parseLocation } from '../../../lambda/rollup/model/location.ts';
 import { ownerOf } from '../../../lambda/rollup/plan/pack.ts';
-import { verify } from '../../../lambda/rollup/inspect/verify.ts';
 import { run } from '../../../lambda/run.ts';
-import type { Settings } from '../../../lambda/settings/settings.ts';
+import type { Settings } from '../../../lambda/settings/table.ts';
 import { MiB } from '../../../lambda/size.ts';
 import { REFUSED, matching, onNth } from '../../support/hooks.ts';
 import {

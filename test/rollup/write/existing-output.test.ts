@@ -1,11 +1,11 @@
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { commitPlan } from '../../../lambda/rollup/fan-out/commit-step.ts';
+import { itemSchema, planFiles } from '../../../lambda/rollup/fan-out/plan-file.ts';
 import { planToFile } from '../../../lambda/rollup/fan-out/plan-step.ts';
 import { writeItems } from '../../../lambda/rollup/fan-out/write-step.ts';
-import { itemSchema, planFiles } from '../../../lambda/rollup/fan-out/plan-file.ts';
 import { verify } from '../../../lambda/rollup/inspect/verify.ts';
-import type { Settings } from '../../../lambda/settings/settings.ts';
+import type { Settings } from '../../../lambda/settings/table.ts';
 import { REFUSED, matching, onNth } from '../../support/hooks.ts';
 import {
   AGGREGATED,

@@ -1,8 +1,5 @@
-import { type Kind, kindOf } from '../plan/kind.ts';
-
-/** What outputs are written as. `keep`: sources as they are, like joined with like. */
-export const CODECS = ['keep', 'none', 'gzip', 'zstd'] as const;
-export type Codec = (typeof CODECS)[number];
+import { type Codec, LEVELS } from '../../settings/codec.ts';
+import { type Kind, kindOf } from './kind.ts';
 
 /** How an output is written whose sources are decoded: as one gzip member, as one zstd frame, or as plain text. */
 export interface Encoding {
@@ -15,12 +12,6 @@ export type Form = Extract<Kind, 'plain' | 'gzip' | 'zstd'>;
 
 /** What a source was decoded from; one of plain text was not. */
 export type SourceEncoding = Exclude<Form, 'plain'>;
-
-/** `usual` is what the formats' own programs take. Above 19, zstd needs memory that grows to gigabytes. */
-export const LEVELS = {
-  gzip: { least: 1, most: 9, usual: 6 },
-  zstd: { least: 1, most: 19, usual: 3 },
-} as const;
 
 export function encodingOf({ codec, level }: { codec: Codec; level?: number | undefined }) {
   switch (codec) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { commonExtension, extensionOf, kindOf } from '../../../lambda/rollup/plan/kind.ts';
+import { commonExtension, extensionOf, kindOf } from '../../../lambda/rollup/model/kind.ts';
 
 describe.each([
   ['a/app.log', 'plain', '.log'],

@@ -1,0 +1,27 @@
+import { LEVELS } from './codec.ts';
+import { type Relation } from './table.ts';
+
+export const codecRelations: Relation[] = [
+  {
+    of: ['level', 'codec'],
+    problem: ({ codec: chosen, level }) => {
+      if (level === undefined) return undefined;
+      if (chosen === 'keep' || chosen === 'none')
+        return 'must stand beside a codec that has levels: gzip or zstd';
+      const { least, most } = LEVELS[chosen];
+      return level >= least && level <= most ? undefined : `must be from ${least} to ${most} with ${chosen}`;
+    },
+  },
+];
+
+export const fanOutRelations: Relation[] = [
+  {
+    of: ['fanOut', 'destinationRoleArn'],
+    problem: (settings) =>
+      settings.fanOut && settings.destinationRoleArn !== undefined
+        ? 'must be off beside destinationRoleArn: Step Functions reads the plan under the destination by its own role'
+        : undefined,
+  },
+];
+
+export const RELATIONS: readonly Relation[] = [...codecRelations, ...fanOutRelations];
