@@ -1,13 +1,10 @@
+import { extract, parseHour, rollUp, verify } from '../lambda/rollup/index.ts';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readHourStatus } from '../bin/operator/hour-status.ts';
-import { extract } from '../lambda/rollup/inspect/extract.ts';
-import { parseHour } from '../lambda/rollup/model/hour.ts';
-import { rollUp } from '../lambda/rollup/rollup.ts';
-import { verify } from '../lambda/rollup/inspect/verify.ts';
 import { DEFAULT_SETTINGS } from '../lambda/settings/settings.ts';
 import { formatColumns, formatCount } from '../bin/output/output.ts';
 import { LAMBDA_FLAGS } from './process/node-flags.ts';

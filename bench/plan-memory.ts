@@ -1,7 +1,6 @@
+import { parseLocation, planToFile } from '../lambda/rollup/index.ts';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { planToFile } from '../lambda/rollup/fan-out/plan-step.ts';
-import { parseLocation } from '../lambda/rollup/model/location.ts';
 import { connect } from '../lambda/s3/connection.ts';
 import { DEFAULT_SETTINGS } from '../lambda/settings/settings.ts';
 import { startSandbox } from '../sandbox/sandbox.ts';

@@ -1,10 +1,15 @@
-import { type Distribute, rollUpByPlan } from './rollup/fan-out/roll-up-by-plan.ts';
-import type { Sides } from './rollup/model/endpoints.ts';
-import type { Report } from './rollup/model/events.ts';
-import { formatLocation } from './rollup/model/location.ts';
-import type { Deleted, Problem } from './rollup/model/run.ts';
-import { type RollupOutcome, type RollupRequest } from './rollup/model/run.ts';
-import { rollUp } from './rollup/rollup.ts';
+import {
+  type Deleted,
+  type Distribute,
+  type Endpoints,
+  type Report,
+  type RollupOutcome,
+  type RollupRequest,
+  type RunProblem,
+  formatLocation,
+  rollUp,
+  rollUpByPlan,
+} from './rollup/index.ts';
 import type { Connection, Peaks, Requests } from './s3/connection.ts';
 import type { Settings } from './settings/table.ts';
 
@@ -26,7 +31,7 @@ export interface RunResult {
   /** What became of the sources in raw; only where they were to be deleted. */
   deleted?: Deleted;
   /** What did not work although the hour is committed; absent where all did. */
-  problems?: Problem[];
+  problems?: RunProblem[];
   requests: Requests;
   peak: Peaks & { inFlightBytes: number };
   durationSeconds: number;
@@ -39,7 +44,7 @@ export interface RunOptions {
   signal?: AbortSignal;
   now?: () => Date;
   /** What stands there was written by earlier invocations of this request. */
-  trustStanding?: boolean;
+  trustExisting?: boolean;
   /** Has the outputs brought about by others, by way of a plan file. `peak` and `requests` are then without theirs. */
   distribute?: Distribute;
 }
@@ -47,7 +52,7 @@ export interface RunOptions {
 /** One rollup over a connection, with what it took. Both the command line and the function run this. */
 export async function run(
   request: RollupRequest,
-  { store, raw, gauge, takeRequests }: Pick<Connection, 'store' | 'gauge' | 'takeRequests'> & Sides,
+  { store, raw, gauge, takeRequests }: Pick<Connection, 'store' | 'gauge' | 'takeRequests'> & Endpoints,
   options: RunOptions,
 ): Promise<RunResult> {
   const {
@@ -56,20 +61,20 @@ export async function run(
     hasTime = () => true,
     signal = new AbortController().signal,
     now = () => new Date(),
-    trustStanding = false,
+    trustExisting = false,
     distribute,
   } = options;
   const began = performance.now();
   takeRequests();
   gauge.start();
   try {
-    const context = { store, raw, settings, report, hasTime, signal, now, trustStanding };
+    const context = { store, raw, settings, report, hasTime, signal, now, trustExisting };
     const outcome =
       distribute === undefined
         ? await rollUp(request, context)
         : await rollUpByPlan(request, context, distribute);
-    const effort = { requests: takeRequests(), peak: gauge.stop() };
-    return resultOf(request, outcome, { ...effort, durationSeconds: secondsSince(began) });
+    const usage = { requests: takeRequests(), peak: gauge.stop() };
+    return resultOf(request, outcome, { ...usage, durationSeconds: secondsSince(began) });
   } finally {
     gauge.stop();
   }

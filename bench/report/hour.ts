@@ -1,5 +1,5 @@
 import type { RunResult } from '../../lambda/run.ts';
-import { machine } from '../options.ts';
+import type { machine } from '../options.ts';
 import { type Watched } from '../process/watch.ts';
 
 import type { Stream } from '../server/bench-server.ts';

@@ -1,6 +1,6 @@
+import { combineCrc32 } from '../../lambda/rollup/index.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createCRC64 } from 'hash-wasm';
-import { combineCrc32 } from '../../lambda/rollup/model/crc32.ts';
 import type { Checksum } from '../../sandbox/checksums.ts';
 import { Gauges } from '../../sandbox/gauges.ts';
 import { createCertificate, listen } from '../../sandbox/http/server.ts';

@@ -1,6 +1,6 @@
+import { combineCrc32 } from '../../lambda/rollup/index.ts';
 import { randomUUID } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { combineCrc32 } from '../../lambda/rollup/model/crc32.ts';
 import type { Content, ContentStore, Spool } from '../../sandbox/storage/content.ts';
 
 /** Bodies smaller than a part are kept: manifests and indexes, which are read again, and the last parts of outputs. */

@@ -1,20 +1,21 @@
+import {
+  type Found,
+  type ListedObject,
+  type ObjectAt,
+  type ObjectHead,
+  type ReadFrom,
+  type ReadResult,
+  type Store,
+  type Streamed,
+  type Undeleted,
+  type UploadContent,
+  type Written,
+  parseLocation,
+} from '../../lambda/rollup/index.ts';
 import { closeSync, existsSync, openSync, readFileSync, readSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { RollupError } from '../../lambda/errors.ts';
-import { type ObjectAt, parseLocation } from '../../lambda/rollup/model/location.ts';
-import type {
-  Found,
-  Landed,
-  ListedObject,
-  ObjectHead,
-  ReadFrom,
-  Store,
-  Streamed,
-  Undeleted,
-  UploadContent,
-  Written,
-} from '../../lambda/rollup/model/store.ts';
 
 export const SOURCE = parseLocation('s3://logs/raw/checkout/20261121/08/');
 export const DESTINATION = parseLocation('s3://logs/aggregated/checkout/20261121/08/');
@@ -105,7 +106,7 @@ export class MadeUpStore implements Store {
     return Promise.resolve({ body: undefined, size, etag: 'of a large file' });
   }
 
-  read({ key, range, bucket }: ReadFrom, into: Buffer): Promise<Landed> {
+  read({ key, range, bucket }: ReadFrom, into: Buffer): Promise<ReadResult> {
     if (key.startsWith(SOURCE.prefix)) {
       into.fill(0x61);
       into[into.length - 1] = 0x0a;

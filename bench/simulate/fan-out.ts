@@ -1,4 +1,4 @@
-import { workersFor } from '../../lambda/rollup/fan-out/worker-count.ts';
+import { workersFor } from '../../lambda/rollup/index.ts';
 import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
 import type { Figures } from './figures.ts';
 import type { Model } from './hour.ts';

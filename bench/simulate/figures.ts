@@ -21,7 +21,7 @@ export interface Figures {
     perFinished: number;
     /** Listing and planning one object that goes into a plan file. */
     perPlanned: number;
-    /** Reading one object's line of a plan file and writing that of the index. */
+    /** SourceRange one object's line of a plan file and writing that of the index. */
     perCommitted: number;
     /** Of all CPU time, what the JavaScript thread takes: it has one core at most. */
     mainThreadShare: number;
@@ -66,7 +66,7 @@ export interface Figures {
     safety: number;
     coldStart: number;
     /** From a continuation message to its invocation. */
-    handOver: number;
+    dispatch: number;
     dollarsPerGbSecond: number;
     dollarsPerInvocation: number;
   };
@@ -128,7 +128,7 @@ export const FIGURES: Figures = {
     lastCall: 5,
     safety: 1.5,
     coldStart: 1.5,
-    handOver: 1,
+    dispatch: 1,
     // us-east-1, ARM, on demand, November 2026: https://aws.amazon.com/lambda/pricing/
     dollarsPerGbSecond: 0.0000133334,
     dollarsPerInvocation: 0.2e-6,

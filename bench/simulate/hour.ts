@@ -71,9 +71,9 @@ function invocationsOf(options: HourOptions, figures: Figures, sample: Transfer)
   let [left, invocations, seconds, billed] = [transfer.seconds, 0, 0, 0];
   while (left > 0) {
     const share = 1 - left / transfer.seconds;
-    const finished = { share, outputs: outputs * share };
+    const writtenOutput = { share, outputs: outputs * share };
     const start = invocations === 0 ? lambda.coldStart : 0;
-    const before = start + overhead({ ...options, finished }, figures);
+    const before = start + overhead({ ...options, writtenOutput }, figures);
     const end = endingOf(figures);
     const room = lambda.timeout - lambda.lastCall - lambda.safety * sample.slowestOutput - before;
     if (before + left + end <= lambda.timeout - lambda.lastCall) {
@@ -83,7 +83,7 @@ function invocationsOf(options: HourOptions, figures: Figures, sample: Transfer)
     } else {
       if (room <= 0) return { fits: false, why: 'no progress', needed: before };
       const took = before + room + sample.slowestOutput;
-      seconds += took + lambda.handOver;
+      seconds += took + lambda.dispatch;
       billed += took;
       left -= room;
     }
@@ -125,15 +125,15 @@ function plannedAhead({ objects, minSize, maxSize, settings }: HourOptions): num
  * is not rolled up yet; of what is, a HEAD each. The rest of the listing goes on beside the downloads.
  */
 function overhead(
-  { objects, memory, settings, finished }: HourOptions & { finished: Finished },
+  { objects, memory, settings, writtenOutput }: HourOptions & { writtenOutput: Finished },
   figures: Figures,
 ): number {
   const { cpu, latency } = figures;
-  const passed = objects * finished.share;
+  const passed = objects * writtenOutput.share;
   const listing = Math.ceil((passed + 1) / PAGE) * meanLatency(latency.list);
-  const heads = (finished.outputs * meanLatency(latency.get)) / (2 * settings.outputsInFlight);
-  const work = passed * cpu.perListed + finished.outputs * cpu.perFinished;
-  const destination = Math.ceil((finished.outputs + 1) / PAGE) * meanLatency(latency.list);
+  const heads = (writtenOutput.outputs * meanLatency(latency.get)) / (2 * settings.outputsInFlight);
+  const work = passed * cpu.perListed + writtenOutput.outputs * cpu.perFinished;
+  const destination = Math.ceil((writtenOutput.outputs + 1) / PAGE) * meanLatency(latency.list);
   return destination + Math.max(listing, heads, work / cpuRate(memory, figures));
 }
 

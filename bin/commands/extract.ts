@@ -1,6 +1,6 @@
+import { extract as extractOnce } from '../../lambda/rollup/index.ts';
 import { pipeline } from 'node:stream/promises';
 import { RollupError } from '../../lambda/errors.ts';
-import { extract as extractOnce } from '../../lambda/rollup/inspect/extract.ts';
 import { destinationCommand, parseDestination } from '../options/options.ts';
 import { resolveTyped, writeWhole } from '../output/output-file.ts';
 import { formatCount, formatJson, formatLines } from '../output/output.ts';

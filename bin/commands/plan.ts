@@ -1,8 +1,11 @@
-import type { RollupEvent } from '../../lambda/rollup/model/events.ts';
-import { parseLocation } from '../../lambda/rollup/model/location.ts';
-import { survey as surveyOnce } from '../../lambda/rollup/plan/list-and-plan.ts';
+import {
+  type OutputAction,
+  type RollupEvent,
+  estimateRequests,
+  parseLocation,
+  planAll as surveyOnce,
+} from '../../lambda/rollup/index.ts';
 import { formatSize } from '../../lambda/size.ts';
-import { type OutputAction, estimateRequests } from '../../lambda/rollup/plan/estimate.ts';
 import { type Forecast, forecast } from '../output/time-left.ts';
 import { formatHistogram } from '../output/histogram.ts';
 import { interruptible } from '../interrupt.ts';
@@ -52,7 +55,7 @@ export const plan = rollupCommand('plan', 'what run would do, and its cost')
     const display = showProgress(() => tally.read(), { enabled: options.progress });
     try {
       let pages = 0;
-      const survey = await interruptible((signal) => {
+      const planAll = await interruptible((signal) => {
         const report = (event: RollupEvent): void => {
           if (event.type !== 'listed') return;
           pages++;
@@ -65,14 +68,14 @@ export const plan = rollupCommand('plan', 'what run would do, and its cost')
       display.finish();
       const surveyed = {
         // A listing of nothing takes a request too.
-        list: Math.max(1, pages) + Math.max(1, Math.ceil(survey.present.size / 1000)),
+        list: Math.max(1, pages) + Math.max(1, Math.ceil(planAll.present.size / 1000)),
         // The manifest, the index, and with a codec samples of sources.
         get: connection.takeRequests().get,
       };
       const { destination } = request;
       const relays = !store.canCopyFrom(raw);
-      const requests = estimateRequests({ survey, surveyed, uploads, destination, settings, relays });
-      printResult(await forecast(request, survey, requests), formatForecast, options);
+      const requests = estimateRequests({ planAll, surveyed, uploads, destination, settings, relays });
+      printResult(await forecast(request, planAll, requests), formatForecast, options);
     } finally {
       display.stop();
       connection.close();

@@ -1,5 +1,5 @@
+import { parseHour } from '../../lambda/rollup/index.ts';
 import type { RequestMessage } from '../../lambda/invocation/message.ts';
-import { parseHour } from '../../lambda/rollup/model/hour.ts';
 import { findDeployment } from '../operator/deployment.ts';
 import { operatorCommand, requireOneOf, withServices } from '../operator/options.ts';
 import { buildRequest, refuseBadRequest } from '../operator/request.ts';

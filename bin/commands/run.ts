@@ -1,6 +1,5 @@
+import type { Deleted, RollupEvent } from '../../lambda/rollup/index.ts';
 import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
-import type { RollupEvent } from '../../lambda/rollup/model/events.ts';
-import type { Deleted } from '../../lambda/rollup/model/run.ts';
 import { type RunResult, run as runOnce } from '../../lambda/run.ts';
 import { openDescriptors } from '../../lambda/s3/client/gauge.ts';
 import { MiB, formatSize } from '../../lambda/size.ts';
@@ -18,7 +17,7 @@ import {
 import { REQUEST_CLASSES, totalCost } from '../output/prices.ts';
 import { showProgress } from '../output/progress.ts';
 import { RunTally } from '../output/tally.ts';
-import type { Effort } from '../workers/messages.ts';
+import type { RunUsage } from '../workers/messages.ts';
 import { WorkerPool, sumOf } from '../workers/pool.ts';
 
 const MOST_WORKERS = 64;
@@ -96,7 +95,7 @@ function parseWorkers(text: string): number {
 }
 
 /** With what the workers took: requests and peaks are sums. */
-function withEfforts(result: RunResult, efforts: readonly Effort[]): RunResult {
+function withEfforts(result: RunResult, efforts: readonly RunUsage[]): RunResult {
   const { requests, peak } = result;
   const all = [{ requests, peak }, ...efforts];
   const { fileDescriptors, ...peaks } = sumOf(
@@ -106,7 +105,7 @@ function withEfforts(result: RunResult, efforts: readonly Effort[]): RunResult {
   return {
     ...result,
     requests: sumOf(
-      all.map((effort) => effort.requests),
+      all.map((usage) => usage.requests),
       [...REQUEST_CLASSES, 'retries'],
     ),
     peak: { ...peak, ...peaks, ...(peak.fileDescriptors === undefined ? {} : { fileDescriptors }) },
@@ -153,6 +152,6 @@ function describeDeleted({ objects, bytes, kept, complete }: Deleted): string[][
   return [
     ['deleted', `${formatNoun(objects, 'source')}, ${formatSize(bytes)}`],
     ...(left === '' ? [] : [['', `left: ${left}`]]),
-    ...(complete ? [] : [['', 'not finished: run again']]),
+    ...(complete ? [] : [['', 'not writtenOutput: run again']]),
   ];
 }

@@ -1,8 +1,13 @@
+import {
+  type Hour,
+  type Location,
+  allOrFirstFailure,
+  fillHour,
+  parseLocation,
+  refuseOverlap,
+} from '../../lambda/rollup/index.ts';
 import pLimit from 'p-limit';
 import { RollupError } from '../../lambda/errors.ts';
-import { allOrFirstFailure } from '../../lambda/rollup/model/in-order.ts';
-import { type Hour, fillHour } from '../../lambda/rollup/model/hour.ts';
-import { type Location, parseLocation, refuseOverlap } from '../../lambda/rollup/model/location.ts';
 import { formatSize } from '../../lambda/size.ts';
 import type { Roots } from '../../lambda/invocation/streams.ts';
 import { EXIT } from '../output/exit-code.ts';

@@ -1,5 +1,4 @@
-import { type VerifyReport } from '../../lambda/rollup/inspect/report.ts';
-import { verify as verifyOnce } from '../../lambda/rollup/inspect/verify.ts';
+import { type VerifyReport, verify as verifyOnce } from '../../lambda/rollup/index.ts';
 import { MiB, formatSize } from '../../lambda/size.ts';
 import { interruptible } from '../interrupt.ts';
 import { destinationCommand, parseDestination } from '../options/options.ts';

@@ -1,6 +1,6 @@
+import { formatLocation, parseLocation } from '../../lambda/rollup/index.ts';
 import { z } from 'zod';
 import { STACK_OUTPUTS } from '../../lambda/names.ts';
-import { formatLocation, parseLocation } from '../../lambda/rollup/model/location.ts';
 import { type Roots, type Stream, streamUnder } from '../../lambda/invocation/streams.ts';
 import { OperatorError } from './operator-error.ts';
 import type { Services } from './services.ts';

@@ -1,12 +1,18 @@
+import {
+  type Endpoints,
+  type Hour,
+  type Location,
+  Lookup,
+  type Manifest,
+  type Rollup,
+  type Store,
+  committedSelector,
+  formatLocation,
+  hourEnd,
+  sourceStore,
+  withCommitted,
+} from '../../lambda/rollup/index.ts';
 import { hasCode } from '../../lambda/errors.ts';
-import { withCommitted } from '../../lambda/rollup/committed/read-committed.ts';
-import { type Hour, hourEnd } from '../../lambda/rollup/model/hour.ts';
-import { type Location, formatLocation } from '../../lambda/rollup/model/location.ts';
-import type { Manifest, Rollup } from '../../lambda/rollup/model/manifest.ts';
-import { committedSelector } from '../../lambda/rollup/plan/select.ts';
-import { Lookup } from '../../lambda/rollup/model/side-by-side.ts';
-import { type Sides, rawOf } from '../../lambda/rollup/model/endpoints.ts';
-import type { Store } from '../../lambda/rollup/model/store.ts';
 
 /**
  * `rolled-up`: everything that is in raw is in the rollup. `late`: something came, or was changed, after it.
@@ -38,7 +44,7 @@ export interface HourStatus {
 
 /** Reads the manifest with its index, and lists raw; nothing else. */
 export async function readHourStatus(
-  sides: Sides,
+  sides: Endpoints,
   hour: Hour,
   { source, destination }: { source: Location; destination: Location },
   now: Date,
@@ -54,13 +60,13 @@ export async function readHourStatus(
   });
   try {
     return await withCommitted(sides.store, destination, source, async (rollup) => {
-      const counts = await countRaw(rawOf(sides), source, rollup);
+      const counts = await countRaw(sourceStore(sides), source, rollup);
       return told(stateOf(rollup, counts, now < hourEnd(hour)), counts, rollup?.manifest);
     });
   } catch (error) {
     if (!hasCode(error, 'BadManifest', 'ManifestVersion', 'ManifestOfAnotherSource')) throw error;
     const { message } = error as Error;
-    const counts = await countRaw(rawOf(sides), source, undefined);
+    const counts = await countRaw(sourceStore(sides), source, undefined);
     return { ...told('unreadable', counts, undefined), problem: message };
   }
 }

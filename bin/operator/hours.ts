@@ -1,5 +1,5 @@
+import { type Hour, fillHour, formatHour, hourEnd, parseHour } from '../../lambda/rollup/index.ts';
 import { RollupError } from '../../lambda/errors.ts';
-import { type Hour, fillHour, formatHour, hourEnd, parseHour } from '../../lambda/rollup/model/hour.ts';
 import { refuseGlob } from '../options/locations.ts';
 import { named, parseAll } from '../refusals.ts';
 

@@ -1,9 +1,8 @@
+import { type Hour, formatLocation, hasPlaceholders, hourEnd } from '../../lambda/rollup/index.ts';
 import { RollupError } from '../../lambda/errors.ts';
 import { noSuchStream } from '../../lambda/invocation/match-stream.ts';
 import { type RequestMessage } from '../../lambda/invocation/message.ts';
 import { resolveRequest } from '../../lambda/invocation/request.ts';
-import { type Hour, hasPlaceholders, hourEnd } from '../../lambda/rollup/model/hour.ts';
-import { formatLocation } from '../../lambda/rollup/model/location.ts';
 import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
 import { refuseGlob, refuseIdleHour } from '../options/locations.ts';
 import type { Deployment } from './deployment.ts';

@@ -1,6 +1,12 @@
+import {
+  type Hour,
+  type Location,
+  fillHour,
+  hasPlaceholders,
+  parseHour,
+  parseLocation,
+} from '../../lambda/rollup/index.ts';
 import { RollupError } from '../../lambda/errors.ts';
-import { type Hour, fillHour, hasPlaceholders, parseHour } from '../../lambda/rollup/model/hour.ts';
-import { type Location, parseLocation } from '../../lambda/rollup/model/location.ts';
 import { named, parseAll } from '../refusals.ts';
 import { SETTINGS_FILE, type SettingsFile } from './settings-file.ts';
 

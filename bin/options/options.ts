@@ -1,8 +1,11 @@
+import {
+  type Location,
+  type RollupRequest,
+  refuseOverlap,
+  refuseUnlistable,
+} from '../../lambda/rollup/index.ts';
 import { Command } from '@commander-js/extra-typings';
 import { RollupError } from '../../lambda/errors.ts';
-import { refuseUnlistable } from '../../lambda/rollup/commit/markers.ts';
-import { type Location, refuseOverlap } from '../../lambda/rollup/model/location.ts';
-import type { RollupRequest } from '../../lambda/rollup/model/run.ts';
 import type { Connection } from '../../lambda/s3/connection.ts';
 import { sides } from '../../lambda/settings/endpoints.ts';
 import type { RawSettings } from '../../lambda/settings/settings.ts';

@@ -1,4 +1,4 @@
-import type { RollupEvent } from '../../lambda/rollup/model/events.ts';
+import type { RollupEvent } from '../../lambda/rollup/index.ts';
 import { MiB, formatSize } from '../../lambda/size.ts';
 import { formatCount, formatNoun } from './output.ts';
 import type { Progress } from './progress.ts';

@@ -1,8 +1,12 @@
-import { formatLocation } from '../../lambda/rollup/model/location.ts';
-import { indexOf } from '../../lambda/rollup/model/output.ts';
-import type { RollupRequest } from '../../lambda/rollup/model/run.ts';
-import { type OutputAction, type RequestCounts, actionOf } from '../../lambda/rollup/plan/estimate.ts';
-import type { Survey } from '../../lambda/rollup/plan/list-and-plan.ts';
+import {
+  type FullPlan,
+  type OutputAction,
+  type RequestCounts,
+  type RollupRequest,
+  actionOf,
+  formatLocation,
+  indexOf,
+} from '../../lambda/rollup/index.ts';
 import { type Bucket, bucketsOf } from './histogram.ts';
 import { PRICES, totalCost } from './prices.ts';
 
@@ -27,10 +31,10 @@ export interface Forecast {
 
 export async function forecast(
   { source, destination }: RollupRequest,
-  survey: Survey,
+  planAll: FullPlan,
   requests: RequestCounts,
 ): Promise<Forecast> {
-  const { plan, previous } = survey;
+  const { plan, previous } = planAll;
   const sealed = new Set(plan.sealed.map(({ key }) => key));
   const sizes = plan.planned.flatMap(({ pieces }) => pieces.map((piece) => piece.source.size));
   if (previous !== undefined) {
@@ -41,7 +45,7 @@ export async function forecast(
     ...plan.sealed.map(({ key, size, sources }) => ({ key, action: 'sealed' as const, sources, size })),
     ...plan.planned.map((output) => {
       const { key, expectedSize: size, pieces } = output;
-      return { key, action: actionOf(output, survey, destination), sources: pieces.length, size };
+      return { key, action: actionOf(output, planAll, destination), sources: pieces.length, size };
     }),
   ];
   const unchanged = previous !== undefined && plan.planned.length === 0;

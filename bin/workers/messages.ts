@@ -1,5 +1,5 @@
+import { itemSchema } from '../../lambda/rollup/index.ts';
 import { z } from 'zod';
-import { itemSchema } from '../../lambda/rollup/fan-out/plan-file.ts';
 
 /** What a run and its workers say to one another. */
 
@@ -24,8 +24,8 @@ export const toWorkerSchema = z.discriminatedUnion('type', [
 ]);
 export type ToWorker = z.infer<typeof toWorkerSchema>;
 
-const fates = z.strictObject({ written: count, copied: count, reused: count });
-const effort = {
+const counts = z.strictObject({ written: count, copied: count, reused: count });
+const usage = {
   requests: z.strictObject({
     ...{ list: count, get: count, put: count, copy: count, delete: count, retries: count },
   }),
@@ -53,16 +53,16 @@ export const fromWorkerSchema = z.discriminatedUnion('type', [
       z.strictObject({ status: z.literal('lost') }),
       z.strictObject({
         status: z.enum(['written', 'incomplete']),
-        ...{ fates, bytes: count, peakInFlightBytes: count },
+        ...{ counts, bytes: count, peakInFlightBytes: count },
       }),
     ]),
-    ...effort,
+    ...usage,
   }),
   z.strictObject({
     type: z.literal('failed'),
     error: z.strictObject({ code: z.string(), message: z.string(), key: z.string().optional() }),
-    ...effort,
+    ...usage,
   }),
 ]);
 export type FromWorker = z.infer<typeof fromWorkerSchema>;
-export type Effort = Pick<Extract<FromWorker, { type: 'done' }>, 'requests' | 'peak'>;
+export type RunUsage = Pick<Extract<FromWorker, { type: 'done' }>, 'requests' | 'peak'>;

@@ -1,16 +1,20 @@
+import {
+  type Distribute,
+  type PlanItem,
+  type Report,
+  type Store,
+  type WriteStep,
+  formatLocation,
+  formatPlanAt,
+  readHeader,
+  readItems,
+} from '../../lambda/rollup/index.ts';
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { type ErrorCode, RollupError } from '../../lambda/errors.ts';
-import { type PlanItem, formatPlanAt } from '../../lambda/rollup/fan-out/plan-file.ts';
-import { readHeader, readItems } from '../../lambda/rollup/fan-out/plan-store.ts';
-import type { Distribute } from '../../lambda/rollup/fan-out/roll-up-by-plan.ts';
-import type { WriteStep } from '../../lambda/rollup/fan-out/write-step.ts';
-import type { Report } from '../../lambda/rollup/model/events.ts';
-import { formatLocation } from '../../lambda/rollup/model/location.ts';
-import type { Store } from '../../lambda/rollup/model/store.ts';
 import type { Settings } from '../../lambda/settings/table.ts';
-import { type Effort, type FromWorker, type ToWorker, fromWorkerSchema } from './messages.ts';
+import { type RunUsage, type FromWorker, type ToWorker, fromWorkerSchema } from './messages.ts';
 
 const WORKER = join(import.meta.dirname, 'worker.ts');
 
@@ -27,7 +31,7 @@ export interface PoolOptions {
 /** Processes that carry out a plan together: each is given an item whenever it asks for one. */
 export class WorkerPool {
   readonly #options: PoolOptions;
-  readonly #efforts: Effort[] = [];
+  readonly #efforts: RunUsage[] = [];
   readonly #inUse = new Map<ChildProcess, { connections: number; descriptors: number }>();
 
   constructor(options: PoolOptions) {
@@ -40,7 +44,7 @@ export class WorkerPool {
   }
 
   /** What they took that have ended. Peaks are summed, as if all had been reached at one time. */
-  get efforts(): readonly Effort[] {
+  get efforts(): readonly RunUsage[] {
     return this.#efforts;
   }
 
@@ -135,7 +139,7 @@ export class WorkerPool {
 
 const NOTHING: WriteStep = {
   status: 'written',
-  fates: { written: 0, copied: 0, reused: 0 },
+  counts: { written: 0, copied: 0, reused: 0 },
   bytes: 0,
   peakInFlightBytes: 0,
 };
@@ -144,7 +148,7 @@ function added(one: WriteStep, other: WriteStep): WriteStep {
   if (one.status === 'lost' || other.status === 'lost') return { status: 'lost' };
   return {
     status: one.status === 'incomplete' ? one.status : other.status,
-    fates: sumOf([one.fates, other.fates], ['written', 'copied', 'reused']),
+    counts: sumOf([one.counts, other.counts], ['written', 'copied', 'reused']),
     ...sumOf([one, other], ['bytes', 'peakInFlightBytes']),
   };
 }

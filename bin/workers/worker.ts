@@ -1,11 +1,14 @@
+import {
+  type PlanItem,
+  type RollupEvent,
+  parseLocation,
+  parsePlanAt,
+  writeItems,
+} from '../../lambda/rollup/index.ts';
 import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { RollupError } from '../../lambda/errors.ts';
 import { openDescriptors } from '../../lambda/s3/client/gauge.ts';
-import type { RollupEvent } from '../../lambda/rollup/model/events.ts';
-import { writeItems } from '../../lambda/rollup/fan-out/write-step.ts';
-import { parseLocation } from '../../lambda/rollup/model/location.ts';
-import { type PlanItem, parsePlanAt } from '../../lambda/rollup/fan-out/plan-file.ts';
 import { type Connection, connect } from '../../lambda/s3/connection.ts';
 import { parseSettings } from '../../lambda/settings/settings.ts';
 import { type FromWorker, type ToWorker, toWorkerSchema } from './messages.ts';

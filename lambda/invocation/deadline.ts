@@ -1,4 +1,4 @@
-import type { Report } from '../rollup/model/events.ts';
+import type { Report } from '../rollup/index.ts';
 
 /** What it takes to abort uploads, send the continuation and log: past this, everything in flight is stopped. */
 const LAST_CALL_MS = 5_000;

@@ -1,11 +1,11 @@
-import type { Store } from '../rollup/model/store.ts';
+import type { Store } from '../rollup/index.ts';
 import type { Settings } from '../settings/table.ts';
 import type { ResolvedRequest } from './request.ts';
 import { continuationOf } from './request.ts';
 import type { StateMachine } from './state-machine.ts';
 
 /** The answer to a request that others carry out. */
-export interface HandedOver {
+export interface Dispatched {
   status: 'handed-over';
   execution: string;
 }
@@ -28,11 +28,11 @@ export async function isLarge(
 }
 
 /** `id`: of the message, or of the invocation where there is none; a repeated one keeps it. */
-export async function handOver(
+export async function dispatch(
   request: ResolvedRequest,
   machine: StateMachine,
   id: string,
-): Promise<HandedOver> {
+): Promise<Dispatched> {
   // https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html: 80 characters.
   const execution = [...(request.hour === undefined ? [] : [request.hour]), id].join('-').slice(0, 80);
   await machine.start(execution, { ...continuationOf(request), continuation: undefined });

@@ -1,7 +1,7 @@
+import { type Location, parseLocation } from '../rollup/index.ts';
 import { z } from 'zod';
 import { RollupError } from '../errors.ts';
 import { ENV } from '../names.ts';
-import { type Location, parseLocation } from '../rollup/model/location.ts';
 import { ROWS, parseSettings, variableOf } from '../settings/settings.ts';
 import { type Settings } from '../settings/table.ts';
 import { type Roots, type Stream, parseStreams } from './streams.ts';

@@ -1,19 +1,18 @@
+import { type RunProblem, formatLocation } from '../rollup/index.ts';
 import type { Context } from 'aws-lambda';
 import { RollupError, hasCode } from '../errors.ts';
 import { METRICS } from '../names.ts';
-import { formatLocation } from '../rollup/model/location.ts';
-import type { Problem } from '../rollup/model/run.ts';
 import { type RunResult, run } from '../run.ts';
 import { type Connection, connect } from '../s3/connection.ts';
 import { createDeadline } from './deadline.ts';
-import { type HandedOver, handOver, isLarge } from './dispatch.ts';
+import { type Dispatched, dispatch, isLarge } from './dispatch.ts';
 import { type FunctionConfig, parseEnvironment } from './environment.ts';
 import { type Skipped, isRolledUp, lookBacksOf, sendLookBacks } from './look-back.ts';
 import { type RequestMessage } from './message.ts';
 import { type Queue, openQueue } from './queue.ts';
 import { type ResolvedRequest, continuationOf, deliveriesOf, resolveRequest } from './request.ts';
 import { type StateMachine, openStateMachine } from './state-machine.ts';
-import { type Effort, logger, reportFailure, reportResult, startSampling } from './telemetry.ts';
+import { type RunUsage, logger, reportFailure, reportResult, startSampling } from './telemetry.ts';
 
 const LAST_WORD_MS = 1_000;
 /** Until a message that failed comes again, by how often it was received. The visibility timeout is for runs that are killed. */
@@ -32,9 +31,9 @@ export interface Resources {
   machine: StateMachine | undefined;
 }
 
-type Result = RunResult | Skipped | HandedOver;
+type Result = RunResult | Skipped | Dispatched;
 
-export interface Host {
+export interface Invocation {
   /** Runs a parser; its failure is logged as an invocation's is. */
   parse: <T>(parser: () => T, context: Context) => T;
   /** `id`: of the message, or of the invocation; one that is repeated keeps it. */
@@ -43,7 +42,7 @@ export interface Host {
   giveBack: (event: unknown) => Promise<void>;
 }
 
-export function createHost(environment: NodeJS.ProcessEnv): Host {
+export function createInvocation(environment: NodeJS.ProcessEnv): Invocation {
   const resources = attempt(() => open(environment));
 
   function parse<T>(parser: () => T, context: Context): T {
@@ -71,19 +70,19 @@ export function createHost(environment: NodeJS.ProcessEnv): Host {
   async function work(message: RequestMessage, context: Context, id: string): Promise<Result> {
     const stream = message.stream ?? METRICS.unnamedStream;
     logger.appendKeys({ stream, continuation: message.continuation ?? 0 });
-    let effort: (() => Effort) | undefined;
+    let usage: (() => RunUsage) | undefined;
     let lastWord: NodeJS.Timeout | undefined;
     try {
       const { config, connection, queue, machine } = resources();
       const request = resolveRequest(message, config, new Date());
       logger.appendKeys({ hour: request.hour });
-      effort = measure(connection);
-      lastWord = sayLastWord(stream, effort, context);
+      usage = measure(connection);
+      lastWord = sayLastWord(stream, usage, context);
       if (request.lookBack && !(await isRolledUp(connection.store, request))) return skip(request);
       const before = lookBacksOf(request, config.settings.lookBackHours);
       const unsent = queue && (await sendLookBacks(before, queue));
       if (machine !== undefined && (await isLarge(request, connection.raw, config.settings))) {
-        const handedOver = await handOver(request, machine, id);
+        const handedOver = await dispatch(request, machine, id);
         logger.info('hour handed over', { ...handedOver });
         // The message comes again; the execution that it began does not.
         if (unsent !== undefined) throw unsent;
@@ -91,12 +90,12 @@ export function createHost(environment: NodeJS.ProcessEnv): Host {
       }
       const { result: ran, written } = await runInTime(request, { config, connection }, context);
       const result = unsent === undefined ? ran : withProblem(ran, unsent);
-      effort = () => result;
+      usage = () => result;
       const continued = isUnfinished(result) && (await goOn(request, result, queue, written));
       reportResult(stream, result, { continued, lookBack: request.lookBack });
       return result;
     } catch (error) {
-      reportFailure(stream, error, effort?.());
+      reportFailure(stream, error, usage?.());
       throw answerOf(error);
     } finally {
       clearTimeout(lastWord);
@@ -146,15 +145,15 @@ export function answerOf(error: unknown): unknown {
 }
 
 /** Lambda kills without a word a run that a store without answers holds past its end. */
-export function sayLastWord(stream: string, effort: () => Effort, context: Context): NodeJS.Timeout {
+export function sayLastWord(stream: string, usage: () => RunUsage, context: Context): NodeJS.Timeout {
   const say = (): void => {
-    reportFailure(stream, new RollupError('Timeout', OUT_OF_TIME), effort());
+    reportFailure(stream, new RollupError('Timeout', OUT_OF_TIME), usage());
   };
   return setTimeout(say, Math.max(0, context.getRemainingTimeInMillis() - LAST_WORD_MS));
 }
 
 /** What a run took that ended without a result. */
-export function measure(connection: Connection): () => Effort {
+export function measure(connection: Connection): () => RunUsage {
   const began = performance.now();
   return () => ({
     peak: connection.gauge.stop(),
@@ -174,7 +173,7 @@ async function runInTime(
   try {
     const result = await run({ source, destination, repack }, connection, {
       settings: { ...config.settings, deleteSource },
-      trustStanding: (message.continuation ?? 0) > 0,
+      trustExisting: (message.continuation ?? 0) > 0,
       hasTime: deadline.hasTime,
       signal: deadline.signal,
       report: deadline.watch(() => undefined),
@@ -208,7 +207,7 @@ function withProblem(result: RunResult, problem: RollupError): RunResult {
   return { ...result, problems: [...(result.problems ?? []), problem.toJSON()] };
 }
 
-export function leftUndone(status: RunResult['status'], [first, ...others]: Problem[]): RollupError {
+export function leftUndone(status: RunResult['status'], [first, ...others]: RunProblem[]): RollupError {
   const { code = 'S3Error', message = '', key } = first ?? {};
   const more = others.length === 0 ? '' : ` And ${others.length} more: see the log.`;
   return new RollupError(

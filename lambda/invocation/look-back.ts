@@ -1,7 +1,5 @@
+import { type Hour, MANIFEST_NAME, type Store, hourBefore } from '../rollup/index.ts';
 import { RollupError } from '../errors.ts';
-import { type Hour, hourBefore } from '../rollup/model/hour.ts';
-import { MANIFEST_NAME } from '../rollup/model/manifest.ts';
-import type { Store } from '../rollup/model/store.ts';
 import type { RequestMessage } from './message.ts';
 import type { Queue } from './queue.ts';
 import type { ResolvedRequest } from './request.ts';

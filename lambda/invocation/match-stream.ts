@@ -1,6 +1,5 @@
+import { type Hour, type Location, formatLocation, hourOfFilled } from '../rollup/index.ts';
 import { RollupError } from '../errors.ts';
-import { type Hour, hourOfFilled } from '../rollup/model/hour.ts';
-import { type Location, formatLocation } from '../rollup/model/location.ts';
 import type { RequestMessage } from './message.ts';
 import { type Stream, type StreamHour, destinationOf, hoursAt } from './streams.ts';
 

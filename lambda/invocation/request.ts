@@ -1,16 +1,19 @@
-import { z } from 'zod';
-import { RollupError } from '../errors.ts';
-import { METRICS } from '../names.ts';
 import {
   type Hour,
+  type Location,
   fillHour,
   formatHour,
+  formatLocation,
   hasPlaceholders,
   hourBefore,
   hourEnd,
   parseHour,
-} from '../rollup/model/hour.ts';
-import { type Location, formatLocation, parseLocation, refuseOverlap } from '../rollup/model/location.ts';
+  parseLocation,
+  refuseOverlap,
+} from '../rollup/index.ts';
+import { z } from 'zod';
+import { RollupError } from '../errors.ts';
+import { METRICS } from '../names.ts';
 import type { FunctionConfig } from './environment.ts';
 import { noSuchStream, settleStream } from './match-stream.ts';
 import { type RequestMessage, messageSchema } from './message.ts';

@@ -1,7 +1,7 @@
+import type { RollupContext, RunProblem } from '../rollup/index.ts';
 import type { Context } from 'aws-lambda';
 import { RollupError, hasCode } from '../errors.ts';
 import { METRICS } from '../names.ts';
-import type { Problem, RollupContext } from '../rollup/model/run.ts';
 import { resultOf } from '../run.ts';
 import { createDeadline } from './deadline.ts';
 import {
@@ -16,20 +16,20 @@ import {
 } from './invocation.ts';
 import { resolveRequest } from './request.ts';
 import { type StepAnswer, type StepEvent, commitStep, parseStep, planStep, writeStep } from './steps.ts';
-import { type Effort, logger, reportFailure, reportResult, reportStep } from './telemetry.ts';
+import { type RunUsage, logger, reportFailure, reportResult, reportStep } from './telemetry.ts';
 
-export interface StepHost {
+export interface StepInvocation {
   handle: (event: unknown, context: Context) => Promise<unknown>;
 }
 
 /** Carries out the steps of the state machine. */
-export function createStepHost(environment: NodeJS.ProcessEnv): StepHost {
+export function createStepInvocation(environment: NodeJS.ProcessEnv): StepInvocation {
   const resources = attempt(() => open(environment));
 
   async function handle(given: unknown, context: Context): Promise<unknown> {
     logger.addContext(context);
     let stream: string = METRICS.unnamedStream;
-    let effort: (() => Effort) | undefined;
+    let usage: (() => RunUsage) | undefined;
     let lastWord: NodeJS.Timeout | undefined;
     const deadline = createDeadline(() => context.getRemainingTimeInMillis());
     try {
@@ -37,21 +37,21 @@ export function createStepHost(environment: NodeJS.ProcessEnv): StepHost {
       logger.appendKeys({ step: event.step });
       if (event.step !== 'write') stream = event.request.stream ?? stream;
       const { config, connection } = resources();
-      effort = measure(connection);
+      usage = measure(connection);
       connection.takeRequests();
       connection.gauge.start();
-      lastWord = sayLastWord(stream, effort, context);
+      lastWord = sayLastWord(stream, usage, context);
       const { store, raw } = connection;
       const answer = await carryOut(event, resources(), {
         ...{ store, raw, settings: config.settings, now: () => new Date() },
         ...{ hasTime: deadline.hasTime, signal: deadline.signal, report: deadline.watch(() => undefined) },
       });
-      reportAnswer(event, answer, { ...effort(), stream, config });
+      reportAnswer(event, answer, { ...usage(), stream, config });
       return answer;
     } catch (error) {
       const late = deadline.signal.aborted && hasCode(error, 'Aborted');
       const failure = late ? new RollupError('Timeout', OUT_OF_TIME, { cause: error }) : error;
-      reportFailure(stream, failure, effort?.());
+      reportFailure(stream, failure, usage?.());
       throw answerOf(failure);
     } finally {
       deadline.clear();
@@ -81,14 +81,14 @@ function carryOut(
 function reportAnswer(
   event: StepEvent,
   answer: StepAnswer | Written,
-  { stream, config, ...effort }: Effort & { stream: string; config: Resources['config'] },
+  { stream, config, ...usage }: RunUsage & { stream: string; config: Resources['config'] },
 ): void {
   if (answer.status !== 'done' || event.step === 'write') {
-    reportStep(stream, answer, effort);
+    reportStep(stream, answer, usage);
     return;
   }
   const request = resolveRequest(event.request, config, new Date());
-  reportResult(stream, resultOf(request, answer.outcome, effort), {
+  reportResult(stream, resultOf(request, answer.outcome, usage), {
     continued: false,
     lookBack: request.lookBack,
   });
@@ -98,7 +98,7 @@ function reportAnswer(
   if (problems.length > 0) throw leftUndone(status, problems);
 }
 
-function deletesLeft(key: string): Problem {
+function deletesLeft(key: string): RunProblem {
   const message = `There was no time to delete all sources under ${key}. Send the request again: it goes on from there.`;
   return { code: 'DeletesLeft', message, key };
 }

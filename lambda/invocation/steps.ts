@@ -1,25 +1,24 @@
-import { z } from 'zod';
-import { RollupError } from '../errors.ts';
-import { commitPlan } from '../rollup/fan-out/commit-step.ts';
-import {
-  type PinnedPlan,
-  badPlan,
-  formatPlanAt,
-  itemSchema,
-  parsePlanAt,
-  planFiles,
-} from '../rollup/fan-out/plan-file.ts';
-import { planToFile } from '../rollup/fan-out/plan-step.ts';
-import { workersFor } from '../rollup/fan-out/worker-count.ts';
-import { writeItems } from '../rollup/fan-out/write-step.ts';
-import { type Location, formatLocation } from '../rollup/model/location.ts';
 import {
   ATTEMPTS,
+  type Location,
+  type PinnedPlan,
   type RollupContext,
   type RollupOutcome,
   type RollupRequest,
+  badPlan,
+  commitPlan,
+  formatLocation,
+  formatPlanAt,
+  itemSchema,
   lostToOthers,
-} from '../rollup/model/run.ts';
+  parsePlanAt,
+  planFiles,
+  planToFile,
+  workersFor,
+  writeItems,
+} from '../rollup/index.ts';
+import { z } from 'zod';
+import { RollupError } from '../errors.ts';
 import { messageSchema } from './message.ts';
 
 const attempt = z.int().positive();
@@ -109,7 +108,7 @@ export async function writeStep(
   if (stray !== undefined)
     throw badPlan(planFiles(plan.at).items.key, `it has an item of ${stray.plan}, which is another plan`);
   const step = await writeItems(plan, items, request, context);
-  if (step.status === 'incomplete') throw outOfTime(step.fates.written + step.fates.copied);
+  if (step.status === 'incomplete') throw outOfTime(step.counts.written + step.counts.copied);
   return { status: step.status };
 }
 

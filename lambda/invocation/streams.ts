@@ -1,9 +1,16 @@
+import {
+  type Hour,
+  type Location,
+  fillHour,
+  formatLocation,
+  hourOfFilled,
+  parseHour,
+  parseLocation,
+} from '../rollup/index.ts';
 import { inflateRawSync } from 'node:zlib';
 import { z } from 'zod';
 import { RollupError } from '../errors.ts';
 import { HOUR_TEMPLATE } from '../names.ts';
-import { type Hour, fillHour, hourOfFilled, parseHour } from '../rollup/model/hour.ts';
-import { type Location, formatLocation, parseLocation } from '../rollup/model/location.ts';
 
 /** A stream that the deployment is for: templates of whole prefixes, `s3://logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/`. */
 export interface Stream {

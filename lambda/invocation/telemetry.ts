@@ -12,7 +12,7 @@ export const logger = new Logger();
 const metrics = new Metrics({ namespace: METRICS.namespace });
 
 /** What a run took, whether it came to a good end or not. */
-export interface Effort {
+export interface RunUsage {
   peak: Peaks;
   requests: Requests;
   durationSeconds: number;
@@ -58,24 +58,24 @@ export function reportResult(
 }
 
 /** One step of many: what its hour came to is told by the commit. */
-export function reportStep(stream: string, answer: object, effort: Effort): void {
-  logger.info('step', { ...answer, ...effort });
-  addEffort(effort);
+export function reportStep(stream: string, answer: object, usage: RunUsage): void {
+  logger.info('step', { ...answer, ...usage });
+  addEffort(usage);
   publish(stream);
 }
 
-/** `effort` is absent where no run was begun: the request was refused. */
-export function reportFailure(stream: string, error: unknown, effort?: Effort): void {
+/** `usage` is absent where no run was begun: the request was refused. */
+export function reportFailure(stream: string, error: unknown, usage?: RunUsage): void {
   const known = error instanceof RollupError ? { code: error.code, key: error.key } : { code: 'Unexpected' };
-  const status = effort === undefined ? 'refused' : 'failed';
+  const status = usage === undefined ? 'refused' : 'failed';
   logger.error(`request ${status}`, {
     status,
     ...known,
-    ...(effort && { durationSeconds: effort.durationSeconds, requests: effort.requests, peak: effort.peak }),
+    ...(usage && { durationSeconds: usage.durationSeconds, requests: usage.requests, peak: usage.peak }),
     error: describe(error),
   });
   // How close to its limits a run was matters most where it failed.
-  if (effort !== undefined) addEffort(effort);
+  if (usage !== undefined) addEffort(usage);
   metrics.addMetric(METRICS.failures, MetricUnit.Count, 1);
   publish(stream);
 }
@@ -87,7 +87,7 @@ function describe(error: unknown): Record<string, unknown> {
   return { name, message, stack, ...(cause === undefined ? {} : { cause: describe(cause) }) };
 }
 
-function addEffort({ peak, requests, durationSeconds }: Effort): void {
+function addEffort({ peak, requests, durationSeconds }: RunUsage): void {
   metrics.addMetric(METRICS.duration, MetricUnit.Seconds, durationSeconds);
   metrics.addMetric(METRICS.retries, MetricUnit.Count, requests.retries);
   metrics.addMetric(METRICS.connections, MetricUnit.Count, peak.connections);

@@ -1,63 +1,50 @@
-import { sidecarKeyOf } from './codec/sidecar.ts';
-import { commitOutputs } from './commit/commit.ts';
-import { conclude } from './commit/conclude.ts';
+import { untilCommitted } from './attempts.ts';
+import { afterCommit } from './commit/after-commit.ts';
+import { commit, unlessLost } from './commit/commit.ts';
+import { Draft } from './commit/draft.ts';
 import { refuseUnlistable } from './commit/markers.ts';
-import type { RollupEvent } from './model/events.ts';
+import { readDestination } from './committed/read-destination.ts';
 import { refuseOverlap } from './model/location.ts';
-import {
-  ATTEMPTS,
-  type RollupContext,
-  type RollupOutcome,
-  type RollupRequest,
-  lostToOthers,
-  stoppable,
-} from './model/run.ts';
-import { createPlanner, planSources, readBefore } from './plan/list-and-plan.ts';
-import { Assembler } from './write/assemble.ts';
-import { writeOutputs } from './write/write-outputs.ts';
+import type { RollupContext, RollupOutcome, RollupRequest } from './model/run.ts';
+import { createPlanner, listAndPlan } from './plan/list-and-plan.ts';
+import { OutputWriter } from './write/output-writer.ts';
 
-/** Rolls one prefix up: plan, write, commit. Throws `RollupError`. */
+/**
+ * Rolls one prefix up: what is new under `source` goes into outputs under `destination`, and the manifest there commits
+ * them. A run that was killed is continued by calling it again.
+ *
+ * @param request the two prefixes, neither of which may begin with the other
+ * @param context the stores of both, the settings, and whatever must be passed in: clock, report, time limit, signal
+ * @returns `committed`, `empty` or `unchanged`; `incomplete` where `hasTime` said that there was no time for all of it
+ * @throws RollupError with a code and, where an object is to blame, its key; `Conflict` where other runs committed first
+ */
 export async function rollUp(request: RollupRequest, context: RollupContext): Promise<RollupOutcome> {
   refuseOverlap(request.source, request.destination);
   refuseUnlistable(request.destination, context.settings);
-  return stoppable(context, () => attemptUntilCommitted(request, context));
+  return untilCommitted(request.destination, context, () => attempt(request, context));
 }
 
-async function attemptUntilCommitted(request: RollupRequest, context: RollupContext): Promise<RollupOutcome> {
-  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    const outcome = await attemptOnce(request, context);
-    if (outcome !== 'lost') return outcome;
-    context.report({ type: 'lost', attempt });
-  }
-  throw lostToOthers(request.destination);
-}
-
-/** Plan, write, commit, each streamed into the next: an output is written while the listing still comes. */
-async function attemptOnce(request: RollupRequest, context: RollupContext): Promise<RollupOutcome | 'lost'> {
+/** From what is committed to what is committed then. `lost`: another run committed first. */
+async function attempt(request: RollupRequest, context: RollupContext): Promise<RollupOutcome | 'lost'> {
   const { source, destination } = request;
-  const before = await readBefore(request, context);
-  const wrote: string[] = [];
-  const report = (event: RollupEvent): void => {
-    if (event.type === 'output' && event.how !== 'reused') {
-      wrote.push(event.key);
-      if (context.settings.codec !== 'keep') wrote.push(sidecarKeyOf(event.key, destination));
-    }
-    context.report(event);
-  };
-
-  const planner = createPlanner(request, context, before);
-  const planned = planSources(request, context, planner, before.previous);
-  const isTrusted = (): boolean => context.trustStanding === true;
-  const assembler = new Assembler({
-    ...{ ...context, source, destination, present: before.present },
-    ...{ isTrusted, report },
+  const state = await readDestination(request, context);
+  const planner = createPlanner(request, context, state);
+  const draft = new Draft(planner, state.previous);
+  const writer = new OutputWriter({
+    ...{ ...context, source, destination, present: state.present },
+    isTrusted: () => context.trustExisting === true,
   });
-  const outputs = writeOutputs(planned, assembler, context.hasTime);
-  const result = await commitOutputs(request, context, {
-    previous: before.previous,
-    plan: planner,
-    outputs,
-    wrote,
-  });
-  return conclude(request, context, { before, result, peakInFlightBytes: assembler.peakInFlightBytes });
+  const result = await unlessLost(
+    request,
+    context,
+    { previous: state.previous, keys: writer.keys },
+    async () => {
+      // Each is streamed into the next: the first output is written while the listing still comes.
+      const planned = listAndPlan(request, context, planner, state.previous);
+      for await (const output of writer.write(planned)) await draft.add(output);
+      return commit(request, context, draft, state.previous);
+    },
+  );
+  const { peakInFlightBytes } = writer;
+  return afterCommit(request, context, { state, result, peakInFlightBytes });
 }

@@ -2,7 +2,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import { isDeepStrictEqual } from 'node:util';
 import { maxSockets } from '../settings/settings.ts';
 import { type Settings } from '../settings/table.ts';
-import { type Side, createClient, reachOf, sidesOf } from './client/endpoint.ts';
+import { type Endpoint, createClient, reachOf, endpointsOf } from './client/endpoint.ts';
 import { Gauge, type Peaks } from './client/gauge.ts';
 import { RequestCounter, type Requests } from './client/request-counter.ts';
 import { CappedRequestHandler } from './client/request-handler.ts';
@@ -45,12 +45,12 @@ export function connect({
   const gauge = new Gauge();
   const counter = new RequestCounter();
   const handler = new CappedRequestHandler({ maxSockets: maxSockets(settings), gauge, ca, timeouts });
-  const open = (side: Side): { store: S3Store; client: S3Client } => {
+  const open = (side: Endpoint): { store: S3Store; client: S3Client } => {
     const { client, pace } = createClient(side, { handler, counter, timeouts });
     const lines = { client, handler, counter, pace, timeouts };
     return { client, store: new S3Store(lines, { attributes: settings, reach: reachOf(side) }) };
   };
-  const { source, destination } = sidesOf(settings, { region, endpointUrl });
+  const { source, destination } = endpointsOf(settings, { region, endpointUrl });
   const to = open(destination);
   const from = isDeepStrictEqual(source, destination) ? to : open(source);
   return {

@@ -3,25 +3,25 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { GetObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { RollupError, hasCode } from '../errors.ts';
 import type { ObjectAt } from '../rollup/model/location.ts';
-import type { Found, Landed, ReadFrom } from '../rollup/model/store.ts';
+import type { Found, ReadResult, ReadFrom } from '../rollup/model/store.ts';
 import { matches, parseChecksums } from './checksums.ts';
 import { decodeKey, formatRange, quoteEtag, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
 import { FastLane, type Lines, type Opened } from './client/direct-get.ts';
-import { land, short, stalled } from './client/read-into.ts';
+import { readInto, short, stalled } from './client/read-into.ts';
 import { askForChecksums } from './client/middleware.ts';
 import type { RequestCounter } from './client/request-counter.ts';
 import { backoff } from './client/retry.ts';
 import type { Timeouts } from './client/timeouts.ts';
 
-/** Downloads of one object, the first included, where the body fails; what fails before that is repeated by the SDK. */
+/** ObjectReader of one object, the first included, where the body fails; what fails before that is repeated by the SDK. */
 const BODY_ATTEMPTS = 4;
 const FIRST_DELAY_MS = 100;
 
 const OPERATION = 'GetObject';
 
 /** Every GET: of sources, of outputs, of the manifest. */
-export class Downloads {
+export class ObjectReader {
   readonly #client: S3Client;
   readonly #counter: RequestCounter;
   readonly #fastLane: FastLane;
@@ -35,13 +35,13 @@ export class Downloads {
   }
 
   /** See `Store.read`. */
-  read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<Landed> {
+  read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<ReadResult> {
     return this.#repeated(signal, async () => {
       const { body, length, checksums, contentEncoding } =
         (await this.#fastLane.get(from, signal)) ?? (await this.#open(from, signal));
       try {
         if (length !== into.length) throw otherLength(from.key, length, into.length);
-        const crc32 = await land(body, into, from.key, signal, this.#timeouts.bodyIdle);
+        const crc32 = await readInto(body, into, from.key, signal, this.#timeouts.bodyIdle);
         if (!matches(into, crc32, checksums)) throw mismatch(from.key);
         return { crc32, contentEncoding };
       } finally {
@@ -65,7 +65,7 @@ export class Downloads {
       try {
         if (length > most) return { body: undefined, etag, size: length };
         const into = Buffer.allocUnsafe(length);
-        const landed = await land(body, into, key, signal, this.#timeouts.bodyIdle);
+        const landed = await readInto(body, into, key, signal, this.#timeouts.bodyIdle);
         if (!matches(into, landed, checksums)) throw mismatch(key);
         return { body: into, etag, size: length };
       } finally {

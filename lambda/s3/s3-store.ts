@@ -8,7 +8,7 @@ import { RollupError, hasCode } from '../errors.ts';
 import type { Location, ObjectAt } from '../rollup/model/location.ts';
 import type {
   Found,
-  Landed,
+  ReadResult,
   ListedObject,
   ObjectHead,
   OpenUpload,
@@ -28,7 +28,7 @@ import { deleteKeys, deleteUnchanged } from './delete.ts';
 import { type Doing, toRollupError } from './errors.ts';
 import type { Lines } from './client/direct-get.ts';
 import { listObjects, listUploads } from './list.ts';
-import { Downloads, refusedOrAbsent } from './download.ts';
+import { ObjectReader, refusedOrAbsent } from './download.ts';
 import { uploadStream } from './upload-stream.ts';
 import { uploadObject } from './upload.ts';
 
@@ -41,13 +41,13 @@ export interface StoreOptions {
 /** The store of a rollup, over the SDK. */
 export class S3Store implements Store {
   readonly #client: S3Client;
-  readonly #downloads: Downloads;
+  readonly #downloads: ObjectReader;
   readonly #attributes: OutputAttributes;
   readonly #reach: string;
 
   constructor(lines: Lines, { attributes, reach }: StoreOptions) {
     this.#client = lines.client;
-    this.#downloads = new Downloads(lines);
+    this.#downloads = new ObjectReader(lines);
     this.#attributes = attributes;
     this.#reach = reach;
   }
@@ -83,7 +83,7 @@ export class S3Store implements Store {
     return absentAsUndefined(this.#downloads.readBounded(at, most));
   }
 
-  read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<Landed> {
+  read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<ReadResult> {
     return this.#downloads.read(from, into, signal);
   }
 

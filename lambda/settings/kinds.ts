@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { formatSize, parseSize } from '../size.ts';
-import type { Kind } from './row.ts';
+import type { ValueType } from './row.ts';
 
 const SIZE = /^\s*\d+(\.\d+)?\s*(B|[KMG](i?B)?)?\s*$/;
 
@@ -40,12 +40,12 @@ export function toggle() {
 }
 
 /** Text that a schema of its own checks. */
-export function text<Schema extends z.ZodType>(schema: Schema): Kind<Schema> {
+export function text<Schema extends z.ZodType>(schema: Schema): ValueType<Schema> {
   return { schema, fromText: (written) => written };
 }
 
 /** A list or an object; in a variable or behind `-c` it is JSON. */
-export function json<Schema extends z.ZodType>(schema: Schema): Kind<Schema> {
+export function json<Schema extends z.ZodType>(schema: Schema): ValueType<Schema> {
   return {
     schema,
     fromText: (written) => {

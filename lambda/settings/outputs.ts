@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { choice, text } from './kinds.ts';
-import { type Kind, group, row } from './row.ts';
+import { type ValueType, group, row } from './row.ts';
 
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html
 const CLASSES = ['STANDARD', 'STANDARD_IA', 'ONEZONE_IA', 'INTELLIGENT_TIERING', 'GLACIER_IR'] as const;
@@ -55,7 +55,7 @@ function parseJson(written: string): unknown {
   }
 }
 
-const tagSet: Kind<typeof tags> = { schema: tags, fromText: tagsFromText };
+const tagSet: ValueType<typeof tags> = { schema: tags, fromText: tagsFromText };
 
 // https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id
 const KEY_ID = /^(arn:[\w-]+:kms:[\w-]+:\d{12}:(key|alias)\/[\w/-]+|alias\/[\w/-]+|(mrk-)?[\da-f-]{32,36})$/;

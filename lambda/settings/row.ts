@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 
 /** A kind of value: how it is checked, and how text becomes what is checked. */
-export interface Kind<Schema extends z.ZodType = z.ZodType> {
+export interface ValueType<Schema extends z.ZodType = z.ZodType> {
   /**
    * Of the value as the settings file, the context and properties hold it, and of what it makes of that. Its messages
    * begin with `must`.
@@ -41,18 +41,18 @@ export interface Description<Default = unknown> {
   recorded?: 'always' | 'unless default';
 }
 
-export type Row = Kind & Description & { heading: string };
+export type Row = ValueType & Description & { heading: string };
 
 /** One row of a group: `row(size(…), { default: …, description: … })`. */
 export function row<Schema extends z.ZodType, const Told extends Description<z.output<Schema> | undefined>>(
-  kind: Kind<Schema>,
+  kind: ValueType<Schema>,
   told: Told,
-): Kind<Schema> & Told {
+): ValueType<Schema> & Told {
   return { ...kind, ...told };
 }
 
 /** Rows that stand together under one heading of help. */
-export function group<Rows extends Record<string, Kind & Description>>(
+export function group<Rows extends Record<string, ValueType & Description>>(
   heading: string,
   rows: Rows,
 ): { [Name in keyof Rows]: Rows[Name] & { heading: string } } {

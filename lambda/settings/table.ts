@@ -5,7 +5,7 @@ import { sides } from './endpoints.ts';
 import { fanOut } from './fan-out.ts';
 import { outputs } from './outputs.ts';
 import { rollup } from './rollup.ts';
-import type { Kind } from './row.ts';
+import type { ValueType } from './row.ts';
 import { selection } from './selection.ts';
 
 /**
@@ -30,7 +30,7 @@ export type Table = typeof SETTINGS;
 export type SettingName = keyof Table;
 
 export type Value<Given> =
-  Given extends Kind<infer Schema>
+  Given extends ValueType<infer Schema>
     ? z.output<Schema> | (Given extends { default: undefined } ? undefined : never)
     : never;
 

@@ -59,7 +59,7 @@ function manifest() {
 }
 
 describe('a source and a destination of two endpoints, each with credentials of its own', () => {
-  // 17 MiB and a bit, more than the four parts of a relay hold at once, and no two parts alike.
+  // 17 MiB and a bit, more than the four parts of a streamCopy hold at once, and no two parts alike.
   const large = Buffer.from(
     lines(26 * 2 ** 20 + 17, 'l').replace(/l{99}/g, (line, at) => `${at}`.padEnd(line.length, 'l')),
   );

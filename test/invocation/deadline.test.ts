@@ -100,11 +100,11 @@ describe('a run that runs out of time', () => {
 
   it('is stopped with an output in flight: incomplete, no error, its upload aborted', async () => {
     const logs = putOutputs();
-    const [begun, finished] = [new Set<string>(), new Set<string>()];
+    const [begun, writtenOutput] = [new Set<string>(), new Set<string>()];
     sandbox.hook = ({ operation, key = '' }) => {
       if (!isOutput(key)) return undefined;
       if (operation === 'CreateMultipartUpload') begun.add(key);
-      if (operation === 'CompleteMultipartUpload') finished.add(key);
+      if (operation === 'CompleteMultipartUpload') writtenOutput.add(key);
       return operation === 'UploadPart' && begun.size > 1 ? { kind: 'hang' } : undefined;
     };
     // Three seconds for one output, and then for one that hangs.
@@ -112,8 +112,8 @@ describe('a run that runs out of time', () => {
     expect(result).toMatchObject({ status: 'incomplete', written: 1 });
     expect(log).toMatchObject([{ level: 'INFO', message: 'hour incomplete', continued: true }]);
     expect(leftMs).toBeGreaterThan(0);
-    expect([begun.size, finished.size]).toEqual([2, 1]);
-    expect(outputKeys(sandbox, 8)).toEqual([...finished]);
+    expect([begun.size, writtenOutput.size]).toEqual([2, 1]);
+    expect(outputKeys(sandbox, 8)).toEqual([...writtenOutput]);
     expect(sandbox.openUploads(BUCKET)).toEqual([]);
 
     sandbox.hook = undefined;

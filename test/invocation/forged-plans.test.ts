@@ -1,6 +1,6 @@
 import type { Context } from 'aws-lambda';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createStepHost } from '../../lambda/invocation/step-invocation.ts';
+import { createStepInvocation } from '../../lambda/invocation/step-invocation.ts';
 import { fanOutDefinition } from '../../lib/fan-out-definition.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { Execution, type StatesWorld } from '../support/states.ts';
@@ -52,12 +52,12 @@ interface Event {
 
 /** The state machine, with somebody who comes in between before the function or the map reads S3. */
 function world(between: (before: 'map' | StepName, event?: Event) => void): StatesWorld {
-  const host = createStepHost(process.env);
+  const invocation = createStepInvocation(process.env);
   return {
     invoke: (_, payload) => {
       const event = payload as Event;
       if (event.step !== 'plan') between(event.step, event);
-      return host.handle(event, CONTEXT);
+      return invocation.handle(event, CONTEXT);
     },
     getObject: (bucket, key) => {
       between('map');
@@ -180,7 +180,7 @@ describe('an execution', () => {
       'for one with %s, whose ETag the step is even given, fails or gives up, and nothing is touched',
       async (what, swap, named) => {
         let failure: unknown;
-        const host = createStepHost(process.env);
+        const invocation = createStepInvocation(process.env);
         const reached = world(() => undefined);
         const stopped = new Execution(DEFINITION, REQUEST, {
           ...reached,
@@ -192,7 +192,7 @@ describe('an execution', () => {
             const before = everything();
             const { size: length = 0 } = sandbox.head(BUCKET, planFile('.jsonl')) ?? {};
             const items = step === 'write' ? { items: [{ plan: event.plan, offset: 0, length }] } : {};
-            failure = await host
+            failure = await invocation
               .handle({ ...event, etag, ...items }, CONTEXT)
               .catch((error: unknown) => error);
             expect(everything()).toEqual(before);
@@ -233,14 +233,14 @@ describe('an execution', () => {
   it.each(['write', 'commit'] as const)(
     'that an earlier release began is refused at its step %s: it does not say what its plan must be',
     async (step) => {
-      const host = createStepHost(process.env);
+      const invocation = createStepInvocation(process.env);
       const plan = `s3://${BUCKET}/${PLANS}0123456789abcdef.json`;
       const events = {
         write: { step, items: [{ plan, offset: 0, length: 1 }] },
         commit: { step, request: REQUEST, plan, attempt: 1 },
       };
       const before = everything();
-      await expect(host.handle(events[step], CONTEXT)).rejects.toMatchObject({
+      await expect(invocation.handle(events[step], CONTEXT)).rejects.toMatchObject({
         name: 'BadPlan',
         message: expect.stringContaining('start the rollup again') as string,
       });

@@ -5,10 +5,10 @@ import { json } from 'node:stream/consumers';
 import type { Context } from 'aws-lambda';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
-import { createHost } from '../../lambda/invocation/invocation.ts';
+import { createInvocation } from '../../lambda/invocation/invocation.ts';
 import { ENV } from '../../lambda/names.ts';
 import { parseEvent } from '../../lambda/invocation/request.ts';
-import { createStepHost } from '../../lambda/invocation/step-invocation.ts';
+import { createStepInvocation } from '../../lambda/invocation/step-invocation.ts';
 import { fanOutDefinition } from '../../lib/fan-out-definition.ts';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../../sandbox/sandbox.ts';
 import { Execution, type StatesWorld } from '../support/states.ts';
@@ -73,14 +73,14 @@ function putHour(to: Sandbox = sandbox, count = 120): void {
 function world(
   onInvoke: (payload: unknown) => void | Promise<void> = () => undefined,
 ): StatesWorld & { waits: number[] } {
-  const host = createStepHost(process.env);
+  const invocation = createStepInvocation(process.env);
   const waits: number[] = [];
   return {
     waits,
     invoke: async (functionName, payload) => {
       expect(functionName).toBe('steps');
       await onInvoke(payload);
-      return host.handle(payload, CONTEXT);
+      return invocation.handle(payload, CONTEXT);
     },
     getObject: (bucket, key) => sandbox.get(bucket, key),
     wait: (seconds) => waits.push(seconds),
@@ -125,7 +125,7 @@ describe('an execution', () => {
       output: { status: 'done', outcome: { status: 'committed', written: 5 } },
     });
     stubEnvironment(alone);
-    const single = createHost(process.env);
+    const single = createInvocation(process.env);
     for (const message of parseEvent(REQUEST))
       expect(await single.handle(message, CONTEXT)).toMatchObject({ status: 'committed', written: 5 });
     expect(committed(sandbox)).toEqual(committed(alone));
@@ -198,7 +198,7 @@ describe('an execution', () => {
   it('finishes a batch that ran out of time by the next attempt, which finds what the first wrote', async () => {
     putHour();
     stubEnvironment(sandbox, { OUTPUTS_IN_FLIGHT: '1' });
-    const host = createStepHost(process.env);
+    const invocation = createStepInvocation(process.env);
     const begun = new Set<string>();
     const reached: ReturnType<typeof world> = {
       ...world(),
@@ -209,7 +209,7 @@ describe('an execution', () => {
         const before = outputKeys(sandbox, 8).length;
         // Time for one output, and no other.
         const isLate = (): boolean => isFirst && outputKeys(sandbox, 8).length > before;
-        return host.handle(payload, {
+        return invocation.handle(payload, {
           ...CONTEXT,
           getRemainingTimeInMillis: () => (isLate() ? 5_500 : 900_000),
         });
@@ -253,7 +253,9 @@ describe('an execution', () => {
     expect(await execute(request)).toEqual({ status: 'FAILED', error: code });
     const plan = `s3://${BUCKET}/${AGGREGATED}_plan/0123456789abcdef.json`;
     const commit = { step: 'commit', request, plan, etag: 'e', attempt: 1 };
-    await expect(createStepHost(process.env).handle(commit, CONTEXT)).rejects.toMatchObject({ name: code });
+    await expect(createStepInvocation(process.env).handle(commit, CONTEXT)).rejects.toMatchObject({
+      name: code,
+    });
     expect(sandbox.requests).toEqual([]);
     expect(sandbox.keys(BUCKET)).toEqual(keys);
   });
@@ -283,7 +285,7 @@ describe('an execution', () => {
     let looks = 0;
     const late = { ...CONTEXT, getRemainingTimeInMillis: () => (looks++ === 0 ? 900_000 : 5_000) };
     const plan = { step: 'plan', request: REQUEST, attempt: 1 };
-    await expect(createStepHost(process.env).handle(plan, late)).rejects.toMatchObject({
+    await expect(createStepInvocation(process.env).handle(plan, late)).rejects.toMatchObject({
       name: 'DeletesLeft',
     });
     expect(sandbox.keys(BUCKET, rawPrefix(8))).toHaveLength(120);
@@ -297,7 +299,7 @@ describe('an execution', () => {
     const reached = world(async (payload) => {
       if ((payload as { step: string }).step !== 'commit' || between !== undefined) return;
       sandbox.put(BUCKET, `${rawPrefix(8)}late.log`, 'late\n');
-      between = createHost(process.env).handle({ ...REQUEST }, CONTEXT);
+      between = createInvocation(process.env).handle({ ...REQUEST }, CONTEXT);
       await between;
       sandbox.put(BUCKET, `${rawPrefix(8)}later.log`, 'later\n');
     });
@@ -330,7 +332,9 @@ describe('an execution', () => {
       items: [{ plan, offset: 0, length: 10 }],
     };
     const sent: unknown = JSON.parse(JSON.stringify({ ...event, ...change }));
-    await expect(createStepHost(process.env).handle(sent, CONTEXT)).rejects.toMatchObject({ name: code });
+    await expect(createStepInvocation(process.env).handle(sent, CONTEXT)).rejects.toMatchObject({
+      name: code,
+    });
   });
 });
 
@@ -362,8 +366,8 @@ describe('a request to the function', () => {
       FAN_OUT_OBJECTS: '100',
       FAN_OUT_BYTES: '20MiB',
     });
-    const host = createHost(process.env);
-    const handle = (id?: string) => host.handle({ ...REQUEST, continuation: 3 }, CONTEXT, id);
+    const invocation = createInvocation(process.env);
+    const handle = (id?: string) => invocation.handle({ ...REQUEST, continuation: 3 }, CONTEXT, id);
     putHour(sandbox, 100);
     expect(await handle('message-0')).toMatchObject({ status: 'committed' });
     expect(started.size).toBe(0);

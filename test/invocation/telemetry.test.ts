@@ -189,7 +189,7 @@ describe('a run that goes on', () => {
     vi.stubEnv('POWERTOOLS_METRICS_DISABLED', 'true');
     const env = environmentOf(sandbox);
     for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
-    const { createHost } = await import('../../lambda/invocation/invocation.ts');
+    const { createInvocation } = await import('../../lambda/invocation/invocation.ts');
     const { logger } = await import('../../lambda/invocation/telemetry.ts');
     const samples: unknown[] = [];
     const info = vi.spyOn(logger, 'info').mockImplementation((...[message, fields]) => {
@@ -207,7 +207,7 @@ describe('a run that goes on', () => {
       };
       const message = { source: TEMPLATE, hour: hourText(12) };
       const context = { awsRequestId: 'id', getRemainingTimeInMillis: () => 900_000 } as never;
-      await createHost(process.env).handle(message, context);
+      await createInvocation(process.env).handle(message, context);
       expect(samples).toHaveLength(2);
       expect(info).toHaveBeenLastCalledWith('hour committed', expect.anything());
       vi.advanceTimersByTime(60_000);

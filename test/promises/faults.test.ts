@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { type ErrorCode, RollupError } from '../../lambda/errors.ts';
-import { land } from '../../lambda/s3/client/read-into.ts';
+import { readInto } from '../../lambda/s3/client/read-into.ts';
 import { MiB } from '../../lambda/size.ts';
 import { type Fault, type Operation, type SandboxRequest, startSandbox } from '../../sandbox/sandbox.ts';
 import {
@@ -274,7 +274,7 @@ describe('a machine whose clock is off', () => {
 describe('a body', () => {
   it('that ends early without an error is a short one', async () => {
     const body = Readable.from([Buffer.alloc(3)]);
-    const landing = land(body, Buffer.alloc(5), 'key', new AbortController().signal, 1_000);
+    const landing = readInto(body, Buffer.alloc(5), 'key', new AbortController().signal, 1_000);
     await expect(landing).rejects.toMatchObject({ code: 'ShortBody', key: 'key' });
   });
 });

@@ -124,7 +124,10 @@ export const MUTATIONS: Mutation[] = [
         ["await store.put({ bucket: at.bucket, key }, sidecar, 'application/gzip');", 'void [key, sidecar];'],
       ],
     },
-    test: { file: 'test/rollup/codec/rebuild.test.ts', name: 'takes finished outputs by their sidecars' },
+    test: {
+      file: 'test/rollup/codec/rebuild.test.ts',
+      name: 'takes writtenOutput outputs by their sidecars',
+    },
   },
   {
     what: 'an output of another release that is written over',

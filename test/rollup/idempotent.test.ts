@@ -136,14 +136,14 @@ describe('a run that failed half-way', () => {
     expect(failure.code).toBe('AccessDenied');
     expect(world.isCommitted).toBe(false);
     expect(world.sandbox.openUploads(BUCKET)).toEqual([]);
-    const finished = world.sandbox.keys(BUCKET, `${AGGREGATED}part-`);
-    expect(finished.length).toBeGreaterThan(0);
+    const writtenOutput = world.sandbox.keys(BUCKET, `${AGGREGATED}part-`);
+    expect(writtenOutput.length).toBeGreaterThan(0);
 
     world.sandbox.hook = undefined;
     world.sandbox.clearRequests();
     const result = await world.roll();
-    expect(result).toMatchObject({ status: 'committed', objects: 400, reused: finished.length });
-    const kept = (await world.sources()).filter(({ output }) => finished.includes(output));
+    expect(result).toMatchObject({ status: 'committed', objects: 400, reused: writtenOutput.length });
+    const kept = (await world.sources()).filter(({ output }) => writtenOutput.includes(output));
     // Requests of the failed run, aborted as they are, may still have come in.
     const read = new Set(world.requests('GetObject', RAW).map(({ key = '' }) => key));
     expect(kept.filter(({ key }) => read.has(key))).toEqual([]);
@@ -197,7 +197,7 @@ describe('a run that failed half-way', () => {
     world.sandbox.clearRequests();
     const result = await world.roll();
     expect(result).toMatchObject({ status: 'committed', written: 0 });
-    // Its headers tell all of an output: a continuation that read what is finished would never come to the rest.
+    // Its headers tell all of an output: a continuation that read what is writtenOutput would never come to the rest.
     expect(world.requests('GetObject', `${AGGREGATED}part-`)).toEqual([]);
     // The name of the index is a digest of every frame.
     expect(world.manifest.sources.key).toBe(`${AGGREGATED}${expected[0] ?? ''}`);
@@ -205,7 +205,7 @@ describe('a run that failed half-way', () => {
     await world.expectSound();
   });
 
-  it('does not take an output for finished that is of another size', async () => {
+  it('does not take an output for writtenOutput that is of another size', async () => {
     await using world = await openWorld();
     world.putHour(20);
     world.sandbox.hook = onNth(1, matching('PutObject', MANIFEST_KEY), REFUSED);

@@ -258,7 +258,7 @@ describe('the sweep', () => {
     for (const key of world.leftovers()) world.sandbox.age(BUCKET, key, 2 * HOURS);
     const [unnamed = ''] = world.leftovers().filter((key) => key.includes('/part-'));
     expect(unnamed).not.toBe('');
-    // The slow run takes it for finished.
+    // The slow run takes it for writtenOutput.
     const slow = gate(isCommit);
     world.sandbox.hook = slow.hook;
     const counting = world.roll();

@@ -10,7 +10,7 @@ const BODY = Buffer.from(Array.from({ length: 600_000 }, (_, i) => i % 251));
 interface Exchange {
   head: string;
   body: Buffer;
-  ended: 'finished' | 'reset';
+  ended: 'writtenOutput' | 'reset';
 }
 
 /** A GET over a bare socket, so that the way it ends can be told. Resolves early once `enough` has come. */
@@ -25,10 +25,10 @@ async function exchange(sandbox: Sandbox, path: string, enough = Infinity): Prom
   const ended = await new Promise<Exchange['ended']>((resolve) => {
     socket.on('data', (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);
-      if (received.length - received.indexOf('\r\n\r\n') - 4 >= enough) resolve('finished');
+      if (received.length - received.indexOf('\r\n\r\n') - 4 >= enough) resolve('writtenOutput');
     });
     socket.on('end', () => {
-      resolve('finished');
+      resolve('writtenOutput');
     });
     socket.on('error', () => {
       resolve('reset');
@@ -54,7 +54,7 @@ describe.each([false, true])('with TLS: %s', (tls) => {
     expect(head).toMatch(/^HTTP\/1.1 200 /);
     expect(head).toMatch(/content-length: 600000/i);
     expect(BODY.equals(body)).toBe(true);
-    expect(ended).toBe('finished');
+    expect(ended).toBe('writtenOutput');
   });
 
   it('error', async () => {
@@ -80,7 +80,7 @@ describe.each([false, true])('with TLS: %s', (tls) => {
     const { head, body, ended } = await exchange(sandbox, '/b/x');
     expect(head).toMatch(/content-length: 600000/i);
     expect(BODY.subarray(0, afterBytes).equals(body)).toBe(true);
-    expect(ended).toBe('finished');
+    expect(ended).toBe('writtenOutput');
   });
 
   it.each([0, 1, 100_000])('cut by a RST after %d bytes', async (afterBytes) => {

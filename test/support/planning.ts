@@ -4,7 +4,7 @@ import type { CommittedSource, Manifest, Rollup } from '../../lambda/rollup/mode
 import type { PlannedOutput } from '../../lambda/rollup/model/output.ts';
 import type { ListedObject } from '../../lambda/rollup/model/store.ts';
 import type { Plan } from '../../lambda/rollup/plan/planner.ts';
-import { framesOf } from '../../lambda/rollup/write/source-offsets.ts';
+import { offsetsOf } from '../../lambda/rollup/write/source-offsets.ts';
 
 export const PREFIX = 'aggregated/app/';
 /** Where plans are made for. */
@@ -34,7 +34,7 @@ export function carriedOut(plan: Plan, previous: CarriedOut | undefined): Carrie
   const sources = [
     ...(previous?.sources ?? []).filter(({ output }) => sealed.has(output)),
     ...plan.planned.flatMap((output) =>
-      framesOf(
+      offsetsOf(
         output,
         output.pieces.map(() => false),
       ),

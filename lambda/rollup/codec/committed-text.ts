@@ -1,7 +1,7 @@
 import { RollupError } from '../../errors.ts';
 import type { Origin, Piece } from '../model/output.ts';
-import type { Landed } from '../model/store.ts';
-import type { Places, Reading } from '../write/ranges.ts';
+import type { ReadResult } from '../model/store.ts';
+import type { Locations, SourceRange } from '../write/ranges.ts';
 import { ByteReader } from './byte-reader.ts';
 import { decode } from './decode.ts';
 import { formOfCodec } from '../model/encoding.ts';
@@ -11,19 +11,19 @@ export const RANGE = 1024 * 1024;
 /** Outputs that are being read. Each holds a range and the state of a decoder. */
 const MOST_OPEN = 8;
 
-type Read = (reading: Reading, into: Buffer) => Promise<Landed>;
+type Read = (reading: SourceRange, into: Buffer) => Promise<ReadResult>;
 
 /**
  * Text of sources that have left raw, out of committed outputs that are encoded. Those can be read only from their
  * beginning; so each is decoded once, for as long as what is asked for lies further on.
  */
 export class CommittedTexts {
-  readonly #context: Pick<Places, 'store' | 'destination'>;
+  readonly #context: Pick<Locations, 'store' | 'destination'>;
   readonly #read: Read;
   /** The one that was used last comes last. */
   readonly #open = new Map<string, ByteReader>();
 
-  constructor(context: Pick<Places, 'store' | 'destination'>, read: Read) {
+  constructor(context: Pick<Locations, 'store' | 'destination'>, read: Read) {
     this.#context = context;
     this.#read = read;
   }

@@ -67,7 +67,7 @@ export async function parseSidecar(body: Buffer, output: PlannedOutput): Promise
 }
 
 /** The lines of `_sources` for an output whose sources were decoded. */
-export function textFramesOf(output: PlannedOutput, text: OutputText): CommittedSource[] {
+export function textOffsetsOf(output: PlannedOutput, text: OutputText): CommittedSource[] {
   let offset = 0;
   return output.pieces.map(({ source: { key, etag, size, lastModified } }, i) => {
     const { length, added, encoding } = text.sources[i] as SourceText;

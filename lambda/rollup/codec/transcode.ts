@@ -1,8 +1,8 @@
 import { crc32 } from '../model/crc32.ts';
 import type { Report } from '../model/events.ts';
 import { type Piece, type PlannedOutput, isEncoded } from '../model/output.ts';
-import type { Landed } from '../model/store.ts';
-import { type Places, type Reading, readingsOf } from '../write/ranges.ts';
+import type { ReadResult } from '../model/store.ts';
+import { type Locations, type SourceRange, rangesOf } from '../write/ranges.ts';
 import { type Arrived, readAhead } from '../write/read-ahead.ts';
 import { CommittedTexts } from './committed-text.ts';
 import { decode } from './decode.ts';
@@ -18,10 +18,10 @@ export function largestDownload(memory: number): number {
   return Math.floor(memory / 4);
 }
 
-export interface TranscodeContext extends Places {
+export interface TranscodeContext extends Locations {
   /** To download into. */
   memory: Buffer;
-  read: (reading: Reading, into: Buffer, signal: AbortSignal) => Promise<Landed>;
+  read: (reading: SourceRange, into: Buffer, signal: AbortSignal) => Promise<ReadResult>;
   report: Report;
   signal: AbortSignal;
 }
@@ -51,12 +51,12 @@ export class Transcoding {
     const { memory, report, signal } = this.#context;
     const stop = new AbortController();
     const until = AbortSignal.any([stop.signal, signal]);
-    const read = (reading: Reading, into: Buffer): Promise<Landed> =>
+    const read = (reading: SourceRange, into: Buffer): Promise<ReadResult> =>
       this.#context.read(reading, into, until);
     const { pieces, ensureNewline } = this.#output;
     const most = largestDownload(memory.length);
     const readings = pieces.map((piece) =>
-      isEncoded(piece.from) ? [] : readingsOf(piece, this.#context, most),
+      isEncoded(piece.from) ? [] : rangesOf(piece, this.#context, most),
     );
     const arriving = readAhead(readings.flat(), memory, read);
     const committed = new CommittedTexts(this.#context, read);

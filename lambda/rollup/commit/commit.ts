@@ -1,66 +1,78 @@
 import { hasCode } from '../../errors.ts';
 import { readCommitted } from '../committed/read-committed.ts';
 import { formatLocation } from '../model/location.ts';
-import type { CommittedOutput, Manifest, Rollup } from '../model/manifest.ts';
-import type { Assembled, Skipped } from '../model/output.ts';
-import { type Fates, type Proven } from '../model/output.ts';
+import type { Manifest, Rollup } from '../model/manifest.ts';
+import type { OutputCounts, Proven } from '../model/output.ts';
 import type { RollupContext, RollupRequest } from '../model/run.ts';
 import type { OpenUpload } from '../model/store.ts';
-import type { Planner } from '../plan/planner.ts';
 import { deleteUnnamed, ourUploads } from './cleanup.ts';
-import { commit } from './put-manifest.ts';
-import { SourcesIndex } from './sources-index.ts';
-
-/** What a commit needs to know of its plan besides the outputs; `sealed` and `skipped` once the last output is planned. */
-export type PlanFacts = Readonly<Pick<Planner, 'generation' | 'sealed' | 'skipped'>>;
-
-export interface CommitStep {
-  /** What the plan was made from. */
-  previous: Rollup | undefined;
-  plan: PlanFacts;
-  /** In the order in which they were planned; undefined for one that there was no time for. */
-  outputs: AsyncIterable<Assembled | undefined>;
-  /** Keys that were written for this plan, as far as it has come: what a loser deletes. */
-  wrote: string[];
-}
+import type { Draft } from './draft.ts';
+import { putManifest } from './put-manifest.ts';
 
 export type CommitResult =
+  /** Another run committed first. */
   | { status: 'lost' }
-  | { status: 'incomplete'; totals: Manifest['totals']; fates: Fates }
+  /** There was no time for all outputs: nothing is committed. */
+  | { status: 'incomplete'; totals: Manifest['totals']; counts: OutputCounts }
+  /** There was nothing to add: what was committed stands. */
   | { status: 'unchanged'; previous: Rollup }
-  | {
-      status: 'committed';
-      manifest: Manifest;
-      fates: Fates;
-      replacedUploads: OpenUpload[];
-      proven: Proven;
-    };
+  | Committed;
+
+export interface Committed {
+  status: 'committed';
+  manifest: Manifest;
+  counts: OutputCounts;
+  /** Uploads of plans that can no longer be committed. */
+  replacedUploads: OpenUpload[];
+  proven: Proven;
+}
+
+/** The index that was written for a commit which another run was faster than. */
+type Lost = { status: 'lost'; indexKey: string };
 
 /**
- * The commit step: takes every planned output as it is there, and commits them. What a loser wrote is deleted where the
- * winner does not use it.
+ * Commits a draft: writes the index of sources and, on the condition that `previous` still stands, the manifest. Throws
+ * `OutputMissing` where an output is not there as it was written.
  */
-export async function commitOutputs(
-  request: RollupRequest,
+export async function commit(
+  { source, destination }: RollupRequest,
   { store, settings, now }: Pick<RollupContext, 'store' | 'settings' | 'now'>,
-  { previous, plan, outputs: coming, wrote }: CommitStep,
+  draft: Draft,
+  previous: Rollup | undefined,
+): Promise<Exclude<CommitResult, { status: 'lost' }> | Lost> {
+  const { index, added, counts, proven, totals } = draft;
+  if (!draft.isComplete) return { status: 'incomplete', totals, counts };
+  const isSameSource = previous?.manifest.source === formatLocation(source);
+  if (previous !== undefined && isSameSource && added.length === 0) return { status: 'unchanged', previous };
+  // Before the commit: whoever begins an upload after it has planned from the new manifest.
+  const replacedUploads = ourUploads(await store.listUploads(destination), destination);
+  const { generation, skipped, sealed } = draft.plan;
+  const outcome = await putManifest({
+    ...{ store, source, destination, settings, generation, skipped, sealed, added, index, previous },
+    now: now(),
+  });
+  if (outcome.status === 'lost') return { status: 'lost', indexKey: outcome.sourcesKey };
+  return { ...outcome, counts, replacedUploads, proven };
+}
+
+/**
+ * Does the work of a run up to its commit. Where another run has committed since `previous` was read, whatever came of it,
+ * an error too, is `lost`, and those of the keys that this run wrote are deleted which the standing manifest does not name.
+ *
+ * @param wrote keys that this run has written so far; the array grows while the work goes on
+ * @throws what the work throws, where no other run has committed
+ */
+export async function unlessLost(
+  { source, destination }: RollupRequest,
+  { store }: Pick<RollupContext, 'store'>,
+  { previous, keys }: { previous: Rollup | undefined; keys: readonly string[] },
+  work: () => Promise<CommitResult | Lost>,
 ): Promise<CommitResult> {
-  const { source, destination } = request;
+  const wrote: string[] = [];
   try {
-    const gathered = await gather(coming, plan, previous);
-    const { index, complete, fates } = gathered;
-    const { generation, skipped, sealed } = plan;
-    const added = gathered.outputs;
-    if (!complete)
-      return { status: 'incomplete', totals: totalsSoFar([...sealed, ...added], skipped), fates };
-    const same = previous?.manifest.source === formatLocation(source);
-    if (previous !== undefined && same && added.length === 0) return { status: 'unchanged', previous };
-    const replacedUploads = ourUploads(await store.listUploads(destination), destination);
-    const commitment = { source, destination, settings, generation, skipped, sealed, added, index, previous };
-    const outcome = await commit({ store, ...commitment, now: now() });
-    const { proven } = gathered;
-    if (outcome.status === 'committed') return { ...outcome, fates, replacedUploads, proven };
-    wrote.push(outcome.sourcesKey);
+    const result = await work();
+    if (result.status !== 'lost') return result;
+    if ('indexKey' in result) wrote.push(result.indexKey);
   } catch (error) {
     // A run that lost may find its uploads ended, or outputs that it reads from deleted, before it comes to commit.
     if (hasCode(error, 'Aborted', 'AccessDenied')) throw error;
@@ -69,56 +81,6 @@ export async function commitOutputs(
   }
   const winner = await readCommitted(store, destination, source);
   // On a conflict that nobody won, what was written is used by the next attempt.
-  if (winner?.etag !== previous?.etag) await deleteUnnamed(store, destination, wrote);
+  if (winner?.etag !== previous?.etag) await deleteUnnamed(store, destination, [...keys, ...wrote]);
   return { status: 'lost' };
-}
-
-interface Gathered {
-  /** By index. */
-  outputs: CommittedOutput[];
-  /** Of all sources of the commit. */
-  index: SourcesIndex;
-  fates: Fates;
-  proven: Proven;
-  /** False where time ran out. */
-  complete: boolean;
-}
-
-/** Takes the outputs as they come, and writes down where their sources are while it goes on. */
-async function gather(
-  coming: AsyncIterable<Assembled | undefined>,
-  plan: PlanFacts,
-  previous: Rollup | undefined,
-): Promise<Gathered> {
-  const index = new SourcesIndex();
-  const outputs: CommittedOutput[] = [];
-  const fates: Fates = { written: 0, copied: 0, reused: 0 };
-  const proven = new Map<string, string>();
-  let complete = true;
-  for await (const assembled of coming) {
-    complete &&= assembled !== undefined;
-    if (assembled === undefined) continue;
-    if (outputs.length === 0) await addKept(index, plan, previous);
-    await index.add(assembled.sources);
-    outputs.push(assembled.output);
-    fates[assembled.how]++;
-    if (assembled.proven) proven.set(assembled.output.key, assembled.output.etag);
-  }
-  fates.reused += plan.sealed.length;
-  return { outputs, index, fates, proven, complete };
-}
-
-/** Sources of the outputs that stay: known once the first output is planned. */
-async function addKept(index: SourcesIndex, plan: PlanFacts, previous: Rollup | undefined): Promise<void> {
-  const sealed = new Set(plan.sealed.map(({ key }) => key));
-  if (previous === undefined || sealed.size === 0) return;
-  for await (const sources of previous.sources.stored())
-    await index.add(sources.filter(({ output }) => sealed.has(output)));
-}
-
-/** Of a rollup that is not committed yet. */
-function totalsSoFar(outputs: CommittedOutput[], skipped: Skipped): Manifest['totals'] {
-  const outputBytes = outputs.reduce((sum, { size }) => sum + size, 0);
-  const objects = outputs.reduce((sum, { sources }) => sum + sources, 0);
-  return { objects, bytes: outputBytes, outputs: outputs.length, outputBytes, skipped };
 }

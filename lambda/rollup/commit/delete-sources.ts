@@ -1,7 +1,7 @@
 import pLimit from 'p-limit';
 import { RollupError } from '../../errors.ts';
 import { isSuperseded, readCommitted } from '../committed/read-committed.ts';
-import { FramesLookup } from '../committed/sources-of-output.ts';
+import { OutputSourcesLookup } from '../committed/sources-of-output.ts';
 import { crc32 } from '../model/crc32.ts';
 import type { Report } from '../model/events.ts';
 import { type Location, formatLocation } from '../model/location.ts';
@@ -13,7 +13,7 @@ import {
   formatCrc32,
 } from '../model/manifest.ts';
 import type { Proven } from '../model/output.ts';
-import { type Deleted, type Problem } from '../model/run.ts';
+import { type Deleted, type RunProblem } from '../model/run.ts';
 import { Lookup } from '../model/side-by-side.ts';
 import type { ListedObject, Store } from '../model/store.ts';
 import { proveOutput } from '../write/prove.ts';
@@ -47,7 +47,7 @@ export async function deleteSources(
   source: Location,
   destination: Location,
   context: DeleteContext,
-): Promise<{ deleted: Deleted; problems: Problem[] }> {
+): Promise<{ deleted: Deleted; problems: RunProblem[] }> {
   const tally = { objects: 0, bytes: 0 };
   for (let attempt = 1; ; attempt++) {
     const rollup = await readCommitted(context.store, destination, source);
@@ -73,10 +73,10 @@ class Phase {
   readonly #limit;
   readonly #proofs = pLimit(PROOFS);
   /** Read only where an output has to be proven. */
-  readonly #frames: FramesLookup | undefined;
+  readonly #frames: OutputSourcesLookup | undefined;
   readonly #tally: { objects: number; bytes: number };
   readonly #kept = { uncommitted: 0, changed: 0, unverified: 0, refused: 0 };
-  readonly #problems = new Map<string, Problem>();
+  readonly #problems = new Map<string, RunProblem>();
   #complete = false;
 
   constructor(
@@ -92,11 +92,11 @@ class Phase {
     this.#context = context;
     this.#outputs = new Map(rollup?.manifest.outputs.map((output) => [output.key, output]));
     this.#limit = pLimit(context.concurrency);
-    this.#frames = rollup && new FramesLookup(rollup, context.signal);
+    this.#frames = rollup && new OutputSourcesLookup(rollup, context.signal);
     this.#tally = tally;
   }
 
-  get result(): { deleted: Deleted; problems: Problem[] } {
+  get result(): { deleted: Deleted; problems: RunProblem[] } {
     const { objects, bytes } = this.#tally;
     const deleted = { objects, bytes, kept: this.#kept, complete: this.#complete };
     return { deleted, problems: [...this.#problems.values()].slice(0, MOST_PROBLEMS) };

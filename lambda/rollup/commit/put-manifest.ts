@@ -45,7 +45,7 @@ export type CommitOutcome =
  * are there: the plan may be hours old, and a store may have said of a write what is not so. Throws `OutputMissing`, and
  * `InvalidArgument` where the manifest would be too large to be read again.
  */
-export async function commit(input: CommitInput): Promise<CommitOutcome> {
+export async function putManifest(input: CommitInput): Promise<CommitOutcome> {
   const { store, destination, previous } = input;
   const { bucket, prefix } = destination;
   const index = await input.index.end();

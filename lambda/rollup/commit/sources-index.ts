@@ -4,7 +4,7 @@ import { buffer } from 'node:stream/consumers';
 import { createGzip } from 'node:zlib';
 import type { CommittedSource } from '../model/manifest.ts';
 
-/** Writes the index of sources as outputs are finished, so that what it says is held compressed. */
+/** Writes the index of sources as outputs are writtenOutput, so that what it says is held compressed. */
 export class SourcesIndex {
   readonly #hash = createHash('sha256');
   readonly #gzip = createGzip();

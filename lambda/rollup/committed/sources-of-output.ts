@@ -8,13 +8,13 @@ const MOST_HELD = 50_000;
  * The sources of one output of a commit after another, by offset. They are asked for in about the order of the index, which
  * is read on for as long as that holds, and anew from its beginning where an output lies behind.
  */
-export class FramesLookup {
+export class OutputSourcesLookup {
   readonly #rollup: Rollup;
   readonly #signal: AbortSignal;
   readonly #oneByOne = pLimit(1);
   readonly #passed = new Map<string, CommittedSource[]>();
   #held = 0;
-  #reading: AsyncGenerator<Frames> | undefined;
+  #reading: AsyncGenerator<OutputSources> | undefined;
 
   constructor(rollup: Rollup, signal: AbortSignal) {
     this.#rollup = rollup;
@@ -38,7 +38,7 @@ export class FramesLookup {
   /** Reads on to an output; undefined at the end of the index. */
   async #readTo(wanted: string): Promise<CommittedSource[] | undefined> {
     const { manifest, sources } = this.#rollup;
-    this.#reading ??= framesByOutput(manifest.outputs, sources.stored(this.#signal));
+    this.#reading ??= sourcesByOutput(manifest.outputs, sources.stored(this.#signal));
     for (let next = await this.#reading.next(); next.done !== true; next = await this.#reading.next()) {
       const { output, sources: found } = next.value;
       if (output.key === wanted) return found;
@@ -56,16 +56,16 @@ export class FramesLookup {
 }
 
 /** An output, and the lines of the index that lie beside each other and tell of it. */
-export interface Frames {
+export interface OutputSources {
   output: CommittedOutput;
   sources: StoredSource[];
 }
 
 /** The outputs of an index one after another, each with its lines. */
-export async function* framesByOutput(
+export async function* sourcesByOutput(
   outputs: CommittedOutput[],
   stored: AsyncIterable<StoredSource[]>,
-): AsyncGenerator<Frames> {
+): AsyncGenerator<OutputSources> {
   const byKey = new Map(outputs.map((output) => [output.key, output]));
   let key: string | undefined;
   let sources: StoredSource[] = [];

@@ -1,15 +1,16 @@
 import { RollupError } from '../../errors.ts';
 import { keysOf } from '../codec/sidecar.ts';
 import { deleteUnnamed } from '../commit/cleanup.ts';
-import { commitOutputs } from '../commit/commit.ts';
-import { conclude } from '../commit/conclude.ts';
+import { afterCommit } from '../commit/after-commit.ts';
+import { commit, unlessLost } from '../commit/commit.ts';
+import { Draft } from '../commit/draft.ts';
 import { readCommitted } from '../committed/read-committed.ts';
 import { inOrder } from '../model/in-order.ts';
 import type { Location } from '../model/location.ts';
-import type { Assembled } from '../model/output.ts';
+import type { WrittenOutput } from '../model/output.ts';
 import type { RollupContext, RollupOutcome, RollupRequest } from '../model/run.ts';
-import { listPresent } from '../plan/list-and-plan.ts';
-import { findFinished } from '../write/existing-output.ts';
+import { listByKey } from '../committed/read-destination.ts';
+import { findExisting } from '../write/existing-output.ts';
 import { CommitAccount } from './check-commit.ts';
 import { type LineCheck, checkBasis, checkHeader, createLineCheck, settingsOf } from './check-plan.ts';
 import type { PinnedPlan, PlanHeader, PlanLine } from './plan-file.ts';
@@ -56,24 +57,20 @@ export async function commitPlan(
     await account.close();
   }
   // Before the commit: what whoever plans from it writes is not looked at.
-  const present = await listPresent(store, destination, signal);
+  const present = await listByKey(store, destination, signal);
   const { generation, skipped } = header;
-  const wrote: string[] = [];
-  const result = await commitOutputs(
-    request,
-    { ...context, settings },
-    {
-      previous,
-      plan: { generation, skipped, sealed },
-      outputs: finishedOutputs(checkedLines, destination, wrote, context),
-      wrote,
-    },
-  ).catch((error: unknown) => {
+  const state = { previous, present, listingBegan: new Date(header.listingBegan) };
+  const draft = new Draft({ generation, skipped, sealed }, previous);
+  const keys: string[] = [];
+  const result = await unlessLost(request, context, { previous, keys }, async () => {
+    for await (const output of existingOutputs(checkedLines, destination, keys, context))
+      await draft.add(output);
+    return commit(request, { ...context, settings }, draft, previous);
+  }).catch((error: unknown) => {
     if (isPlanGone(error, at)) return { status: 'lost' as const };
     throw error;
   });
-  const before = { previous, present, listingBegan: new Date(header.listingBegan) };
-  const outcome = await conclude(request, context, { before, result, peakInFlightBytes: 0 });
+  const outcome = await afterCommit(request, context, { state, result, peakInFlightBytes: 0 });
   await removePlan(store, at);
   return outcome;
 }
@@ -102,18 +99,18 @@ async function giveUp(
 }
 
 /** Every output of the plan, in its order. Their keys are noted. */
-function finishedOutputs(
+function existingOutputs(
   lines: (stopped: AbortSignal) => AsyncIterable<PlanLine>,
   destination: Location,
   wrote: string[],
   { store, signal }: FanContext,
-): AsyncGenerator<Assembled> {
+): AsyncGenerator<WrittenOutput> {
   const stop = new AbortController();
   const stopped = AbortSignal.any([stop.signal, signal]);
-  const find = async ({ output, stood }: PlanLine): Promise<Assembled> => {
+  const find = async ({ output, stood }: PlanLine): Promise<WrittenOutput> => {
     wrote.push(...keysOf(output, destination));
     stopped.throwIfAborted();
-    const found = await findFinished(output, { store, destination, present: undefined, signal: stopped });
+    const found = await findExisting(output, { store, destination, present: undefined, signal: stopped });
     if (found === undefined) throw missing(output.key);
     const how = stood ? 'reused' : output.mode === 'copy' ? 'copied' : 'written';
     return { ...found, how };

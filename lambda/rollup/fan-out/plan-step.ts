@@ -1,15 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { MiB } from '../../size.ts';
-import { commitOutputs } from '../commit/commit.ts';
-import { conclude } from '../commit/conclude.ts';
+import { afterCommit } from '../commit/after-commit.ts';
+import { commit, unlessLost } from '../commit/commit.ts';
+import { Draft } from '../commit/draft.ts';
 import { refuseUnlistable } from '../commit/markers.ts';
 import { isSuperseded } from '../committed/read-committed.ts';
 import { formatLocation, refuseOverlap } from '../model/location.ts';
 import type { PlannedOutput } from '../model/output.ts';
-import type { RollupContext, RollupOutcome, RollupRequest } from '../model/run.ts';
-import { type Before } from '../model/run.ts';
-import { createPlanner, planSources, readBefore } from '../plan/list-and-plan.ts';
+import type { DestinationState, RollupContext, RollupOutcome, RollupRequest } from '../model/run.ts';
+import { readDestination } from '../committed/read-destination.ts';
+import { createPlanner, listAndPlan } from '../plan/list-and-plan.ts';
 import {
   type PinnedPlan,
   type PlanAt,
@@ -43,29 +44,36 @@ export async function planToFile(request: RollupRequest, context: FanContext): P
   refuseUnlistable(request.destination, context.settings);
   const { store } = context;
   const { destination } = request;
-  const before = await readBefore(request, context);
+  const state = await readDestination(request, context);
   try {
-    return await planFrom(request, context, before);
+    return await planFrom(request, context, state);
   } catch (error) {
-    const { previous } = before;
+    const { previous } = state;
     if (previous === undefined || !(await isSuperseded(store, destination, previous, error))) throw error;
     return { status: 'lost' };
   }
 }
 
-async function planFrom(request: RollupRequest, context: FanContext, before: Before): Promise<PlanStep> {
+async function planFrom(
+  request: RollupRequest,
+  context: FanContext,
+  state: DestinationState,
+): Promise<PlanStep> {
   const { store, settings, signal } = context;
   const { source, destination, repack = false } = request;
   const at: PlanAt = { destination, id: randomBytes(8).toString('hex') };
-  const { previous, present, listingBegan } = before;
-  const planner = createPlanner(request, context, before);
-  const planned = planSources(request, context, planner, previous);
+  const { previous, present, listingBegan } = state;
+  const planner = createPlanner(request, context, state);
+  const planned = listAndPlan(request, context, planner, previous);
 
   const first = await planned.next();
   if (first.done === true) {
-    const step = { previous, plan: planner, outputs: nothing(), wrote: [] };
-    const result = await commitOutputs(request, context, step);
-    const outcome = await conclude(request, context, { before, result, peakInFlightBytes: 0 });
+    // An empty hour, or one of which nothing is new.
+    const draft = new Draft(planner, previous);
+    const result = await unlessLost(request, context, { previous, keys: [] }, () =>
+      commit(request, context, draft, previous),
+    );
+    const outcome = await afterCommit(request, context, { state, result, peakInFlightBytes: 0 });
     return outcome === 'lost' ? { status: 'lost' } : { status: 'done', outcome };
   }
 
@@ -105,8 +113,4 @@ async function planFrom(request: RollupRequest, context: FanContext, before: Bef
   });
   const { etag } = await store.put(files.header, header, 'application/json');
   return { status: 'planned', at, etag, totals };
-}
-
-async function* nothing(): AsyncGenerator<never> {
-  // An empty hour, or one of which nothing is new.
 }

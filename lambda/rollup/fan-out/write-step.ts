@@ -1,11 +1,10 @@
 import { RollupError } from '../../errors.ts';
 import type { Location } from '../model/location.ts';
 import { MANIFEST_NAME, type Manifest, parseManifest } from '../model/manifest.ts';
-import type { Fates, PlannedOutput } from '../model/output.ts';
+import type { OutputCounts, PlannedOutput } from '../model/output.ts';
 import type { RollupContext, RollupRequest } from '../model/run.ts';
 import type { Store } from '../model/store.ts';
-import { Assembler } from '../write/assemble.ts';
-import { writeOutputs } from '../write/write-outputs.ts';
+import { OutputWriter } from '../write/output-writer.ts';
 import { checkBasis, checkHeader, createLineCheck, settingsOf } from './check-plan.ts';
 import type { PinnedPlan, PlanHeader, PlanItem } from './plan-file.ts';
 import { isPlanGone, readHeader, readLine } from './plan-store.ts';
@@ -15,7 +14,7 @@ type Item = Pick<PlanItem, 'offset' | 'length'>;
 /** What a batch of items came to. `bytes`: of outputs, however they came to be there. */
 export type WriteStep =
   | { status: 'lost' }
-  | { status: 'written' | 'incomplete'; fates: Fates; bytes: number; peakInFlightBytes: number };
+  | { status: 'written' | 'incomplete'; counts: OutputCounts; bytes: number; peakInFlightBytes: number };
 
 /**
  * The write step by itself: brings the outputs of some of a plan's lines about. Throws `BadPlan` before it reads or writes
@@ -48,28 +47,28 @@ export async function writeItems(
       yield output;
     }
   }
-  const assembler = new Assembler({
+  const writer = new OutputWriter({
     ...context,
     ...{ settings, source, destination, present: undefined },
     isTrusted: (output) => !older.has(output),
   });
-  const fates: Fates = { written: 0, copied: 0, reused: 0 };
+  const counts: OutputCounts = { written: 0, copied: 0, reused: 0 };
   let bytes = 0;
   let complete = true;
   try {
-    for await (const assembled of writeOutputs(planned(header), assembler, context.hasTime)) {
-      complete &&= assembled !== undefined;
-      if (assembled === undefined) continue;
-      fates[assembled.how]++;
-      bytes += assembled.output.size;
+    for await (const output of writer.write(planned(header))) {
+      complete &&= output !== undefined;
+      if (output === undefined) continue;
+      counts[output.how]++;
+      bytes += output.output.size;
     }
   } catch (error) {
     // Once another run has committed, uploads of this plan are ended, and what it reads may be deleted.
     if (signal.aborted || !(await isOver(error, plan, header, store))) throw error;
     return { status: 'lost' };
   }
-  const { peakInFlightBytes } = assembler;
-  return { status: complete ? 'written' : 'incomplete', fates, bytes, peakInFlightBytes };
+  const { peakInFlightBytes } = writer;
+  return { status: complete ? 'written' : 'incomplete', counts, bytes, peakInFlightBytes };
 }
 
 /** The manifest, if what the plan was made from is still what is committed. */

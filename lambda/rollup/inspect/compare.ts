@@ -3,11 +3,11 @@ import { ByteReader } from '../codec/byte-reader.ts';
 import { decode } from '../codec/decode.ts';
 import { formOfCodec } from '../model/encoding.ts';
 import { crc32 } from '../model/crc32.ts';
-import { type Sides, rawOf } from '../model/endpoints.ts';
+import { type Endpoints, sourceStore } from '../model/endpoints.ts';
 import type { Location } from '../model/location.ts';
 import { type CommittedOutput, type CommittedSource, formatCrc32 } from '../model/manifest.ts';
 import type { Store } from '../model/store.ts';
-import type { Problem } from './report.ts';
+import type { VerifyProblem } from './report.ts';
 
 const NEWLINE = 0x0a;
 
@@ -22,17 +22,17 @@ export interface Comparison {
 }
 
 /** Reads an output and its sources side by side, a chunk of each in memory, and tells the first difference. */
-export async function compareOutput(sides: Sides, comparison: Comparison): Promise<Problem[]> {
+export async function compareOutput(sides: Endpoints, comparison: Comparison): Promise<VerifyProblem[]> {
   const { destination, output } = comparison;
   const { key, etag } = output;
   const stored = new Counted(sides.store.stream({ bucket: destination.bucket, key, etag }));
   const text = new ByteReader(decode(formOfCodec(output.codec ?? 'none'), stored.chunks(), key));
-  const at = (code: Problem['code'], offset: number, why: string, source?: string): Problem[] => {
+  const at = (code: VerifyProblem['code'], offset: number, why: string, source?: string): VerifyProblem[] => {
     const message = `${key}, byte ${offset}${output.decoded === undefined ? '' : ' of its text'}: ${why}.`;
     return [{ code, message, output: key, offset, ...(source === undefined ? {} : { source }) }];
   };
   try {
-    const different = await compareSources(rawOf(sides), comparison, text, at);
+    const different = await compareSources(sourceStore(sides), comparison, text, at);
     if (different !== undefined) return different;
     const { crc32: committed, decoded } = output;
     if (!(await text.isOver())) return at('output-bytes', text.position, 'goes on behind its last source');
@@ -63,8 +63,8 @@ async function compareSources(
   raw: Store,
   { source, output, sources, present }: Comparison,
   text: ByteReader,
-  at: (code: Problem['code'], offset: number, why: string, source?: string) => Problem[],
-): Promise<Problem[] | undefined> {
+  at: (code: VerifyProblem['code'], offset: number, why: string, source?: string) => VerifyProblem[],
+): Promise<VerifyProblem[] | undefined> {
   for (const [i, frame] of sources.entries()) {
     if (present[i] === true) {
       const { key, etag, encoding = 'plain' } = frame;

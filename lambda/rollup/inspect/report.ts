@@ -1,7 +1,7 @@
-import { type Sides } from '../model/endpoints.ts';
+import { type Endpoints } from '../model/endpoints.ts';
 
 /** A way in which what is stored is not what was committed, or what was committed is not what is in raw. */
-export interface Problem {
+export interface VerifyProblem {
   code:
     | 'output-missing'
     | 'output-changed'
@@ -33,10 +33,10 @@ export interface VerifyReport {
   expired: number;
   /** Objects of ours in the destination that the manifest does not name; a later run sweeps them. */
   unnamed: number;
-  problems: Problem[];
+  problems: VerifyProblem[];
 }
 
-export interface VerifyContext extends Sides {
+export interface VerifyContext extends Endpoints {
   /** Read every byte of both sides. */
   deep: boolean;
   /** Outputs checked at once; each is compared through two streams. */

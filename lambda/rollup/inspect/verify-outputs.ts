@@ -1,7 +1,7 @@
-import { type Frames, framesByOutput } from '../committed/sources-of-output.ts';
+import { type OutputSources, sourcesByOutput } from '../committed/sources-of-output.ts';
 import { FirstFailure } from '../model/in-order.ts';
 import type { Rollup } from '../model/manifest.ts';
-import type { Problem, VerifyContext } from './report.ts';
+import type { VerifyProblem, VerifyContext } from './report.ts';
 
 /** Sources whose lines are held for outputs that are being checked; those of one output in any case. */
 const MOST_HELD = 50_000;
@@ -10,14 +10,14 @@ const MOST_HELD = 50_000;
 export async function checkOutputs(
   { manifest, sources }: Rollup,
   { concurrency, signal }: Pick<VerifyContext, 'concurrency' | 'signal'>,
-  check: (frames: Frames) => Promise<Problem[]>,
-): Promise<Problem[]> {
-  const problems = new Map<string, Promise<Problem[]>>();
+  check: (frames: OutputSources) => Promise<VerifyProblem[]>,
+): Promise<VerifyProblem[]> {
+  const problems = new Map<string, Promise<VerifyProblem[]>>();
   const stop = new AbortController();
   const failures = new FirstFailure(stop);
   const underWay = new Set<Promise<unknown>>();
   let held = 0;
-  const begin = async (frames: Frames): Promise<void> => {
+  const begin = async (frames: OutputSources): Promise<void> => {
     const length = frames.sources.length;
     while (underWay.size >= concurrency || (underWay.size > 0 && held + length > MOST_HELD))
       await Promise.race(underWay);
@@ -36,7 +36,7 @@ export async function checkOutputs(
     if (!problems.has(key)) problems.set(key, checking);
   };
   try {
-    for await (const frames of framesByOutput(manifest.outputs, sources.stored(signal))) await begin(frames);
+    for await (const frames of sourcesByOutput(manifest.outputs, sources.stored(signal))) await begin(frames);
     for (const output of manifest.outputs)
       if (!problems.has(output.key)) await begin({ output, sources: [] });
   } finally {

@@ -4,12 +4,12 @@ import type { ListedObject } from '../model/store.ts';
 import { Bits } from '../plan/bits.ts';
 import { isArchived } from '../plan/reconcile.ts';
 import type { Selector } from '../plan/select.ts';
-import type { Problem } from './report.ts';
+import type { VerifyProblem } from './report.ts';
 
 /** What comes of a comparison of raw with what is committed, side by side. */
 export class RawCheck {
   /** What is in raw and not, or not as it is now, in the rollup, though it was to be. */
-  readonly problems: Problem[] = [];
+  readonly problems: VerifyProblem[] = [];
   /** By ordinal: sources that can be read in raw as they were committed. */
   readonly present = new Bits();
   /** Committed sources. */

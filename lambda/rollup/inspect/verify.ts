@@ -1,8 +1,8 @@
 import { RollupError } from '../../errors.ts';
 import { isOurs } from '../commit/cleanup.ts';
 import { withCommitted } from '../committed/read-committed.ts';
-import { type Frames } from '../committed/sources-of-output.ts';
-import { rawOf } from '../model/endpoints.ts';
+import { type OutputSources } from '../committed/sources-of-output.ts';
+import { sourceStore } from '../model/endpoints.ts';
 import { type Location, parseLocation } from '../model/location.ts';
 import {
   type CommittedOutput,
@@ -17,7 +17,7 @@ import { sideBySide } from '../model/side-by-side.ts';
 import type { ListedObject, Store } from '../model/store.ts';
 import { committedSelector } from '../plan/select.ts';
 import { compareOutput } from './compare.ts';
-import { type Problem, type VerifyContext, type VerifyReport } from './report.ts';
+import { type VerifyProblem, type VerifyContext, type VerifyReport } from './report.ts';
 import { checkOutputs } from './verify-outputs.ts';
 import { RawCheck } from './verify-raw.ts';
 
@@ -35,7 +35,7 @@ async function verifyRollup(
   context: VerifyContext,
 ): Promise<VerifyReport> {
   const { store, deep, signal } = context;
-  const from = rawOf(context);
+  const from = sourceStore(context);
   const { manifest } = rollup;
   const source = parseLocation(manifest.source);
   const stored = await listAll(store, destination);
@@ -50,9 +50,9 @@ async function verifyRollup(
     totalOutputs: manifest.outputs.length,
     totalBytes: manifest.totals.outputBytes,
   };
-  const check = async ({ output, sources }: Frames): Promise<Problem[]> => {
+  const check = async ({ output, sources }: OutputSources): Promise<VerifyProblem[]> => {
     signal.throwIfAborted();
-    const problems = checkFrames(output, sources);
+    const problems = checkOffsets(output, sources);
     if (problems.length === 0)
       problems.push(...(await checkStored(output, stored.get(output.key), context, destination)));
     if (problems.length === 0 && deep) {
@@ -83,7 +83,7 @@ async function verifyRollup(
 }
 
 /** The frames of an output lie one behind another, with one added newline between two of them at the most. */
-function checkFrames(output: CommittedOutput, frames: CommittedSource[]): Problem[] {
+function checkOffsets(output: CommittedOutput, frames: CommittedSource[]): VerifyProblem[] {
   let end = 0;
   const textSize = output.decoded?.size ?? output.size;
   const broken = frames.find(({ offset, length, size, encoding }) => {
@@ -106,7 +106,7 @@ async function checkStored(
   stored: ListedObject | undefined,
   { store }: VerifyContext,
   { bucket }: Location,
-): Promise<Problem[]> {
+): Promise<VerifyProblem[]> {
   const { key, size, etag, crc32 } = output;
   if (stored === undefined) {
     return [{ code: 'output-missing', message: `${key} is not there.`, output: key }];
@@ -121,7 +121,7 @@ async function checkStored(
   return [{ code: 'output-checksum', message, output: key }];
 }
 
-function checkTotals({ totals, outputs }: Manifest, { objects, bytes, repeated }: RawCheck): Problem[] {
+function checkTotals({ totals, outputs }: Manifest, { objects, bytes, repeated }: RawCheck): VerifyProblem[] {
   const outputBytes = outputs.reduce((total, { size }) => total + size, 0);
   const holds =
     totals.objects === objects &&

@@ -4,10 +4,10 @@ export type RollupEvent =
   | { type: 'listed'; objects: number; bytes: number }
   /** All that there is to do, once it is known; the number of outputs is known last. */
   | { type: 'planned'; objects: number; bytes: number; outputs: number | undefined }
-  /** Bytes of a source are where they belong: in a slab, in a copy, or in an output found finished. */
+  /** Bytes of a source are where they belong: in a buffer, in a copy, or in an output found writtenOutput. */
   | { type: 'landed'; objects: number; bytes: number }
   | { type: 'begun'; key: string; bytes: number }
-  | { type: 'output'; key: string; how: OutputFate; bytes: number; sources: number }
+  | { type: 'output'; key: string; how: HowWritten; bytes: number; sources: number }
   | { type: 'lost'; attempt: number }
   | { type: 'committed'; manifest: string }
   | { type: 'swept'; keys: string[] }
@@ -15,6 +15,6 @@ export type RollupEvent =
   | { type: 'deleted'; objects: number; bytes: number };
 
 /** How an output came to be in the destination. */
-export type OutputFate = 'written' | 'copied' | 'reused';
+export type HowWritten = 'written' | 'copied' | 'reused';
 
 export type Report = (event: RollupEvent) => void;

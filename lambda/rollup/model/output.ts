@@ -1,6 +1,6 @@
 import { type Encoding, type SourceEncoding } from './encoding.ts';
 import { type Kind } from './kind.ts';
-import type { OutputFate } from './events.ts';
+import type { HowWritten } from './events.ts';
 import type { CommittedOutput } from './manifest.ts';
 import { type CommittedSource } from './manifest.ts';
 import type { ListedObject } from './store.ts';
@@ -64,10 +64,10 @@ export function indexOf(outputKey: string): number {
 }
 
 /** An output that is in the destination, with what the manifest and `_sources` will say of it. */
-export interface Assembled {
+export interface WrittenOutput {
   output: CommittedOutput;
   sources: CommittedSource[];
-  how: OutputFate;
+  how: HowWritten;
   /** Seen by this process to hold the bytes that its sources have in raw. */
   proven: boolean;
 }
@@ -78,7 +78,16 @@ export function isFromRaw({ pieces }: PlannedOutput): boolean {
 }
 
 /** How many of the outputs came to be there in which way. */
-export type Fates = Record<OutputFate, number>;
+export type OutputCounts = Record<HowWritten, number>;
 
 /** ETags of outputs, by key, that this process saw to hold the bytes of their sources in raw. */
 export type Proven = ReadonlyMap<string, string>;
+
+/** What a commit needs to know of its plan besides the new outputs. */
+export interface PlanFacts {
+  readonly generation: number;
+  /** Outputs that stay as they are; known once the first new output is planned. */
+  readonly sealed: CommittedOutput[];
+  /** Known once the last output is planned. */
+  readonly skipped: Skipped;
+}

@@ -1,16 +1,12 @@
-import { RollupError, hasCode } from '../../errors.ts';
+import type { RollupError } from '../../errors.ts';
 import type { Report } from './events.ts';
 import type { Location } from './location.ts';
 import type { Manifest, Rollup } from './manifest.ts';
-import { MANIFEST_NAME } from './manifest.ts';
 import type { ListedObject } from './store.ts';
 
 import type { Settings } from '../../settings/table.ts';
 
-import type { Sides } from './endpoints.ts';
-
-/** How often a run plans again after it lost to another. */
-export const ATTEMPTS = 3;
+import type { Endpoints } from './endpoints.ts';
 
 export interface RollupRequest {
   source: Location;
@@ -19,20 +15,20 @@ export interface RollupRequest {
   repack?: boolean;
 }
 
-export interface RollupContext extends Sides {
+export interface RollupContext extends Endpoints {
   settings: Settings;
   /**
    * Outputs that stand there were written by earlier invocations of the same request: they are taken as they are, so that
-   * an hour which takes several comes to its end. Before raw is deleted they are proven all the same.
+   * an hour which takes several comes to its end. DestinationState raw is deleted they are proven all the same.
    */
-  trustStanding?: boolean;
+  trustExisting?: boolean;
   now: () => Date;
   report: Report;
   hasTime: () => boolean;
   signal: AbortSignal;
 }
 
-export interface RollupOutcome extends Partial<Settled> {
+export interface RollupOutcome extends Partial<TidyUpResult> {
   status: 'committed' | 'unchanged' | 'empty' | 'incomplete';
   totals: Manifest['totals'];
   /** How the outputs of the commit came to be there: their sum is `totals.outputs`. */
@@ -44,32 +40,11 @@ export interface RollupOutcome extends Partial<Settled> {
   peakInFlightBytes: number;
 }
 
-/** Whatever the signal ended first, it is not the reason why a run failed. */
-export async function stoppable<T>(
-  { signal }: Pick<RollupContext, 'signal'>,
-  work: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await work();
-  } catch (cause) {
-    if (!signal.aborted || hasCode(cause, 'Aborted')) throw cause;
-    throw new RollupError('Aborted', 'The run was stopped.', { cause });
-  }
-}
-
-export function lostToOthers({ prefix }: Location): RollupError {
-  return new RollupError(
-    'Conflict',
-    `Other runs committed ${prefix} first, ${ATTEMPTS} times. Run again once they have ended.`,
-    { key: prefix + MANIFEST_NAME },
-  );
-}
-
-export interface Settled {
+export interface TidyUpResult {
   /** What became of the sources in raw, where they were to be deleted. */
   deleted: Deleted | undefined;
   /** What did not work, although the hour is committed. */
-  problems: Problem[];
+  problems: RunProblem[];
 }
 
 /** What became of the sources in raw. */
@@ -92,14 +67,14 @@ export interface Deleted {
 }
 
 /** Something that did not work although the hour is committed. */
-export interface Problem {
+export interface RunProblem {
   code: RollupError['code'];
   message: string;
   key?: string;
 }
 
 /** What is there before a run looks at its sources. */
-export interface Before {
+export interface DestinationState {
   /** What is committed. */
   previous: Rollup | undefined;
   /** The destination, by key, listed after the manifest was read. */

@@ -27,14 +27,14 @@ export interface ReadFrom extends ObjectAt {
   range?: { offset: number; length: number };
 }
 
-/** What a finished write left in the store. */
+/** What a writtenOutput write left in the store. */
 export interface Written {
   etag: string;
   crc32: number;
 }
 
 /** What landed in a buffer, and what S3 says of its format. */
-export interface Landed {
+export interface ReadResult {
   crc32: number;
   /** Undefined where there is none. */
   contentEncoding: string | undefined;
@@ -111,7 +111,7 @@ export interface Store {
    * Fills the buffer, whose length is that of what is read, and tells of what landed in it.
    * Throws `SourceChanged`, `SourceVanished`, `ShortBody`, `BodyStalled`.
    */
-  read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<Landed>;
+  read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<ReadResult>;
   /** The same bytes as they come, for comparing what memory should not hold. */
   stream(from: ReadFrom, signal?: AbortSignal): AsyncIterable<Buffer>;
   /** A small object in one request. Throws `PreconditionFailed` where the condition does not hold. */

@@ -1,4 +1,3 @@
-import type { RequestClass } from '../../../bin/output/prices.ts';
 import type { Settings } from '../../settings/table.ts';
 import { GiB } from '../../size.ts';
 import { sidecarKeyOf } from '../codec/sidecar.ts';
@@ -9,9 +8,12 @@ import { MANIFEST_VERSION, type Manifest } from '../model/manifest.ts';
 import type { PlannedOutput } from '../model/output.ts';
 import type { OpenUpload } from '../model/store.ts';
 import { largestSize } from '../write/source-offsets.ts';
-import { relaySizes } from '../write/streamed-copy.ts';
+import { streamedCopySizes } from '../write/streamed-copy.ts';
 import { downloadsOf } from '../write/write-encoded.ts';
-import type { Survey } from './list-and-plan.ts';
+import type { FullPlan } from './list-and-plan.ts';
+
+/** Classes in which S3 prices requests. */
+type RequestClass = 'list' | 'get' | 'put' | 'copy' | 'delete';
 
 export type RequestCounts = Record<RequestClass, number>;
 
@@ -19,8 +21,8 @@ export type RequestCounts = Record<RequestClass, number>;
 export type OutputAction = 'write' | 'copy' | 'reuse' | 'sealed';
 
 export interface EstimateInput {
-  survey: Survey;
-  /** Requests that it took to make the survey: `run` makes the same. */
+  planAll: FullPlan;
+  /** Requests that it took to make the planAll: `run` makes the same. */
   surveyed: Pick<RequestCounts, 'list' | 'get'>;
   /** Uploads that are open under the destination. */
   uploads: OpenUpload[];
@@ -48,8 +50,8 @@ export function estimateRequests(input: EstimateInput): RequestCounts {
 }
 
 /** As if what is there already were true where nothing is committed, and not where something is. */
-function addMarkers(counts: RequestCounts, { survey, destination, settings }: EstimateInput): void {
-  const { plan, present, previous } = survey;
+function addMarkers(counts: RequestCounts, { planAll, destination, settings }: EstimateInput): void {
+  const { plan, present, previous } = planAll;
   const wanted = wantedMarkers(settings, destination, present);
   if (wanted.success) counts.put++;
   if (!wanted.symlinks) return;
@@ -65,8 +67,8 @@ function addMarkers(counts: RequestCounts, { survey, destination, settings }: Es
 }
 
 /** As if everything that was listed and rolled up were deleted: what has left raw by then takes less. */
-function addDeletes(counts: RequestCounts, { survey, surveyed }: EstimateInput): void {
-  const { plan, present, previous } = survey;
+function addDeletes(counts: RequestCounts, { planAll, surveyed }: EstimateInput): void {
+  const { plan, present, previous } = planAll;
   const pages = surveyed.list - Math.max(1, Math.ceil(present.size / PER_REQUEST));
   const outputs = plan.sealed.length + plan.planned.length;
   const batches = outputs === 0 ? 0 : pages;
@@ -79,7 +81,7 @@ function addDeletes(counts: RequestCounts, { survey, surveyed }: EstimateInput):
 }
 
 /** Outputs that a run does not write from raw, it proves: by a HEAD a source, and reads of what was decoded. */
-function proofsOf({ sealed, planned }: Survey['plan']): number {
+function proofsOf({ sealed, planned }: FullPlan['plan']): number {
   const sources = [
     ...sealed.map(
       (output) =>
@@ -91,14 +93,14 @@ function proofsOf({ sealed, planned }: Survey['plan']): number {
 }
 
 function estimateCommit({
-  survey,
+  planAll,
   surveyed,
   uploads,
   destination,
   settings,
   relays,
 }: EstimateInput): RequestCounts {
-  const { plan, previous, present, listingBegan } = survey;
+  const { plan, previous, present, listingBegan } = planAll;
   const counts: RequestCounts = { list: surveyed.list, get: surveyed.get, put: 0, copy: 0, delete: 0 };
   if (previous !== undefined && plan.planned.length === 0) {
     const swept = sweepable(present.values(), destination, previous.manifest, listingBegan).length;
@@ -111,7 +113,7 @@ function estimateCommit({
     return counts;
   }
   for (const output of plan.planned) {
-    for (const [name, count] of Object.entries(requestsOf(output, survey, destination, settings, relays))) {
+    for (const [name, count] of Object.entries(requestsOf(output, planAll, destination, settings, relays))) {
       counts[name as RequestClass] += count;
     }
   }
@@ -123,7 +125,7 @@ function estimateCommit({
   counts.put += 2;
   const kept = new Set([...plan.sealed, ...plan.planned].map(({ key }) => key));
   const replaced = previous?.manifest.outputs.filter(({ key }) => !kept.has(key)).length ?? -1;
-  const swept = sweepable(present.values(), destination, expected(survey, destination), listingBegan).length;
+  const swept = sweepable(present.values(), destination, expected(planAll, destination), listingBegan).length;
   const sidecars = plan.planned.filter(({ mode }) => mode === 'encode').length;
   addUnnamed(counts, replaced + 1 + sidecars);
   addUnnamed(counts, swept);
@@ -140,7 +142,7 @@ function addUnnamed(counts: RequestCounts, keys: number): void {
 
 export function actionOf(
   output: PlannedOutput,
-  { present }: Survey,
+  { present }: FullPlan,
   destination: Location,
 ): Exclude<OutputAction, 'sealed'> {
   const found = present.get(output.key);
@@ -153,14 +155,14 @@ export function actionOf(
 
 function requestsOf(
   output: PlannedOutput,
-  survey: Survey,
+  planAll: FullPlan,
   destination: Location,
   settings: Settings,
   relays: boolean,
 ): Partial<RequestCounts> {
   const { size, expectedSize, pieces, mode } = output;
   const { partSize } = settings;
-  switch (actionOf(output, survey, destination)) {
+  switch (actionOf(output, planAll, destination)) {
     case 'reuse':
       // Its HEAD and those of its sources; of what was encoded, its sidecar, its bytes and those of its sources.
       return { get: mode === 'encode' ? 3 + downloadsOf(output, settings) : 1 + pieces.length };
@@ -178,7 +180,7 @@ function requestsOf(
 
 /** Its HEAD, its ranges and its parts. */
 function relayRequests(size: number, settings: Settings): Partial<RequestCounts> {
-  const { range, part } = relaySizes(size, settings);
+  const { range, part } = streamedCopySizes(size, settings);
   return { get: 1 + Math.ceil(size / range), put: putsOf(size, part) };
 }
 
@@ -189,7 +191,7 @@ function putsOf(size: number, partSize: number): number {
 }
 
 /** The manifest that the run would write, as far as a sweep looks at it. */
-function expected({ plan }: Survey, { prefix }: Location): Manifest {
+function expected({ plan }: FullPlan, { prefix }: Location): Manifest {
   const outputs = plan.planned.map(({ key, size }) => ({ key, size, etag: '', crc32: '', sources: 0 }));
   return {
     version: MANIFEST_VERSION,

@@ -1,49 +1,26 @@
+import { readDestination } from '../committed/read-destination.ts';
 import type { SourcesReader } from '../model/manifest.ts';
-import { isSuperseded, readCommitted } from '../committed/read-committed.ts';
-import { rawOf } from '../model/endpoints.ts';
+import { isSuperseded } from '../committed/read-committed.ts';
+import { sourceStore } from '../model/endpoints.ts';
 import type { Report } from '../model/events.ts';
-import type { Location } from '../model/location.ts';
 import type { Rollup, StoredSource } from '../model/manifest.ts';
 import type { Piece, PlannedOutput } from '../model/output.ts';
 import type { RollupContext, RollupRequest } from '../model/run.ts';
-import { type Before } from '../model/run.ts';
+import { type DestinationState } from '../model/run.ts';
 import { type Pair, sideBySide } from '../model/side-by-side.ts';
-import type { ListedObject, Store } from '../model/store.ts';
+import type { ListedObject } from '../model/store.ts';
 import { type List, type ListingProgress, listAtOnce } from './list.ts';
 import { measure } from './measure-ratio.ts';
 import { type Plan, Planner } from './planner.ts';
 import type { Noted } from './reconcile.ts';
 import { refuseUnreadable } from './refuse.ts';
 
-type SurveyContext = Pick<RollupContext, 'store' | 'raw' | 'settings' | 'now' | 'report' | 'signal'>;
-
-/** Reads what is committed and lists the destination. */
-export async function readBefore(
-  { source, destination }: RollupRequest,
-  { store, now, signal }: SurveyContext,
-): Promise<Before> {
-  const previous = await readCommitted(store, destination, source);
-  const listingBegan = now();
-  return { previous, present: await listPresent(store, destination, signal), listingBegan };
-}
-
-/** The destination, by key. */
-export async function listPresent(
-  store: Store,
-  destination: Location,
-  signal: AbortSignal,
-): Promise<Map<string, ListedObject>> {
-  const present = new Map<string, ListedObject>();
-  for await (const page of store.list(destination, signal)) {
-    for (const object of page) present.set(object.key, object);
-  }
-  return present;
-}
+type PlanContext = Pick<RollupContext, 'store' | 'raw' | 'settings' | 'now' | 'report' | 'signal'>;
 
 export function createPlanner(
   { source, destination, repack = false }: RollupRequest,
-  { settings }: SurveyContext,
-  { previous }: Before,
+  { settings }: PlanContext,
+  { previous }: DestinationState,
 ): Planner {
   return new Planner({ committed: previous, source, destination, settings, repack });
 }
@@ -53,9 +30,9 @@ export function createPlanner(
  * first one long before the last page. Otherwise all of it is compared with what is committed first. Throws
  * `SourceNotJoinable`, `SourceArchived` before it yields an output that holds such a source.
  */
-export async function* planSources(
+export async function* listAndPlan(
   { source, destination }: RollupRequest,
-  { report, signal, ...sides }: SurveyContext,
+  { report, signal, ...sides }: PlanContext,
   planner: Planner,
   previous: Rollup | undefined,
 ): AsyncGenerator<PlannedOutput> {
@@ -67,7 +44,7 @@ export async function* planSources(
     total.bytes += outputs.reduce((sum, { size }) => sum + size, 0);
     return outputs;
   };
-  const raw = rawOf(sides);
+  const raw = sourceStore(sides);
   const list: List = (after, stop) => raw.list(source, AbortSignal.any([signal, stop]), after);
   const pages = listAtOnce(list, source.prefix, reportListing(planner.plansAtOnce, report));
   const context = { ...sides, source, destination, signal };
@@ -140,18 +117,18 @@ function reportListing(plansAtOnce: boolean, report: Report): ListingProgress {
   };
 }
 
-export interface Survey extends Before {
+export interface FullPlan extends DestinationState {
   plan: Plan;
 }
 
-/** All that a run would do; writes nothing. Throws as `planSources` does. */
-export async function survey(request: RollupRequest, context: SurveyContext): Promise<Survey> {
+/** All that a run would do; writes nothing. Throws as `listAndPlan` does. */
+export async function planAll(request: RollupRequest, context: PlanContext): Promise<FullPlan> {
   const { store } = context;
   for (;;) {
-    const before = await readBefore(request, context);
+    const before = await readDestination(request, context);
     const planner = createPlanner(request, context, before);
     try {
-      const planned = await Array.fromAsync(planSources(request, context, planner, before.previous));
+      const planned = await Array.fromAsync(listAndPlan(request, context, planner, before.previous));
       const { generation, sealed, skipped, filtered } = planner;
       return { ...before, plan: { generation, sealed, planned, skipped, filtered } };
     } catch (error) {

@@ -5,8 +5,8 @@ import type { Encoding } from '../model/encoding.ts';
 import { sourceForm } from '../codec/source-format.ts';
 import { allOrFirstFailure } from '../model/in-order.ts';
 import type { Piece } from '../model/output.ts';
-import type { Landed } from '../model/store.ts';
-import { type Places, readingsOf } from '../write/ranges.ts';
+import type { ReadResult } from '../model/store.ts';
+import { type Locations, rangesOf } from '../write/ranges.ts';
 import type { Weights } from './weights.ts';
 
 /** Sources of a form that are looked into, and bytes of each; text of each that is enough. */
@@ -16,7 +16,7 @@ const TEXT = 2 * 1024 * 1024;
 /** What is handed to a decoder at a time. */
 const SLICE = 16 * 1024;
 
-interface MeasureContext extends Places {
+interface MeasureContext extends Locations {
   signal: AbortSignal;
 }
 
@@ -39,7 +39,7 @@ export async function measure(
   }
 }
 
-interface Sample extends Landed {
+interface Sample extends ReadResult {
   piece: Piece;
   bytes: Buffer;
 }
@@ -48,7 +48,7 @@ function readSamples(pieces: Piece[], context: MeasureContext): Promise<Sample[]
   const stop = new AbortController();
   const signal = AbortSignal.any([stop.signal, context.signal]);
   const reading = pieces.map(async (piece): Promise<Sample> => {
-    const [first] = readingsOf(piece, context, SAMPLE);
+    const [first] = rangesOf(piece, context, SAMPLE);
     const bytes = Buffer.allocUnsafe(first?.length ?? 0);
     if (first === undefined) return { piece, bytes, crc32: 0, contentEncoding: undefined };
     return { piece, bytes, ...(await first.store.read(first.from, bytes, signal)) };

@@ -17,7 +17,7 @@ const FORMATS: Partial<Record<string, string>> = {
   zip: 'ZIP',
 };
 
-/** Ends a run before its first download where it could not be finished. Throws `SourceNotJoinable`, `SourceArchived`. */
+/** Ends a run before its first download where it could not be writtenOutput. Throws `SourceNotJoinable`, `SourceArchived`. */
 export function refuseUnreadable(planned: PlannedOutput[]): void {
   const pieces = planned.flatMap((output) => output.pieces);
   const foreign = pieces.map(({ source }) => source.key).filter((key) => kindOf(key) === undefined);

@@ -1,17 +1,17 @@
 import { MiB } from '../../size.ts';
 
-/** Slabs come in steps, so that an output which is a little larger than the one before fits the same slab. */
+/** BufferPool come in steps, so that an output which is a little larger than the one before fits the same buffer. */
 const STEP = 4 * MiB;
 
 /**
  * The memory that outputs are assembled in. As many buffers as outputs are in flight, each used again for the
  * next output. A buffer of `allocUnsafeSlow` costs no memory until it is written to.
  */
-export class Slabs {
+export class BufferPool {
   readonly #usual: number;
   readonly #free: Buffer[] = [];
   #bytes = 0;
-  /** The most bytes of outputs that were in slabs at one time. */
+  /** The most bytes of outputs that were in buffers at one time. */
   peakBytes = 0;
 
   /** `usual`: what most outputs need, or a little less. */
@@ -19,18 +19,18 @@ export class Slabs {
     this.#usual = usual;
   }
 
-  /** A slab for an output of at most `size` bytes, for as long as `use` takes. */
-  async use<T>(size: number, use: (slab: Buffer) => Promise<T>): Promise<T> {
+  /** A buffer for an output of at most `size` bytes, for as long as `use` takes. */
+  async use<T>(size: number, use: (buffer: Buffer) => Promise<T>): Promise<T> {
     const free = this.#free.pop();
     const capacity = (Math.floor(Math.max(size, this.#usual) / STEP) + 1) * STEP;
-    const slab = free !== undefined && free.length >= size ? free : Buffer.allocUnsafeSlow(capacity);
+    const buffer = free !== undefined && free.length >= size ? free : Buffer.allocUnsafeSlow(capacity);
     this.#bytes += size;
     this.peakBytes = Math.max(this.peakBytes, this.#bytes);
     try {
-      return await use(slab);
+      return await use(buffer);
     } finally {
       this.#bytes -= size;
-      this.#free.push(slab);
+      this.#free.push(buffer);
     }
   }
 }

@@ -1,13 +1,13 @@
 import type { Settings } from '../../settings/table.ts';
-import { type Sides } from '../model/endpoints.ts';
+import { type Endpoints } from '../model/endpoints.ts';
 import type { Report } from '../model/events.ts';
 import type { Location } from '../model/location.ts';
 import { type PlannedOutput } from '../model/output.ts';
 import type { ListedObject } from '../model/store.ts';
-import type { Slabs } from './buffer-pool.ts';
-import type { Downloads } from './download-queue.ts';
+import type { BufferPool } from './buffer-pool.ts';
+import type { DownloadQueue } from './download-queue.ts';
 
-export interface AssembleContext extends Sides {
+export interface WriteContext extends Endpoints {
   source: Location;
   destination: Location;
   /** What was in the destination before, by key; undefined where it was not listed. */
@@ -22,8 +22,8 @@ export interface AssembleContext extends Sides {
   signal: AbortSignal;
 }
 
-export interface Means {
-  slabs: Slabs;
-  downloads: Downloads;
+export interface WriteResources {
+  buffers: BufferPool;
+  downloads: DownloadQueue;
   signal: AbortSignal;
 }

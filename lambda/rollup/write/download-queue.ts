@@ -14,10 +14,10 @@ interface Batch {
 }
 
 /**
- * Downloads in flight, under one limit over all outputs. A task is made when there is a slot for it, the earliest
+ * DownloadQueue in flight, under one limit over all outputs. A task is made when there is a slot for it, the earliest
  * output's first: what waits costs no memory, and the output that is wanted next gets all of the bandwidth.
  */
-export class Downloads {
+export class DownloadQueue {
   readonly #limit: LimitFunction;
   readonly #stop: AbortController;
   readonly #batches: Batch[] = [];

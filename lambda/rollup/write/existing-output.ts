@@ -1,22 +1,22 @@
 import { mostSidecar, parseSidecar, sidecarKeyOf } from '../codec/sidecar.ts';
 import { crc32 } from '../model/crc32.ts';
 import type { PlannedOutput } from '../model/output.ts';
-import { type Assembled } from '../model/output.ts';
+import { type WrittenOutput } from '../model/output.ts';
 import type { ObjectHead, ReadFrom, Store } from '../model/store.ts';
-import { type AssembleContext } from './context.ts';
-import { largestSize, parseAdded, readFrames } from './source-offsets.ts';
-import { finished, finishedText } from './written-output.ts';
+import { type WriteContext } from './context.ts';
+import { largestSize, parseAdded, readOffsets } from './source-offsets.ts';
+import { writtenOutput, writtenText } from './written-output.ts';
 
 /**
  * An output that is in the destination already, from a run that ended early: by its key, a digest of all that goes in,
  * and its size. S3 writes are atomic, so what a run left there is complete; that it was a run is not proven by it.
  * Undefined where it is not there.
  */
-export async function findFinished(
+export async function findExisting(
   output: PlannedOutput,
-  context: Pick<AssembleContext, 'store' | 'destination' | 'present' | 'signal'>,
-): Promise<Assembled | undefined> {
-  if (output.mode === 'encode') return findEncoded(output, context);
+  context: Pick<WriteContext, 'store' | 'destination' | 'present' | 'signal'>,
+): Promise<WrittenOutput | undefined> {
+  if (output.mode === 'encode') return findExistingEncoded(output, context);
   const { store, destination, present, signal } = context;
   const listed = present?.get(output.key);
   if (present !== undefined && listed === undefined) return undefined;
@@ -30,11 +30,11 @@ export async function findFinished(
   const known =
     crc32 !== undefined && added !== undefined
       ? { crc32, added }
-      : await readFrames(output, store.stream({ ...at, etag }, signal));
-  return known && finished(output, 'reused', size, { etag, crc32: known.crc32 }, known.added);
+      : await readOffsets(output, store.stream({ ...at, etag }, signal));
+  return known && writtenOutput(output, 'reused', size, { etag, crc32: known.crc32 }, known.added);
 }
 
-/** Which sources of a finished output were followed by an added newline, as far as its headers tell. */
+/** Which sources of a writtenOutput output were followed by an added newline, as far as its headers tell. */
 function addedTo(output: PlannedOutput, { size, metadata = {} }: ObjectHead): boolean[] | undefined {
   const count = size - output.size;
   if (count === 0 || size === largestSize(output)) return output.pieces.map(() => count > 0);
@@ -42,16 +42,11 @@ function addedTo(output: PlannedOutput, { size, metadata = {} }: ObjectHead): bo
   return added?.filter(Boolean).length === count ? added : undefined;
 }
 
-/** An output that was encoded counts as finished with its sidecar alone: what its sources were decoded to is told there. */
-async function findEncoded(
+/** An output that was encoded counts as writtenOutput with its sidecar alone: what its sources were decoded to is told there. */
+async function findExistingEncoded(
   output: PlannedOutput,
-  {
-    store,
-    destination,
-    present,
-    signal,
-  }: Pick<AssembleContext, 'store' | 'destination' | 'present' | 'signal'>,
-): Promise<Assembled | undefined> {
+  { store, destination, present, signal }: Pick<WriteContext, 'store' | 'destination' | 'present' | 'signal'>,
+): Promise<WrittenOutput | undefined> {
   const listed = present?.get(output.key);
   if (present !== undefined && listed === undefined) return undefined;
   const { bucket } = destination;
@@ -64,7 +59,7 @@ async function findEncoded(
   const text = sidecar?.body && (await parseSidecar(sidecar.body, output));
   if (text === undefined) return undefined;
   const stored = { ...head, crc32: await storedCrc32(store, { ...at, etag: head.etag }, head, signal) };
-  return finishedText(output, 'reused', stored, text);
+  return writtenText(output, 'reused', stored, text);
 }
 
 /** Metadata of what is written with an encoding: its key tells what went in, and this that it is no other's. */

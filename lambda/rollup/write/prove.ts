@@ -6,7 +6,7 @@ import { decode } from '../codec/decode.ts';
 import { allOrFirstFailure } from '../model/in-order.ts';
 import type { Location } from '../model/location.ts';
 import { type CommittedOutput, type CommittedSource, formatCrc32 } from '../model/manifest.ts';
-import { type Sides, rawOf } from '../model/endpoints.ts';
+import { type Endpoints, sourceStore } from '../model/endpoints.ts';
 import type { ReadFrom, Store } from '../model/store.ts';
 
 /** How often an output is looked at anew because its sources change or leave raw meanwhile. */
@@ -19,7 +19,7 @@ const NEWLINE = Buffer.from('\n');
  */
 export type Proof = { status: 'holds' } | { status: 'differs'; why: string } | { status: 'out of time' };
 
-export interface ProofContext extends Sides {
+export interface ProofContext extends Endpoints {
   source: Location;
   destination: Location;
   /** Sources that are asked for at once. */
@@ -101,7 +101,7 @@ async function textOf(
   { source, ...sides }: ProofContext,
   signal: AbortSignal,
 ): Promise<Text | undefined> {
-  const raw = rawOf(sides);
+  const raw = sourceStore(sides);
   const from = { bucket: source.bucket, key, etag };
   const head = await raw.head(from);
   if (head?.etag !== etag || head.size !== size) return undefined;

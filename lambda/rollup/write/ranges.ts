@@ -1,17 +1,17 @@
-import { type Sides, originOf } from '../model/endpoints.ts';
+import { type Endpoints, originOf } from '../model/endpoints.ts';
 import type { Location } from '../model/location.ts';
 import { type Piece, lengthOf } from '../model/output.ts';
-import type { Landed, ReadFrom, Store } from '../model/store.ts';
-import type { Downloads } from './download-queue.ts';
+import type { ReadResult, ReadFrom, Store } from '../model/store.ts';
+import type { DownloadQueue } from './download-queue.ts';
 
 /** Where sources are, and what is committed. */
-export interface Places extends Sides {
+export interface Locations extends Endpoints {
   source: Location;
   destination: Location;
 }
 
 /** One download: an object whole, or a range of one. */
-export interface Reading {
+export interface SourceRange {
   store: Store;
   from: ReadFrom;
   length: number;
@@ -19,11 +19,11 @@ export interface Reading {
 
 /** Its bytes, under the limit of all downloads. */
 export function download(
-  downloads: Downloads,
-  { store, from }: Reading,
+  downloads: DownloadQueue,
+  { store, from }: SourceRange,
   into: Buffer,
   signal: AbortSignal,
-): Promise<Landed> {
+): Promise<ReadResult> {
   return downloads.one(() => {
     signal.throwIfAborted();
     return store.read(from, into, signal);
@@ -31,7 +31,7 @@ export function download(
 }
 
 /** The downloads of a source's bytes, none of them larger than `most`. */
-export function readingsOf(piece: Piece, places: Places, most: number): Reading[] {
+export function rangesOf(piece: Piece, places: Locations, most: number): SourceRange[] {
   const { store, from: origin } = originOf(piece, places);
   const size = lengthOf(piece);
   if (size <= most) return size === 0 ? [] : [{ store, from: origin, length: size }];

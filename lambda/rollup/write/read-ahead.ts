@@ -1,7 +1,7 @@
-import type { Reading } from './ranges.ts';
-import type { Landed } from '../model/store.ts';
+import type { SourceRange } from './ranges.ts';
+import type { ReadResult } from '../model/store.ts';
 
-export interface Arrived extends Landed {
+export interface Arrived extends ReadResult {
   bytes: Buffer;
 }
 
@@ -12,21 +12,21 @@ interface UnderWay {
 }
 
 /**
- * Downloads ahead of whoever takes them, in their order: as many as fit into the memory one behind another, which is
+ * DownloadQueue ahead of whoever takes them, in their order: as many as fit into the memory one behind another, which is
  * used in a ring. What was yielded is to be done with before the next is asked for. None may be larger than the memory.
  * Whoever takes no more waits for the others.
  */
 export async function* readAhead(
-  readings: Reading[],
+  readings: SourceRange[],
   memory: Buffer,
-  read: (reading: Reading, into: Buffer) => Promise<Landed>,
+  read: (reading: SourceRange, into: Buffer) => Promise<ReadResult>,
 ): AsyncGenerator<Arrived> {
   const underWay: UnderWay[] = [];
   let next = 0;
 
   const beginMore = (): void => {
     for (; next < readings.length; next++) {
-      const reading = readings[next] as Reading;
+      const reading = readings[next] as SourceRange;
       const start = roomFor(reading.length, memory.length, underWay);
       if (start === undefined) return;
       const end = start + reading.length;

@@ -11,12 +11,12 @@ export function largestSize(output: PlannedOutput): number {
 }
 
 /**
- * Gives a newline to every source in the slab that lacks its last one, moving what follows it along. The sources
- * lie one after another; the slab has room for `largestSize`. Returns the bytes in use and their CRC-32, from the
+ * Gives a newline to every source in the buffer that lacks its last one, moving what follows it along. The sources
+ * lie one after another; the buffer has room for `largestSize`. Returns the bytes in use and their CRC-32, from the
  * CRC-32 of each source.
  */
 export function closeLines(
-  slab: Buffer,
+  buffer: Buffer,
   output: PlannedOutput,
   crcs: number[],
 ): { length: number; crc32: number; added: boolean[] } {
@@ -27,7 +27,7 @@ export function closeLines(
     starts.push(end);
     end += source.size;
     crc = combineCrc32(crc, crcs[i] ?? 0, source.size);
-    const lacking = output.ensureNewline && slab[end - 1] !== NEWLINE;
+    const lacking = output.ensureNewline && buffer[end - 1] !== NEWLINE;
     if (lacking) crc = crc32(NEWLINE_BYTES, crc);
     return lacking;
   });
@@ -36,19 +36,19 @@ export function closeLines(
   // From the last to the first, so that nothing is overwritten before it has moved.
   for (let i = added.length - 1; shift > 0; i--) {
     const start = starts[i] ?? 0;
-    if (added[i] === true) slab[end + --shift] = NEWLINE;
-    if (shift > 0) slab.copyWithin(start + shift, start, end);
+    if (added[i] === true) buffer[end + --shift] = NEWLINE;
+    if (shift > 0) buffer.copyWithin(start + shift, start, end);
     end = start;
   }
   return { length, crc32: crc, added };
 }
 
 /**
- * The CRC-32 of every part of an output in its slab: from those of the sources that lie whole in a part, so that only
+ * The CRC-32 of every part of an output in its buffer: from those of the sources that lie whole in a part, so that only
  * what straddles two of them is read again.
  */
 export function partCrcsOf(
-  slab: Buffer,
+  buffer: Buffer,
   length: number,
   frames: CommittedSource[],
   crcs: number[],
@@ -71,7 +71,7 @@ export function partCrcsOf(
       } else {
         // Of a source that straddles, or a newline that was added: up to the next source, or the end of the part.
         const until = Math.min(end, frame !== undefined && frame.offset > at ? frame.offset : end);
-        crc = crc32(slab.subarray(at, until), crc);
+        crc = crc32(buffer.subarray(at, until), crc);
         at = until;
       }
     }
@@ -81,7 +81,7 @@ export function partCrcsOf(
 }
 
 /** The lines of `_sources` for an output, given which of its sources were followed by an added newline. */
-export function framesOf(output: PlannedOutput, added: boolean[]): CommittedSource[] {
+export function offsetsOf(output: PlannedOutput, added: boolean[]): CommittedSource[] {
   let offset = 0;
   return output.pieces.map(({ source: { key, etag, size, lastModified } }, i) => {
     const frame = { key, etag, size, lastModified, output: output.key, offset, length: size };
@@ -116,10 +116,10 @@ export function parseAdded(
 }
 
 /**
- * Finds out from a finished output's own bytes which of its sources were followed by an added newline, and its
+ * Finds out from a writtenOutput output's own bytes which of its sources were followed by an added newline, and its
  * CRC-32. Undefined where the bytes cannot be those of this output.
  */
-export async function readFrames(
+export async function readOffsets(
   output: PlannedOutput,
   bytes: AsyncIterable<Buffer>,
 ): Promise<{ crc32: number; added: boolean[] } | undefined> {

@@ -6,15 +6,15 @@ import { combineCrc32 } from '../model/crc32.ts';
 import { originOf } from '../model/endpoints.ts';
 import type { Piece, PlannedOutput } from '../model/output.ts';
 import type { Written } from '../model/store.ts';
-import type { AssembleContext, Means } from './context.ts';
-import { type Reading, download, readingsOf } from './ranges.ts';
+import type { WriteContext, WriteResources } from './context.ts';
+import { type SourceRange, download, rangesOf } from './ranges.ts';
 import { readAhead } from './read-ahead.ts';
 
-/** Of the parts that a relay holds: the others are on their way in. */
+/** Of the parts that a streamCopy holds: the others are on their way in. */
 const PARTS_OUT = PARTS_IN_FLIGHT / 2;
 
 /** How a source is passed on: in ranges of one size, as parts of another. */
-export function relaySizes(size: number, { partSize }: Pick<Settings, 'partSize'>) {
+export function streamedCopySizes(size: number, { partSize }: Pick<Settings, 'partSize'>) {
   // Very large sources need larger parts, of which S3 takes no more than 10,000.
   return {
     range: Math.floor(partSize / 2),
@@ -26,23 +26,23 @@ export function relaySizes(size: number, { partSize }: Pick<Settings, 'partSize'
  * Brings a large source to the other side: what S3 cannot be asked to copy passes through in ranges that are pinned to
  * its ETag, as it is, in the memory of four parts whatever its size. Throws as `Store.read` and `Store.uploadStream` do.
  */
-export function relay(
+export function streamCopy(
   output: PlannedOutput,
-  context: AssembleContext,
-  { slabs, downloads, signal }: Means,
+  context: WriteContext,
+  { buffers, downloads, signal }: WriteResources,
 ): Promise<Written> {
   const { store, destination, settings } = context;
   const { partSize } = settings;
   const [piece] = output.pieces as [Piece];
-  const { range, part } = relaySizes(output.size, settings);
+  const { range, part } = streamedCopySizes(output.size, settings);
   if (part > PARTS_OUT * partSize) throw tooLarge(piece.source.key, output.size, settings);
-  return slabs.use(PARTS_IN_FLIGHT * partSize, async (slab) => {
+  return buffers.use(PARTS_IN_FLIGHT * partSize, async (buffer) => {
     const stop = new AbortController();
     const until = AbortSignal.any([stop.signal, signal]);
-    const read = (reading: Reading, into: Buffer) => download(downloads, reading, into, until);
-    const memory = slab.subarray(0, PARTS_OUT * partSize);
-    const window = slab.subarray(memory.length, PARTS_IN_FLIGHT * partSize);
-    const arriving = readAhead(readingsOf(piece, context, range), window, read);
+    const read = (reading: SourceRange, into: Buffer) => download(downloads, reading, into, until);
+    const memory = buffer.subarray(0, PARTS_OUT * partSize);
+    const window = buffer.subarray(memory.length, PARTS_IN_FLIGHT * partSize);
+    const arriving = readAhead(rangesOf(piece, context, range), window, read);
     const expected = (await head(piece, context))?.crc32;
     async function* bytes(): AsyncGenerator<Buffer> {
       let crc = 0;
@@ -64,7 +64,7 @@ export function relay(
   });
 }
 
-function head(piece: Piece, context: AssembleContext) {
+function head(piece: Piece, context: WriteContext) {
   const { store, from } = originOf(piece, context);
   return store.head(from);
 }

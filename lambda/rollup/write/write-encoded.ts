@@ -9,37 +9,37 @@ import { Transcoding, largestDownload } from '../codec/transcode.ts';
 import { crc32 } from '../model/crc32.ts';
 import { formOfCodec } from '../model/encoding.ts';
 import type { Report } from '../model/events.ts';
-import { type Assembled, type PlannedOutput, isEncoded, isFromRaw, lengthOf } from '../model/output.ts';
+import { type WrittenOutput, type PlannedOutput, isEncoded, isFromRaw, lengthOf } from '../model/output.ts';
 import type { ObjectHead } from '../model/store.ts';
-import { type AssembleContext, type Means } from './context.ts';
+import { type WriteContext, type WriteResources } from './context.ts';
 import { encodingMetadata, isEncodedAs, storedCrc32 } from './existing-output.ts';
 import { download } from './ranges.ts';
-import { finishedText } from './written-output.ts';
+import { writtenText } from './written-output.ts';
 
-/** Of a slab: a quarter to download into, within these bounds; the rest holds parts that are uploaded. */
+/** Of a buffer: a quarter to download into, within these bounds; the rest holds parts that are uploaded. */
 const WINDOW = { share: 4, least: 4 * MiB, most: 32 * MiB };
 const PARTS_HELD = 4;
 
 /**
  * Writes an output whose sources are decoded: downloaded, decoded, encoded and uploaded at the same time, in the memory
- * of one slab. Its sidecar is written before it appears. What stands there with the same text stays, whatever encoded it.
+ * of one buffer. Its sidecar is written before it appears. What stands there with the same text stays, whatever encoded it.
  */
 export function writeEncoded(
   output: PlannedOutput,
-  { store, raw, source, destination, report, settings }: AssembleContext,
-  { slabs, downloads, signal }: Means,
+  { store, raw, source, destination, report, settings }: WriteContext,
+  { buffers, downloads, signal }: WriteResources,
   /** One that is there, and has to be proven. */
-  found: Assembled | undefined,
-): Promise<Assembled> {
+  found: WrittenOutput | undefined,
+): Promise<WrittenOutput> {
   const { partSize } = settings;
   const at = { bucket: destination.bucket, key: output.key };
   const sidecarAt = { bucket: at.bucket, key: sidecarKeyOf(output.key, destination) };
   const { window, parts } = memoryOf(settings);
-  return slabs.use(window + parts, async (slab) => {
+  return buffers.use(window + parts, async (buffer) => {
     const transcode = (tell: Report): Transcoding =>
       new Transcoding(output, {
         ...{ store, raw, source, destination, report: tell, signal },
-        memory: slab.subarray(0, window),
+        memory: buffer.subarray(0, window),
         read: (reading, into, until) => download(downloads, reading, into, until),
       });
     const putSidecar = async (text: OutputText): Promise<void> => {
@@ -55,7 +55,7 @@ export function writeEncoded(
       const { size, etag, crc32: crc } = found.output;
       if (await isText(etag, proof.text)) {
         const stored = { size, etag, crc32: Number.parseInt(crc, 16) };
-        const reused = { ...finishedText(output, 'reused', stored, proof.text), proven: isFromRaw(output) };
+        const reused = { ...writtenText(output, 'reused', stored, proof.text), proven: isFromRaw(output) };
         // Its sidecar may have said something else.
         if (!isDeepStrictEqual(found, { ...reused, proven: found.proven })) await putSidecar(proof.text);
         report({ type: 'landed', objects: output.pieces.length, bytes: output.size });
@@ -73,12 +73,12 @@ export function writeEncoded(
       standing = isSame ? other : undefined;
       return isSame;
     };
-    const memory = slab.subarray(window, window + parts);
+    const memory = buffer.subarray(window, window + parts);
     const options = { partSize, memory, isOurs, metadata: encodingMetadata(output) };
     const written = await store.uploadStream(at, bytes(), options, signal);
     const from = { ...at, etag: written.etag };
     const crc = await storedCrc32(store, from, standing ?? written, signal);
-    return finishedText(output, 'written', { ...written, crc32: crc }, transcoding.text);
+    return writtenText(output, 'written', { ...written, crc32: crc }, transcoding.text);
   });
 }
 
@@ -102,7 +102,7 @@ async function holdsText(
   return text.size === expected.size && text.crc32 === expected.crc32;
 }
 
-/** Downloads that writing an output takes. */
+/** DownloadQueue that writing an output takes. */
 export function downloadsOf({ mode, pieces }: PlannedOutput, settings: Settings): number {
   if (mode !== 'encode') return pieces.length;
   const most = largestDownload(memoryOf(settings).window);

@@ -7,7 +7,7 @@ import { PacedRetryStrategy } from './retry.ts';
 import type { Timeouts } from './timeouts.ts';
 
 /** How one side of a rollup is reached. */
-export interface Side {
+export interface Endpoint {
   /** Otherwise `AWS_REGION`, or the profile's. */
   region: string | undefined;
   /** Otherwise `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, or S3's own. One that is given is addressed by path. */
@@ -19,17 +19,17 @@ export interface Side {
 }
 
 /** What is not said of a side is what is said of both. */
-export function sidesOf(
+export function endpointsOf(
   settings: Settings,
-  both: Partial<Pick<Side, 'region' | 'endpointUrl'>>,
-): { source: Side; destination: Side } {
-  const source: Side = {
+  both: Partial<Pick<Endpoint, 'region' | 'endpointUrl'>>,
+): { source: Endpoint; destination: Endpoint } {
+  const source: Endpoint = {
     region: settings.sourceRegion ?? both.region,
     endpointUrl: settings.sourceEndpointUrl ?? both.endpointUrl,
     profile: settings.sourceProfile,
     roleArn: settings.sourceRoleArn,
   };
-  const destination: Side = {
+  const destination: Endpoint = {
     region: settings.destinationRegion ?? both.region,
     endpointUrl: settings.destinationEndpointUrl ?? both.endpointUrl,
     profile: settings.destinationProfile,
@@ -39,10 +39,10 @@ export function sidesOf(
 }
 
 /**
- * Sides of one reach are of one owner's view of S3: asked on one of them, S3 copies from the other, also from another
+ * Endpoints of one reach are of one owner's view of S3: asked on one of them, S3 copies from the other, also from another
  * region.
  */
-export function reachOf({ endpointUrl, profile, roleArn }: Side): string {
+export function reachOf({ endpointUrl, profile, roleArn }: Endpoint): string {
   return JSON.stringify([endpointUrl, profile, roleArn]);
 }
 
@@ -53,7 +53,7 @@ export interface ClientOptions {
 }
 
 export function createClient(
-  side: Side,
+  side: Endpoint,
   { handler, counter, timeouts }: ClientOptions,
 ): { client: S3Client; pace: PacedRetryStrategy } {
   const { region, endpointUrl, profile, roleArn } = side;
@@ -62,7 +62,7 @@ export function createClient(
   const client = new S3Client({
     retryStrategy: pace,
     requestHandler: handler,
-    // Bodies are checked as they land; the SDK's own check of CRC-64/NVME is JavaScript and costs more than TLS.
+    // Bodies are checked as they readInto; the SDK's own check of CRC-64/NVME is JavaScript and costs more than TLS.
     responseChecksumValidation: 'WHEN_REQUIRED',
     followRegionRedirects: true,
     // The pause that it asks for would be one for every part.
@@ -85,7 +85,7 @@ type Credentials = Extract<
 >;
 
 /** Loads what knows profiles and roles, which most runs do without, when credentials are first asked for. */
-function credentialsOf(side: Side): Credentials {
+function credentialsOf(side: Endpoint): Credentials {
   let found: Promise<Credentials> | undefined;
   return async (properties) => {
     found ??= import('./credentials.ts').then(({ findCredentials }) => findCredentials(side));

@@ -8,7 +8,7 @@ import { RollupError } from '../../errors.ts';
  * A body that sends nothing for `idleMs` has stalled: the SDK's timeouts end with the response headers.
  * Throws `ShortBody`, `BodyStalled`, and what the signal was aborted with.
  */
-export function land(
+export function readInto(
   body: Readable,
   into: Buffer,
   key: string,

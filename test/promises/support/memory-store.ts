@@ -4,7 +4,7 @@ import { type ErrorCode, RollupError } from '../../../lambda/errors.ts';
 import type { Location, ObjectAt } from '../../../lambda/rollup/model/location.ts';
 import type {
   Found,
-  Landed,
+  ReadResult,
   ListedObject,
   ObjectHead,
   OpenUpload,
@@ -126,7 +126,7 @@ export class MemoryStore implements Store {
     return { etag, size: body.length, body: body.length > most ? undefined : body };
   }
 
-  async read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<Landed> {
+  async read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<ReadResult> {
     await this.#turn(`read ${from.key}`);
     if (signal.aborted) throw failure('Aborted');
     this.#pinned(from).copy(into);

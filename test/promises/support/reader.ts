@@ -38,7 +38,7 @@ interface Line {
   encoding?: string;
 }
 
-export interface Reading {
+export interface SourceRange {
   manifest: Manifest;
   /** What is committed of every source: the bytes and the ETag they had. */
   sources: Map<string, { body: Buffer; etag: string }>;
@@ -64,11 +64,11 @@ export function readLines(bucket: Bucket, manifest: Manifest): Line[] | undefine
 }
 
 /** Reads every byte of what is committed; undefined where nothing is. */
-export function readRollup(bucket: Bucket, prefix: string): Reading | undefined {
+export function readRollup(bucket: Bucket, prefix: string): SourceRange | undefined {
   const manifest = readManifest(bucket, prefix);
   if (manifest === undefined) return undefined;
   const problems: string[] = [];
-  const sources: Reading['sources'] = new Map();
+  const sources: SourceRange['sources'] = new Map();
   const lines = readLines(bucket, manifest);
   if (lines === undefined) return { manifest, sources, problems: [`${manifest.sources.key} is missing`] };
 

@@ -116,7 +116,7 @@ describe('from codec to codec', () => {
 });
 
 describe('a run that is repeated', () => {
-  it('takes finished outputs by their sidecars, and reads no source again where an earlier invocation wrote them', async () => {
+  it('takes writtenOutput outputs by their sidecars, and reads no source again where an earlier invocation wrote them', async () => {
     await using world = await openWorld({ codec: 'gzip' });
     const hour = mixedHour(world);
     world.sandbox.hook = REFUSE_INDEX;
@@ -127,7 +127,7 @@ describe('a run that is repeated', () => {
       'part-00000.log.gz',
     ]);
     world.sandbox.requests.length = 0;
-    const again = await world.roll({ trustStanding: true });
+    const again = await world.roll({ trustExisting: true });
     expect(again).toMatchObject({ status: 'committed', written: 0, reused: 1 });
     // Those by which the weights are measured.
     expect(world.requests('GetObject', RAW).length).toBeLessThanOrEqual(16);
@@ -223,7 +223,7 @@ describe('by a plan file', () => {
       return writeItems(plan, items, request, context);
     });
     expect(world.manifest.outputs).toEqual(alone.manifest.outputs);
-    const framesOf = async (one: World) =>
+    const offsetsOf = async (one: World) =>
       (await one.sources()).map(({ key, output, offset, length, encoding }) => [
         key,
         output,
@@ -231,7 +231,7 @@ describe('by a plan file', () => {
         length,
         encoding,
       ]);
-    expect(await framesOf(world)).toEqual(await framesOf(alone));
+    expect(await offsetsOf(world)).toEqual(await offsetsOf(alone));
     await world.expectSound();
   });
 });

@@ -5,7 +5,7 @@ import { extract } from '../../../lambda/rollup/inspect/extract.ts';
 import { planToFile } from '../../../lambda/rollup/fan-out/plan-step.ts';
 import { parseHour } from '../../../lambda/rollup/model/hour.ts';
 import type { Store } from '../../../lambda/rollup/model/store.ts';
-import { survey } from '../../../lambda/rollup/plan/list-and-plan.ts';
+import { planAll } from '../../../lambda/rollup/plan/list-and-plan.ts';
 import { verify } from '../../../lambda/rollup/inspect/verify.ts';
 import type { Connection } from '../../../lambda/s3/connection.ts';
 import { beforeNth, matching } from '../../support/hooks.ts';
@@ -55,7 +55,7 @@ const READERS: [name: string, read: (world: World, to: Connection) => Promise<un
     (world, connection) => world.roll({ connection, repack: true }),
     { status: 'committed', objects: 6 },
   ],
-  ['a plan', (world, to) => survey(request, contextOf(world, to)), { plan: { planned: [] } }],
+  ['a plan', (world, to) => planAll(request, contextOf(world, to)), { plan: { planned: [] } }],
   ['the plan step', (world, to) => planToFile(request, contextOf(world, to)), { status: 'lost' }],
   [
     'verify',

@@ -193,7 +193,7 @@ describe('a plan that is carried out by many', () => {
     world.sandbox.clearRequests();
     expect(await writeItems(plan, [failing, ...others], REQUEST, contextOf(world))).toMatchObject({
       status: 'written',
-      fates: { written: 1, copied: 0, reused: others.length },
+      counts: { written: 1, copied: 0, reused: others.length },
     });
     expect(new Set(world.writes().map((write) => write.key))).toEqual(new Set([key]));
     expect(await commitPlan(plan, REQUEST, contextOf(world))).toMatchObject({ status: 'committed' });

@@ -385,7 +385,7 @@ describe('a forged plan', () => {
     await using world = await openWorld();
     const plan = await attacked(world);
     const steps = stepsOf(world, write(world, plan, read(world, plan)));
-    expect(await steps.write()).toMatchObject({ status: 'written', fates: { written: 1 } });
+    expect(await steps.write()).toMatchObject({ status: 'written', counts: { written: 1 } });
     expect(await steps.commit()).toMatchObject({ status: 'committed' });
     expect((await world.sources()).map(({ key }) => key.slice(RAW.length)).sort()).toEqual([
       'a.log',

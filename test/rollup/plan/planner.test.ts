@@ -34,7 +34,7 @@ function keysIn(outputs: PlannedOutput[]): string[] {
 /** How one listing differs from the one before it. */
 interface Step {
   put: ListedObject[];
-  /** Places in the listing, in thousandths of its length. */
+  /** Locations in the listing, in thousandths of its length. */
   removed: number[];
   changed: number[];
   repack: boolean;

@@ -127,7 +127,7 @@ describe('an output that stands under its key', () => {
 
     it('that earlier invocations wrote is taken without a look at its sources', async () => {
       await using world = await written(hour, 'CRC-32');
-      expect(await world.roll({ trustStanding: true })).toMatchObject({ written: 0, copied: 0, reused: 1 });
+      expect(await world.roll({ trustExisting: true })).toMatchObject({ written: 0, copied: 0, reused: 1 });
       expect(world.requests('HeadObject', RAW)).toEqual([]);
       // A codec's ratios are measured.
       if (!hour.includes('encoded')) expect(bodiesRead(world)).toBe(0);
@@ -139,7 +139,7 @@ describe('an output that stands under its key', () => {
       const key = outputOf(world);
       plant(world, key);
       const sources = inRaw(world);
-      const trusting = await world.roll({ trustStanding: true, deleteSource: true });
+      const trusting = await world.roll({ trustExisting: true, deleteSource: true });
       expect(trusting).toMatchObject({
         status: 'committed',
         reused: 1,
@@ -234,12 +234,12 @@ describe('in the fan-out', () => {
     const items = lines.map((line) => itemSchema.parse(JSON.parse(line)));
     const write = () => writeItems(plan, items, request, contextOf(world));
     if (before) {
-      expect(await write()).toMatchObject({ fates: { written: 1, reused: 0 } });
+      expect(await write()).toMatchObject({ counts: { written: 1, reused: 0 } });
     } else {
       await write();
       plant(world, key);
       world.sandbox.clearRequests();
-      expect(await write()).toMatchObject({ fates: { written: 0, reused: 1 } });
+      expect(await write()).toMatchObject({ counts: { written: 0, reused: 1 } });
       expect(world.requests('HeadObject', RAW)).toEqual([]);
     }
     const outcome = await commitPlan(plan, request, contextOf(world, true));

@@ -7,11 +7,11 @@ import { planRollup } from '../../../lambda/rollup/plan/planner.ts';
 import {
   closeLines,
   formatAdded,
-  framesOf,
+  offsetsOf,
   largestSize,
   parseAdded,
   partCrcsOf,
-  readFrames,
+  readOffsets,
 } from '../../../lambda/rollup/write/source-offsets.ts';
 import { SIDES, listed } from '../../support/planning.ts';
 
@@ -75,7 +75,7 @@ describe('frames', () => {
         );
         expect(slab.subarray(0, closed.length).toString()).toBe(expected.toString());
         expect(closed.crc32).toBe(crc32(expected));
-        for (const [i, { offset, length }] of framesOf(output, closed.added).entries()) {
+        for (const [i, { offset, length }] of offsetsOf(output, closed.added).entries()) {
           expect(expected.subarray(offset, offset + length)).toEqual(bodies[i]);
         }
       }),
@@ -97,7 +97,7 @@ describe('frames', () => {
     );
     expect(slab.subarray(0, closed.length).toString()).toBe('ab\nc');
     expect(closed).toEqual({ length: 4, crc32: crc32('ab\nc'), added: [false, false, false] });
-    expect(framesOf(output, closed.added).map(({ offset }) => offset)).toEqual([0, 1, 3]);
+    expect(offsetsOf(output, closed.added).map(({ offset }) => offset)).toEqual([0, 1, 3]);
     expect(largestSize(output)).toBe(4);
   });
 
@@ -106,7 +106,7 @@ describe('frames', () => {
       fc.asyncProperty(anyBodies, anyChunks, async (bodies, chunks) => {
         const output = outputOf(bodies);
         const bytes = joined(bodies);
-        const found = await readFrames(output, inChunks(bytes, chunks));
+        const found = await readOffsets(output, inChunks(bytes, chunks));
         expect(found).toEqual({ crc32: crc32(bytes), added: bodies.map((body) => body.at(-1) !== 0x0a) });
       }),
       { numRuns: 1000 },
@@ -121,15 +121,15 @@ describe('frames', () => {
         const other = longer
           ? Buffer.concat([bytes, Buffer.from('\n')])
           : bytes.subarray(0, seed % bytes.length);
-        expect(await readFrames(output, inChunks(other, chunks))).toBeUndefined();
+        expect(await readOffsets(output, inChunks(other, chunks))).toBeUndefined();
       }),
     );
   });
 
   it('are not found where a source is not followed by the newline that it lacks', async () => {
     const output = outputOf([Buffer.from('aa'), Buffer.from('b\n')]);
-    expect(await readFrames(output, inChunks(Buffer.from('aab\nX'), [2]))).toBeUndefined();
-    expect(await readFrames(output, inChunks(Buffer.from('aaXb\n'), [2]))).toBeUndefined();
+    expect(await readOffsets(output, inChunks(Buffer.from('aab\nX'), [2]))).toBeUndefined();
+    expect(await readOffsets(output, inChunks(Buffer.from('aaXb\n'), [2]))).toBeUndefined();
   });
 });
 
@@ -174,7 +174,7 @@ describe('the CRC-32 of parts', () => {
         const slab = slabOf(output, given);
         const crcs = given.map((body) => crc32(body));
         const { length, added } = closeLines(slab, output, crcs);
-        const parts = partCrcsOf(slab, length, framesOf(output, added), crcs, partSize);
+        const parts = partCrcsOf(slab, length, offsetsOf(output, added), crcs, partSize);
         const whole = slab.subarray(0, length);
         const expected = Array.from({ length: Math.ceil(length / partSize) }, (_, i) =>
           crc32(whole.subarray(i * partSize, (i + 1) * partSize)),

@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { RollupError } from '../../../lambda/errors.ts';
-import { land } from '../../../lambda/s3/client/read-into.ts';
+import { readInto } from '../../../lambda/s3/client/read-into.ts';
 
 const KEY = 'raw/a.log';
 const IDLE_MS = 10_000;
@@ -27,7 +27,7 @@ describe('a body that lands', () => {
         const bytes = Buffer.concat(given);
         const slab = Buffer.alloc(bytes.length + 4, 0xee);
         const body = Readable.from(given.map((chunk) => Buffer.from(chunk)));
-        expect(await land(body, slab.subarray(2, -2), KEY, unstopped(), IDLE_MS)).toBe(crc32(bytes));
+        expect(await readInto(body, slab.subarray(2, -2), KEY, unstopped(), IDLE_MS)).toBe(crc32(bytes));
         expect(slab).toEqual(Buffer.concat([Buffer.from([0xee, 0xee]), bytes, Buffer.from([0xee, 0xee])]));
       }),
     );
@@ -37,7 +37,7 @@ describe('a body that lands', () => {
     const own = Buffer.from(new Uint8Array([1, 2, 3]).buffer);
     const shared = Buffer.from('abcdef');
     const into = Buffer.alloc(6);
-    await land(Readable.from([own, shared.subarray(1, 4)]), into, KEY, unstopped(), IDLE_MS);
+    await readInto(Readable.from([own, shared.subarray(1, 4)]), into, KEY, unstopped(), IDLE_MS);
     expect(into).toEqual(Buffer.from([1, 2, 3, 98, 99, 100]));
     expect([own.length, shared.toString()]).toEqual([0, 'abcdef']);
   });
@@ -85,7 +85,7 @@ describe('a body that lands', () => {
   ])('is refused where it %s, and nothing beside its place is touched', async (_, feed, got) => {
     const slab = Buffer.alloc(8, 0xee);
     const body = openBody();
-    const landing = land(body, slab.subarray(2, 6), KEY, unstopped(), IDLE_MS);
+    const landing = readInto(body, slab.subarray(2, 6), KEY, unstopped(), IDLE_MS);
     feed(body);
     await expect(landing).rejects.toMatchObject({ code: 'ShortBody', key: KEY });
     await expect(landing).rejects.toThrow(`sent ${got} bytes where 4 were announced`);
@@ -104,7 +104,7 @@ describe('a body that lands', () => {
     const reason = new RollupError('Aborted', 'Enough.');
     const body = openBody();
     if (before) stop.abort(reason);
-    const landing = land(body, Buffer.alloc(4), KEY, stop.signal, IDLE_MS);
+    const landing = readInto(body, Buffer.alloc(4), KEY, stop.signal, IDLE_MS);
     body.push('ab');
     if (!before) stop.abort(reason);
     await expect(landing).rejects.toBe(reason);
@@ -122,7 +122,7 @@ describe('a body that stalls', () => {
 
   it('is cut once nothing has come for as long as it may', async () => {
     const body = openBody();
-    const landing = land(body, Buffer.alloc(4), KEY, unstopped(), IDLE_MS);
+    const landing = readInto(body, Buffer.alloc(4), KEY, unstopped(), IDLE_MS);
     const failing = expect(landing).rejects.toMatchObject({ code: 'BodyStalled', key: KEY });
     for (const byte of 'abc') {
       vi.advanceTimersByTime(IDLE_MS - 1);
@@ -139,8 +139,8 @@ describe('a body that stalls', () => {
 
   it('leaves no timer behind, whatever its end', async () => {
     const good = Readable.from([Buffer.from('abcd')]);
-    await land(good, Buffer.alloc(4), KEY, unstopped(), IDLE_MS);
-    await land(Readable.from([Buffer.from('ab')]), Buffer.alloc(4), KEY, unstopped(), IDLE_MS).catch(
+    await readInto(good, Buffer.alloc(4), KEY, unstopped(), IDLE_MS);
+    await readInto(Readable.from([Buffer.from('ab')]), Buffer.alloc(4), KEY, unstopped(), IDLE_MS).catch(
       () => undefined,
     );
     expect(vi.getTimerCount()).toBe(0);

@@ -1,0 +1,64 @@
+import type { CommittedOutput, Manifest, Rollup } from '../model/manifest.ts';
+import type { OutputCounts, PlanFacts, WrittenOutput } from '../model/output.ts';
+import { SourcesIndex } from './sources-index.ts';
+
+/**
+ * A commit in the making: the outputs that are to be added, in the order in which they were planned, and the index of all
+ * sources, which is written while outputs come.
+ */
+export class Draft {
+  readonly index = new SourcesIndex();
+  readonly added: CommittedOutput[] = [];
+  /** ETags of outputs, by key, that this process saw to hold the bytes of their sources. */
+  readonly proven = new Map<string, string>();
+  readonly plan: PlanFacts;
+  readonly #previous: Rollup | undefined;
+  readonly #counts: OutputCounts = { written: 0, copied: 0, reused: 0 };
+  #isComplete = true;
+
+  /** `plan`: its outputs that stay, and what it skipped, are asked for once the first new output is planned. */
+  constructor(plan: PlanFacts, previous: Rollup | undefined) {
+    this.plan = plan;
+    this.#previous = previous;
+  }
+
+  /** Adds the next output; undefined for one that there was no time for. */
+  async add(written: WrittenOutput | undefined): Promise<void> {
+    if (written === undefined) {
+      this.#isComplete = false;
+      return;
+    }
+    if (this.added.length === 0) await this.#keepSealed();
+    await this.index.add(written.sources);
+    this.added.push(written.output);
+    this.#counts[written.how]++;
+    if (written.proven) this.proven.set(written.output.key, written.output.etag);
+  }
+
+  /** False where there was no time for all of the plan: then it cannot be committed. */
+  get isComplete(): boolean {
+    return this.#isComplete;
+  }
+
+  /** Outputs of the commit by how they came to be there; those that stay are reused. */
+  get counts(): OutputCounts {
+    return { ...this.#counts, reused: this.#counts.reused + this.plan.sealed.length };
+  }
+
+  /** Of what is there so far. */
+  get totals(): Manifest['totals'] {
+    const { sealed, skipped } = this.plan;
+    const outputs = [...sealed, ...this.added];
+    const outputBytes = outputs.reduce((sum, { size }) => sum + size, 0);
+    const objects = outputs.reduce((sum, { sources }) => sum + sources, 0);
+    return { objects, bytes: outputBytes, outputs: outputs.length, outputBytes, skipped };
+  }
+
+  /** The lines of sources whose outputs stay come first. */
+  async #keepSealed(): Promise<void> {
+    const sealed = new Set(this.plan.sealed.map(({ key }) => key));
+    if (this.#previous === undefined || sealed.size === 0) return;
+    for await (const sources of this.#previous.sources.stored())
+      await this.index.add(sources.filter(({ output }) => sealed.has(output)));
+  }
+}

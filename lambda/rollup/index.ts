@@ -1,0 +1,75 @@
+/**
+ * The engine's public face. Command line, function and scripts import from here and from nothing behind it; the engine
+ * knows nothing of them.
+ *
+ * `rollUp` is the whole job; its steps are `planToFile`, `writeItems` and `commitPlan` where many share one hour. `verify`
+ * and `extract` look at what is committed.
+ */
+export { ATTEMPTS, lostToOthers } from './attempts.ts';
+export { refuseUnlistable } from './commit/markers.ts';
+export { withCommitted } from './committed/read-committed.ts';
+export { commitPlan } from './fan-out/commit-step.ts';
+export {
+  type PinnedPlan,
+  type PlanItem,
+  badPlan,
+  formatPlanAt,
+  itemSchema,
+  parsePlanAt,
+  planFiles,
+} from './fan-out/plan-file.ts';
+export { planToFile } from './fan-out/plan-step.ts';
+export { readHeader, readItems } from './fan-out/plan-store.ts';
+export { type Distribute, rollUpByPlan } from './fan-out/roll-up-by-plan.ts';
+export { workersFor } from './fan-out/worker-count.ts';
+export { type WriteStep, writeItems } from './fan-out/write-step.ts';
+export { extract } from './inspect/extract.ts';
+export { type VerifyReport } from './inspect/report.ts';
+export { verify } from './inspect/verify.ts';
+export { combineCrc32 } from './model/crc32.ts';
+export { type Endpoints, sourceStore } from './model/endpoints.ts';
+export { type Report, type RollupEvent } from './model/events.ts';
+export {
+  type Hour,
+  fillHour,
+  formatHour,
+  hasPlaceholders,
+  hourBefore,
+  hourEnd,
+  hourOfFilled,
+  parseHour,
+} from './model/hour.ts';
+export { allOrFirstFailure } from './model/in-order.ts';
+export {
+  type Location,
+  type ObjectAt,
+  formatLocation,
+  parseLocation,
+  refuseOverlap,
+} from './model/location.ts';
+export { MANIFEST_NAME, type Manifest, type Rollup } from './model/manifest.ts';
+export { indexOf } from './model/output.ts';
+export {
+  type Deleted,
+  type RollupContext,
+  type RollupOutcome,
+  type RollupRequest,
+  type RunProblem,
+} from './model/run.ts';
+export { Lookup } from './model/side-by-side.ts';
+export {
+  type Found,
+  type ListedObject,
+  type ObjectHead,
+  type ReadFrom,
+  type ReadResult,
+  type Store,
+  type Streamed,
+  type Undeleted,
+  type UploadContent,
+  type Written,
+} from './model/store.ts';
+export { type OutputAction, type RequestCounts, actionOf, estimateRequests } from './plan/estimate.ts';
+export { type FullPlan, planAll } from './plan/list-and-plan.ts';
+export { committedSelector } from './plan/select.ts';
+export { rollUp } from './rollup.ts';
