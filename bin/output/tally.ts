@@ -36,7 +36,7 @@ export class RunTally {
       case 'begun':
         this.#begin();
         break;
-      case 'landed':
+      case 'read':
         this.#done.objects += event.objects;
         this.#done.bytes += event.bytes;
         break;

@@ -133,7 +133,7 @@ export class WorkerPool {
     }
     const { objects, bytes, ...inUse } = message;
     this.#inUse.set(worker, inUse);
-    report({ type: 'landed', objects, bytes });
+    report({ type: 'read', objects, bytes });
   }
 }
 

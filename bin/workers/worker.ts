@@ -64,7 +64,7 @@ async function work({
   const telling = setInterval(tell, PROGRESS_MS);
   const report = (event: RollupEvent): void => {
     if (event.type === 'output' || event.type === 'begun') tellRun(event);
-    if (event.type !== 'landed') return;
+    if (event.type !== 'read') return;
     landed.objects += event.objects;
     landed.bytes += event.bytes;
   };

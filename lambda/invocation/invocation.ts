@@ -43,7 +43,7 @@ export interface Invocation {
 }
 
 export function createInvocation(environment: NodeJS.ProcessEnv): Invocation {
-  const resources = attempt(() => open(environment));
+  const resources = deferred(() => open(environment));
 
   function parse<T>(parser: () => T, context: Context): T {
     logger.addContext(context);
@@ -76,7 +76,7 @@ export function createInvocation(environment: NodeJS.ProcessEnv): Invocation {
       const { config, connection, queue, machine } = resources();
       const request = resolveRequest(message, config, new Date());
       logger.appendKeys({ hour: request.hour });
-      usage = measure(connection);
+      usage = startUsage(connection);
       lastWord = sayLastWord(stream, usage, context);
       if (request.lookBack && !(await isRolledUp(connection.store, request))) return skip(request);
       const before = lookBacksOf(request, config.settings.lookBackHours);
@@ -125,7 +125,7 @@ export function open(environment: NodeJS.ProcessEnv): Resources {
 }
 
 /** What a bad environment makes of every invocation is an error that is logged, not a process that does not start. */
-export function attempt<T>(create: () => T): () => T {
+export function deferred<T>(create: () => T): () => T {
   try {
     const value = create();
     return () => value;
@@ -153,7 +153,7 @@ export function sayLastWord(stream: string, usage: () => RunUsage, context: Cont
 }
 
 /** What a run took that ended without a result. */
-export function measure(connection: Connection): () => RunUsage {
+export function startUsage(connection: Connection): () => RunUsage {
   const began = performance.now();
   return () => ({
     peak: connection.gauge.stop(),

@@ -8,9 +8,9 @@ import {
   OUT_OF_TIME,
   type Resources,
   answerOf,
-  attempt,
+  deferred,
   leftUndone,
-  measure,
+  startUsage,
   open,
   sayLastWord,
 } from './invocation.ts';
@@ -24,7 +24,7 @@ export interface StepInvocation {
 
 /** Carries out the steps of the state machine. */
 export function createStepInvocation(environment: NodeJS.ProcessEnv): StepInvocation {
-  const resources = attempt(() => open(environment));
+  const resources = deferred(() => open(environment));
 
   async function handle(given: unknown, context: Context): Promise<unknown> {
     logger.addContext(context);
@@ -37,7 +37,7 @@ export function createStepInvocation(environment: NodeJS.ProcessEnv): StepInvoca
       logger.appendKeys({ step: event.step });
       if (event.step !== 'write') stream = event.request.stream ?? stream;
       const { config, connection } = resources();
-      usage = measure(connection);
+      usage = startUsage(connection);
       connection.takeRequests();
       connection.gauge.start();
       lastWord = sayLastWord(stream, usage, context);

@@ -75,7 +75,7 @@ describe('progress', () => {
 
 describe('the tally of a run', () => {
   const planned: RollupEvent = { type: 'planned', objects: 4, bytes: 4 * MiB, outputs: 2 };
-  const landed: RollupEvent = { type: 'landed', objects: 2, bytes: 2 * MiB };
+  const landed: RollupEvent = { type: 'read', objects: 2, bytes: 2 * MiB };
   const output: RollupEvent = { type: 'output', key: 'k', how: 'written', bytes: 2 * MiB, sources: 2 };
 
   it.each<[name: string, events: RollupEvent[], progress: Partial<Progress>]>([

@@ -77,7 +77,7 @@ export class Transcoding {
         if (added) yield this.#count(NEWLINE_BYTES);
         const encoding = piece.from?.encoding ?? told.encoding;
         this.text.sources.push({ length, added, encoding });
-        report({ type: 'landed', objects: 1, bytes: piece.source.size });
+        report({ type: 'read', objects: 1, bytes: piece.source.size });
       }
     } finally {
       stop.abort();

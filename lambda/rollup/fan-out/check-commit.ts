@@ -15,7 +15,7 @@ import { type PlanAt, type PlanHeader, badPlan, planFiles } from './plan-file.ts
  * Outputs are checked by themselves before (see `createLineCheck`). Of sources of outputs that are rebuilt it holds two
  * digests of 128 bits, some 150 bytes of memory.
  */
-export class CommitAccount {
+export class CommitCheck {
   readonly #header: PlanHeader;
   readonly #lines: string;
   readonly #committed: Rollup | undefined;
@@ -51,8 +51,8 @@ export class CommitAccount {
     this.#first = header.repack ? 0 : nextIndex(committed?.manifest.outputs ?? []);
   }
 
-  static async open(...given: ConstructorParameters<typeof CommitAccount>): Promise<CommitAccount> {
-    const account = new CommitAccount(...given);
+  static async open(...given: ConstructorParameters<typeof CommitCheck>): Promise<CommitCheck> {
+    const account = new CommitCheck(...given);
     if (account.#sealed.size < account.#outputs.size)
       for await (const source of account.#sources())
         if (!account.#sealed.has(source.output))

@@ -11,7 +11,7 @@ import type { WrittenOutput } from '../model/output.ts';
 import type { RollupContext, RollupOutcome, RollupRequest } from '../model/run.ts';
 import { listByKey } from '../committed/read-destination.ts';
 import { findExisting } from '../write/existing-output.ts';
-import { CommitAccount } from './check-commit.ts';
+import { CommitCheck } from './check-commit.ts';
 import { type LineCheck, checkBasis, checkHeader, createLineCheck, settingsOf } from './check-plan.ts';
 import type { PinnedPlan, PlanHeader, PlanLine } from './plan-file.ts';
 import { isPlanGone, readHeader, readLines, removePlan } from './plan-store.ts';
@@ -47,7 +47,7 @@ export async function commitPlan(
   }
   const sealed = checkBasis(header, at, previous?.manifest);
   const check = createLineCheck(header, at, request, { settings, basis: previous?.manifest });
-  const account = await CommitAccount.open(header, at, previous, sealed, signal);
+  const account = await CommitCheck.open(header, at, previous, sealed, signal);
   async function* checkedLines(stopped: AbortSignal): AsyncGenerator<PlanLine> {
     for await (const line of readLines(store, at, header as PlanHeader, stopped)) {
       check(line.output);

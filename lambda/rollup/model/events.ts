@@ -5,7 +5,7 @@ export type RollupEvent =
   /** All that there is to do, once it is known; the number of outputs is known last. */
   | { type: 'planned'; objects: number; bytes: number; outputs: number | undefined }
   /** Bytes of a source are where they belong: in a buffer, in a copy, or in an output found writtenOutput. */
-  | { type: 'landed'; objects: number; bytes: number }
+  | { type: 'read'; objects: number; bytes: number }
   | { type: 'begun'; key: string; bytes: number }
   | { type: 'output'; key: string; how: HowWritten; bytes: number; sources: number }
   | { type: 'lost'; attempt: number }

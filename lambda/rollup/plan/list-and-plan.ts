@@ -10,7 +10,7 @@ import { type DestinationState } from '../model/run.ts';
 import { type Pair, sideBySide } from '../model/side-by-side.ts';
 import type { ListedObject } from '../model/store.ts';
 import { type List, type ListingProgress, listAtOnce } from './list.ts';
-import { measure } from './measure-ratio.ts';
+import { measureRatios } from './measure-ratios.ts';
 import { type Plan, Planner } from './planner.ts';
 import type { Noted } from './reconcile.ts';
 import { refuseUnreadable } from './refuse.ts';
@@ -52,7 +52,7 @@ export async function* listAndPlan(
     let isFirstPage = true;
     for await (const page of pages) {
       // Where later pages end depends on how fast they came.
-      await measure(planner.weights, asPieces(page, planner), isFirstPage ? 'some' : 'first', context);
+      await measureRatios(planner.weights, asPieces(page, planner), isFirstPage ? 'some' : 'first', context);
       isFirstPage = false;
       yield* take(planner.add(page));
     }
@@ -64,7 +64,7 @@ export async function* listAndPlan(
       report({ type: 'planned', ...planner.extent, outputs: undefined });
       if (planner.weights.encoding !== undefined) {
         for await (const pairs of again(planner, sources, false, signal)) planner.sample(pairs);
-        await measure(planner.weights, planner.samples, 'some', context);
+        await measureRatios(planner.weights, planner.samples, 'some', context);
       }
       for await (const pairs of again(planner, sources, true, signal)) yield* take(planner.pack(pairs));
     }

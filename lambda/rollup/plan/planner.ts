@@ -136,7 +136,7 @@ export class Planner {
     for (const pair of pairs) this.#samples.add(this.#comparison.pieceAgain(pair));
   }
 
-  /** What to measure by, of what is to be packed. */
+  /** What to measureRatios by, of what is to be packed. */
   get samples(): Piece[] {
     return this.#samples.pieces;
   }

@@ -34,7 +34,7 @@ export class Weights {
     return length * (this.#ratios.get(form) ?? USUAL[form][to]);
   }
 
-  /** The sources to measure by, of forms that were not measured; none where a form stays as it is. */
+  /** The sources to measureRatios by, of forms that were not measured; none where a form stays as it is. */
   unmeasured(pieces: Piece[]): Map<Form, Piece[]> {
     const measurable = pieces.filter((piece) => this.formToMeasure(piece) !== undefined);
     return Map.groupBy(measurable, formOf);

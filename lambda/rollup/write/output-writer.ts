@@ -80,7 +80,7 @@ export class OutputWriter {
     const isTaken = found !== undefined && isTrusted?.(output) === true;
     const isJoined = found === undefined || isTaken ? undefined : await this.#isJoined(output, found);
     if (found !== undefined && (isTaken || isJoined === true)) {
-      report({ type: 'landed', objects: output.pieces.length, bytes: output.size });
+      report({ type: 'read', objects: output.pieces.length, bytes: output.size });
       const reused = { ...found, proven: !isTaken && isFromRaw(output) };
       report({ type: 'output', ...describe(reused) });
       return reused;
@@ -134,13 +134,13 @@ export class OutputWriter {
       const [piece] = output.pieces as [Piece];
       const origin = originOf(piece, this.#context);
       if (standing !== undefined && (await this.#isCopy(origin, standing))) {
-        report({ type: 'landed', objects: 1, bytes: output.size });
+        report({ type: 'read', objects: 1, bytes: output.size });
         return { ...standing, proven: isFromRaw(output) };
       }
       const written = store.canCopyFrom(origin.store)
         ? await store.copy(origin.from, output.size, at, this.#signal)
         : await streamCopy(output, this.#context, this.#means);
-      report({ type: 'landed', objects: 1, bytes: output.size });
+      report({ type: 'read', objects: 1, bytes: output.size });
       return writtenOutput(output, 'copied', output.size, written, []);
     }
     if (output.mode === 'encode') {
@@ -188,7 +188,7 @@ export class OutputWriter {
         const { store, from } = originOf(piece, this.#context);
         const { crc32 } = await store.read(from, place, this.#signal);
         crcs[i] = crc32;
-        report({ type: 'landed', objects: 1, bytes: place.length });
+        report({ type: 'read', objects: 1, bytes: place.length });
       };
     }
   }

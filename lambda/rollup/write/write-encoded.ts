@@ -58,7 +58,7 @@ export function writeEncoded(
         const reused = { ...writtenText(output, 'reused', stored, proof.text), proven: isFromRaw(output) };
         // Its sidecar may have said something else.
         if (!isDeepStrictEqual(found, { ...reused, proven: found.proven })) await putSidecar(proof.text);
-        report({ type: 'landed', objects: output.pieces.length, bytes: output.size });
+        report({ type: 'read', objects: output.pieces.length, bytes: output.size });
         return reused;
       }
     }

@@ -24,7 +24,7 @@ interface MeasureContext extends Locations {
  * Finds out, by a few of the sources that are to be packed, what a byte of each form comes to in an output. The same
  * sources give the same ratios, so a run that is repeated has the same outputs.
  */
-export async function measure(
+export async function measureRatios(
   weights: Weights,
   pieces: Piece[],
   by: 'some' | 'first',
