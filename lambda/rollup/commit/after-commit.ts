@@ -109,14 +109,14 @@ async function tidyUp(
     }
   };
   const wanted = wantedMarkers(context.settings, destination, state.present);
-  const areMarkersTrue = await succeeds(() => publishMarkers(store, destination, wanted));
+  const areMarkersPublished = await succeeds(() => publishMarkers(store, destination, wanted));
   if (committed.by === 'this run') {
     // A reader of the list that was written before must find the outputs that it names.
-    if (areMarkersTrue)
+    if (areMarkersPublished)
       await succeeds(() => deleteReplaced(store, destination, state.previous, committed.manifest));
     await succeeds(() => abortUploads(store, committed.replacedUploads));
   }
-  if (areMarkersTrue) await succeeds(() => sweep(request, context, state, committed));
+  if (areMarkersPublished) await succeeds(() => sweep(request, context, state, committed));
   let deleted: Deleted | undefined;
   if (context.settings.deleteSource) {
     await succeeds(async () => {

@@ -92,12 +92,12 @@ export class CommitCheck {
       );
     for (const { source, from } of pieces) {
       const id = digest(source.key);
-      const planned = this.#unplaced.get(id);
-      if (from !== undefined && planned !== digest(canonical(source, from)))
+      const expected = this.#unplaced.get(id);
+      if (from !== undefined && expected !== digest(canonical(source, from)))
         throw this.#bad(
           `the output ${key} reads ${JSON.stringify({ source, from })}, which is not what _sources says of it`,
         );
-      if (planned !== undefined) this.#unplaced.delete(id);
+      if (expected !== undefined) this.#unplaced.delete(id);
       else if (this.#sealed.size > 0) this.#addedKeys.add(id);
       this.#lastKeys.set(folderAndKind, source.key);
     }

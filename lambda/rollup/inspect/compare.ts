@@ -26,7 +26,7 @@ export interface Comparison {
  *
  * @param signal ends the reads
  * @returns the first difference; empty if there is none
- * @throws RollupError as `Store.stream` does, `Aborted` among them
+ * @throws RollupError as `Store.stream` does
  */
 export async function compareOutput(
   endpoints: Endpoints,

@@ -1,4 +1,4 @@
-import { RollupError } from '../../errors.ts';
+import { RollupError, hasCode } from '../../errors.ts';
 import { isOurs } from '../commit/cleanup.ts';
 import { withCommitted } from '../committed/read-committed.ts';
 import { listByKey } from '../committed/read-destination.ts';
@@ -24,10 +24,16 @@ import { RawCheck } from './verify-raw.ts';
 
 /** Compares what is committed under a destination with what is there and with what is in raw. Throws `NoManifest`. */
 export async function verify(destination: Location, context: VerifyContext): Promise<VerifyReport> {
-  return withCommitted(context.store, destination, undefined, (rollup) => {
-    if (rollup === undefined) throw noManifest(destination);
-    return verifyRollup(rollup, destination, context);
-  });
+  const { store, signal } = context;
+  try {
+    return await withCommitted(store, destination, undefined, (rollup) => {
+      if (rollup === undefined) throw noManifest(destination);
+      return verifyRollup(rollup, destination, context);
+    });
+  } catch (cause) {
+    if (!signal.aborted || hasCode(cause, 'Aborted')) throw cause;
+    throw new RollupError('Aborted', 'The run was stopped.', { cause });
+  }
 }
 
 async function verifyRollup(

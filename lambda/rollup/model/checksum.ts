@@ -7,7 +7,7 @@ import type { ObjectHead, ReadFrom, Store } from './store.ts';
  * @param from the bytes that are read, pinned to their ETag
  * @param head what S3 said of the object; without a CRC-32 where it holds none, or where `from` is a range
  * @param signal ends the read
- * @throws RollupError as `Store.stream` does, `Aborted` among them
+ * @throws RollupError as `Store.stream` does
  */
 export async function crc32OfObject(
   store: Store,

@@ -116,7 +116,7 @@ describe('from codec to codec', () => {
 });
 
 describe('a run that is repeated', () => {
-  it('takes writtenOutput outputs by their sidecars, and reads no source again where an earlier invocation wrote them', async () => {
+  it('takes finished outputs by their sidecars, and reads no source again where an earlier invocation wrote them', async () => {
     await using world = await openWorld({ codec: 'gzip' });
     const hour = mixedHour(world);
     world.sandbox.hook = REFUSE_INDEX;
