@@ -303,7 +303,11 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     what: 'old leftovers that nobody deletes',
-    patch: { 'lambda/rollup/commit/conclude.ts': [['await store.delete(destination.bucket, keys);', '']] },
+    patch: {
+      'lambda/rollup/commit/after-commit.ts': [
+        ['const swept = await deleteUnnamed(store, destination, keys);', 'const swept = keys;'],
+      ],
+    },
     test: promises('interleavings', 'lose nothing'),
   },
   {
