@@ -33,7 +33,7 @@ export function isPlanFile(name: string): boolean {
   return PLAN_FILE.test(name);
 }
 
-/** Where the three files of a plan are. */
+/** The places of a plan's three files. */
 export function planFiles({ destination: { bucket, prefix }, id }: PlanAt) {
   const at = (name: string): ObjectAt => ({ bucket, key: `${prefix}_plan/${id}${name}` });
   return {

@@ -37,7 +37,7 @@ async function rolledUp(): Promise<World> {
   return world;
 }
 
-/** Changes an output's bytes and makes the manifest agree, as nothing but a bug of this program's could. */
+/** Changes an output's bytes and makes the manifest agree, as only a bug of this program could. */
 function forge(world: World, index: number, edit: (body: Buffer) => Buffer): string {
   const { manifest } = world;
   const output = manifest.outputs[index];
@@ -165,7 +165,7 @@ describe('verify names', () => {
           body[70_000] = 0x00;
           return body;
         });
-        // 60,000 bytes less one, and an added newline, before it.
+        // Before it are 60,000 bytes less one, and an added newline.
         return { code: 'source-bytes', output, offset: 70_000, source: `${RAW}001.log` };
       },
       true,
@@ -195,7 +195,7 @@ describe('verify names', () => {
   ])('%s', async (_, spoil, deep) => {
     await using world = await rolledUp();
     const expected = spoil(world);
-    // The manifest's own CRC-32 of a forged output does not hold either; the stored one's is not compared deep.
+    // The CRC-32 in the manifest of a forged output is wrong too; the stored one is not compared by a deep verify.
     const report = await verified(world, deep);
     expect(report.status).toBe('mismatch');
     expect(report.problems).toContainEqual(expect.objectContaining(expected));
