@@ -120,13 +120,14 @@ async function tidyUp(
   let deleted: Deleted | undefined;
   if (context.settings.deleteSource) {
     await succeeds(async () => {
-      const { concurrency } = context.settings;
+      const { concurrency, outputsInFlight } = context.settings;
       const done = await deleteSources(source, destination, {
         ...context,
         raw: sourceStore(context),
         concurrency,
         hasTime,
-        proven: committed.by === 'this run' ? committed.proven : new Map(),
+        proven: committed.by === 'this run' ? committed.proven : undefined,
+        outputsInFlight,
       });
       deleted = done.deleted;
       problems.push(...done.problems);

@@ -67,7 +67,20 @@ export async function commit(
     now: now(),
   });
   if (outcome.status === 'lost') return { status: 'lost', indexKey: outcome.sourcesKey };
-  return { ...outcome, counts, replacedUploads, proven };
+  const { status, manifest, etags } = outcome;
+  return { status, manifest, counts, replacedUploads, proven: { ...etags, outputs: proven } };
+}
+
+/** True if an error may mean that another run has committed since `previous` was read, and one has. */
+export async function isLost(
+  error: unknown,
+  { source, destination }: RollupRequest,
+  { store }: Pick<RollupContext, 'store'>,
+  previous: Rollup | undefined,
+): Promise<boolean> {
+  if (hasCode(error, 'Aborted', 'AccessDenied')) return false;
+  const winner = await readCommitted(store, destination, source).catch(() => previous);
+  return winner?.etag !== previous?.etag;
 }
 
 /**
@@ -91,9 +104,7 @@ export async function unlessLost(
     if ('indexKey' in result) indexKeys.push(result.indexKey);
   } catch (error) {
     // A run that lost may find its uploads aborted, or outputs that it reads from deleted, before it comes to commit.
-    if (hasCode(error, 'Aborted', 'AccessDenied')) throw error;
-    const winner = await readCommitted(store, destination, source).catch(() => previous);
-    if (winner?.etag === previous?.etag) throw error;
+    if (!(await isLost(error, { source, destination }, { store }, previous))) throw error;
   }
   const winner = await readCommitted(store, destination, source);
   // On a conflict that no run won, the next attempt uses the objects that were written.

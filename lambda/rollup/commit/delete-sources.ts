@@ -10,9 +10,11 @@ import {
   type CommittedSource,
   MANIFEST_NAME,
   type Rollup,
+  type StoredSource,
   formatCrc32,
 } from '../model/manifest.ts';
 import type { Proven } from '../model/output.ts';
+import { allOrFirstFailure } from '../model/in-order.ts';
 import { type Deleted, type RunProblem } from '../model/run.ts';
 import { Lookup } from '../model/side-by-side.ts';
 import type { ListedObject, Store } from '../model/store.ts';
@@ -20,8 +22,6 @@ import { proveOutput } from '../write/prove.ts';
 
 /** Attempts: the deletion begins anew where another run committed meanwhile. */
 const ATTEMPTS = 3;
-/** Outputs that are proven at once. */
-const PROOFS = 8;
 /** Problems that are returned one by one; the others are counted. */
 const MOST_PROBLEMS = 20;
 
@@ -30,10 +30,12 @@ export interface DeleteContext {
   store: Store;
   /** The store of the source. */
   raw: Store;
-  /** Outputs that are looked at, and sources of one that are requested, at once. */
+  /** Requests at once. */
   concurrency: number;
-  /** Outputs that need no proof. */
-  proven: Proven;
+  /** Outputs that are proven at once, and sources that are decoded at once: the fewer, the sooner one of them is done. */
+  outputsInFlight: number;
+  /** Outputs that need no proof; undefined where each does. */
+  proven: Proven | undefined;
   report: Report;
   hasTime: () => boolean;
   signal: AbortSignal;
@@ -66,6 +68,16 @@ export async function deleteSources(
   }
 }
 
+/** The decision on an output. */
+type Verdict =
+  /** The sources with these ordinals may be deleted. */
+  | { status: 'proven'; ordinals: ReadonlySet<number> | 'all' }
+  /** None of its sources may be deleted. */
+  | { status: 'damaged'; reason: RollupError }
+  | { status: 'out of time' }
+  /** Another run has committed: the output may have been replaced. */
+  | { status: 'superseded' };
+
 /** The deletion of the sources of one commit. */
 class Deletion {
   readonly #source: Location;
@@ -74,10 +86,13 @@ class Deletion {
   readonly #context: DeleteContext;
   /** By key. */
   readonly #outputs: Map<string, CommittedOutput>;
-  /** By key of the output: the reason why its sources must stay; undefined if they may be deleted. */
-  readonly #verdicts = new Map<string, Promise<RollupError | 'out of time' | undefined>>();
-  readonly #looks;
-  readonly #proofs = pLimit(PROOFS);
+  /** By key of the output. */
+  readonly #verdicts = new Map<string, Promise<Verdict>>();
+  readonly #requests;
+  readonly #decoders;
+  readonly #proofs;
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
   /** The index of sources, read only if an output has to be proven. */
   readonly #index: OutputSourcesLookup | undefined;
   readonly #deleted: { objects: number; bytes: number };
@@ -97,8 +112,11 @@ class Deletion {
     this.#rollup = rollup;
     this.#context = context;
     this.#outputs = new Map(rollup?.manifest.outputs.map((output) => [output.key, output]));
-    this.#looks = pLimit(context.concurrency);
-    this.#index = rollup && new OutputSourcesLookup(rollup, context.signal);
+    this.#requests = pLimit(context.concurrency);
+    this.#decoders = pLimit(context.outputsInFlight);
+    this.#proofs = pLimit(context.outputsInFlight);
+    this.#signal = AbortSignal.any([this.#stop.signal, context.signal]);
+    this.#index = rollup && new OutputSourcesLookup(rollup, this.#signal);
     this.#deleted = deleted;
   }
 
@@ -113,14 +131,14 @@ class Deletion {
     const committed = new Lookup(this.#rollup?.sources.inKeyOrder({ signal, last: true }) ?? nothing());
     try {
       for await (const page of raw.list(this.#source, signal)) {
-        const { deletable, isComplete } = await this.#deletable(page, await committed.find(page));
+        if (!hasTime()) return 'out of time';
+        const { deletable, ended } = await this.#deletable(page, await committed.find(page));
         if (deletable.length > 0) {
-          if (!hasTime()) return 'out of time';
           // Another run may have committed: its own manifest then says which sources it holds.
           if (!(await this.#isCurrent())) return 'superseded';
           await this.#delete(deletable);
         }
-        if (!isComplete) return 'out of time';
+        if (ended !== undefined) return ended;
       }
       this.#complete = true;
       return 'done';
@@ -131,33 +149,38 @@ class Deletion {
   }
 
   /**
-   * The committed sources that may be deleted: unchanged in raw, and in an output that was verified.
+   * The committed sources that may be deleted: unchanged in raw, and in an output that was proven to hold them.
    *
    * @param page of the listing of raw
    * @param found the committed source under each key of the page
-   * @returns `isComplete`: false if time ran out before every output was verified
+   * @returns `ended`: why no further page should be looked at, if so
    */
   async #deletable(
     page: ListedObject[],
-    found: (CommittedSource | undefined)[],
-  ): Promise<{ deletable: CommittedSource[]; isComplete: boolean }> {
-    const candidates: CommittedSource[] = [];
+    found: (StoredSource | undefined)[],
+  ): Promise<{ deletable: StoredSource[]; ended: 'out of time' | 'superseded' | undefined }> {
+    const candidates: StoredSource[] = [];
     for (const [i, object] of page.entries()) {
       const committed = found[i];
       if (committed === undefined || object.size === 0) this.#kept.uncommitted++;
       else if (committed.etag !== object.etag || committed.size !== object.size) this.#kept.changed++;
       else candidates.push(committed);
     }
-    const verdicts = await Promise.all(candidates.map(({ output }) => this.#verdict(output)));
-    const deletable = candidates.filter((_, i) => {
-      const reason = verdicts[i];
-      if (reason === undefined) return true;
-      if (reason === 'out of time') return false;
-      this.#kept.unverified++;
-      this.#problems.set(reason.message, reason.toJSON());
+    const judging = candidates.map(({ output }) => this.#verdict(output));
+    const verdicts = await allOrFirstFailure(judging, this.#stop);
+    const deletable = candidates.filter(({ ordinal }, i) => {
+      const verdict = verdicts[i];
+      if (verdict?.status === 'proven') {
+        if (verdict.ordinals === 'all' || verdict.ordinals.has(ordinal)) return true;
+        this.#kept.unverified++;
+      } else if (verdict?.status === 'damaged') {
+        this.#kept.unverified++;
+        this.#problems.set(verdict.reason.message, verdict.reason.toJSON());
+      }
       return false;
     });
-    return { deletable, isComplete: !verdicts.includes('out of time') };
+    const ended = verdicts.find(({ status }) => status === 'superseded' || status === 'out of time')?.status;
+    return { deletable, ended: ended === 'superseded' || ended === 'out of time' ? ended : undefined };
   }
 
   async #delete(sources: CommittedSource[]): Promise<void> {
@@ -182,7 +205,7 @@ class Deletion {
   }
 
   /** The decision on an output, which is made once. */
-  #verdict(key: string): Promise<RollupError | 'out of time' | undefined> {
+  #verdict(key: string): Promise<Verdict> {
     let verdict = this.#verdicts.get(key);
     if (verdict === undefined) {
       verdict = this.#judge(key);
@@ -191,26 +214,51 @@ class Deletion {
     return verdict;
   }
 
-  /** Decides whether the sources of an output may be deleted; the reason, if they may not. */
-  async #judge(key: string): Promise<RollupError | 'out of time' | undefined> {
-    const damage = await this.#looks(() => this.#compareStored(key));
+  async #judge(key: string): Promise<Verdict> {
+    const verdict = await this.#compare(key);
+    // Another run that has committed meanwhile deletes what it replaced.
+    if (verdict.status === 'damaged' && !(await this.#isCurrent())) return { status: 'superseded' };
+    return verdict;
+  }
+
+  async #compare(key: string): Promise<Verdict> {
+    const reason = await this.#requests(() => this.#compareStored(key));
     const output = this.#outputs.get(key);
-    if (damage !== undefined || output === undefined) return damage;
-    if (this.#context.proven.get(key) === output.etag) return undefined;
+    if (reason !== undefined) return { status: 'damaged', reason };
+    if (output === undefined || this.#isProven(output)) return { status: 'proven', ordinals: 'all' };
     const proof = await this.#proofs(async () => {
-      this.#context.signal.throwIfAborted();
-      const places = { source: this.#source, destination: this.#destination };
+      this.#signal.throwIfAborted();
       const sources = (await this.#index?.of(key)) ?? [];
-      return proveOutput(output, sources, { ...this.#context, ...places });
+      return proveOutput(output, sources, {
+        ...this.#context,
+        source: this.#source,
+        destination: this.#destination,
+        requests: this.#requests,
+        decoders: this.#decoders,
+        signal: this.#signal,
+      });
     });
     switch (proof.status) {
       case 'holds':
-        return undefined;
+        return { status: 'proven', ordinals: proof.proven };
       case 'out of time':
-        return proof.status;
-      case 'differs':
-        return this.#damaged(key, proof.why, 'Run once more with --repack: what is in raw is written anew.');
+        return proof;
+      case 'differs': {
+        const advice = 'Run once more with --repack: what is in raw is written anew.';
+        return { status: 'damaged', reason: this.#damaged(key, proof.why, advice) };
+      }
     }
+  }
+
+  /** True if this process wrote or proved the output, and manifest and index are still those that it committed. */
+  #isProven({ key, etag }: CommittedOutput): boolean {
+    const { proven } = this.#context;
+    return (
+      proven !== undefined &&
+      proven.manifest === this.#rollup?.etag &&
+      proven.index === this.#rollup.sources.etag &&
+      proven.outputs.get(key) === etag
+    );
   }
 
   #damaged(key: string, why: string, advice = ''): RollupError {
@@ -220,7 +268,8 @@ class Deletion {
 
   /** Compares an output with its entry in the manifest; by reading it, where S3 holds no checksum of it. */
   async #compareStored(key: string): Promise<RollupError | undefined> {
-    const { store, signal } = this.#context;
+    const { store } = this.#context;
+    const signal = this.#signal;
     const { bucket } = this.#destination;
     const damaged = (why: string): RollupError => this.#damaged(key, why);
     const output = this.#outputs.get(key);

@@ -1,7 +1,7 @@
 import { RollupError, hasCode } from '../../errors.ts';
 import { recordedSettings } from '../../settings/settings.ts';
 import { type Settings } from '../../settings/table.ts';
-import { type Location, formatLocation } from '../model/location.ts';
+import { type Location, type ObjectAt, formatLocation } from '../model/location.ts';
 import {
   type CommittedOutput,
   MANIFEST_NAME,
@@ -13,7 +13,7 @@ import {
   laterThan,
 } from '../model/manifest.ts';
 import { type Skipped, indexOf } from '../model/output.ts';
-import type { Store } from '../model/store.ts';
+import type { Store, WriteCondition } from '../model/store.ts';
 import type { SourcesIndex } from './sources-index.ts';
 
 export interface CommitInput {
@@ -35,7 +35,7 @@ export interface CommitInput {
 }
 
 export type CommitOutcome =
-  | { status: 'committed'; manifest: Manifest }
+  | { status: 'committed'; manifest: Manifest; etags: { manifest: string; index: string } }
   /** Another run committed first. `sourcesKey`: the index that this run wrote in vain. */
   | { status: 'lost'; sourcesKey: string };
 
@@ -56,18 +56,40 @@ export async function putManifest(input: CommitInput): Promise<CommitOutcome> {
   const body = formatManifest(manifest);
   if (body.length > MOST_MANIFEST) throw tooLarge(prefix + MANIFEST_NAME, body.length, manifest);
 
-  const { etag } = await store.put({ bucket, key: sourcesKey }, index.body, 'application/gzip');
+  const etag = await putIndex(store, { bucket, key: sourcesKey }, index.body);
   await requireStored(store, destination, [...input.added, { key: sourcesKey, etag }]);
   try {
     const condition = previous === undefined ? 'absent' : { etag: previous.etag };
-    await store.put({ bucket, key: prefix + MANIFEST_NAME }, body, 'application/json', condition);
-    return { status: 'committed', manifest };
+    const put = await store.put({ bucket, key: prefix + MANIFEST_NAME }, body, 'application/json', condition);
+    return { status: 'committed', manifest, etags: { manifest: put.etag, index: etag } };
   } catch (error) {
     if (!hasCode(error, 'PreconditionFailed', 'Conflict')) throw error;
     // The response to a request that was retried may have been lost: then the current manifest is this run's.
     const current = await store.getBounded({ bucket, key: prefix + MANIFEST_NAME }, body.length);
-    if (current?.body?.equals(body) === true) return { status: 'committed', manifest };
+    if (current?.body?.equals(body) === true)
+      return { status: 'committed', manifest, etags: { manifest: current.etag, index: etag } };
     return { status: 'lost', sourcesKey };
+  }
+}
+
+/** Attempts at the index, where others write it at the same time. */
+const INDEX_ATTEMPTS = 3;
+
+/**
+ * Writes the index and returns its ETag. Its name is a digest of what it says, so one that exists with the same bytes is
+ * left as it is: another run may look for it, or have committed it, under the ETag that it has.
+ */
+async function putIndex(store: Store, at: ObjectAt, body: Buffer): Promise<string> {
+  let condition: WriteCondition = 'absent';
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return (await store.put(at, body, 'application/gzip', condition)).etag;
+    } catch (error) {
+      if (attempt === INDEX_ATTEMPTS || !hasCode(error, 'PreconditionFailed', 'Conflict')) throw error;
+      const existing = await store.getBounded(at, body.length);
+      if (existing?.body?.equals(body) === true) return existing.etag;
+      condition = existing === undefined ? 'absent' : { etag: existing.etag };
+    }
   }
 }
 

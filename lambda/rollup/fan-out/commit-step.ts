@@ -47,15 +47,6 @@ export async function commitPlan(
   }
   const sealed = checkBasis(header, at, previous?.manifest);
   const check = createLineCheck(header, at, request, { settings, basis: previous?.manifest });
-  const commitCheck = await CommitCheck.open(header, at, previous, sealed, signal);
-  async function* checkedLines(stopped: AbortSignal): AsyncGenerator<PlanLine> {
-    for await (const line of readLines(store, at, header as PlanHeader, stopped)) {
-      check(line.output);
-      commitCheck.add(line.output);
-      yield line;
-    }
-    await commitCheck.close();
-  }
   // It is listed before the commit: objects of runs that plan from the new commit are none of this run's.
   const present = await listByKey(store, destination, signal);
   const { generation, skipped } = header;
@@ -63,6 +54,15 @@ export async function commitPlan(
   const draft = new Draft({ generation, skipped, sealed }, previous);
   const keys: string[] = [];
   const result = await unlessLost(request, context, { previous, keys }, async () => {
+    const commitCheck = await CommitCheck.open(header, at, previous, sealed, signal);
+    async function* checkedLines(stopped: AbortSignal): AsyncGenerator<PlanLine> {
+      for await (const line of readLines(store, at, header as PlanHeader, stopped)) {
+        check(line.output);
+        commitCheck.add(line.output);
+        yield line;
+      }
+      await commitCheck.close();
+    }
     for await (const output of existingOutputs(checkedLines, destination, keys, context))
       await draft.add(output);
     return commit(request, { ...context, settings }, draft, previous);

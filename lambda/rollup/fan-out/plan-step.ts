@@ -2,10 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { MiB } from '../../size.ts';
 import { afterCommit } from '../commit/after-commit.ts';
-import { commit, unlessLost } from '../commit/commit.ts';
+import { commit, isLost, unlessLost } from '../commit/commit.ts';
 import { Draft } from '../commit/draft.ts';
 import { refuseUnlistable } from '../commit/markers.ts';
-import { isSuperseded } from '../committed/read-committed.ts';
 import { formatLocation, refuseOverlap } from '../model/location.ts';
 import type { PlannedOutput } from '../model/output.ts';
 import type { DestinationState, RollupContext, RollupOutcome, RollupRequest } from '../model/run.ts';
@@ -42,14 +41,12 @@ export type PlanStep = WrittenPlan | { status: 'done'; outcome: RollupOutcome } 
 export async function planToFile(request: RollupRequest, context: StepContext): Promise<PlanStep> {
   refuseOverlap(request.source, request.destination);
   refuseUnlistable(request.destination, context.settings);
-  const { store } = context;
-  const { destination } = request;
   const state = await readDestination(request, context);
   try {
     return await planFrom(request, context, state);
   } catch (error) {
-    const { previous } = state;
-    if (previous === undefined || !(await isSuperseded(store, destination, previous, error))) throw error;
+    // What it read may have been deleted by a commit in between.
+    if (!(await isLost(error, request, context, state.previous))) throw error;
     return { status: 'lost' };
   }
 }

@@ -1,6 +1,12 @@
 import { RollupError } from '../../errors.ts';
 import type { Location } from '../model/location.ts';
-import { MANIFEST_NAME, type Manifest, parseManifest } from '../model/manifest.ts';
+import {
+  MANIFEST_NAME,
+  MOST_MANIFEST,
+  type Manifest,
+  badManifest,
+  parseManifest,
+} from '../model/manifest.ts';
 import type { OutputCounts, PlannedOutput } from '../model/output.ts';
 import type { RollupContext, RollupRequest } from '../model/run.ts';
 import type { Store } from '../model/store.ts';
@@ -84,9 +90,11 @@ async function readBasis(
   { previous }: PlanHeader,
 ): Promise<Manifest | undefined | 'replaced'> {
   const key = prefix + MANIFEST_NAME;
-  const current = await store.getIfPresent({ bucket, key });
+  const current = await store.getBounded({ bucket, key }, MOST_MANIFEST);
   if ((current?.etag ?? null) !== previous) return 'replaced';
-  return current && parseManifest(current.body, key);
+  if (current === undefined) return undefined;
+  if (current.body === undefined) throw badManifest(key, `it has ${current.size} bytes`);
+  return parseManifest(current.body, key);
 }
 
 /** True of an error after which another run turns out to have committed, or the plan to have been removed. */

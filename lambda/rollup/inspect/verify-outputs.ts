@@ -26,6 +26,17 @@ export async function checkOutputs(
   let held = 0;
 
   const begin = async (output: OutputSources): Promise<void> => {
+    const { key } = output.output;
+    const checkedBefore = problems.get(key);
+    if (checkedBefore !== undefined) {
+      const message = `${key}: the index has its sources in two places.`;
+      const problem: VerifyProblem = { code: 'sources-inconsistent', message, output: key };
+      problems.set(
+        key,
+        checkedBefore.then((found) => [...found, problem]),
+      );
+      return;
+    }
     const { length } = output.sources;
     while (running.size >= concurrency || (running.size > 0 && held + length > MOST_HELD))
       await Promise.race(running);
@@ -39,9 +50,7 @@ export async function checkOutputs(
         running.delete(ended);
       });
     running.add(ended);
-    const { key } = output.output;
-    // If the index has sources of an output in two places, the problems of the first are returned: they name it.
-    if (!problems.has(key)) problems.set(key, checking);
+    problems.set(key, checking);
   };
 
   try {

@@ -1,3 +1,4 @@
+import type { LimitFunction } from 'p-limit';
 import { RollupError, hasCode } from '../../errors.ts';
 import { ByteReader } from '../codec/byte-reader.ts';
 import { decode } from '../codec/decode.ts';
@@ -6,7 +7,12 @@ import { type Endpoints, sourceStore } from '../model/endpoints.ts';
 import { formOfCodec } from '../model/encoding.ts';
 import { allOrFirstFailure } from '../model/in-order.ts';
 import type { Location } from '../model/location.ts';
-import { type CommittedOutput, type CommittedSource, formatCrc32 } from '../model/manifest.ts';
+import {
+  type CommittedOutput,
+  type CommittedSource,
+  type StoredSource,
+  formatCrc32,
+} from '../model/manifest.ts';
 import { NEWLINE_BYTES } from '../model/newline.ts';
 import type { ReadFrom, Store } from '../model/store.ts';
 
@@ -14,16 +20,22 @@ import type { ReadFrom, Store } from '../model/store.ts';
 const ATTEMPTS = 3;
 
 /**
- * The result of a proof. `holds`: the output holds the bytes of every source that is still in raw as it was rolled up.
- * `differs`: it does not, and `why` ends a sentence that begins with the output's key.
+ * The result of a proof. `holds`: the output holds the bytes of every source that could be read in raw as it was rolled up:
+ * `proven` has their ordinals in the index. `differs`: it does not, and `why` ends a sentence that begins with the output's
+ * key.
  */
-export type Proof = { status: 'holds' } | { status: 'differs'; why: string } | { status: 'out of time' };
+export type Proof =
+  | { status: 'holds'; proven: ReadonlySet<number> }
+  | { status: 'differs'; why: string }
+  | { status: 'out of time' };
 
 export interface ProofContext extends Endpoints {
   source: Location;
   destination: Location;
-  /** Sources that are requested at once. */
-  concurrency: number;
+  /** Requests at once, those of other proofs included. */
+  requests: LimitFunction;
+  /** Sources that are decoded at once, those of other proofs included: each takes the memory of a decoder. */
+  decoders: LimitFunction;
   hasTime: () => boolean;
   signal: AbortSignal;
 }
@@ -39,16 +51,21 @@ export interface ProofContext extends Endpoints {
  */
 export async function proveOutput(
   output: CommittedOutput,
-  sources: readonly CommittedSource[],
+  sources: readonly StoredSource[],
   context: ProofContext,
 ): Promise<Proof> {
+  if (sources.length !== output.sources)
+    return {
+      status: 'differs',
+      why: `has ${output.sources} sources, and the index tells of ${sources.length} of them`,
+    };
   for (let attempt = 1; ; attempt++) {
     try {
       return await proveOnce(output, sources, context);
     } catch (error) {
       // Another run deletes sources, or they were overwritten.
       if (attempt < ATTEMPTS && hasCode(error, 'SourceVanished', 'SourceChanged')) continue;
-      if (!hasCode(error, 'SourceCorrupt', 'SourceVanished', 'SourceChanged', 'SourceArchived')) throw error;
+      if (!hasCode(error, 'SourceCorrupt', 'SourceVanished', 'SourceChanged')) throw error;
       return { status: 'differs', why: `cannot be compared with its sources: ${(error as Error).message}` };
     }
   }
@@ -56,18 +73,20 @@ export async function proveOutput(
 
 async function proveOnce(
   output: CommittedOutput,
-  sources: readonly CommittedSource[],
+  sources: readonly StoredSource[],
   context: ProofContext,
 ): Promise<Proof> {
   const texts = await textsOf(sources, context);
   if (texts === 'out of time') return { status: texts };
+  const proven = new Set(sources.filter((_, i) => texts[i] !== undefined).map(({ ordinal }) => ordinal));
   if (output.codec === undefined && texts.every((text, i) => text?.length === sources[i]?.length)) {
     const crcs = texts.map((text) => text?.crc32 ?? 0);
     const joined = joinedCrc32(sources, crcs, output.size);
-    if (joined !== undefined && formatCrc32(joined) === output.crc32) return { status: 'holds' };
+    if (joined !== undefined && formatCrc32(joined) === output.crc32) return { status: 'holds', proven };
   }
-  const why = await firstDifference(output, sources, texts, context);
-  return why === undefined ? { status: 'holds' } : { status: 'differs', why };
+  if (proven.size === 0) return { status: 'holds', proven };
+  const why = await context.requests(() => firstDifference(output, sources, texts, context));
+  return why === undefined ? { status: 'holds', proven } : { status: 'differs', why };
 }
 
 /** The bytes of a source as an output holds them: its own, or what they were decoded to. */
@@ -93,7 +112,7 @@ async function textsOf(
       else texts[i] = await textOf(sources[i] as CommittedSource, context, signal);
     }
   };
-  const lanes = Math.min(context.concurrency, sources.length);
+  const lanes = Math.min(context.requests.concurrency, sources.length);
   await allOrFirstFailure(Array.from({ length: lanes }, lane), stop);
   return (late as boolean) ? 'out of time' : texts;
 }
@@ -101,20 +120,29 @@ async function textsOf(
 /** The text of a source: by HEAD, or by reading it where S3 holds no CRC-32 of its text. */
 async function textOf(
   { key, etag, size, encoding }: CommittedSource,
-  { source, ...endpoints }: ProofContext,
+  { source, requests, decoders, ...endpoints }: ProofContext,
   signal: AbortSignal,
 ): Promise<Text | undefined> {
   const raw = sourceStore(endpoints);
   const from = { bucket: source.bucket, key, etag };
-  const head = await raw.head(from);
+  const head = await requests(() => raw.head(from));
   if (head?.etag !== etag || head.size !== size) return undefined;
   if (head.crc32 !== undefined && encoding === undefined) return { length: size, crc32: head.crc32 };
-  const text = { length: 0, crc32: 0 };
-  for await (const chunk of decode(encoding ?? 'plain', raw.stream(from, signal), key)) {
-    text.length += chunk.length;
-    text.crc32 = crc32(chunk, text.crc32);
-  }
-  return text;
+  const read = async (): Promise<Text | undefined> => {
+    const text = { length: 0, crc32: 0 };
+    try {
+      for await (const chunk of decode(encoding ?? 'plain', raw.stream(from, signal), key)) {
+        text.length += chunk.length;
+        text.crc32 = crc32(chunk, text.crc32);
+      }
+      return text;
+    } catch (error) {
+      // It stays in raw, since nobody can read it there.
+      if (hasCode(error, 'SourceArchived')) return undefined;
+      throw error;
+    }
+  };
+  return encoding === undefined ? requests(read) : decoders(() => requests(read));
 }
 
 /**
