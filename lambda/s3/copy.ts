@@ -7,20 +7,17 @@ import {
 } from '@aws-sdk/client-s3';
 import pLimit from 'p-limit';
 import { RollupError, hasCode } from '../errors.ts';
+import { crc32OfObject } from '../rollup/model/checksum.ts';
 import { allOrFirstFailure } from '../rollup/model/in-order.ts';
 import type { ObjectAt } from '../rollup/model/location.ts';
 import type { ReadFrom, Store, Written } from '../rollup/model/store.ts';
-import { PARTS_IN_FLIGHT } from '../settings/settings.ts';
-import { GiB } from '../size.ts';
+import { COPY_PART, LARGEST_COPY, PARTS_IN_FLIGHT } from '../settings/settings.ts';
 import { type OutputAttributes, contentParams, outputParams, storageParams } from './attributes.ts';
 import { copySource, formatRange, parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
 import { type OpenMultipart, inParts } from './multipart.ts';
-import { crc32OfBytes, holds } from './write-once.ts';
+import { holds } from './write-once.ts';
 
-// https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html: 5 GB at most in one request.
-const LARGEST_COPY = 5_000_000_000;
-const COPY_PART = GiB;
 /** S3 answers a copy when it is done; what it copies in a second is a few hundred megabytes. */
 const COPY_MS = 600_000;
 
@@ -47,7 +44,9 @@ export async function copyObject(
   const whole = from.range === undefined && size <= LARGEST_COPY;
   try {
     const { etag, checksum } = await (whole ? copyWhole : copyParts)(client, input, signal);
-    return { etag, crc32: parseCrc32(checksum) ?? (await crc32Of(store, { ...to, etag })) };
+    const crc32 =
+      parseCrc32(checksum) ?? (await crc32OfObject(store, { ...to, etag }, await store.head(to), signal));
+    return { etag, crc32 };
   } catch (error) {
     const failed = toRollupError(error, { operation: 'CopyObject', bucket: from.bucket, key: from.key });
     if (!hasCode(failed, 'PreconditionFailed', 'NoSuchUpload')) throw failed;
@@ -146,14 +145,7 @@ function absentUnless(overwrite: boolean | undefined): { IfNoneMatch?: string } 
   return overwrite === true ? {} : { IfNoneMatch: '*' };
 }
 
-/** From the stored object's headers; from its bytes where the store keeps no CRC-32. */
-async function crc32Of(store: Store, object: ReadFrom): Promise<number> {
-  const head = await store.head(object);
-  if (head?.crc32 !== undefined) return head.crc32;
-  return crc32OfBytes(store, object);
-}
-
-/** As S3 has it, or from its bytes: S3 tells none of a range. Throws as `copyObject` does. */
+/** The CRC-32 of the bytes that are copied: S3 holds none of a range. Throws as `copyObject` does. */
 async function crc32OfSource(
   store: Store,
   from: ReadFrom,
@@ -161,6 +153,6 @@ async function crc32OfSource(
   signal: AbortSignal,
 ): Promise<number> {
   const head = from.range === undefined ? await store.head(from) : undefined;
-  if (head?.crc32 !== undefined && head.etag === from.etag && head.size === size) return head.crc32;
-  return crc32OfBytes(store, from, signal);
+  const isSame = head?.etag === from.etag && head.size === size;
+  return crc32OfObject(store, from, isSame ? head : undefined, signal);
 }

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode } from '../errors.ts';
-import { crc32 } from '../rollup/model/crc32.ts';
+import { crc32OfObject } from '../rollup/model/checksum.ts';
 import type { ObjectAt } from '../rollup/model/location.ts';
-import type { ObjectHead, ReadFrom, Store } from '../rollup/model/store.ts';
+import type { ObjectHead, Store } from '../rollup/model/store.ts';
 import { toRollupError } from './errors.ts';
 import { backoff } from './client/retry.ts';
 
@@ -61,12 +61,5 @@ export async function holds(
 ): Promise<boolean> {
   if (standing.size !== bytes.size) return false;
   const from = { bucket: at.bucket, key: at.key, etag: standing.etag };
-  return (standing.crc32 ?? (await crc32OfBytes(store, from, signal))) === bytes.crc32;
-}
-
-/** Reads it all. */
-export async function crc32OfBytes(store: Store, from: ReadFrom, signal?: AbortSignal): Promise<number> {
-  let crc = 0;
-  for await (const chunk of store.stream(from, signal)) crc = crc32(chunk, crc);
-  return crc;
+  return (await crc32OfObject(store, from, standing, signal)) === bytes.crc32;
 }

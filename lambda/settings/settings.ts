@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { RollupError } from '../errors.ts';
+import { GiB } from '../size.ts';
 import { RELATIONS } from './relations.ts';
 import { MAX_CONNECTIONS } from './rollup.ts';
 import type { Row } from './row.ts';
@@ -11,6 +12,10 @@ export { MAX_CONNECTIONS };
 export const PARTS_IN_FLIGHT = 4;
 /** Of one object: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
 export const MOST_PARTS = 10_000;
+/** Bytes that S3 copies in one request: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html */
+export const LARGEST_COPY = 5_000_000_000;
+/** Bytes of each part of a larger copy. */
+export const COPY_PART = GiB;
 /** Connections for what is neither a download nor an upload part: listing, the manifest. */
 const CONTROL_CONNECTIONS = 2;
 

@@ -31,7 +31,7 @@ export const MUTATIONS: Mutation[] = [
     what: 'sources that are deleted whatever their output is',
     patch: {
       'lambda/rollup/commit/delete-sources.ts': [
-        ['if (damage === undefined) return true;', 'if (damage !== null) return true;'],
+        ['if (reason === undefined) return true;', 'if (reason !== null) return true;'],
       ],
     },
     test: rollup('commit/delete-sources', 'keeps its sources in raw'),
@@ -39,11 +39,8 @@ export const MUTATIONS: Mutation[] = [
   {
     what: 'an output reused by its size',
     patch: {
-      'lambda/rollup/write/assemble.ts': [
-        [
-          'const isTaken = found !== undefined && isTrusted?.(output) === true;',
-          'const isTaken = found !== undefined;',
-        ],
+      'lambda/rollup/write/output-writer.ts': [
+        ['if (isTrusted?.(output) === true) return', 'if (isTrusted !== null) return'],
       ],
     },
     test: rollup('write/existing-output', 'whose sources have CRC-32s, and has other bytes, is written anew'),
@@ -64,7 +61,7 @@ export const MUTATIONS: Mutation[] = [
     what: 'sources that are deleted by a manifest that was replaced',
     patch: {
       'lambda/rollup/commit/delete-sources.ts': [
-        ["if (!(await this.#stands())) return 'superseded';", 'void this.#stands;'],
+        ["if (!(await this.#isCurrent())) return 'superseded';", 'void this.#isCurrent;'],
       ],
     },
     test: rollup('commit/delete-sources', 'another commit meanwhile'),
@@ -73,17 +70,17 @@ export const MUTATIONS: Mutation[] = [
     what: 'replaced outputs that go before the list of them',
     patch: {
       'lambda/rollup/commit/after-commit.ts': [
-        ['const told = await attempt(', 'const told = true; await attempt('],
+        ['const areMarkersPublished = await succeeds(', 'const areMarkersPublished = true; await succeeds('],
       ],
     },
-    test: rollup('commit/markers', 'a write that fails keeps what the old list names'),
+    test: rollup('commit/markers', 'a list whose write fails keeps the outputs'),
   },
   {
     what: 'a list that is not looked at after it was written',
     patch: {
       'lambda/rollup/commit/markers.ts': [
         [
-          'return (await store.head(at(MANIFEST_NAME)))?.etag === standing.etag;',
+          'return (await store.head(at(MANIFEST_NAME)))?.etag === current.etag;',
           'void (await store.head(at(MANIFEST_NAME)));\n  return true;',
         ],
       ],
@@ -121,12 +118,15 @@ export const MUTATIONS: Mutation[] = [
     what: 'a sidecar that is not written',
     patch: {
       'lambda/rollup/write/write-encoded.ts': [
-        ["await store.put({ bucket: at.bucket, key }, sidecar, 'application/gzip');", 'void [key, sidecar];'],
+        [
+          "await store.put(sidecarAt, await formatSidecar(text), 'application/gzip');",
+          'void [sidecarAt, await formatSidecar(text)];',
+        ],
       ],
     },
     test: {
       file: 'test/rollup/codec/rebuild.test.ts',
-      name: 'takes writtenOutput outputs by their sidecars',
+      name: 'takes finished outputs by their sidecars',
     },
   },
   {
@@ -185,18 +185,18 @@ export const MUTATIONS: Mutation[] = [
     what: 'a loser that deletes what the winner names',
     patch: {
       'lambda/rollup/commit/cleanup.ts': [
-        ['  const kept = named(winner?.manifest);', '  void winner;\n  const kept = named(undefined);'],
+        ['const kept = namedBy(current.manifest);', 'const kept = namedBy(undefined);'],
       ],
     },
     test: promises('interleavings', 'lose nothing'),
   },
   {
-    what: 'a sweep that retires nothing',
+    what: 'a sweep that does not replace the manifest',
     patch: {
       'lambda/rollup/commit/after-commit.ts': [
         [
-          'if (standing !== undefined && !(await retire(store, destination, standing, now()))) return;',
-          'void [standing, retire, now];',
+          'if (current !== undefined && !(await replaceManifestByItself(store, destination, current, now()))) return;',
+          'void [current, replaceManifestByItself, now];',
         ],
       ],
     },
@@ -235,7 +235,7 @@ export const MUTATIONS: Mutation[] = [
     what: 'deletes where no manifest stands',
     patch: {
       'lambda/rollup/commit/cleanup.ts': [
-        ['if (standing === undefined) break;', 'if (!standing) { await store.delete(bucket, keys); break; }'],
+        ['if (current === undefined) break;', 'if (!current) { await store.delete(bucket, keys); break; }'],
       ],
     },
     test: promises('counter-examples', 'the manifest that it lost to was deleted by hand'),
@@ -284,7 +284,7 @@ export const MUTATIONS: Mutation[] = [
     what: 'a newline behind every source',
     patch: {
       'lambda/rollup/write/source-offsets.ts': [
-        ['output.ensureNewline && slab[end - 1] !== NEWLINE;', 'output.ensureNewline;'],
+        ['output.ensureNewline && buffer[end - 1] !== NEWLINE;', 'output.ensureNewline;'],
       ],
     },
     test: promises('model', 'is committed as the model says'),
@@ -303,7 +303,11 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     what: 'old leftovers that nobody deletes',
-    patch: { 'lambda/rollup/commit/conclude.ts': [['await store.delete(destination.bucket, keys);', '']] },
+    patch: {
+      'lambda/rollup/commit/after-commit.ts': [
+        ['const swept = await deleteUnnamed(store, destination, keys);', 'const swept = keys;'],
+      ],
+    },
     test: promises('interleavings', 'lose nothing'),
   },
   {

@@ -1,11 +1,12 @@
 import { crc32 } from '../model/crc32.ts';
 
-/** A stream of bytes, read in pieces no larger than what has come. */
+/** Reads a stream of bytes piece by piece, and keeps count of what was read. */
 export class ByteReader {
   readonly #chunks: AsyncIterator<Buffer>;
   #chunk: Buffer = Buffer.alloc(0);
-  /** Of all that was read. */
+  /** The CRC-32 of all bytes that were read. */
   crc32 = 0;
+  /** The number of bytes that were read. */
   position = 0;
   /** The byte that was read last. */
   last: number | undefined;
@@ -14,10 +15,10 @@ export class ByteReader {
     this.#chunks = stream[Symbol.asyncIterator]();
   }
 
-  /** At least one byte and at most `most`; none where the stream is over. */
-  async read(most: number): Promise<Buffer> {
+  /** Reads at least one byte and at most `maxLength`, out of one chunk of the stream; none once the stream is over. */
+  async read(maxLength: number): Promise<Buffer> {
     if (await this.isOver()) return this.#chunk;
-    const piece = this.#chunk.subarray(0, most);
+    const piece = this.#chunk.subarray(0, maxLength);
     this.#chunk = this.#chunk.subarray(piece.length);
     this.crc32 = crc32(piece, this.crc32);
     this.position += piece.length;
@@ -25,7 +26,7 @@ export class ByteReader {
     return piece;
   }
 
-  /** False where the stream ends before. */
+  /** Reads so many bytes and drops them; false if the stream ends before. */
   async skip(length: number): Promise<boolean> {
     const end = this.position + length;
     const skipped = this.take(length);
@@ -33,7 +34,7 @@ export class ByteReader {
     return this.position === end;
   }
 
-  /** So many bytes; fewer where the stream ends before. */
+  /** Yields so many bytes; fewer if the stream ends before. */
   async *take(length: number): AsyncGenerator<Buffer> {
     for (let left = length; left > 0;) {
       const piece = await this.read(left);
@@ -43,7 +44,10 @@ export class ByteReader {
     }
   }
 
-  /** Takes the stream's end, behind its last byte: a body that is left before it takes its connection along. */
+  /**
+   * True if no byte is left. It takes the end of the stream behind its last byte: a body that is closed before its end
+   * closes its connection too.
+   */
   async isOver(): Promise<boolean> {
     while (this.#chunk.length === 0) {
       const next = await this.#chunks.next();

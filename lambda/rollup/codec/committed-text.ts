@@ -1,26 +1,26 @@
 import { RollupError } from '../../errors.ts';
+import { formOfCodec } from '../model/encoding.ts';
 import type { Origin, Piece } from '../model/output.ts';
 import type { ReadResult } from '../model/store.ts';
 import type { Locations, SourceRange } from '../write/ranges.ts';
 import { ByteReader } from './byte-reader.ts';
 import { decode } from './decode.ts';
-import { formOfCodec } from '../model/encoding.ts';
 
-/** Bytes of an output that are read at once. */
+/** Bytes of a committed output that are read at once. */
 export const RANGE = 1024 * 1024;
-/** Outputs that are being read. Each holds a range and the state of a decoder. */
+/** Outputs that are read at once. Each holds a range and the state of a decoder. */
 const MOST_OPEN = 8;
 
-type Read = (reading: SourceRange, into: Buffer) => Promise<ReadResult>;
+type Read = (range: SourceRange, into: Buffer) => Promise<ReadResult>;
 
 /**
- * Text of sources that have left raw, out of committed outputs that are encoded. Those can be read only from their
- * beginning; so each is decoded once, for as long as what is asked for lies further on.
+ * Reads the text of sources that have left raw out of committed outputs that are encoded. Such an output can be decoded
+ * only from its beginning; so each is decoded once, as long as the sources that are asked for lie further on in it.
  */
 export class CommittedTexts {
   readonly #context: Pick<Locations, 'store' | 'destination'>;
   readonly #read: Read;
-  /** The one that was used last comes last. */
+  /** By output key. The one that was used last comes last. */
   readonly #open = new Map<string, ByteReader>();
 
   constructor(context: Pick<Locations, 'store' | 'destination'>, read: Read) {
@@ -28,7 +28,11 @@ export class CommittedTexts {
     this.#read = read;
   }
 
-  /** Throws as a download does, and `SourceCorrupt` where the output is not what was committed. */
+  /**
+   * Yields the text of a source.
+   *
+   * @throws RollupError as a download does; `SourceCorrupt` or `BadManifest` where the output is not what was committed
+   */
   async *read({ from }: Piece): AsyncGenerator<Buffer> {
     if (from?.coded === undefined) return;
     const { key, offset, length } = from;
@@ -36,13 +40,13 @@ export class CommittedTexts {
     this.#open.delete(key);
     if (reader === undefined || reader.position > offset) {
       await reader?.close();
-      reader = new ByteReader(decode(formOfCodec(from.coded.codec), this.#ranges(from), key));
+      reader = new ByteReader(decode(formOfCodec(from.coded.codec), this.#stored(from), key));
     }
     this.#open.set(key, reader);
-    const [[oldest = '', least] = []] = this.#open;
+    const [[oldestKey = '', oldest] = []] = this.#open;
     if (this.#open.size > MOST_OPEN) {
-      this.#open.delete(oldest);
-      await least?.close();
+      this.#open.delete(oldestKey);
+      await oldest?.close();
     }
     await reader.skip(offset - reader.position);
     yield* reader.take(length);
@@ -51,7 +55,8 @@ export class CommittedTexts {
     }
   }
 
-  async *#ranges({ key, etag, coded }: Origin): AsyncGenerator<Buffer> {
+  /** The stored bytes of an output, range by range, in the same memory each time. */
+  async *#stored({ key, etag, coded }: Origin): AsyncGenerator<Buffer> {
     const size = coded?.size ?? 0;
     const { store, destination } = this.#context;
     const at = { bucket: destination.bucket, key, etag };
@@ -59,8 +64,7 @@ export class CommittedTexts {
     for (let offset = 0; offset < size; offset += RANGE) {
       const length = Math.min(RANGE, size - offset);
       const bytes = into.subarray(0, length);
-      const reading = { store, from: { ...at, range: { offset, length } }, length };
-      await this.#read(reading, bytes);
+      await this.#read({ store, from: { ...at, range: { offset, length } }, length }, bytes);
       yield bytes;
     }
   }

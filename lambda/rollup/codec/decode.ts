@@ -4,8 +4,10 @@ import { corrupt } from './source-format.ts';
 import { CHUNK, ZlibStream } from './zlib-stream.ts';
 
 /**
- * The text of an object that is given in chunks: every gzip member, every zstd frame, to its last byte. Throws
- * `SourceCorrupt` where one is cut short or damaged, or where something else follows.
+ * Decodes an object that comes in chunks: every gzip member, every zstd frame, to its last byte.
+ *
+ * @param key of the object, for the error
+ * @throws RollupError `SourceCorrupt` where a member or frame is cut short or damaged, or where something else follows
  */
 export async function* decode(
   form: Form,
@@ -22,7 +24,7 @@ export async function* decode(
       for (let rest = chunk; rest.length > 0;) {
         stream ??= open(form);
         rest = rest.subarray(yield* stream.write(rest));
-        // zstd's decoder ends with a frame. That of gzip goes on to the next member, but ends before a zero byte.
+        // The decoder of zstd ends with a frame. That of gzip goes on to the next member, but ends before a zero byte.
         if (stream.ended) {
           stream.close();
           stream = undefined;
@@ -42,7 +44,7 @@ function open(form: 'gzip' | 'zstd'): ZlibStream {
   return new ZlibStream(form === 'gzip' ? createGunzip(options) : createZstdDecompress(options));
 }
 
-/** `Z_DATA_ERROR`, `ZSTD_error_…`. */
+/** True for an error of node:zlib, whose code is such as `Z_DATA_ERROR` or `ZSTD_error_…`. */
 function isZlib(error: unknown): error is Error & { code: string } {
   return error instanceof Error && 'code' in error && /^Z(STD)?_/.test(String(error.code));
 }

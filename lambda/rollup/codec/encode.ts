@@ -3,12 +3,12 @@ import type { Encoding } from '../model/encoding.ts';
 import { CHUNK, ZlibStream } from './zlib-stream.ts';
 
 /**
- * What goes into an encoder at a time. The same text has to give the same bytes, however it was chunked: zlib and zstd
- * may look no further ahead than to the end of what they were handed.
+ * Bytes that an encoder is given at a time. The same text has to give the same bytes, however it was chunked, and zlib and
+ * zstd look no further ahead than to the end of what they were given.
  */
-const PIECE = 256 * 1024;
+const BLOCK = 256 * 1024;
 
-/** One gzip member or one zstd frame, or, with `none`, the text itself. */
+/** Encodes a text as one gzip member or one zstd frame; with the codec `none` it stays as it is. */
 export async function* encode(encoding: Encoding, text: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const stream = open(encoding);
   if (stream === undefined) {
@@ -16,7 +16,7 @@ export async function* encode(encoding: Encoding, text: AsyncIterable<Buffer>): 
     return;
   }
   try {
-    for await (const piece of inPieces(text)) yield* stream.write(piece);
+    for await (const block of inBlocks(text)) yield* stream.write(block);
     yield* stream.end();
   } finally {
     stream.close();
@@ -40,19 +40,19 @@ function open({ codec, level }: Encoding): ZlibStream | undefined {
   }
 }
 
-/** In the same buffer every time: what is yielded is to be done with before the next is asked for. */
-async function* inPieces(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const piece = Buffer.allocUnsafeSlow(PIECE);
+/** Regroups chunks into blocks of one size. All are in the same buffer: be done with one before asking for the next. */
+async function* inBlocks(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const block = Buffer.allocUnsafeSlow(BLOCK);
   let held = 0;
   for await (const chunk of chunks) {
     for (let at = 0; at < chunk.length;) {
-      const copied = chunk.copy(piece, held, at);
+      const copied = chunk.copy(block, held, at);
       at += copied;
       held += copied;
-      if (held < PIECE) break;
-      yield piece;
+      if (held < BLOCK) break;
+      yield block;
       held = 0;
     }
   }
-  if (held > 0) yield piece.subarray(0, held);
+  if (held > 0) yield block.subarray(0, held);
 }

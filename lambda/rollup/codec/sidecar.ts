@@ -6,19 +6,21 @@ import { type CommittedSource, formatCrc32 } from '../model/manifest.ts';
 import type { PlannedOutput } from '../model/output.ts';
 import type { SourceEncoding } from '../model/encoding.ts';
 
-/** What decoding a source came to. */
+/** The text that a source was decoded to. */
 export interface SourceText {
-  /** Of its own text. */
+  /** Bytes of the text, without an added newline. */
   length: number;
-  /** A newline was added behind it. */
+  /** True if a newline was added behind it. */
   added: boolean;
-  /** What it was decoded from, if it was. */
+  /** The form that it was decoded from; undefined for plain text. */
   encoding?: SourceEncoding | undefined;
 }
 
-/** What decoding the sources of an output came to, in their order. */
+/** The text of an output whose sources were decoded. */
 export interface OutputText {
+  /** In the order of the output. */
   sources: SourceText[];
+  /** Bytes of the whole text, added newlines included. */
   size: number;
   crc32: number;
 }
@@ -38,26 +40,29 @@ const schema = z.strictObject({
 });
 
 /**
- * Where the frames of an output are told until its commit tells them: what its sources were decoded to cannot be seen
- * from sizes. It is written before the output appears, so that whoever finds the output finds its frames. They depend on
- * what goes in alone, not on the release of zlib that wrote the output.
+ * The key of an output's sidecar, which holds the lengths of its decoded sources until the commit records them: they
+ * cannot be seen from sizes. It is written before the output appears, so that a run which finds the output finds it too.
+ * What it says depends on the sources alone, not on the release of zlib that wrote the output.
  */
 export function sidecarKeyOf(outputKey: string, { prefix }: Location): string {
   return `${prefix}_frames/${outputKey.slice(prefix.length)}.json.gz`;
 }
 
+/** The sidecar as it is stored: JSON in gzip. */
 export function formatSidecar({ size, crc32, sources }: OutputText): Promise<Buffer> {
   return promisify(gzip)(JSON.stringify({ version: 1, size, crc32, sources }));
 }
 
-/** Bytes that the sidecar of an output comes to at most, as it is stored and as text: a source takes up to 59 of it. */
-export function mostSidecar({ pieces }: PlannedOutput): number {
+/** The most bytes that the sidecar of an output has, as it is stored and as text: a source takes up to 59 of them. */
+export function maxSidecarSize({ pieces }: PlannedOutput): number {
   return 1024 + 64 * pieces.length;
 }
 
-/** Undefined for what is not the sidecar of this output. */
+/** Parses a stored sidecar; undefined if it is not one of this output. */
 export async function parseSidecar(body: Buffer, output: PlannedOutput): Promise<OutputText | undefined> {
-  const json = await promisify(gunzip)(body, { maxOutputLength: mostSidecar(output) }).catch(() => undefined);
+  const json = await promisify(gunzip)(body, { maxOutputLength: maxSidecarSize(output) }).catch(
+    () => undefined,
+  );
   if (json === undefined) return undefined;
   const parsed = schema.safeParse(parseJson(json.toString('utf8')));
   if (!parsed.success) return undefined;
@@ -66,19 +71,19 @@ export async function parseSidecar(body: Buffer, output: PlannedOutput): Promise
   return sum === size && sources.length === output.pieces.length ? { size, crc32, sources } : undefined;
 }
 
-/** The lines of `_sources` for an output whose sources were decoded. */
-export function textOffsetsOf(output: PlannedOutput, text: OutputText): CommittedSource[] {
+/** The lines of `_sources` for an output whose sources were decoded: offsets and lengths are of its text. */
+export function offsetsOfText(output: PlannedOutput, text: OutputText): CommittedSource[] {
   let offset = 0;
   return output.pieces.map(({ source: { key, etag, size, lastModified } }, i) => {
     const { length, added, encoding } = text.sources[i] as SourceText;
-    const frame = { key, etag, size, lastModified, output: output.key, offset, length, encoding };
+    const line = { key, etag, size, lastModified, output: output.key, offset, length, encoding };
     offset += length + (added ? 1 : 0);
-    return frame;
+    return line;
   });
 }
 
-/** What the manifest says of an output whose sources were decoded. */
-export function codedFields(output: PlannedOutput, { size, crc32 }: OutputText) {
+/** The fields that the manifest has for an output with a codec, besides those of every output. */
+export function decodedFields(output: PlannedOutput, { size, crc32 }: OutputText) {
   const { encoding } = output;
   return encoding === undefined
     ? {}
@@ -93,7 +98,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Of all that is written for an output. */
+/** The keys that are written for an output: its own, and that of its sidecar if it has one. */
 export function keysOf({ key, mode }: Pick<PlannedOutput, 'key' | 'mode'>, destination: Location): string[] {
   return mode === 'encode' ? [key, sidecarKeyOf(key, destination)] : [key];
 }

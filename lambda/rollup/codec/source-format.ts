@@ -2,24 +2,27 @@ import { RollupError } from '../../errors.ts';
 import type { Piece } from '../model/output.ts';
 import { type Form, MAGIC_LENGTH, formOfBytes, formOfKey } from '../model/encoding.ts';
 
-/** What S3 adds to the header by itself, or stands for nothing. */
+/** Content codings that mean nothing here: S3 adds `aws-chunked` by itself, and `identity` is none. */
 const NO_CODINGS = new Set(['', 'identity', 'aws-chunked']);
 const CODINGS: Partial<Record<string, Form>> = { gzip: 'gzip', 'x-gzip': 'gzip', zstd: 'zstd' };
 
 /**
- * What a source is to be decoded as, of which the first bytes are given. Throws `SourceNotDecodable` where it says what
- * cannot be decoded, or two things; `SourceCorrupt` where it does not begin as it says.
+ * Decides what a source is decoded from: by its key, its Content-Encoding and its first bytes, which must agree.
+ *
+ * @param first the first bytes of the source, and the Content-Encoding of the object
+ * @throws RollupError `SourceNotDecodable` where key and Content-Encoding name a form that cannot be decoded, or two;
+ *   `SourceCorrupt` where the bytes do not begin as those say
  */
 export function sourceForm(
   { source: { key }, from }: Piece,
-  { bytes, contentEncoding }: { bytes: Buffer; contentEncoding: string | undefined },
+  first: { bytes: Buffer; contentEncoding: string | undefined },
 ): Form {
-  // The text of an output without a codec, of sources that were decoded.
+  // It is read from an output with the codec `none`, which holds the text of decoded sources.
   if (from?.coded !== undefined) return 'plain';
-  const begins = formOfBytes(bytes.subarray(0, MAGIC_LENGTH));
-  // An output of sources as they are does not tell what Content-Encoding they had.
+  const begins = formOfBytes(first.bytes.subarray(0, MAGIC_LENGTH));
+  // It is read from an output of sources as they are, which does not tell what Content-Encoding they had.
   if (from !== undefined && formOfKey(key) === 'plain') return begins;
-  const form = statedForm(key, from === undefined ? contentEncoding : undefined);
+  const form = statedForm(key, from === undefined ? first.contentEncoding : undefined);
   if (begins === form) return form;
   throw corrupt(
     key,
@@ -29,7 +32,7 @@ export function sourceForm(
   );
 }
 
-/** By Content-Encoding and by the end of its key, which may both say it. */
+/** The form that an object's key ends in or its Content-Encoding names, or both. Throws `SourceNotDecodable`. */
 export function statedForm(key: string, contentEncoding: string | undefined): Form {
   const codings = (contentEncoding ?? '')
     .split(',')
@@ -47,6 +50,7 @@ export function statedForm(key: string, contentEncoding: string | undefined): Fo
   throw new RollupError('SourceNotDecodable', `${key} ${why}. Keep it under a prefix of its own.`, { key });
 }
 
+/** `SourceCorrupt`. `why` ends a sentence that begins with the key. */
 export function corrupt(key: string, why: string, cause?: unknown): RollupError {
   const message = `${key} ${why}. Replace it or take it away, and run again: what is written is kept.`;
   return new RollupError('SourceCorrupt', message, { key, cause });

@@ -1,36 +1,36 @@
 import { crc32 } from '../model/crc32.ts';
+import type { SourceEncoding } from '../model/encoding.ts';
 import type { Report } from '../model/events.ts';
+import { NEWLINE, NEWLINE_BYTES } from '../model/newline.ts';
 import { type Piece, type PlannedOutput, isEncoded } from '../model/output.ts';
 import type { ReadResult } from '../model/store.ts';
 import { type Locations, type SourceRange, rangesOf } from '../write/ranges.ts';
-import { type Arrived, readAhead } from '../write/read-ahead.ts';
+import { type DownloadedRange, readAhead } from '../write/read-ahead.ts';
 import { CommittedTexts } from './committed-text.ts';
 import { decode } from './decode.ts';
 import { encode } from './encode.ts';
-import type { SourceEncoding } from '../model/encoding.ts';
 import type { OutputText } from './sidecar.ts';
 import { sourceForm } from './source-format.ts';
 
-const NEWLINE = 0x0a;
-const NEWLINE_BYTES = Buffer.from([NEWLINE]);
-/** The most that is downloaded at once into so much memory: larger sources come in ranges. */
-export function largestDownload(memory: number): number {
-  return Math.floor(memory / 4);
+/** The most bytes that are downloaded at once into a memory of this size: larger sources come in ranges. */
+export function largestDownload(memorySize: number): number {
+  return Math.floor(memorySize / 4);
 }
 
 export interface TranscodeContext extends Locations {
-  /** To download into. */
+  /** The memory that sources are downloaded into. */
   memory: Buffer;
-  read: (reading: SourceRange, into: Buffer, signal: AbortSignal) => Promise<ReadResult>;
+  read: (range: SourceRange, into: Buffer, signal: AbortSignal) => Promise<ReadResult>;
   report: Report;
   signal: AbortSignal;
 }
 
 /**
- * The bytes of an output whose sources are decoded, and what they were decoded to. Sources are downloaded ahead, as far
- * as the memory goes, and decoded in their order.
+ * Decodes the sources of an output and encodes their text anew. Sources are downloaded ahead, as far as the memory goes,
+ * and decoded in their order. `bytes` or `chunks` may be read once.
  */
 export class Transcoding {
+  /** The text of the sources; complete once the bytes have been read to their end. */
   readonly text: OutputText = { sources: [], size: 0, crc32: 0 };
   readonly #output: PlannedOutput;
   readonly #context: TranscodeContext;
@@ -40,48 +40,48 @@ export class Transcoding {
     this.#context = context;
   }
 
-  /** Throws `SourceCorrupt`, and what a download throws. */
+  /** The output's bytes. Throws `SourceCorrupt`, `SourceNotDecodable`, and what a download throws. */
   bytes(): AsyncGenerator<Buffer> {
     const { encoding = { codec: 'none', level: 0 } } = this.#output;
     return encode(encoding, this.chunks());
   }
 
-  /** The same, as text. */
+  /** The output's text, before it is encoded. Throws likewise. */
   async *chunks(): AsyncGenerator<Buffer> {
     const { memory, report, signal } = this.#context;
-    const stop = new AbortController();
-    const until = AbortSignal.any([stop.signal, signal]);
-    const read = (reading: SourceRange, into: Buffer): Promise<ReadResult> =>
-      this.#context.read(reading, into, until);
     const { pieces, ensureNewline } = this.#output;
-    const most = largestDownload(memory.length);
-    const readings = pieces.map((piece) =>
-      isEncoded(piece.from) ? [] : rangesOf(piece, this.#context, most),
+    const stop = new AbortController();
+    const stopped = AbortSignal.any([stop.signal, signal]);
+    const read = (range: SourceRange, into: Buffer): Promise<ReadResult> =>
+      this.#context.read(range, into, stopped);
+    const maxLength = largestDownload(memory.length);
+    // Sources in encoded outputs are not downloaded by themselves: `committed` reads those outputs.
+    const rangesByPiece = pieces.map((piece) =>
+      isEncoded(piece.from) ? [] : rangesOf(piece, this.#context, maxLength),
     );
-    const arriving = readAhead(readings.flat(), memory, read);
+    const downloads = readAhead(rangesByPiece.flat(), memory, read);
     const committed = new CommittedTexts(this.#context, read);
     try {
       for (const [i, piece] of pieces.entries()) {
-        const told: { encoding?: SourceEncoding | undefined } = {};
+        const text = isEncoded(piece.from)
+          ? { encoding: undefined, chunks: committed.read(piece) }
+          : await decodeSource(piece, take(downloads, rangesByPiece[i]?.length ?? 0));
         let length = 0;
         let last: number | undefined;
-        const text = isEncoded(piece.from)
-          ? committed.read(piece)
-          : textOf(piece, take(arriving, readings[i]?.length ?? 0), told);
-        for await (const chunk of text) {
+        for await (const chunk of text.chunks) {
           length += chunk.length;
           last = chunk.at(-1) ?? last;
           yield this.#count(chunk);
         }
         const added = ensureNewline && length > 0 && last !== NEWLINE;
         if (added) yield this.#count(NEWLINE_BYTES);
-        const encoding = piece.from?.encoding ?? told.encoding;
+        const encoding = piece.from?.encoding ?? text.encoding;
         this.text.sources.push({ length, added, encoding });
         report({ type: 'read', objects: 1, bytes: piece.source.size });
       }
     } finally {
       stop.abort();
-      await arriving.return(undefined);
+      await downloads.return(undefined);
       await committed.close();
     }
   }
@@ -93,26 +93,31 @@ export class Transcoding {
   }
 }
 
-/** The text of a source, from its downloads; tells what it was decoded from. */
-async function* textOf(
+/** The text of a source, from its downloads in their order, and the form that it is decoded from. */
+async function decodeSource(
   piece: Piece,
-  arriving: AsyncGenerator<Arrived>,
-  told: { encoding?: SourceEncoding | undefined },
-): AsyncGenerator<Buffer> {
-  const first = await arriving.next();
-  if (first.done === true) return;
-  const form = sourceForm(piece, first.value);
-  if (form !== 'plain') told.encoding = form;
-  async function* chunks(): AsyncGenerator<Buffer> {
-    yield (first.value as Arrived).bytes;
-    for await (const { bytes } of arriving) yield bytes;
+  downloads: AsyncGenerator<DownloadedRange>,
+): Promise<{ encoding: SourceEncoding | undefined; chunks: AsyncIterable<Buffer> }> {
+  const first = await downloads.next();
+  if (first.done === true) return { encoding: undefined, chunks: emptyText() };
+  const { value } = first;
+  const form = sourceForm(piece, value);
+  async function* stored(): AsyncGenerator<Buffer> {
+    yield value.bytes;
+    for await (const { bytes } of downloads) yield bytes;
   }
-  yield* decode(form, chunks(), piece.source.key);
+  const chunks = decode(form, stored(), piece.source.key);
+  return { encoding: form === 'plain' ? undefined : form, chunks };
 }
 
-async function* take(arriving: AsyncGenerator<Arrived>, count: number): AsyncGenerator<Arrived> {
+async function* emptyText(): AsyncGenerator<never> {
+  // A source that was decoded to nothing has no ranges to download.
+}
+
+/** The next so many items of a generator, which stays open. */
+async function* take<T>(items: AsyncGenerator<T>, count: number): AsyncGenerator<T> {
   for (let left = count; left > 0; left--) {
-    const next = await arriving.next();
+    const next = await items.next();
     if (next.done === true) return;
     yield next.value;
   }

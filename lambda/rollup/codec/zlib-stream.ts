@@ -1,12 +1,12 @@
 import type { Transform } from 'node:stream';
 import type { Gunzip, Gzip, ZstdCompress, ZstdDecompress } from 'node:zlib';
 
-/** Bytes that come out of a zlib stream at a time. Each takes a trip to a thread and back. */
+/** Bytes that come out of a zlib stream at a time. Each chunk takes a trip to a thread and back. */
 export const CHUNK = 128 * 1024;
 
 /**
- * A stream of node:zlib, whose work is done on a thread, driven by hand: what goes in may be left where the format
- * ends, and no more comes out than is asked for.
+ * A stream of node:zlib, whose work is done on a thread, driven by hand. Unlike with pipes, the bytes that lie behind the
+ * end of the format are not taken, and no more comes out than is asked for.
  */
 export class ZlibStream {
   readonly #zlib: Gunzip | Gzip | ZstdCompress | ZstdDecompress;
@@ -27,12 +27,12 @@ export class ZlibStream {
     });
   }
 
-  /** The format came to its end: nothing more is taken. */
+  /** True once the format came to its end: nothing more is taken. */
   get ended(): boolean {
     return (this.#zlib as Transform).readableEnded;
   }
 
-  /** Yields what comes of a chunk, and returns how much of it was taken: all, unless the format ended within. */
+  /** Yields the output for a chunk, and returns how many bytes of the chunk were taken: all, unless the format ended in it. */
   async *write(chunk: Buffer): AsyncGenerator<Buffer, number> {
     const before = this.#zlib.bytesWritten;
     let taken = false;
@@ -44,7 +44,7 @@ export class ZlibStream {
     return this.#zlib.bytesWritten - before;
   }
 
-  /** Yields the rest. Throws where the format is not at its end. */
+  /** Yields the rest of the output. Throws the error of node:zlib if the format is not at its end. */
   async *end(): AsyncGenerator<Buffer> {
     this.#zlib.end();
     yield* this.#read(() => false);

@@ -13,32 +13,39 @@ import type {
   TidyUpResult,
 } from '../model/run.ts';
 import type { OpenUpload } from '../model/store.ts';
-import { abandoned, abortReplaced, deleteReplaced, deleteUnnamed, retire, sweepable } from './cleanup.ts';
+import {
+  abortUploads,
+  deleteReplaced,
+  deleteUnnamed,
+  leftoverKeys,
+  leftoverUploads,
+  replaceManifestByItself,
+} from './cleanup.ts';
 import type { CommitResult } from './commit.ts';
 import { deleteSources } from './delete-sources.ts';
 import { publishMarkers, wantedMarkers } from './markers.ts';
 
-/** How the hour came to be committed: by this run, or before it. */
-type HowCommitted =
+/** The commit that is tidied up after: this run's, or one that it found. */
+type TidiedCommit =
   | { by: 'this run'; manifest: Manifest; replacedUploads: OpenUpload[]; proven: Proven }
-  | { by: 'another'; standing: Rollup };
+  | { by: 'another'; current: Rollup };
 
-/** `hasTime` may be left out where there is always enough of it. */
+/** The context of a run. `hasTime` may be left out where there is always enough time. */
 type TidyUpContext = Omit<RollupContext, 'hasTime'> & Partial<Pick<RollupContext, 'hasTime'>>;
 
 /**
- * What follows a commit, or the finding that nothing is new: tidies up, and tells what came of the run. `lost` stays
- * `lost`, and of an incomplete run nothing is tidied up.
+ * Tidies up after a commit, or after finding that nothing is new, and returns the outcome of the run. After a lost or an
+ * incomplete run nothing is tidied up.
+ *
+ * @param run the destination as the run found it, the result of its commit, and the most bytes that it held in buffers
+ * @throws RollupError only where the run was stopped: other failures are returned as problems of the outcome
  */
 export async function afterCommit(
   request: RollupRequest,
   context: TidyUpContext,
-  {
-    state,
-    result,
-    peakInFlightBytes,
-  }: { state: DestinationState; result: CommitResult; peakInFlightBytes: number },
+  run: { state: DestinationState; result: CommitResult; peakInFlightBytes: number },
 ): Promise<RollupOutcome | 'lost'> {
+  const { state, result, peakInFlightBytes } = run;
   const { destination } = request;
   switch (result.status) {
     case 'lost':
@@ -48,9 +55,9 @@ export async function afterCommit(
       return { status, totals, ...counts, manifest: undefined, peakInFlightBytes };
     }
     case 'unchanged': {
-      const { previous: standing } = result;
-      const tidied = await tidyUp(request, context, state, { by: 'another', standing });
-      return { ...outcomeOf('unchanged', standing.manifest, NOTHING, destination), ...tidied };
+      const current = result.previous;
+      const tidied = await tidyUp(request, context, state, { by: 'another', current });
+      return { ...outcomeOf('unchanged', current.manifest, NOTHING, destination), ...tidied };
     }
     case 'committed': {
       const { manifest, counts, replacedUploads, proven } = result;
@@ -68,32 +75,29 @@ const NOTHING = { written: 0, copied: 0, peakInFlightBytes: 0 };
 function outcomeOf(
   status: RollupOutcome['status'],
   { totals }: Manifest,
-  {
-    written,
-    copied,
-    peakInFlightBytes,
-  }: Omit<OutputCounts, 'reused'> & Pick<RollupOutcome, 'peakInFlightBytes'>,
+  counts: Omit<OutputCounts, 'reused'> & Pick<RollupOutcome, 'peakInFlightBytes'>,
   { prefix }: Location,
 ): RollupOutcome {
+  const { written, copied, peakInFlightBytes } = counts;
   const reused = totals.outputs - written - copied;
   return { status, totals, written, copied, reused, manifest: prefix + MANIFEST_NAME, peakInFlightBytes };
 }
 
 /**
- * What follows a commit, in this order: readers that do not know the manifest are told, what it replaced goes, old
- * leftovers go, sources go where that is asked for.
- * A run that found the hour committed does the same, and so finishes what a killed one began. The hour is committed
- * whatever fails here: so failures are told with the result, and do not take its place.
+ * Writes the markers, deletes the objects that the commit replaced, deletes old leftovers, and deletes the sources where
+ * that is asked for, in this order. A run that found the hour committed does the same, and so finishes what a killed one
+ * began. The hour is committed whatever fails here: failures are returned with the result, and do not take its place.
  */
 async function tidyUp(
   request: RollupRequest,
   context: TidyUpContext,
   state: DestinationState,
-  committed: HowCommitted,
+  committed: TidiedCommit,
 ): Promise<TidyUpResult> {
   const { store, hasTime = () => true } = context;
   const { source, destination } = request;
   const problems: RunProblem[] = [];
+  // Runs a step; false if it failed, which is noted as a problem.
   const succeeds = async (step: () => Promise<void>): Promise<boolean> => {
     try {
       await step();
@@ -105,23 +109,25 @@ async function tidyUp(
     }
   };
   const wanted = wantedMarkers(context.settings, destination, state.present);
-  const told = await succeeds(() => publishMarkers(store, destination, wanted));
+  const areMarkersPublished = await succeeds(() => publishMarkers(store, destination, wanted));
   if (committed.by === 'this run') {
-    // Who still goes by the list before must find what it names.
-    if (told) await succeeds(() => deleteReplaced(store, destination, state.previous, committed.manifest));
-    await succeeds(() => abortReplaced(store, committed.replacedUploads));
+    // A reader of the list that was written before must find the outputs that it names.
+    if (areMarkersPublished)
+      await succeeds(() => deleteReplaced(store, destination, state.previous, committed.manifest));
+    await succeeds(() => abortUploads(store, committed.replacedUploads));
   }
-  if (told) await succeeds(() => sweep(request, context, state, committed));
+  if (areMarkersPublished) await succeeds(() => sweep(request, context, state, committed));
   let deleted: Deleted | undefined;
   if (context.settings.deleteSource) {
     await succeeds(async () => {
-      const { concurrency } = context.settings;
+      const { concurrency, outputsInFlight } = context.settings;
       const done = await deleteSources(source, destination, {
         ...context,
         raw: sourceStore(context),
         concurrency,
         hasTime,
-        proven: committed.by === 'this run' ? committed.proven : new Map(),
+        proven: committed.by === 'this run' ? committed.proven : undefined,
+        outputsInFlight,
       });
       deleted = done.deleted;
       problems.push(...done.problems);
@@ -131,23 +137,25 @@ async function tidyUp(
 }
 
 /**
- * Deletes old leftovers. Without a commit of this run's own, which has ended all uploads before it, it looks for old
- * uploads too, and retires the manifest first.
+ * Deletes old leftovers of runs that were killed. After a commit of another run it looks for old uploads too, and replaces
+ * the manifest by itself first; a commit of this run has done both.
  */
 async function sweep(
   { destination }: RollupRequest,
   { store, now, report }: TidyUpContext,
   { present, listingBegan }: DestinationState,
-  committed: HowCommitted,
+  committed: TidiedCommit,
 ): Promise<void> {
-  const standing = committed.by === 'another' ? committed.standing : undefined;
-  const manifest = committed.by === 'another' ? committed.standing.manifest : committed.manifest;
-  const keys = sweepable(present.values(), destination, manifest, listingBegan);
+  const current = committed.by === 'another' ? committed.current : undefined;
+  const manifest = committed.by === 'another' ? committed.current.manifest : committed.manifest;
+  const keys = leftoverKeys(present.values(), destination, manifest, listingBegan);
   const uploads =
-    standing === undefined ? [] : abandoned(await store.listUploads(destination), destination, listingBegan);
+    current === undefined
+      ? []
+      : leftoverUploads(await store.listUploads(destination), destination, listingBegan);
   if (keys.length === 0 && uploads.length === 0) return;
-  if (standing !== undefined && !(await retire(store, destination, standing, now()))) return;
+  if (current !== undefined && !(await replaceManifestByItself(store, destination, current, now()))) return;
   const swept = await deleteUnnamed(store, destination, keys);
-  await abortReplaced(store, uploads);
+  await abortUploads(store, uploads);
   if (swept.length > 0) report({ type: 'swept', keys: swept });
 }

@@ -15,29 +15,31 @@ import { sidecarKeyOf } from '../codec/sidecar.ts';
 import type { ListedObject, OpenUpload, Store } from '../model/store.ts';
 
 /**
- * Deleting, by the rules of docs/decisions/0001-keys-are-bound-to-a-commit.md: an output's key is bound to the
- * commit that it was planned from. Once that commit has been replaced, whoever planned from it can no longer commit,
- * and whoever plans from the new one wants other keys; so what only the old one could lead to may go.
+ * Deletes in the destination, by the rules of docs/decisions/0001-keys-are-bound-to-a-commit.md: an output's key is bound
+ * to the commit that it was planned from. Once that commit has been replaced, a run that planned from it can no longer
+ * commit, and a run that plans from the new one wants other keys; so the objects that only the old one leads to may go.
  */
 
-/** What a sweep leaves alone because a run that is still going may have written it. */
+/** Objects and uploads that are younger stay: a run that is still going may have begun them. */
 const SWEEP_AGE_MS = 60 * 60 * 1000;
 
-/** Names of this program's making, directly under the destination. */
-const OURS =
+/** Names that this program gives to objects directly under the destination. */
+const OUR_NAME =
   /^(part-\d{5,}-[0-9a-f]{12}(\.[a-z0-9]+)*|_frames\/part-\d{5,}-[0-9a-f]{12}(\.[a-z0-9]+)*\.json\.gz|_sources-[0-9a-f]{12}\.jsonl\.gz)$/;
-/** Those of outputs in folders: they say whose they are, because another rollup may lie there. */
-const GROUPED = /\/part-\d{5,}-[0-9a-f]{12}-([0-9a-f]{8})(\.[a-z0-9]+)*$/;
+/** Names of outputs in folders. They have an owner in them, because another rollup may lie in the same folder. */
+const NAME_IN_FOLDER = /\/part-\d{5,}-[0-9a-f]{12}-([0-9a-f]{8})(\.[a-z0-9]+)*$/;
 
+/** True of a key that this program gives to an object of a rollup under the destination. */
 export function isOurs(key: string, destination: Location): boolean {
   const { prefix } = destination;
   if (!key.startsWith(prefix)) return false;
   const name = key.slice(prefix.length);
-  const owner = GROUPED.exec(name)?.[1];
-  return owner === undefined ? OURS.test(name) || isPlanFile(name) : owner === ownerOf(destination);
+  const owner = NAME_IN_FOLDER.exec(name)?.[1];
+  return owner === undefined ? OUR_NAME.test(name) || isPlanFile(name) : owner === ownerOf(destination);
 }
 
-function named(manifest: Manifest | undefined): Set<string> {
+/** The keys that a manifest names. */
+function namedBy(manifest: Manifest | undefined): Set<string> {
   if (manifest === undefined) return new Set();
   return new Set(namedKeys(manifest));
 }
@@ -46,17 +48,19 @@ function named(manifest: Manifest | undefined): Set<string> {
 const KEYS_PER_DELETE = 1000;
 
 /**
- * Deletes those of the keys that the manifest does not name which stands at that moment. It is read before every
- * request: where none stands, because it was deleted by hand, a run may just be planning from nothing again and count
- * on any key that was ever planned so, and nothing is deleted. Returns what was deleted.
+ * Deletes those of the keys that the current manifest does not name, which is read before every request. Where there is
+ * none, because it was deleted by hand, a run may just be planning from nothing again and count on any key that was ever
+ * planned so: then nothing is deleted.
+ *
+ * @returns the keys that were deleted
  */
 export async function deleteUnnamed(store: Store, destination: Location, keys: string[]): Promise<string[]> {
   const { bucket } = destination;
   const deleted: string[] = [];
   for (let at = 0; at < keys.length; at += KEYS_PER_DELETE) {
-    const standing = await readManifest(store, destination);
-    if (standing === undefined) break;
-    const kept = named(standing.manifest);
+    const current = await readManifest(store, destination);
+    if (current === undefined) break;
+    const kept = namedBy(current.manifest);
     const batch = keys.slice(at, at + KEYS_PER_DELETE).filter((candidate) => !kept.has(candidate));
     await store.delete(bucket, batch);
     deleted.push(...batch);
@@ -64,15 +68,18 @@ export async function deleteUnnamed(store: Store, destination: Location, keys: s
   return deleted;
 }
 
-/** After a commit: deletes what the manifest before named and this one does not, and sidecars, which it makes superfluous. */
+/**
+ * Deletes, after a commit, the objects that the manifest before named and this one does not, and the sidecars of the new
+ * outputs, which the index of sources makes superfluous.
+ */
 export async function deleteReplaced(
   store: Store,
   destination: Location,
   previous: Rollup | undefined,
   manifest: Manifest,
 ): Promise<void> {
-  const kept = named(manifest);
-  const before = named(previous?.manifest);
+  const kept = namedBy(manifest);
+  const before = namedBy(previous?.manifest);
   const replaced = [...before].filter((key) => !kept.has(key));
   const sidecars = manifest.outputs
     .filter(({ key, codec }) => codec !== undefined && !before.has(key))
@@ -80,32 +87,37 @@ export async function deleteReplaced(
   await deleteUnnamed(store, destination, [...replaced, ...sidecars]);
 }
 
+/** Those of the uploads whose keys this program gives to objects of this rollup. */
 export function ourUploads(uploads: OpenUpload[], destination: Location): OpenUpload[] {
   return uploads.filter(({ key }) => isOurs(key, destination));
 }
 
 /**
- * Ends uploads that were open before this run committed: they were planned from a commit that is replaced now.
- * A run that is still at work on one is told so by `NoSuchUpload`, and plans again.
+ * Aborts uploads that were begun by plans from a commit that is replaced now. A run that is still at work on one gets
+ * `NoSuchUpload`, and plans again.
  */
-export async function abortReplaced(store: Store, uploads: OpenUpload[]): Promise<void> {
+export async function abortUploads(store: Store, uploads: OpenUpload[]): Promise<void> {
   for (const upload of uploads) await store.abortUpload(upload);
 }
 
-/** Uploads that were begun over an hour before the listing began and not ended. */
-export function abandoned(uploads: OpenUpload[], destination: Location, listingBegan: Date): OpenUpload[] {
+/** Those of the open uploads that runs of this rollup began more than an hour before the listing. */
+export function leftoverUploads(
+  uploads: OpenUpload[],
+  destination: Location,
+  listingBegan: Date,
+): OpenUpload[] {
   const before = listingBegan.getTime() - SWEEP_AGE_MS;
   return ourUploads(uploads, destination).filter(({ initiated }) => initiated.getTime() < before);
 }
 
-/** What lies unnamed in the destination and was written over an hour before the listing began. */
-export function sweepable(
+/** The keys that runs of this rollup wrote more than an hour before the listing, and that the manifest does not name. */
+export function leftoverKeys(
   present: Iterable<ListedObject>,
   destination: Location,
   manifest: Manifest,
   listingBegan: Date,
 ): string[] {
-  const kept = named(manifest);
+  const kept = namedBy(manifest);
   const before = listingBegan.getTime() - SWEEP_AGE_MS;
   return [...present]
     .filter(
@@ -116,10 +128,10 @@ export function sweepable(
 }
 
 /**
- * Replaces the manifest by itself, a generation on: before a sweep without a commit, so that a slow run which still
- * counts on what is about to be swept can no longer commit. False where somebody else committed instead.
+ * Replaces the manifest by itself, with the next generation: before a sweep without a commit, so that a slow run which
+ * still counts on the leftovers that are about to be deleted can no longer commit. False if another run committed first.
  */
-export async function retire(
+export async function replaceManifestByItself(
   store: Store,
   { bucket, prefix }: Location,
   rollup: Rollup,

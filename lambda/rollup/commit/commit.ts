@@ -14,25 +14,31 @@ export type CommitResult =
   | { status: 'lost' }
   /** There was no time for all outputs: nothing is committed. */
   | { status: 'incomplete'; totals: Manifest['totals']; counts: OutputCounts }
-  /** There was nothing to add: what was committed stands. */
+  /** There was nothing to add: the current manifest stays. */
   | { status: 'unchanged'; previous: Rollup }
   | Committed;
 
+/** A commit by this run. */
 export interface Committed {
   status: 'committed';
   manifest: Manifest;
   counts: OutputCounts;
   /** Uploads of plans that can no longer be committed. */
   replacedUploads: OpenUpload[];
+  /** New outputs that were proven by this run. */
   proven: Proven;
 }
 
-/** The index that was written for a commit which another run was faster than. */
+/** Another run committed first, after this one had written its index of sources. */
 type Lost = { status: 'lost'; indexKey: string };
 
 /**
- * Commits a draft: writes the index of sources and, on the condition that `previous` still stands, the manifest. Throws
- * `OutputMissing` where an output is not there as it was written.
+ * Commits a draft: writes the index of sources and then the manifest, on the condition that `previous` is still the
+ * current one.
+ *
+ * @param previous the commit that the draft was planned from; undefined where there was none
+ * @throws RollupError `OutputMissing` where an output does not exist as it was written; `InvalidArgument` where the
+ *   manifest would be too large to be read again
  */
 export async function commit(
   { source, destination }: RollupRequest,
@@ -44,43 +50,64 @@ export async function commit(
   if (!draft.isComplete) return { status: 'incomplete', totals, counts };
   const isSameSource = previous?.manifest.source === formatLocation(source);
   if (previous !== undefined && isSameSource && added.length === 0) return { status: 'unchanged', previous };
-  // Before the commit: whoever begins an upload after it has planned from the new manifest.
+  // They are listed before the commit: a run that begins an upload after it has planned from the new manifest.
   const replacedUploads = ourUploads(await store.listUploads(destination), destination);
   const { generation, skipped, sealed } = draft.plan;
   const outcome = await putManifest({
-    ...{ store, source, destination, settings, generation, skipped, sealed, added, index, previous },
+    store,
+    source,
+    destination,
+    settings,
+    generation,
+    skipped,
+    sealed,
+    added,
+    index,
+    previous,
     now: now(),
   });
   if (outcome.status === 'lost') return { status: 'lost', indexKey: outcome.sourcesKey };
-  return { ...outcome, counts, replacedUploads, proven };
+  const { status, manifest, etags } = outcome;
+  return { status, manifest, counts, replacedUploads, proven: { ...etags, outputs: proven } };
+}
+
+/** True if an error may mean that another run has committed since `previous` was read, and one has. */
+export async function isLost(
+  error: unknown,
+  { source, destination }: RollupRequest,
+  { store }: Pick<RollupContext, 'store'>,
+  previous: Rollup | undefined,
+): Promise<boolean> {
+  if (hasCode(error, 'Aborted', 'AccessDenied')) return false;
+  const winner = await readCommitted(store, destination, source).catch(() => previous);
+  return winner?.etag !== previous?.etag;
 }
 
 /**
- * Does the work of a run up to its commit. Where another run has committed since `previous` was read, whatever came of it,
- * an error too, is `lost`, and those of the keys that this run wrote are deleted which the standing manifest does not name.
+ * Does the work of a run up to its commit. If another run has committed since `previous` was read, the result is `lost`,
+ * also where the work failed, and the keys that this run wrote are deleted, but for those that the current manifest names.
  *
- * @param wrote keys that this run has written so far; the array grows while the work goes on
- * @throws what the work throws, where no other run has committed
+ * @param state `keys`: those that this run has written so far; the array grows while the work goes on
+ * @throws what the work throws, if no other run has committed
  */
 export async function unlessLost(
   { source, destination }: RollupRequest,
   { store }: Pick<RollupContext, 'store'>,
-  { previous, keys }: { previous: Rollup | undefined; keys: readonly string[] },
+  state: { previous: Rollup | undefined; keys: readonly string[] },
   work: () => Promise<CommitResult | Lost>,
 ): Promise<CommitResult> {
-  const wrote: string[] = [];
+  const { previous, keys } = state;
+  const indexKeys: string[] = [];
   try {
     const result = await work();
     if (result.status !== 'lost') return result;
-    if ('indexKey' in result) wrote.push(result.indexKey);
+    if ('indexKey' in result) indexKeys.push(result.indexKey);
   } catch (error) {
-    // A run that lost may find its uploads ended, or outputs that it reads from deleted, before it comes to commit.
-    if (hasCode(error, 'Aborted', 'AccessDenied')) throw error;
-    const winner = await readCommitted(store, destination, source).catch(() => previous);
-    if (winner?.etag === previous?.etag) throw error;
+    // A run that lost may find its uploads aborted, or outputs that it reads from deleted, before it comes to commit.
+    if (!(await isLost(error, { source, destination }, { store }, previous))) throw error;
   }
   const winner = await readCommitted(store, destination, source);
-  // On a conflict that nobody won, what was written is used by the next attempt.
-  if (winner?.etag !== previous?.etag) await deleteUnnamed(store, destination, [...keys, ...wrote]);
+  // On a conflict that no run won, the next attempt uses the objects that were written.
+  if (winner?.etag !== previous?.etag) await deleteUnnamed(store, destination, [...keys, ...indexKeys]);
   return { status: 'lost' };
 }

@@ -2,7 +2,7 @@ import pLimit from 'p-limit';
 import { RollupError } from '../../errors.ts';
 import { isSuperseded, readCommitted } from '../committed/read-committed.ts';
 import { OutputSourcesLookup } from '../committed/sources-of-output.ts';
-import { crc32 } from '../model/crc32.ts';
+import { crc32OfObject } from '../model/checksum.ts';
 import type { Report } from '../model/events.ts';
 import { type Location, formatLocation } from '../model/location.ts';
 import {
@@ -10,71 +10,92 @@ import {
   type CommittedSource,
   MANIFEST_NAME,
   type Rollup,
+  type StoredSource,
   formatCrc32,
 } from '../model/manifest.ts';
 import type { Proven } from '../model/output.ts';
+import { allOrFirstFailure } from '../model/in-order.ts';
 import { type Deleted, type RunProblem } from '../model/run.ts';
 import { Lookup } from '../model/side-by-side.ts';
 import type { ListedObject, Store } from '../model/store.ts';
 import { proveOutput } from '../write/prove.ts';
 
-/** How often the phase begins anew because another run committed meanwhile. */
+/** Attempts: the deletion begins anew where another run committed meanwhile. */
 const ATTEMPTS = 3;
-/** Outputs that are proven at once. */
-const PROOFS = 8;
-/** Problems that are told one by one; the others are counted. */
+/** Problems that are returned one by one; the others are counted. */
 const MOST_PROBLEMS = 20;
 
 export interface DeleteContext {
-  /** Of the destination. */
+  /** The store of the destination. */
   store: Store;
-  /** Of the source. */
+  /** The store of the source. */
   raw: Store;
+  /** Requests at once. */
   concurrency: number;
-  /** Outputs that need no proof. */
-  proven: Proven;
+  /** Outputs that are proven at once, and sources that are decoded at once: the fewer, the sooner one of them is done. */
+  outputsInFlight: number;
+  /** Outputs that need no proof; undefined where each does. */
+  proven: Proven | undefined;
   report: Report;
   hasTime: () => boolean;
   signal: AbortSignal;
 }
 
 /**
- * Deletes from raw what is committed, and nothing else: see docs/decisions/0002-deleting-sources.md. A source goes if
- * it is still, with its key, ETag and size, the one that was rolled up, and the output that holds it was found to be as
- * committed just before, and was proven to hold its sources. A phase that was killed is taken up by calling it again.
+ * Deletes committed sources from raw, and nothing else: see docs/decisions/0002-deleting-sources.md. A source is deleted if
+ * it still is, by key, ETag and size, the one that was rolled up, and if the output that holds it was just found to be as
+ * committed, and was proven to hold its sources. A deletion that was killed is continued by calling it again.
+ *
+ * @returns the numbers of what was deleted and kept, and the first problems
+ * @throws RollupError as `Store.list` and `Store.deleteUnchanged` do
  */
 export async function deleteSources(
   source: Location,
   destination: Location,
   context: DeleteContext,
 ): Promise<{ deleted: Deleted; problems: RunProblem[] }> {
-  const tally = { objects: 0, bytes: 0 };
+  const deleted = { objects: 0, bytes: 0 };
   for (let attempt = 1; ; attempt++) {
     const rollup = await readCommitted(context.store, destination, source);
-    const phase = new Phase(source, destination, rollup, context, tally);
-    const ended = await phase.run().catch(async (error: unknown) => {
-      const gone = rollup !== undefined && (await isSuperseded(context.store, destination, rollup, error));
-      if (gone) return 'superseded' as const;
+    const deletion = new Deletion(source, destination, rollup, context, deleted);
+    const ended = await deletion.run().catch(async (error: unknown) => {
+      const isSupersededNow =
+        rollup !== undefined && (await isSuperseded(context.store, destination, rollup, error));
+      if (isSupersededNow) return 'superseded' as const;
       throw error;
     });
-    if (ended !== 'superseded' || attempt === ATTEMPTS) return phase.result;
+    if (ended !== 'superseded' || attempt === ATTEMPTS) return deletion.result;
   }
 }
 
-/** Over one commit. */
-class Phase {
+/** The decision on an output. */
+type Verdict =
+  /** The sources with these ordinals may be deleted. */
+  | { status: 'proven'; ordinals: ReadonlySet<number> | 'all' }
+  /** None of its sources may be deleted. */
+  | { status: 'damaged'; reason: RollupError }
+  | { status: 'out of time' }
+  /** Another run has committed: the output may have been replaced. */
+  | { status: 'superseded' };
+
+/** The deletion of the sources of one commit. */
+class Deletion {
   readonly #source: Location;
   readonly #destination: Location;
   readonly #rollup: Rollup | undefined;
   readonly #context: DeleteContext;
+  /** By key. */
   readonly #outputs: Map<string, CommittedOutput>;
-  /** By key of the output: why its sources must stay; undefined where they may go. */
-  readonly #verdicts = new Map<string, Promise<RollupError | 'out of time' | undefined>>();
-  readonly #limit;
-  readonly #proofs = pLimit(PROOFS);
-  /** Read only where an output has to be proven. */
-  readonly #frames: OutputSourcesLookup | undefined;
-  readonly #tally: { objects: number; bytes: number };
+  /** By key of the output. */
+  readonly #verdicts = new Map<string, Promise<Verdict>>();
+  readonly #requests;
+  readonly #decoders;
+  readonly #proofs;
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+  /** The index of sources, read only if an output has to be proven. */
+  readonly #index: OutputSourcesLookup | undefined;
+  readonly #deleted: { objects: number; bytes: number };
   readonly #kept = { uncommitted: 0, changed: 0, unverified: 0, refused: 0 };
   readonly #problems = new Map<string, RunProblem>();
   #complete = false;
@@ -84,20 +105,23 @@ class Phase {
     destination: Location,
     rollup: Rollup | undefined,
     context: DeleteContext,
-    tally: { objects: number; bytes: number },
+    deleted: { objects: number; bytes: number },
   ) {
     this.#source = source;
     this.#destination = destination;
     this.#rollup = rollup;
     this.#context = context;
     this.#outputs = new Map(rollup?.manifest.outputs.map((output) => [output.key, output]));
-    this.#limit = pLimit(context.concurrency);
-    this.#frames = rollup && new OutputSourcesLookup(rollup, context.signal);
-    this.#tally = tally;
+    this.#requests = pLimit(context.concurrency);
+    this.#decoders = pLimit(context.outputsInFlight);
+    this.#proofs = pLimit(context.outputsInFlight);
+    this.#signal = AbortSignal.any([this.#stop.signal, context.signal]);
+    this.#index = rollup && new OutputSourcesLookup(rollup, this.#signal);
+    this.#deleted = deleted;
   }
 
   get result(): { deleted: Deleted; problems: RunProblem[] } {
-    const { objects, bytes } = this.#tally;
+    const { objects, bytes } = this.#deleted;
     const deleted = { objects, bytes, kept: this.#kept, complete: this.#complete };
     return { deleted, problems: [...this.#problems.values()].slice(0, MOST_PROBLEMS) };
   }
@@ -107,69 +131,81 @@ class Phase {
     const committed = new Lookup(this.#rollup?.sources.inKeyOrder({ signal, last: true }) ?? nothing());
     try {
       for await (const page of raw.list(this.#source, signal)) {
-        const { due, complete } = await this.#due(page, await committed.find(page));
-        if (due.length > 0 && !hasTime()) return 'out of time';
-        // Another run may have committed: what it holds is asked of its own manifest.
-        if (due.length > 0 && !(await this.#stands())) return 'superseded';
-        if (due.length > 0) await this.#delete(due);
-        if (!complete) return 'out of time';
+        if (!hasTime()) return 'out of time';
+        const { deletable, ended } = await this.#deletable(page, await committed.find(page));
+        if (deletable.length > 0) {
+          // Another run may have committed: its own manifest then says which sources it holds.
+          if (!(await this.#isCurrent())) return 'superseded';
+          await this.#delete(deletable);
+        }
+        if (ended !== undefined) return ended;
       }
       this.#complete = true;
       return 'done';
     } finally {
       await committed.close();
-      await this.#frames?.close();
+      await this.#index?.close();
     }
   }
 
   /**
-   * Of a page of raw, given what is committed under each of its keys: what is so now, in an output that was verified; all
-   * that is, if there was time.
+   * The committed sources that may be deleted: unchanged in raw, and in an output that was proven to hold them.
+   *
+   * @param page of the listing of raw
+   * @param found the committed source under each key of the page
+   * @returns `ended`: why no further page should be looked at, if so
    */
-  async #due(
+  async #deletable(
     page: ListedObject[],
-    found: (CommittedSource | undefined)[],
-  ): Promise<{ due: CommittedSource[]; complete: boolean }> {
-    const candidates: CommittedSource[] = [];
+    found: (StoredSource | undefined)[],
+  ): Promise<{ deletable: StoredSource[]; ended: 'out of time' | 'superseded' | undefined }> {
+    const candidates: StoredSource[] = [];
     for (const [i, object] of page.entries()) {
       const committed = found[i];
       if (committed === undefined || object.size === 0) this.#kept.uncommitted++;
       else if (committed.etag !== object.etag || committed.size !== object.size) this.#kept.changed++;
       else candidates.push(committed);
     }
-    const verdicts = await Promise.all(candidates.map(({ output }) => this.#verdict(output)));
-    const due = candidates.filter((_, i) => {
-      const damage = verdicts[i];
-      if (damage === undefined) return true;
-      if (damage === 'out of time') return false;
-      this.#kept.unverified++;
-      this.#problems.set(damage.message, damage.toJSON());
+    const judging = candidates.map(({ output }) => this.#verdict(output));
+    const verdicts = await allOrFirstFailure(judging, this.#stop);
+    const deletable = candidates.filter(({ ordinal }, i) => {
+      const verdict = verdicts[i];
+      if (verdict?.status === 'proven') {
+        if (verdict.ordinals === 'all' || verdict.ordinals.has(ordinal)) return true;
+        this.#kept.unverified++;
+      } else if (verdict?.status === 'damaged') {
+        this.#kept.unverified++;
+        this.#problems.set(verdict.reason.message, verdict.reason.toJSON());
+      }
       return false;
     });
-    return { due, complete: !verdicts.includes('out of time') };
+    const ended = verdicts.find(({ status }) => status === 'superseded' || status === 'out of time')?.status;
+    return { deletable, ended: ended === 'superseded' || ended === 'out of time' ? ended : undefined };
   }
 
-  async #delete(due: CommittedSource[]): Promise<void> {
+  async #delete(sources: CommittedSource[]): Promise<void> {
     const { raw, report, signal } = this.#context;
-    const undeleted = await raw.deleteUnchanged(this.#source.bucket, due, signal);
-    const left = new Set(undeleted.map(({ key }) => key));
+    const undeleted = await raw.deleteUnchanged(this.#source.bucket, sources, signal);
+    const remaining = new Set(undeleted.map(({ key }) => key));
     for (const { key, why, error } of undeleted) {
       this.#kept[why]++;
       if (why === 'refused') this.#problems.set(key, error.toJSON());
     }
-    const gone = due.filter(({ key }) => !left.has(key));
-    this.#tally.objects += gone.length;
-    this.#tally.bytes += gone.reduce((sum, { size }) => sum + size, 0);
-    report({ type: 'deleted', ...this.#tally });
+    const deleted = sources.filter(({ key }) => !remaining.has(key));
+    this.#deleted.objects += deleted.length;
+    this.#deleted.bytes += deleted.reduce((sum, { size }) => sum + size, 0);
+    report({ type: 'deleted', ...this.#deleted });
   }
 
-  async #stands(): Promise<boolean> {
+  /** True if no other run has committed. */
+  async #isCurrent(): Promise<boolean> {
     const { bucket, prefix } = this.#destination;
     const head = await this.#context.store.head({ bucket, key: prefix + MANIFEST_NAME });
     return head !== undefined && head.etag === this.#rollup?.etag;
   }
 
-  #verdict(key: string): Promise<RollupError | 'out of time' | undefined> {
+  /** The decision on an output, which is made once. */
+  #verdict(key: string): Promise<Verdict> {
     let verdict = this.#verdicts.get(key);
     if (verdict === undefined) {
       verdict = this.#judge(key);
@@ -178,25 +214,51 @@ class Phase {
     return verdict;
   }
 
-  async #judge(key: string): Promise<RollupError | 'out of time' | undefined> {
-    const damage = await this.#limit(() => this.#examine(key));
+  async #judge(key: string): Promise<Verdict> {
+    const verdict = await this.#compare(key);
+    // Another run that has committed meanwhile deletes what it replaced.
+    if (verdict.status === 'damaged' && !(await this.#isCurrent())) return { status: 'superseded' };
+    return verdict;
+  }
+
+  async #compare(key: string): Promise<Verdict> {
+    const reason = await this.#requests(() => this.#compareStored(key));
     const output = this.#outputs.get(key);
-    if (damage !== undefined || output === undefined) return damage;
-    if (this.#context.proven.get(key) === output.etag) return undefined;
+    if (reason !== undefined) return { status: 'damaged', reason };
+    if (output === undefined || this.#isProven(output)) return { status: 'proven', ordinals: 'all' };
     const proof = await this.#proofs(async () => {
-      this.#context.signal.throwIfAborted();
-      const places = { source: this.#source, destination: this.#destination };
-      const frames = (await this.#frames?.of(key)) ?? [];
-      return proveOutput(output, frames, { ...this.#context, ...places });
+      this.#signal.throwIfAborted();
+      const sources = (await this.#index?.of(key)) ?? [];
+      return proveOutput(output, sources, {
+        ...this.#context,
+        source: this.#source,
+        destination: this.#destination,
+        requests: this.#requests,
+        decoders: this.#decoders,
+        signal: this.#signal,
+      });
     });
     switch (proof.status) {
       case 'holds':
-        return undefined;
+        return { status: 'proven', ordinals: proof.proven };
       case 'out of time':
-        return proof.status;
-      case 'differs':
-        return this.#damaged(key, proof.why, 'Run once more with --repack: what is in raw is written anew.');
+        return proof;
+      case 'differs': {
+        const advice = 'Run once more with --repack: what is in raw is written anew.';
+        return { status: 'damaged', reason: this.#damaged(key, proof.why, advice) };
+      }
     }
+  }
+
+  /** True if this process wrote or proved the output, and manifest and index are still those that it committed. */
+  #isProven({ key, etag }: CommittedOutput): boolean {
+    const { proven } = this.#context;
+    return (
+      proven !== undefined &&
+      proven.manifest === this.#rollup?.etag &&
+      proven.index === this.#rollup.sources.etag &&
+      proven.outputs.get(key) === etag
+    );
   }
 
   #damaged(key: string, why: string, advice = ''): RollupError {
@@ -204,9 +266,10 @@ class Phase {
     return new RollupError('OutputDamaged', `${message} ${advice}`.trim(), { key });
   }
 
-  /** Compares an output with what was committed; where S3 holds no checksum of it, by reading it. */
-  async #examine(key: string): Promise<RollupError | undefined> {
-    const { store, signal } = this.#context;
+  /** Compares an output with its entry in the manifest; by reading it, where S3 holds no checksum of it. */
+  async #compareStored(key: string): Promise<RollupError | undefined> {
+    const { store } = this.#context;
+    const signal = this.#signal;
     const { bucket } = this.#destination;
     const damaged = (why: string): RollupError => this.#damaged(key, why);
     const output = this.#outputs.get(key);
@@ -217,11 +280,7 @@ class Phase {
     const { size, etag } = output;
     if (head.size !== size || head.etag !== etag)
       return damaged(`has ${head.size} bytes and ETag ${head.etag}; committed were ${size} and ${etag}`);
-    let crc = head.crc32;
-    if (crc === undefined) {
-      crc = 0;
-      for await (const chunk of store.stream({ bucket, key, etag }, signal)) crc = crc32(chunk, crc);
-    }
+    const crc = await crc32OfObject(store, { bucket, key, etag }, head, signal);
     if (formatCrc32(crc) === output.crc32) return undefined;
     return damaged(`has CRC-32 ${formatCrc32(crc)}; committed was ${output.crc32}`);
   }

@@ -4,10 +4,11 @@ import { SourcesIndex } from './sources-index.ts';
 
 /**
  * A commit in the making: the outputs that are to be added, in the order in which they were planned, and the index of all
- * sources, which is written while outputs come.
+ * sources, which is compressed while outputs are added.
  */
 export class Draft {
   readonly index = new SourcesIndex();
+  /** New outputs. */
   readonly added: CommittedOutput[] = [];
   /** ETags of outputs, by key, that this process saw to hold the bytes of their sources. */
   readonly proven = new Map<string, string>();
@@ -16,13 +17,16 @@ export class Draft {
   readonly #counts: OutputCounts = { written: 0, copied: 0, reused: 0 };
   #isComplete = true;
 
-  /** `plan`: its outputs that stay, and what it skipped, are asked for once the first new output is planned. */
+  /**
+   * @param plan its sealed outputs are read once the first new output is added, the rest of it at the end
+   * @param previous the commit that it was planned from
+   */
   constructor(plan: PlanFacts, previous: Rollup | undefined) {
     this.plan = plan;
     this.#previous = previous;
   }
 
-  /** Adds the next output; undefined for one that there was no time for. */
+  /** Adds the next output; undefined for one that there was no time to write. */
   async add(written: WrittenOutput | undefined): Promise<void> {
     if (written === undefined) {
       this.#isComplete = false;
@@ -35,17 +39,17 @@ export class Draft {
     if (written.proven) this.proven.set(written.output.key, written.output.etag);
   }
 
-  /** False where there was no time for all of the plan: then it cannot be committed. */
+  /** False if there was no time for all of the plan: then it cannot be committed. */
   get isComplete(): boolean {
     return this.#isComplete;
   }
 
-  /** Outputs of the commit by how they came to be there; those that stay are reused. */
+  /** The number of outputs that were written, copied and reused; sealed ones count as reused. */
   get counts(): OutputCounts {
     return { ...this.#counts, reused: this.#counts.reused + this.plan.sealed.length };
   }
 
-  /** Of what is there so far. */
+  /** The totals of the outputs that were added so far, and of those that stay. */
   get totals(): Manifest['totals'] {
     const { sealed, skipped } = this.plan;
     const outputs = [...sealed, ...this.added];
@@ -54,7 +58,7 @@ export class Draft {
     return { objects, bytes: outputBytes, outputs: outputs.length, outputBytes, skipped };
   }
 
-  /** The lines of sources whose outputs stay come first. */
+  /** Copies the lines of sources whose outputs stay; they come first in the index. */
   async #keepSealed(): Promise<void> {
     const sealed = new Set(this.plan.sealed.map(({ key }) => key));
     if (this.#previous === undefined || sealed.size === 0) return;

@@ -4,25 +4,33 @@ import { MANIFEST_NAME, type Manifest } from '../model/manifest.ts';
 import { readManifest } from '../committed/read-manifest.ts';
 import type { ListedObject, Store, WriteCondition } from '../model/store.ts';
 
-/** Hadoop's sign that a folder is complete. */
+/** The empty object by which Hadoop marks a folder as complete. */
 export const SUCCESS_NAME = '_SUCCESS';
-/** What SymlinkTextInputFormat reads: the `s3://` URI of every output, one a line. */
+/** The list of outputs that Hive's SymlinkTextInputFormat reads: the `s3://` URI of every output, one a line. */
 export const SYMLINKS_NAME = '_symlink_format_manifest/manifest';
-/** The index of sources under a name that does not begin with an underscore, in a folder that does: a table of it can be defined. */
+/**
+ * A copy of the index of sources. Its own name does not begin with an underscore, so that a table over it can be defined;
+ * its folder's does, so that it is not read as a log.
+ */
 export const SOURCES_NAME = '_sources/sources.jsonl.gz';
 
-/** How often it begins anew because another run committed, or wrote one of them, meanwhile. */
+/** Attempts at the lists: each begins anew where another run committed or wrote a list meanwhile. */
 const ATTEMPTS = 5;
 
-export interface Wanted {
+/** The markers that are to be written. */
+export interface WantedMarkers {
   success: boolean;
   symlinks: boolean;
 }
 
-/** The list has no way to escape them, and readers end a line at either. */
+/** Characters that a reader of the list ends a line at. The list has no way to escape them. */
 const LINE_BREAK = /[\r\n]/;
 
-/** Throws `InvalidArgument` where the list of outputs is asked for and could not name one. */
+/**
+ * Refuses settings that ask for a list of outputs in a destination whose outputs could not be named in one.
+ *
+ * @throws RollupError `InvalidArgument` if `symlinkManifest` is set and the destination has a line break
+ */
 export function refuseUnlistable(
   { bucket, prefix }: Location,
   { symlinkManifest }: { symlinkManifest: boolean },
@@ -35,12 +43,17 @@ export function refuseUnlistable(
   );
 }
 
-/** A list of outputs that is there is kept true, whether asked for or not: it would name what is deleted. */
+/**
+ * Decides which markers are to be written.
+ *
+ * @param present the objects of the destination. A list of outputs that exists is kept up to date, whether asked for or
+ *   not: it would name outputs that are deleted.
+ */
 export function wantedMarkers(
   { successMarker, symlinkManifest }: { successMarker: boolean; symlinkManifest: boolean },
   { prefix }: Location,
   present: ReadonlyMap<string, ListedObject>,
-): Wanted {
+): WantedMarkers {
   return {
     success: successMarker && !present.has(prefix + SUCCESS_NAME),
     symlinks: symlinkManifest || present.has(prefix + SYMLINKS_NAME),
@@ -48,11 +61,18 @@ export function wantedMarkers(
 }
 
 /**
- * Writes what readers that do not know the manifest go by, where it does not say the same as the manifest already.
- * Each write is on the condition that what it replaces is what was there before the manifest was read, and afterwards
- * the manifest is looked at once more: so of two runs the one that knows the later commit has the last word.
+ * Writes the objects that readers which do not know the manifest go by, where they do not agree with it already. Each
+ * write is on the condition that it replaces the object that was read before the manifest, and afterwards the manifest is
+ * looked at once more: so of two runs the one that knows the later commit has the last word.
+ *
+ * @throws RollupError `Conflict` where other runs came in between too often; `InvalidArgument` where an output's key has a
+ *   line break
  */
-export async function publishMarkers(store: Store, destination: Location, wanted: Wanted): Promise<void> {
+export async function publishMarkers(
+  store: Store,
+  destination: Location,
+  wanted: WantedMarkers,
+): Promise<void> {
   const { bucket, prefix } = destination;
   if (wanted.success)
     await putIf(store, { bucket, key: prefix + SUCCESS_NAME }, Buffer.alloc(0), 'text/plain', 'absent');
@@ -65,14 +85,14 @@ export async function publishMarkers(store: Store, destination: Location, wanted
   );
 }
 
-/** False where something came in between. */
+/** Writes the list of outputs and the copy of the index. False if another run came in between. */
 async function publishLists(store: Store, { bucket, prefix }: Location): Promise<boolean> {
   const at = (name: string) => ({ bucket, key: prefix + name });
   const symlinks = await store.getIfPresent(at(SYMLINKS_NAME));
   const copy = await store.head(at(SOURCES_NAME));
-  const standing = await readManifest(store, { bucket, prefix });
-  if (standing === undefined) return false;
-  const { manifest } = standing;
+  const current = await readManifest(store, { bucket, prefix });
+  if (current === undefined) return false;
+  const { manifest } = current;
 
   const body = formatSymlinks(manifest, bucket);
   const isListed = symlinks === undefined ? body.length === 0 : symlinks.body.equals(body);
@@ -88,10 +108,10 @@ async function publishLists(store: Store, { bucket, prefix }: Location): Promise
     if (!(await putIf(store, at(SOURCES_NAME), original.body, 'application/gzip', conditionOf(copy))))
       return false;
   }
-  return (await store.head(at(MANIFEST_NAME)))?.etag === standing.etag;
+  return (await store.head(at(MANIFEST_NAME)))?.etag === current.etag;
 }
 
-/** An hour without outputs has an empty one, which is not written by itself: Hive fails on a list of nothing. */
+/** The list of outputs. Without outputs it is empty, and not written where there is none: Hive fails on an empty list. */
 function formatSymlinks({ outputs }: Manifest, bucket: string): Buffer {
   const key = outputs.find((output) => LINE_BREAK.test(output.key))?.key;
   if (key !== undefined) {
@@ -108,7 +128,7 @@ function conditionOf(found: { etag: string } | undefined): WriteCondition {
   return found === undefined ? 'absent' : { etag: found.etag };
 }
 
-/** False where the condition does not hold. */
+/** Writes an object; false if the condition does not hold. */
 async function putIf(
   store: Store,
   at: { bucket: string; key: string },

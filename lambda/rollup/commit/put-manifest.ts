@@ -1,7 +1,7 @@
 import { RollupError, hasCode } from '../../errors.ts';
 import { recordedSettings } from '../../settings/settings.ts';
 import { type Settings } from '../../settings/table.ts';
-import { type Location, formatLocation } from '../model/location.ts';
+import { type Location, type ObjectAt, formatLocation } from '../model/location.ts';
 import {
   type CommittedOutput,
   MANIFEST_NAME,
@@ -13,7 +13,7 @@ import {
   laterThan,
 } from '../model/manifest.ts';
 import { type Skipped, indexOf } from '../model/output.ts';
-import type { Store } from '../model/store.ts';
+import type { Store, WriteCondition } from '../model/store.ts';
 import type { SourcesIndex } from './sources-index.ts';
 
 export interface CommitInput {
@@ -25,25 +25,27 @@ export interface CommitInput {
   skipped: Skipped;
   /** Outputs that stay as they are. */
   sealed: CommittedOutput[];
-  /** Outputs that are new. */
+  /** New outputs. */
   added: CommittedOutput[];
-  /** Every source of it. */
+  /** The index of all sources. */
   index: SourcesIndex;
-  /** What the plan was made from: what must still be committed. */
+  /** The commit that the plan was made from, which must still be the current one; undefined where there was none. */
   previous: Rollup | undefined;
   now: Date;
 }
 
 export type CommitOutcome =
-  | { status: 'committed'; manifest: Manifest }
-  /** Somebody else committed first. `sourcesKey`: the index that this run wrote in vain. */
+  | { status: 'committed'; manifest: Manifest; etags: { manifest: string; index: string } }
+  /** Another run committed first. `sourcesKey`: the index that this run wrote in vain. */
   | { status: 'lost'; sourcesKey: string };
 
 /**
- * Writes `_sources`, then the manifest, on the condition that the manifest is still the one that the plan was made
- * from. S3 decides between two runs; nothing else does. Between the two it looks whether the index and every new output
- * are there: the plan may be hours old, and a store may have said of a write what is not so. Throws `OutputMissing`, and
- * `InvalidArgument` where the manifest would be too large to be read again.
+ * Writes `_sources`, then the manifest, on the condition that the current manifest is still the one that the plan was made
+ * from. S3 decides between two runs; nothing else does. Between the two writes it looks for the index and every new
+ * output: the plan may be hours old, and a store may have confirmed a write that did not happen.
+ *
+ * @throws RollupError `OutputMissing` where one of them does not exist as it was written; `InvalidArgument` where the
+ *   manifest would be too large to be read again
  */
 export async function putManifest(input: CommitInput): Promise<CommitOutcome> {
   const { store, destination, previous } = input;
@@ -54,29 +56,51 @@ export async function putManifest(input: CommitInput): Promise<CommitOutcome> {
   const body = formatManifest(manifest);
   if (body.length > MOST_MANIFEST) throw tooLarge(prefix + MANIFEST_NAME, body.length, manifest);
 
-  const { etag } = await store.put({ bucket, key: sourcesKey }, index.body, 'application/gzip');
-  await requireThere(store, destination, [...input.added, { key: sourcesKey, etag }]);
+  const etag = await putIndex(store, { bucket, key: sourcesKey }, index.body);
+  await requireStored(store, destination, [...input.added, { key: sourcesKey, etag }]);
   try {
     const condition = previous === undefined ? 'absent' : { etag: previous.etag };
-    await store.put({ bucket, key: prefix + MANIFEST_NAME }, body, 'application/json', condition);
-    return { status: 'committed', manifest };
+    const put = await store.put({ bucket, key: prefix + MANIFEST_NAME }, body, 'application/json', condition);
+    return { status: 'committed', manifest, etags: { manifest: put.etag, index: etag } };
   } catch (error) {
     if (!hasCode(error, 'PreconditionFailed', 'Conflict')) throw error;
-    // The first answer to a repeated request may have been lost: then the manifest that stands is ours.
-    const standing = await store.getBounded({ bucket, key: prefix + MANIFEST_NAME }, body.length);
-    if (standing?.body?.equals(body) === true) return { status: 'committed', manifest };
+    // The response to a request that was retried may have been lost: then the current manifest is this run's.
+    const current = await store.getBounded({ bucket, key: prefix + MANIFEST_NAME }, body.length);
+    if (current?.body?.equals(body) === true)
+      return { status: 'committed', manifest, etags: { manifest: current.etag, index: etag } };
     return { status: 'lost', sourcesKey };
   }
 }
 
-/** Nobody could read it: see `MOST_MANIFEST`. */
+/** Attempts at the index, where others write it at the same time. */
+const INDEX_ATTEMPTS = 3;
+
+/**
+ * Writes the index and returns its ETag. Its name is a digest of what it says, so one that exists with the same bytes is
+ * left as it is: another run may look for it, or have committed it, under the ETag that it has.
+ */
+async function putIndex(store: Store, at: ObjectAt, body: Buffer): Promise<string> {
+  let condition: WriteCondition = 'absent';
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return (await store.put(at, body, 'application/gzip', condition)).etag;
+    } catch (error) {
+      if (attempt === INDEX_ATTEMPTS || !hasCode(error, 'PreconditionFailed', 'Conflict')) throw error;
+      const existing = await store.getBounded(at, body.length);
+      if (existing?.body?.equals(body) === true) return existing.etag;
+      condition = existing === undefined ? 'absent' : { etag: existing.etag };
+    }
+  }
+}
+
+/** The error for a manifest that no run could read again: see `MOST_MANIFEST`. */
 function tooLarge(key: string, bytes: number, { outputs }: Manifest): RollupError {
   const message = `${key} would have ${bytes} bytes for ${outputs.length} outputs, and may have ${MOST_MANIFEST}. Raise targetSize, or group into fewer folders; nothing was committed.`;
   return new RollupError('InvalidArgument', message, { key });
 }
 
-/** Throws `OutputMissing` where one of the objects is not in the destination as it was written. */
-async function requireThere(
+/** Throws `OutputMissing` if one of the objects is not in the destination as it was written. */
+async function requireStored(
   store: Store,
   destination: Location,
   written: { key: string; etag: string }[],
@@ -84,7 +108,7 @@ async function requireThere(
   const missing = new Map(written.map((object) => [object.key, object]));
   for await (const page of store.list(destination))
     for (const { key, etag } of page) if (missing.get(key)?.etag === etag) missing.delete(key);
-  // Not every store lists what was just written.
+  // Not every store lists an object that was just written.
   for (const { key, etag } of missing.values()) {
     if ((await store.head({ bucket: destination.bucket, key }))?.etag === etag) continue;
     const message = `${key} was written, and is not there any more as it was. Run again: what is written is kept.`;

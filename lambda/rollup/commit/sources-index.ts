@@ -4,20 +4,21 @@ import { buffer } from 'node:stream/consumers';
 import { createGzip } from 'node:zlib';
 import type { CommittedSource } from '../model/manifest.ts';
 
-/** Writes the index of sources as outputs are writtenOutput, so that what it says is held compressed. */
+/** Builds the index of sources while outputs are written. It is held compressed. */
 export class SourcesIndex {
   readonly #hash = createHash('sha256');
   readonly #gzip = createGzip();
   readonly #body = buffer(this.#gzip);
-  /** Of what was added. */
+  /** The number of sources that were added. */
   count = 0;
+  /** The sum of their sizes. */
   bytes = 0;
 
-  /** By output and offset. */
+  /** Adds sources, by output and offset. */
   async add(sources: Iterable<CommittedSource>): Promise<void> {
     let lines = '';
     for (const { key, etag, size, lastModified, output, offset, length, encoding } of sources) {
-      // What is undefined is left out.
+      // JSON leaves out an `encoding` that is undefined.
       lines += `${JSON.stringify({ key, etag, size, lastModified, output, offset, length, encoding })}\n`;
       this.count++;
       this.bytes += size;
@@ -26,7 +27,7 @@ export class SourcesIndex {
     if (!this.#gzip.write(lines)) await once(this.#gzip, 'drain');
   }
 
-  /** The index as it is stored; its name is a digest of what it says. */
+  /** The index as it is stored, and its name, which has a digest of its lines in it. */
   async end(): Promise<{ name: string; body: Buffer }> {
     this.#gzip.end();
     const digest = this.#hash.digest('hex').slice(0, 12);

@@ -29,6 +29,10 @@ export class CommittedSources implements SourcesReader {
     this.#found = found;
   }
 
+  get etag(): string {
+    return this.#found.etag;
+  }
+
   /** GETs that it takes to read the index once more. */
   get requests(): number {
     return this.#found.body === undefined ? Math.ceil(this.#found.size / RANGE) : 0;

@@ -1,5 +1,5 @@
 import pLimit from 'p-limit';
-import type { CommittedOutput, CommittedSource, Rollup, StoredSource } from '../model/manifest.ts';
+import type { CommittedOutput, Rollup, StoredSource } from '../model/manifest.ts';
 
 /** Sources that are held of outputs which were passed over. */
 const MOST_HELD = 50_000;
@@ -12,7 +12,7 @@ export class OutputSourcesLookup {
   readonly #rollup: Rollup;
   readonly #signal: AbortSignal;
   readonly #oneByOne = pLimit(1);
-  readonly #passed = new Map<string, CommittedSource[]>();
+  readonly #passed = new Map<string, StoredSource[]>();
   #held = 0;
   #reading: AsyncGenerator<OutputSources> | undefined;
 
@@ -22,7 +22,7 @@ export class OutputSourcesLookup {
   }
 
   /** Empty where the index tells of none. Throws `BadManifest`. */
-  of(output: string): Promise<CommittedSource[]> {
+  of(output: string): Promise<StoredSource[]> {
     return this.#oneByOne(async () => {
       const passed = this.#passed.get(output);
       if (passed !== undefined) {
@@ -36,7 +36,7 @@ export class OutputSourcesLookup {
   }
 
   /** Reads on to an output; undefined at the end of the index. */
-  async #readTo(wanted: string): Promise<CommittedSource[] | undefined> {
+  async #readTo(wanted: string): Promise<StoredSource[] | undefined> {
     const { manifest, sources } = this.#rollup;
     this.#reading ??= sourcesByOutput(manifest.outputs, sources.stored(this.#signal));
     for (let next = await this.#reading.next(); next.done !== true; next = await this.#reading.next()) {

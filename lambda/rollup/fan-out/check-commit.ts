@@ -10,31 +10,34 @@ import { asListed, originInOutput } from '../plan/reconcile.ts';
 import { type PlanAt, type PlanHeader, badPlan, planFiles } from './plan-file.ts';
 
 /**
- * Holds a plan against what is committed, output by output, in the order of its lines: of the sources of the commit each
- * must be in the next one, once, and those that are read from committed outputs must be what `_sources` says of them.
- * Outputs are checked by themselves before (see `createLineCheck`). Of sources of outputs that are rebuilt it holds two
- * digests of 128 bits, some 150 bytes of memory.
+ * Checks a plan against the current commit, output by output, in the order of its lines: each committed source must be in
+ * the next commit, once, and sources that are read from committed outputs must be as `_sources` has them. Every output has
+ * been checked by itself before (see `createLineCheck`). For each source of an output that is rebuilt it holds two digests
+ * of 128 bits, some 150 bytes of memory.
  */
 export class CommitCheck {
   readonly #header: PlanHeader;
-  readonly #lines: string;
+  readonly #linesKey: string;
   readonly #committed: Rollup | undefined;
   readonly #signal: AbortSignal;
+  /** Keys of outputs that stay. */
   readonly #sealed: ReadonlySet<string>;
+  /** The committed outputs, by key. */
   readonly #outputs: ReadonlyMap<string, CommittedOutput>;
   /**
-   * Sources of outputs that are rebuilt which no output of the plan has held so far: by the digest of their key, that of
-   * how they would be read from their output.
+   * The sources of outputs that are rebuilt which no line of the plan has had so far: by the digest of the key, the digest
+   * of the source as the plan must have it if it reads it from its output.
    */
-  readonly #owed = new Map<string, string>();
-  /** Digests of keys that are new, where they could be in an output that stays. */
-  readonly #fresh = new Set<string>();
-  /** The last key of each kind and folder: outputs of both are in key order. */
-  readonly #last = new Map<string, string>();
+  readonly #unplaced = new Map<string, string>();
+  /** Digests of the keys that the plan adds, if there are outputs that stay, in which they must not be. */
+  readonly #addedKeys = new Set<string>();
+  /** By folder and kind, whose outputs are in key order: the key of the last source so far. */
+  readonly #lastKeys = new Map<string, string>();
+  /** The totals of the lines so far. */
   readonly #sums = { outputs: 0, objects: 0, bytes: 0 };
-  readonly #first: number;
+  readonly #firstIndex: number;
 
-  /** Use `open`. All methods throw `BadPlan`. */
+  /** Use `open` instead: it reads the index of sources too. */
   constructor(
     header: PlanHeader,
     at: PlanAt,
@@ -43,93 +46,98 @@ export class CommitCheck {
     signal: AbortSignal,
   ) {
     this.#header = header;
-    this.#lines = planFiles(at).lines.key;
+    this.#linesKey = planFiles(at).lines.key;
     this.#committed = committed;
     this.#signal = signal;
     this.#sealed = new Set(sealed.map(({ key }) => key));
     this.#outputs = new Map(committed?.manifest.outputs.map((output) => [output.key, output]));
-    this.#first = header.repack ? 0 : nextIndex(committed?.manifest.outputs ?? []);
+    this.#firstIndex = header.repack ? 0 : nextIndex(committed?.manifest.outputs ?? []);
   }
 
+  /** Begins a check. All methods throw `BadPlan`; those that read the index throw `BadManifest` too. */
   static async open(...given: ConstructorParameters<typeof CommitCheck>): Promise<CommitCheck> {
-    const account = new CommitCheck(...given);
-    if (account.#sealed.size < account.#outputs.size)
-      for await (const source of account.#sources())
-        if (!account.#sealed.has(source.output))
-          account.#owed.set(digest(source.key), digest(account.#reading(source)));
-    return account;
+    const check = new CommitCheck(...given);
+    if (check.#sealed.size === check.#outputs.size) return check;
+    for await (const source of check.#sources()) {
+      if (check.#sealed.has(source.output)) continue;
+      check.#unplaced.set(digest(source.key), digest(check.#readFromOutput(source)));
+    }
+    return check;
   }
 
-  /** Of what is committed, as the index has it. */
+  /** The committed sources, in the order of the index. */
   async *#sources(): AsyncGenerator<CommittedSource> {
-    for await (const some of this.#committed?.sources.stored(this.#signal) ?? []) yield* some;
+    for await (const lines of this.#committed?.sources.stored(this.#signal) ?? []) yield* lines;
   }
 
-  /** How a plan says that a committed source is read from its output. */
-  #reading(source: CommittedSource): string {
+  /** A committed source as a plan has it that reads it from its output, in canonical form. */
+  #readFromOutput(source: CommittedSource): string {
     const output = this.#outputs.get(source.output);
     return canonical(asListed(source), output && originInOutput(source, output));
   }
 
+  /** Checks the next output of the plan. */
   add({ key, index, kind, size, pieces }: PlannedOutput): void {
-    const next = this.#first + this.#sums.outputs;
+    const next = this.#firstIndex + this.#sums.outputs;
     if (index !== next) throw this.#bad(`the output ${key} has the index ${index}, and ${next} is the next`);
     this.#sums.outputs++;
     this.#sums.objects += pieces.length;
     this.#sums.bytes += size;
-    const slot = key.slice(0, key.lastIndexOf('/') + 1) + kind;
-    const last = this.#last.get(slot);
+    const folderAndKind = key.slice(0, key.lastIndexOf('/') + 1) + kind;
+    const lastKey = this.#lastKeys.get(folderAndKind);
     const [piece] = pieces;
-    if (last !== undefined && piece !== undefined && compareKeys(last, piece.source.key) >= 0)
+    if (lastKey !== undefined && piece !== undefined && compareKeys(lastKey, piece.source.key) >= 0)
       throw this.#bad(
-        `the output ${key} begins with ${piece.source.key}, and one before it ends with ${last}`,
+        `the output ${key} begins with ${piece.source.key}, and one before it ends with ${lastKey}`,
       );
     for (const { source, from } of pieces) {
       const id = digest(source.key);
-      const owed = this.#owed.get(id);
-      if (from !== undefined && owed !== digest(canonical(source, from)))
+      const expected = this.#unplaced.get(id);
+      if (from !== undefined && expected !== digest(canonical(source, from)))
         throw this.#bad(
           `the output ${key} reads ${JSON.stringify({ source, from })}, which is not what _sources says of it`,
         );
-      if (owed !== undefined) this.#owed.delete(id);
-      else if (this.#sealed.size > 0) this.#fresh.add(id);
-      this.#last.set(slot, source.key);
+      if (expected !== undefined) this.#unplaced.delete(id);
+      else if (this.#sealed.size > 0) this.#addedKeys.add(id);
+      this.#lastKeys.set(folderAndKind, source.key);
     }
   }
 
-  /** After the last output. */
+  /** Checks the plan as a whole, after its last output. */
   async close(): Promise<void> {
     const { totals } = this.#header;
     if (!isDeepStrictEqual(this.#sums, totals))
       throw this.#bad(
         `it comes to ${JSON.stringify(this.#sums)}, and its header says ${JSON.stringify(totals)}`,
       );
-    if (this.#owed.size === 0 && this.#fresh.size === 0) return;
+    if (this.#unplaced.size === 0 && this.#addedKeys.size === 0) return;
     for await (const { key, output } of this.#sources()) {
-      if (this.#owed.has(digest(key)))
+      if (this.#unplaced.has(digest(key)))
         throw this.#bad(
-          `it has no place for ${this.#owed.size} sources that are committed, ${key} among them`,
+          `it has no place for ${this.#unplaced.size} sources that are committed, ${key} among them`,
         );
-      if (this.#sealed.has(output) && this.#fresh.has(digest(key)))
+      if (this.#sealed.has(output) && this.#addedKeys.has(digest(key)))
         throw this.#bad(`it holds ${key} once more, which stays in ${output}`);
     }
   }
 
   #bad(why: string): RollupError {
-    return badPlan(this.#lines, why);
+    return badPlan(this.#linesKey, why);
   }
 }
 
-/** 128 bits of the SHA-256. */
+/** The first 128 bits of the SHA-256. */
 function digest(text: string): string {
   return createHash('sha256').update(text).digest().toString('latin1', 0, 16);
 }
 
-function canonical(source: ListedObject, from: Origin | undefined): string {
-  const { coded } = from ?? {};
-  return JSON.stringify([
-    ...[source.key, source.size, source.etag, source.lastModified],
-    ...(from === undefined ? [] : [from.key, from.etag, from.offset, from.length, from.whole, from.encoding]),
-    ...(coded === undefined ? [] : [coded.codec, coded.size, coded.textSize]),
-  ]);
+/** A source and where it is read from, as a text that two equal ones share. */
+function canonical({ key, size, etag, lastModified }: ListedObject, from: Origin | undefined): string {
+  const fields: unknown[] = [key, size, etag, lastModified];
+  if (from !== undefined) {
+    fields.push(from.key, from.etag, from.offset, from.length, from.whole, from.encoding);
+    const { coded } = from;
+    if (coded !== undefined) fields.push(coded.codec, coded.size, coded.textSize);
+  }
+  return JSON.stringify(fields);
 }

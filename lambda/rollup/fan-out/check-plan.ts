@@ -16,34 +16,36 @@ import { originInOutput } from '../plan/reconcile.ts';
 import { createSelector } from '../plan/select.ts';
 import { type PlanAt, type PlanHeader, badPlan, pickSealed, planFiles } from './plan-file.ts';
 
-/**
- * A plan lies where others may write, and says what is read, written and deleted. So nothing in it is taken on trust:
- * each step holds it against the request that it carries out and against the manifest that stands, before it does
- * anything by it. All that is found wrong is `BadPlan`.
+/*
+ * A plan lies where others may write, and decides which objects are read, written and deleted. So nothing in it is
+ * trusted: each step checks it against its request and against the current manifest before it does anything by it. Every
+ * error is `BadPlan`.
  */
 
-/** The manifest that the plan was made from, undefined where there was none; `replaced` where it stands no more. */
+/** The manifest that the plan was made from, undefined if there was none; `replaced` if it is not the current one. */
 export type Basis = Manifest | undefined | 'replaced';
 
-/** Throws `BadPlan` where the plan is not one for this request. */
+/** Throws `BadPlan` if the plan is not one for this request. */
 export function checkHeader(
   header: PlanHeader,
   at: PlanAt,
   { source, destination, repack = false }: RollupRequest,
 ): void {
   const { key } = planFiles(at).header;
-  const [lies, asked] = [formatLocation(at.destination), formatLocation(destination)];
-  if (lies !== asked) throw badPlan(key, `it lies under ${lies}, and the request is for ${asked}`);
+  const folder = formatLocation(at.destination);
+  const requestedFolder = formatLocation(destination);
+  if (folder !== requestedFolder)
+    throw badPlan(key, `it lies under ${folder}, and the request is for ${requestedFolder}`);
   for (const [name, planned, requested] of [
     ['source', header.source, formatLocation(source)],
-    ['destination', header.destination, asked],
+    ['destination', header.destination, requestedFolder],
     ['repack', header.repack, repack],
   ] as const)
     if (planned !== requested)
       throw badPlan(key, `its ${name} is ${planned}, and that of the request is ${requested}`);
 }
 
-/** The plan's settings, but for those by which a process is sized. Throws `BadPlan`. */
+/** The settings of the plan, but for those that size a process: they come from the context. Throws `BadPlan`. */
 export function settingsOf(
   { settings }: PlanHeader,
   at: PlanAt,
@@ -56,7 +58,12 @@ export function settingsOf(
   }
 }
 
-/** The outputs that stay as they are. Throws `BadPlan` where the header is not of a plan from this manifest. */
+/**
+ * Checks a plan's header against the manifest that the plan was made from.
+ *
+ * @returns the outputs that stay as they are
+ * @throws RollupError `BadPlan`
+ */
 export function checkBasis(
   { generation, repack, sealed }: PlanHeader,
   at: PlanAt,
@@ -65,13 +72,13 @@ export function checkBasis(
   const { key } = planFiles(at).header;
   const next = (manifest?.generation ?? 0) + (repack ? 1 : 0);
   if (generation !== next) throw badPlan(key, `its generation is ${generation}, and must be ${next}`);
-  let least = 0;
+  let leastIndex = 0;
   let count = 0;
   for (const [from, to] of sealed) {
-    if (from < least || to < from)
+    if (from < leastIndex || to < from)
       throw badPlan(key, `the range ${from} to ${to} of "sealed" is in no order`);
-    least = to + 1;
-    count += least - from;
+    leastIndex = to + 1;
+    count += leastIndex - from;
   }
   const picked = pickSealed(manifest?.outputs ?? [], sealed);
   if (picked.length !== count)
@@ -79,12 +86,13 @@ export function checkBasis(
   return picked;
 }
 
-/** Throws `BadPlan`, which names the output and what is wrong with it. */
+/** Checks one line of a plan. Throws `BadPlan`, which names the output and what is wrong with it. */
 export type LineCheck = (output: PlannedOutput) => void;
 
 /**
- * Checks planned outputs one by one: each must be what a plan of this request, with the header's settings and from this
- * manifest, makes of its sources, and may read what lies in the source or what the manifest names, and nothing else.
+ * Creates a check of planned outputs, one by one: each must be the output that a plan of this request, with the header's
+ * settings and from this manifest, makes of its sources, and may read objects under the source prefix and outputs that the
+ * manifest names, and nothing else.
  */
 export function createLineCheck(
   header: PlanHeader,
@@ -94,19 +102,22 @@ export function createLineCheck(
 ): LineCheck {
   const { lines } = planFiles(at);
   const naming = {
-    ...{ basis: header.previous ?? '', generation: header.generation, destination },
-    ...{ newline: settings.newline, encoding: encodingOf(settings) },
+    basis: header.previous ?? '',
+    generation: header.generation,
+    destination,
+    newline: settings.newline,
+    encoding: encodingOf(settings),
   };
   const select = createSelector(settings, source.prefix);
-  const standing = basis === 'replaced' ? undefined : basis;
-  const rebuilt = rebuiltOutputs(standing, header);
-  const first = basis === 'replaced' || header.repack ? 0 : nextIndex(standing?.outputs ?? []);
+  const manifest = basis === 'replaced' ? undefined : basis;
+  const rebuilt = rebuiltOutputs(manifest, header);
+  const first = basis === 'replaced' || header.repack ? 0 : nextIndex(manifest?.outputs ?? []);
   const most = basis === 'replaced' ? Number.MAX_SAFE_INTEGER : first + header.totals.outputs - 1;
 
   const bad = ({ key }: PlannedOutput, why: string): RollupError =>
     badPlan(lines.key, `the output ${key} ${why}`);
 
-  /** The folder that the source belongs into. */
+  /** Checks one source of an output; returns the folder that it belongs into. */
   function checkPiece(output: PlannedOutput, piece: Piece): string {
     const { key, size } = piece.source;
     if (!key.startsWith(source.prefix))
@@ -122,8 +133,9 @@ export function createLineCheck(
     return folder;
   }
 
+  /** Checks the place in a committed output that a source is read from. */
   function checkOrigin(output: PlannedOutput, { source: { key, size } }: Piece, from: Origin): void {
-    // It is not read: what was planned from a manifest that is replaced is given up.
+    // A plan from a manifest that was replaced is given up, and nothing is read for it.
     if (basis === 'replaced') return;
     const holder = rebuilt.get(from.key);
     if (holder === undefined || !isOurs(from.key, destination))
@@ -142,6 +154,7 @@ export function createLineCheck(
       );
   }
 
+  /** The folder that the plan's filters put a key into; undefined if they leave it out, or cannot match it. */
   function selected(key: string): string | undefined {
     try {
       return select(key);
@@ -159,24 +172,24 @@ export function createLineCheck(
     const { encoding } = naming;
     const kind = kindOfOutput(piece.source.key, encoding);
     const folder = checkPiece(output, piece);
-    let before = piece.source.key;
+    let previousKey = piece.source.key;
     let weight = lengthOf(piece);
     for (const one of pieces.slice(1)) {
       const { key } = one.source;
       const belongs = checkPiece(output, one) === folder && kindOfOutput(key, encoding) === kind;
-      if (!belongs) throw bad(output, `joins ${key} with ${before}, which do not belong together`);
-      if (compareKeys(before, key) >= 0)
-        throw bad(output, `holds ${key} behind ${before}, which is not the order of keys`);
-      // Otherwise it was closed before this one: and so are the buffers bounded that it is assembled in.
+      if (!belongs) throw bad(output, `joins ${key} with ${previousKey}, which do not belong together`);
+      if (compareKeys(previousKey, key) >= 0)
+        throw bad(output, `holds ${key} behind ${previousKey}, which is not the order of keys`);
+      // A planner closes an output that has reached the target size, which bounds the buffers that outputs are assembled in.
       if (mode === 'assemble' && Math.max(weight, lengthOf(one)) >= settings.targetSize)
         throw bad(output, `joins ${key} with what comes to ${settings.targetSize} bytes without it`);
-      before = key;
+      previousKey = key;
       weight += lengthOf(one);
     }
     const asIs =
       encoding === undefined && pieces.length === 1 && weight >= settings.targetSize ? 'copy' : 'assemble';
     const shape = shapeOutput(naming, { index, asIs, kind, folder, pieces });
-    // With a codec it is an estimate, by what was measured.
+    // With a codec it is an estimate from measured ratios, which cannot be checked.
     const expectedSize = encoding === undefined ? weight : output.expectedSize;
     for (const [name, expected] of Object.entries({ ...shape, expectedSize, encoding: shape.encoding })) {
       const found: unknown = output[name as keyof PlannedOutput];
@@ -189,7 +202,7 @@ export function createLineCheck(
   };
 }
 
-/** Outputs of the manifest that the plan takes apart, by key. */
+/** The outputs of the manifest whose sources the plan puts into new outputs, by key. */
 function rebuiltOutputs(
   manifest: Manifest | undefined,
   { sealed }: PlanHeader,

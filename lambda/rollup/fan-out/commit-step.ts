@@ -16,10 +16,10 @@ import { type LineCheck, checkBasis, checkHeader, createLineCheck, settingsOf } 
 import type { PinnedPlan, PlanHeader, PlanLine } from './plan-file.ts';
 import { isPlanGone, readHeader, readLines, removePlan } from './plan-store.ts';
 
-/** Outputs that are looked at, at once. */
-const LOOKS = 64;
+/** Outputs that are looked up at once. */
+const LOOKUPS = 64;
 
-type FanContext = Omit<RollupContext, 'hasTime'>;
+type StepContext = Omit<RollupContext, 'hasTime'>;
 
 /**
  * The commit step by itself: takes every planned output as it is there, and commits them. Afterwards the plan is removed,
@@ -29,13 +29,13 @@ type FanContext = Omit<RollupContext, 'hasTime'>;
 export async function commitPlan(
   plan: PinnedPlan,
   request: RollupRequest,
-  context: FanContext,
+  context: StepContext,
 ): Promise<RollupOutcome | 'lost'> {
   const { at } = plan;
   const { store, signal } = context;
   const { source, destination } = request;
   const header = await readHeader(store, plan, signal);
-  // A plan is only ever removed once what it was made from has been replaced.
+  // A plan is removed only after the manifest that it was made from has been replaced.
   if (header === undefined) return 'lost';
   checkHeader(header, at, request);
   const settings = settingsOf(header, at, context);
@@ -47,22 +47,22 @@ export async function commitPlan(
   }
   const sealed = checkBasis(header, at, previous?.manifest);
   const check = createLineCheck(header, at, request, { settings, basis: previous?.manifest });
-  const account = await CommitCheck.open(header, at, previous, sealed, signal);
-  async function* checkedLines(stopped: AbortSignal): AsyncGenerator<PlanLine> {
-    for await (const line of readLines(store, at, header as PlanHeader, stopped)) {
-      check(line.output);
-      account.add(line.output);
-      yield line;
-    }
-    await account.close();
-  }
-  // Before the commit: what whoever plans from it writes is not looked at.
+  // It is listed before the commit: objects of runs that plan from the new commit are none of this run's.
   const present = await listByKey(store, destination, signal);
   const { generation, skipped } = header;
   const state = { previous, present, listingBegan: new Date(header.listingBegan) };
   const draft = new Draft({ generation, skipped, sealed }, previous);
   const keys: string[] = [];
   const result = await unlessLost(request, context, { previous, keys }, async () => {
+    const commitCheck = await CommitCheck.open(header, at, previous, sealed, signal);
+    async function* checkedLines(stopped: AbortSignal): AsyncGenerator<PlanLine> {
+      for await (const line of readLines(store, at, header as PlanHeader, stopped)) {
+        check(line.output);
+        commitCheck.add(line.output);
+        yield line;
+      }
+      await commitCheck.close();
+    }
     for await (const output of existingOutputs(checkedLines, destination, keys, context))
       await draft.add(output);
     return commit(request, { ...context, settings }, draft, previous);
@@ -75,47 +75,47 @@ export async function commitPlan(
   return outcome;
 }
 
-/** Deletes what was written for a plan whose manifest has been replaced, and the plan. Throws `BadPlan`. */
+/** Deletes the outputs of a plan whose manifest has been replaced, and the plan. Throws `BadPlan`. */
 async function giveUp(
   { at }: PinnedPlan,
   header: PlanHeader,
   check: LineCheck,
-  { store, signal }: FanContext,
+  { store, signal }: StepContext,
 ): Promise<void> {
   const { destination } = at;
-  const wrote: string[] = [];
+  const outputKeys: string[] = [];
   try {
     for await (const { output } of readLines(store, at, header, signal)) {
       check(output);
-      wrote.push(...keysOf(output, destination));
+      outputKeys.push(...keysOf(output, destination));
     }
   } catch (error) {
-    // Who replaced it has swept it in the meantime, and with it what was written for it.
+    // The run that committed instead has swept it in the meantime, and with it the outputs that were written for it.
     if (isPlanGone(error, at)) return;
     throw error;
   }
-  await deleteUnnamed(store, destination, wrote);
+  await deleteUnnamed(store, destination, outputKeys);
   await removePlan(store, at);
 }
 
-/** Every output of the plan, in its order. Their keys are noted. */
+/** Finds every output of the plan in the destination, in the order of the plan; adds their keys to `keys`. */
 function existingOutputs(
   lines: (stopped: AbortSignal) => AsyncIterable<PlanLine>,
   destination: Location,
-  wrote: string[],
-  { store, signal }: FanContext,
+  keys: string[],
+  { store, signal }: StepContext,
 ): AsyncGenerator<WrittenOutput> {
   const stop = new AbortController();
   const stopped = AbortSignal.any([stop.signal, signal]);
-  const find = async ({ output, stood }: PlanLine): Promise<WrittenOutput> => {
-    wrote.push(...keysOf(output, destination));
+  const find = async ({ output, stood: existedBefore }: PlanLine): Promise<WrittenOutput> => {
+    keys.push(...keysOf(output, destination));
     stopped.throwIfAborted();
     const found = await findExisting(output, { store, destination, present: undefined, signal: stopped });
     if (found === undefined) throw missing(output.key);
-    const how = stood ? 'reused' : output.mode === 'copy' ? 'copied' : 'written';
+    const how = existedBefore ? 'reused' : output.mode === 'copy' ? 'copied' : 'written';
     return { ...found, how };
   };
-  return inOrder(lines(stopped), LOOKS, stop, find);
+  return inOrder(lines(stopped), LOOKUPS, stop, find);
 }
 
 function missing(key: string): RollupError {

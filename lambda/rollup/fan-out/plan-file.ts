@@ -6,33 +6,34 @@ import type { Origin, PlannedOutput } from '../model/output.ts';
 import { indexOf } from '../model/output.ts';
 
 /**
- * A plan that is carried out by many, as it lies under the destination until it is committed:
+ * The place of a plan that many processes carry out. It lies under the destination until it is committed:
  *
- *     _plan/<id>.json         the header, written last: a plan without one is not there
+ *     _plan/<id>.json         the header, written last: a plan without one does not exist
  *     _plan/<id>.jsonl        a planned output a line
- *     _plan/<id>.items.jsonl  a line for each of those: which bytes of the plan it is
+ *     _plan/<id>.items.jsonl  a line for each of those: its offset and length in bytes
  */
 export interface PlanAt {
   destination: Location;
-  /** 16 hex digits. A plan is never written twice: no two have the same. */
+  /** 16 hex digits at random: no two plans have the same. */
   id: string;
 }
 
-/** A plan as a run asks for it: the header with this ETag, which pins the other files, and no other. */
+/** A plan that is pinned: its header has this ETag, and names the ETags of the other files. */
 export interface PinnedPlan {
   at: PlanAt;
   etag: string;
 }
 
-/** 2: the header pins the items too, and its own ETag is given to every step. */
+/** Version 2: the header pins the items too, and its own ETag is given to every step. */
 const VERSION = 2;
 const PLAN_FILE = /^_plan\/[0-9a-f]{16}(\.json|\.jsonl|\.items\.jsonl)$/;
 
-/** Whether a name below the destination is one of a plan's. */
+/** True of a name, below the destination, of a file of a plan. */
 export function isPlanFile(name: string): boolean {
   return PLAN_FILE.test(name);
 }
 
+/** The places of a plan's three files. */
 export function planFiles({ destination: { bucket, prefix }, id }: PlanAt) {
   const at = (name: string): ObjectAt => ({ bucket, key: `${prefix}_plan/${id}${name}` });
   return {
@@ -42,13 +43,17 @@ export function planFiles({ destination: { bucket, prefix }, id }: PlanAt) {
   };
 }
 
-/** `s3://bucket/prefix/_plan/3f2a9c1b7d4e0a5b.json` */
+/** The URI of a plan's header, such as `s3://bucket/prefix/_plan/3f2a9c1b7d4e0a5b.json`. */
 export function formatPlanAt(at: PlanAt): string {
   const { bucket, key } = planFiles(at).header;
   return `s3://${bucket}/${key}`;
 }
 
-/** Throws `InvalidArgument`. */
+/**
+ * Parses the URI of a plan's header.
+ *
+ * @throws RollupError `InvalidArgument` if it is not such a URI
+ */
 export function parsePlanAt(uri: string): PlanAt {
   const [, folder, id] = /^(s3:\/\/.*)_plan\/([0-9a-f]{16})\.json$/s.exec(uri) ?? [];
   if (folder === undefined || id === undefined) {
@@ -60,7 +65,7 @@ export function parsePlanAt(uri: string): PlanAt {
 
 const count = z.number().int().nonnegative();
 
-/** Which bytes of the plan's lines are one of its outputs. */
+/** An item of a plan: the plan's URI, and the offset and the length in bytes of one line of it. */
 export const itemSchema = z.strictObject({ plan: z.string(), offset: count, length: count.min(1) });
 export type PlanItem = z.infer<typeof itemSchema>;
 
@@ -74,24 +79,26 @@ const headerSchema = z.strictObject({
   /** ETag of the manifest that the plan was made from; null where there was none. */
   previous: z.string().nullable(),
   generation: count,
-  /** Indices of that manifest's outputs that stay as they are: from and to, both included. */
+  /** The indices of that manifest's outputs that stay as they are, as ranges: first and last, both included. */
   sealed: z.array(rangeSchema),
   skipped: z.strictObject({ empty: count, filtered: count }),
   listingBegan: z.iso.datetime(),
-  /** As the plan was made with. */
+  /** The settings that the plan was made with. */
   settings: z.record(z.string(), z.unknown()),
-  /** Of what is planned. */
+  /** The totals of the planned outputs. */
   totals: z.strictObject({ outputs: count, objects: count, bytes: count }),
   lines: z.strictObject({ etag: z.string(), size: count }),
   items: z.strictObject({ etag: z.string(), size: count }),
 });
+/** The header of a plan: the request and the manifest that it was made for, and the ETags of the other files. */
 export type PlanHeader = z.infer<typeof headerSchema>;
 
+/** The header as it is stored. */
 export function formatHeader(header: Omit<PlanHeader, 'version'>): Buffer {
   return Buffer.from(`${JSON.stringify({ version: VERSION, ...header }, null, 2)}\n`);
 }
 
-/** Throws `BadPlan`. */
+/** Parses a stored header. Throws `BadPlan`. */
 export function parseHeader(body: Buffer, at: PlanAt): PlanHeader {
   return parsed(headerSchema, body.toString('utf8'), planFiles(at).header.key);
 }
@@ -99,7 +106,11 @@ export function parseHeader(body: Buffer, at: PlanAt): PlanHeader {
 const codecSchema = z.enum(['none', 'gzip', 'zstd']);
 
 const originSchema = z.strictObject({
-  ...{ key: z.string(), etag: z.string(), offset: count, length: count, whole: z.boolean() },
+  key: z.string(),
+  etag: z.string(),
+  offset: count,
+  length: count,
+  whole: z.boolean(),
   coded: z.strictObject({ codec: codecSchema, size: count, textSize: count }).optional(),
   encoding: z.enum(['gzip', 'zstd']).optional(),
 } satisfies Record<keyof Origin, z.ZodType>);
@@ -115,31 +126,34 @@ const lineSchema = z.strictObject({
   size: count,
   expectedSize: count,
   ensureNewline: z.boolean(),
-  /** What the keys of all sources begin with. */
+  /** The prefix that the keys of all sources share. */
   prefix: z.string(),
-  /** Of each source: key without the prefix, size, ETag, last modified and, where it has left raw, where it is. */
+  /** For each source: key without the prefix, size, ETag, last modified and, if it has left raw, its place in an output. */
   pieces: z.array(pieceSchema).min(1),
-  /** There before the plan was made. */
+  /** True if the output existed before the plan was made. */
   stood: z.boolean(),
 } satisfies Record<keyof PlannedOutput | 'prefix' | 'stood', z.ZodType>);
 
-/** An output of a plan, and whether it was there before the plan was. */
+/** One line of a plan. */
 export interface PlanLine {
   output: PlannedOutput;
+  /** True if the output existed before the plan was made. */
   stood: boolean;
 }
 
+/** The line as it is stored, with its newline. */
 export function formatLine({ output, stood }: PlanLine): Buffer {
   const { pieces, ...shape } = output;
   const prefix = sharedPrefix(pieces.map(({ source }) => source.key));
-  const compact = pieces.map(({ source: { key, size, etag, lastModified }, from }) => [
-    ...[key.slice(prefix.length), size, etag, lastModified],
-    ...(from === undefined ? [] : [from]),
-  ]);
+  const compact = pieces.map(({ source: { key, size, etag, lastModified }, from }) => {
+    const fields: unknown[] = [key.slice(prefix.length), size, etag, lastModified];
+    if (from !== undefined) fields.push(from);
+    return fields;
+  });
   return Buffer.from(`${JSON.stringify({ ...shape, stood, prefix, pieces: compact })}\n`);
 }
 
-/** Throws `BadPlan`. */
+/** Parses a line of a plan. Throws `BadPlan`. */
 export function parseLine(line: Buffer, at: PlanAt): PlanLine {
   const { prefix, pieces, stood, ...shape } = parsed(
     lineSchema,
@@ -158,12 +172,12 @@ export function parseLine(line: Buffer, at: PlanAt): PlanLine {
   };
 }
 
-/** Throws `BadPlan`. */
+/** Parses a line of a plan's items. Throws `BadPlan`. */
 export function parseItem(line: Buffer, at: PlanAt): PlanItem {
   return parsed(itemSchema, line.toString('utf8'), planFiles(at).items.key);
 }
 
-/** A line for each of the plan's, given their lengths. */
+/** The lines of a plan's items, from the lengths in bytes of the plan's lines. */
 export function* formatItems(at: PlanAt, lengths: Iterable<number>): Generator<Buffer> {
   const plan = formatPlanAt(at);
   let offset = 0;
@@ -174,7 +188,7 @@ export function* formatItems(at: PlanAt, lengths: Iterable<number>): Generator<B
   }
 }
 
-/** Indices of outputs, which are in their order, as ranges: 0, 1, 2, 4 -> [0, 2], [4, 4]. */
+/** The indices of outputs, which are in their order, as ranges: 0, 1, 2, 4 -> [0, 2], [4, 4]. */
 export function formatSealed(sealed: CommittedOutput[]): [number, number][] {
   const ranges: [number, number][] = [];
   for (const { key } of sealed) {
@@ -186,6 +200,7 @@ export function formatSealed(sealed: CommittedOutput[]): [number, number][] {
   return ranges;
 }
 
+/** Those of the outputs whose indices are in one of the ranges. Both are in their order. */
 export function pickSealed(outputs: CommittedOutput[], ranges: [number, number][]): CommittedOutput[] {
   let at = 0;
   return outputs.filter(({ key }) => {
@@ -198,7 +213,7 @@ export function pickSealed(outputs: CommittedOutput[], ranges: [number, number][
 function sharedPrefix(keys: string[]): string {
   const [first = '', last = ''] = [keys[0], keys.at(-1)];
   let shared = 0;
-  // Keys are in order: what the first and the last share, all do. Half a surrogate pair is no text.
+  // Keys are in order: all share the prefix that the first and the last do. Half a surrogate pair is no text.
   while (shared < first.length && first[shared] === last[shared]) shared++;
   if (/[\uD800-\uDBFF]/.test(first[shared - 1] ?? '')) shared--;
   return first.slice(0, shared);
@@ -216,7 +231,12 @@ function parsed<T>(schema: z.ZodType<T>, text: string, key: string): T {
   throw badPlan(key, z.prettifyError(result.error).replaceAll('\n', ' '));
 }
 
-/** `key` is that of the plan's file which is to blame. */
+/**
+ * The error for a plan that cannot be carried out.
+ *
+ * @param key of the plan's file that is to blame
+ * @param why ends a sentence that begins with the key
+ */
 export function badPlan(key: string, why: string, cause?: unknown): RollupError {
   const message = `${key} is not a plan of this program, or was damaged: ${why}. Start the rollup again.`;
   return new RollupError('BadPlan', message, { key, cause });

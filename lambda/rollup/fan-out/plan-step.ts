@@ -2,10 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { MiB } from '../../size.ts';
 import { afterCommit } from '../commit/after-commit.ts';
-import { commit, unlessLost } from '../commit/commit.ts';
+import { commit, isLost, unlessLost } from '../commit/commit.ts';
 import { Draft } from '../commit/draft.ts';
 import { refuseUnlistable } from '../commit/markers.ts';
-import { isSuperseded } from '../committed/read-committed.ts';
 import { formatLocation, refuseOverlap } from '../model/location.ts';
 import type { PlannedOutput } from '../model/output.ts';
 import type { DestinationState, RollupContext, RollupOutcome, RollupRequest } from '../model/run.ts';
@@ -21,42 +20,40 @@ import {
   planFiles,
 } from './plan-file.ts';
 
-/** Of the plan's own upload: 10,000 parts are 80 GB of plan. */
+/** Part size of the upload of a plan: 10,000 parts are 80 GB. */
 const PART_SIZE = 8 * MiB;
 
-type FanContext = Omit<RollupContext, 'hasTime'>;
+type StepContext = Omit<RollupContext, 'hasTime'>;
 
-/** A plan that is ready to be carried out by many. */
+/** A plan that is ready to be carried out by many processes, with the totals of its outputs. */
 export interface WrittenPlan extends PinnedPlan {
   status: 'planned';
   totals: { outputs: number; objects: number; bytes: number };
 }
 
-/** Where there is nothing to distribute, the run is over with its plan. */
+/** The result of planning: `done` if there is nothing to write; `lost` if another run committed meanwhile. */
 export type PlanStep = WrittenPlan | { status: 'done'; outcome: RollupOutcome } | { status: 'lost' };
 
 /**
  * The plan step by itself: lists, packs and writes the plan, all as it comes. No two plans share their files, so nobody
  * ever reads half of one and half of another; outputs are found by their own keys, which two plans of one listing share.
  */
-export async function planToFile(request: RollupRequest, context: FanContext): Promise<PlanStep> {
+export async function planToFile(request: RollupRequest, context: StepContext): Promise<PlanStep> {
   refuseOverlap(request.source, request.destination);
   refuseUnlistable(request.destination, context.settings);
-  const { store } = context;
-  const { destination } = request;
   const state = await readDestination(request, context);
   try {
     return await planFrom(request, context, state);
   } catch (error) {
-    const { previous } = state;
-    if (previous === undefined || !(await isSuperseded(store, destination, previous, error))) throw error;
+    // What it read may have been deleted by a commit in between.
+    if (!(await isLost(error, request, context, state.previous))) throw error;
     return { status: 'lost' };
   }
 }
 
 async function planFrom(
   request: RollupRequest,
-  context: FanContext,
+  context: StepContext,
   state: DestinationState,
 ): Promise<PlanStep> {
   const { store, settings, signal } = context;

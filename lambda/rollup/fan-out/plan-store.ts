@@ -1,6 +1,8 @@
 import { RollupError, hasCode } from '../../errors.ts';
 import { MiB } from '../../size.ts';
 import type { ObjectAt } from '../model/location.ts';
+import { NEWLINE } from '../model/newline.ts';
+import type { Store } from '../model/store.ts';
 import {
   type PinnedPlan,
   type PlanAt,
@@ -13,16 +15,15 @@ import {
   parseLine,
   planFiles,
 } from './plan-file.ts';
-import type { Store } from '../model/store.ts';
 
-const NEWLINE = 0x0a;
-
-/** Bytes of a header: it has some 40 for outputs that stay in a row, so that 400,000 such rows fit. */
+/** The most bytes of a header: a range of outputs that stay takes some 40, so that 400,000 such ranges fit. */
 const MOST_HEADER = 16 * MiB;
 
 /**
- * The header of a plan; undefined where the plan is not there. Throws `BadPlan` where another header lies in its place,
- * of which nothing is read.
+ * Reads the header of a plan.
+ *
+ * @returns undefined if the plan does not exist
+ * @throws RollupError `BadPlan` if the header has another ETag, or is too large or not well formed
  */
 export async function readHeader(
   store: Store,
@@ -46,7 +47,7 @@ export async function readHeader(
   }
 }
 
-/** One line of a plan. Throws `BadPlan`. */
+/** Reads one line of a plan. Throws `BadPlan`. */
 export async function readLine(
   store: Store,
   at: PlanAt,
@@ -69,7 +70,7 @@ export async function readLine(
   return parseLine(line, at);
 }
 
-/** All lines of a plan, one after another. Throws `BadPlan`. */
+/** Reads all lines of a plan, one after another. Throws `BadPlan`. */
 export async function* readLines(
   store: Store,
   at: PlanAt,
@@ -79,7 +80,7 @@ export async function* readLines(
   for await (const line of linesOf(store, planFiles(at).lines, etag, signal)) yield parseLine(line, at);
 }
 
-/** All items of a plan, one after another. Throws `BadPlan`. */
+/** Reads all items of a plan, one after another. Throws `BadPlan`. */
 export async function* readItems(
   store: Store,
   at: PlanAt,
@@ -89,6 +90,7 @@ export async function* readItems(
   for await (const line of linesOf(store, planFiles(at).items, etag, signal)) yield parseItem(line, at);
 }
 
+/** The lines of an object, without their newlines. A last line that has no newline is left out. */
 async function* linesOf(
   store: Store,
   at: ObjectAt,
@@ -112,13 +114,13 @@ async function* linesOf(
   }
 }
 
-/** An object under the key of one of the plan's files that is not the one which was written is no source that changed. */
+/** `SourceChanged` of one of the plan's files as `BadPlan`, because a plan is never written twice; other errors stay. */
 function asReplaced(error: unknown, { key }: ObjectAt, etag: string): unknown {
   if (!(error instanceof RollupError) || error.code !== 'SourceChanged' || error.key !== key) return error;
   return badPlan(key, `it was replaced after it was planned, when its ETag was ${etag}`, error);
 }
 
-/** Deletes what lies of a plan. */
+/** Deletes the files of a plan. */
 export async function removePlan(store: Store, at: PlanAt): Promise<void> {
   const files = Object.values(planFiles(at));
   await store.delete(
@@ -128,8 +130,8 @@ export async function removePlan(store: Store, at: PlanAt): Promise<void> {
 }
 
 /**
- * Whether an error means that the plan was removed under our hands. It is only ever removed once what it was made from
- * has been replaced: by its own commit, or after another's.
+ * True of an error that means that the plan was removed while it was being read. It is removed only after the manifest
+ * that it was made from has been replaced: by its own commit, or by another.
  */
 export function isPlanGone(error: unknown, at: PlanAt): boolean {
   if (!(error instanceof RollupError)) return false;

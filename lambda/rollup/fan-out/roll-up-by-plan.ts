@@ -4,7 +4,7 @@ import { commitPlan } from './commit-step.ts';
 import { type WrittenPlan, planToFile } from './plan-step.ts';
 import type { WriteStep } from './write-step.ts';
 
-/** Has all outputs of a plan for a request written, by whomever. */
+/** Has all outputs of a plan written, by other processes; returns the sum of their results. */
 export type Distribute = (plan: WrittenPlan, request: RollupRequest) => Promise<WriteStep>;
 
 /** Rolls one prefix up by a plan file that others carry out. Throws `RollupError`, as `rollUp` does. */

@@ -1,16 +1,18 @@
 import type { Settings } from '../../settings/table.ts';
 
-/** From a request to its first byte. S3's own figure for small objects is 100 to 200 ms; the lowest counts here. */
+/** Seconds from a request to its first byte, at least. S3's own figure for small objects is 100 to 200 ms. */
 const LEAST_LATENCY_S = 0.02;
-/** What a function of one vCPU moves a second. */
+/** Bytes that a function of one vCPU moves a second. */
 const WORKER_BYTES = 75e6;
 
 /**
- * How many workers S3 lets go on at once: as many as come to the request rate together. A worker's rate is bound by its
- * connections where objects are small, and by its network where they are large.
+ * The number of workers that together come to the request rate which S3 allows, at least one and at most `fanOutWorkers`.
+ * A worker's rate is bound by its connections if objects are small, and by its network if they are large.
+ *
+ * @param work the number of objects to download, and their bytes
  */
 export function workersFor(
-  { objects, bytes }: { objects: number; bytes: number },
+  work: { objects: number; bytes: number },
   {
     fanOutWorkers,
     fanOutConcurrency,
@@ -18,7 +20,7 @@ export function workersFor(
   }: Pick<Settings, 'fanOutWorkers' | 'fanOutConcurrency' | 'fanOutRequestRate'>,
 ): number {
   const byConnections = fanOutConcurrency / LEAST_LATENCY_S;
-  const byBytes = (WORKER_BYTES * objects) / Math.max(1, bytes);
+  const byBytes = (WORKER_BYTES * work.objects) / Math.max(1, work.bytes);
   const workers = Math.floor(fanOutRequestRate / Math.min(byConnections, byBytes));
   return Math.min(fanOutWorkers, Math.max(1, workers));
 }

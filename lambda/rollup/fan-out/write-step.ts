@@ -1,6 +1,12 @@
 import { RollupError } from '../../errors.ts';
 import type { Location } from '../model/location.ts';
-import { MANIFEST_NAME, type Manifest, parseManifest } from '../model/manifest.ts';
+import {
+  MANIFEST_NAME,
+  MOST_MANIFEST,
+  type Manifest,
+  badManifest,
+  parseManifest,
+} from '../model/manifest.ts';
 import type { OutputCounts, PlannedOutput } from '../model/output.ts';
 import type { RollupContext, RollupRequest } from '../model/run.ts';
 import type { Store } from '../model/store.ts';
@@ -11,7 +17,10 @@ import { isPlanGone, readHeader, readLine } from './plan-store.ts';
 
 type Item = Pick<PlanItem, 'offset' | 'length'>;
 
-/** What a batch of items came to. `bytes`: of outputs, however they came to be there. */
+/**
+ * The result of writing a batch of items. `incomplete`: there was no time for all of them. `lost`: another run committed
+ * first. `bytes`: the sum of the sizes of outputs, reused ones included.
+ */
 export type WriteStep =
   | { status: 'lost' }
   | { status: 'written' | 'incomplete'; counts: OutputCounts; bytes: number; peakInFlightBytes: number };
@@ -37,7 +46,7 @@ export async function writeItems(
   if (basis === 'replaced') return { status: 'lost' };
   checkBasis(header, at, basis);
   const check = createLineCheck(header, at, request, { settings, basis });
-  // What came to be there since was written by an attempt at these items; what is older may be anybody's.
+  // An output that appeared after the plan was written by an attempt at these items; an older one may be any object.
   const older = new WeakSet<PlannedOutput>();
   async function* planned(from: PlanHeader): AsyncGenerator<PlannedOutput> {
     for await (const item of items) {
@@ -49,40 +58,46 @@ export async function writeItems(
   }
   const writer = new OutputWriter({
     ...context,
-    ...{ settings, source, destination, present: undefined },
+    settings,
+    source,
+    destination,
+    present: undefined,
     isTrusted: (output) => !older.has(output),
   });
   const counts: OutputCounts = { written: 0, copied: 0, reused: 0 };
   let bytes = 0;
-  let complete = true;
+  let isComplete = true;
   try {
     for await (const output of writer.write(planned(header))) {
-      complete &&= output !== undefined;
+      isComplete &&= output !== undefined;
       if (output === undefined) continue;
       counts[output.how]++;
       bytes += output.output.size;
     }
   } catch (error) {
-    // Once another run has committed, uploads of this plan are ended, and what it reads may be deleted.
+    // Once another run has committed, uploads of this plan are aborted, and objects that it reads may be deleted.
     if (signal.aborted || !(await isOver(error, plan, header, store))) throw error;
     return { status: 'lost' };
   }
   const { peakInFlightBytes } = writer;
-  return { status: complete ? 'written' : 'incomplete', counts, bytes, peakInFlightBytes };
+  return { status: isComplete ? 'written' : 'incomplete', counts, bytes, peakInFlightBytes };
 }
 
-/** The manifest, if what the plan was made from is still what is committed. */
+/** The manifest that the plan was made from, undefined if there was none; `replaced` if it is not the current one. */
 async function readBasis(
   store: Store,
   { bucket, prefix }: Location,
   { previous }: PlanHeader,
 ): Promise<Manifest | undefined | 'replaced'> {
   const key = prefix + MANIFEST_NAME;
-  const standing = await store.getIfPresent({ bucket, key });
-  if ((standing?.etag ?? null) !== previous) return 'replaced';
-  return standing && parseManifest(standing.body, key);
+  const current = await store.getBounded({ bucket, key }, MOST_MANIFEST);
+  if ((current?.etag ?? null) !== previous) return 'replaced';
+  if (current === undefined) return undefined;
+  if (current.body === undefined) throw badManifest(key, `it has ${current.size} bytes`);
+  return parseManifest(current.body, key);
 }
 
+/** True of an error after which another run turns out to have committed, or the plan to have been removed. */
 async function isOver(
   error: unknown,
   { at }: PinnedPlan,
@@ -94,12 +109,12 @@ async function isOver(
   return isPlanGone(error, at) || isReplaced(store, at.destination, header).catch(() => false);
 }
 
-/** Whether what the plan was made from is no longer what is committed. */
+/** True if the manifest that the plan was made from is not the current one. */
 async function isReplaced(
   store: Store,
   { bucket, prefix }: Location,
   { previous }: PlanHeader,
 ): Promise<boolean> {
-  const standing = await store.head({ bucket, key: prefix + MANIFEST_NAME });
-  return (standing?.etag ?? null) !== previous;
+  const current = await store.head({ bucket, key: prefix + MANIFEST_NAME });
+  return (current?.etag ?? null) !== previous;
 }

@@ -1,40 +1,50 @@
 import { RollupError } from '../../errors.ts';
 import { ByteReader } from '../codec/byte-reader.ts';
 import { decode } from '../codec/decode.ts';
-import { formOfCodec } from '../model/encoding.ts';
 import { crc32 } from '../model/crc32.ts';
 import { type Endpoints, sourceStore } from '../model/endpoints.ts';
+import { formOfCodec } from '../model/encoding.ts';
 import type { Location } from '../model/location.ts';
 import { type CommittedOutput, type CommittedSource, formatCrc32 } from '../model/manifest.ts';
+import { NEWLINE } from '../model/newline.ts';
 import type { Store } from '../model/store.ts';
 import type { VerifyProblem } from './report.ts';
 
-const NEWLINE = 0x0a;
-
+/** An output and its sources, which are to be compared. */
 export interface Comparison {
   destination: Location;
   source: Location;
   output: CommittedOutput;
-  /** By offset. */
+  /** All sources of the output, by offset. */
   sources: CommittedSource[];
-  /** Which of them are still in raw as they were committed. */
+  /** For each source, true if it is still in raw as it was committed. */
   present: boolean[];
 }
 
-/** Reads an output and its sources side by side, a chunk of each in memory, and tells the first difference. */
-export async function compareOutput(sides: Endpoints, comparison: Comparison): Promise<VerifyProblem[]> {
+/**
+ * Reads an output and its sources side by side, with a chunk of each in memory.
+ *
+ * @param signal ends the reads
+ * @returns the first difference; empty if there is none
+ * @throws RollupError as `Store.stream` does
+ */
+export async function compareOutput(
+  endpoints: Endpoints,
+  comparison: Comparison,
+  signal: AbortSignal,
+): Promise<VerifyProblem[]> {
   const { destination, output } = comparison;
   const { key, etag } = output;
-  const stored = new Counted(sides.store.stream({ bucket: destination.bucket, key, etag }));
+  const stored = new CountedStream(endpoints.store.stream({ bucket: destination.bucket, key, etag }, signal));
   const text = new ByteReader(decode(formOfCodec(output.codec ?? 'none'), stored.chunks(), key));
-  const at = (code: VerifyProblem['code'], offset: number, why: string, source?: string): VerifyProblem[] => {
+  const at: ProblemAt = (code, offset, why, source) => {
     const message = `${key}, byte ${offset}${output.decoded === undefined ? '' : ' of its text'}: ${why}.`;
     return [{ code, message, output: key, offset, ...(source === undefined ? {} : { source }) }];
   };
   try {
-    const different = await compareSources(sourceStore(sides), comparison, text, at);
+    const different = await compareSources(sourceStore(endpoints), comparison, text, at, signal);
     if (different !== undefined) return different;
-    const { crc32: committed, decoded } = output;
+    const { crc32: committedCrc, decoded } = output;
     if (!(await text.isOver())) return at('output-bytes', text.position, 'goes on behind its last source');
     if (decoded !== undefined && formatCrc32(text.crc32) !== decoded.crc32) {
       return at(
@@ -43,8 +53,8 @@ export async function compareOutput(sides: Endpoints, comparison: Comparison): P
         `its text has CRC-32 ${formatCrc32(text.crc32)}; committed was ${decoded.crc32}`,
       );
     }
-    if (formatCrc32(stored.crc32) === committed) return [];
-    return at('output-checksum', 0, `has CRC-32 ${formatCrc32(stored.crc32)}; committed was ${committed}`);
+    if (formatCrc32(stored.crc32) === committedCrc) return [];
+    return at('output-checksum', 0, `has CRC-32 ${formatCrc32(stored.crc32)}; committed was ${committedCrc}`);
   } catch (error) {
     if (!(error instanceof RollupError) || error.code !== 'SourceCorrupt') throw error;
     const code = error.key === key ? 'output-checksum' : 'source-bytes';
@@ -59,43 +69,58 @@ export async function compareOutput(sides: Endpoints, comparison: Comparison): P
   }
 }
 
+/** A problem at a byte of the output's text. `why` ends a sentence that begins with the output's key and the offset. */
+type ProblemAt = (
+  code: VerifyProblem['code'],
+  offset: number,
+  why: string,
+  source?: string,
+) => VerifyProblem[];
+
+/** Compares the text of an output with its sources, one after another; undefined if nothing differs. */
 async function compareSources(
   raw: Store,
   { source, output, sources, present }: Comparison,
   text: ByteReader,
-  at: (code: VerifyProblem['code'], offset: number, why: string, source?: string) => VerifyProblem[],
+  at: ProblemAt,
+  signal: AbortSignal,
 ): Promise<VerifyProblem[] | undefined> {
-  for (const [i, frame] of sources.entries()) {
+  for (const [i, committed] of sources.entries()) {
     if (present[i] === true) {
-      const { key, etag, encoding = 'plain' } = frame;
-      const stored = raw.stream({ bucket: source.bucket, key, etag });
+      const { key, etag, encoding = 'plain' } = committed;
+      const stored = raw.stream({ bucket: source.bucket, key, etag }, signal);
       const original = new ByteReader(decode(encoding, stored, key));
       try {
-        const differs = await firstDifference(text, original, frame.length);
+        const differs = await firstDifference(text, original, committed.length);
         if (differs !== undefined) {
-          return at('source-bytes', frame.offset + differs, `differs from byte ${differs} of ${key}`, key);
+          return at(
+            'source-bytes',
+            committed.offset + differs,
+            `differs from byte ${differs} of ${key}`,
+            key,
+          );
         }
         if (!(await original.isOver())) {
-          return at('source-bytes', frame.offset + frame.length, `${key} goes on there`, key);
+          return at('source-bytes', committed.offset + committed.length, `${key} goes on there`, key);
         }
       } finally {
         await original.close();
       }
-    } else if (!(await text.skip(frame.length))) {
-      return at('output-bytes', text.position, `ends inside ${frame.key}`, frame.key);
+    } else if (!(await text.skip(committed.length))) {
+      return at('output-bytes', text.position, `ends inside ${committed.key}`, committed.key);
     }
-    const end = frame.offset + frame.length;
+    const end = committed.offset + committed.length;
     const added = (sources[i + 1]?.offset ?? output.decoded?.size ?? output.size) - end;
     if (added === 0) continue;
     const endsLine = text.last === NEWLINE;
     if (!(await text.skip(1)) || text.last !== NEWLINE || endsLine) {
-      return at('output-bytes', end, `is not a newline that ${frame.key} lacked`, frame.key);
+      return at('output-bytes', end, `is not a newline that ${committed.key} lacked`, committed.key);
     }
   }
   return undefined;
 }
 
-/** Compares the next `length` bytes of both; the index of the first that differs. */
+/** Compares the next `length` bytes of both; returns the index of the first that differs, undefined if none does. */
 async function firstDifference(
   text: ByteReader,
   original: ByteReader,
@@ -116,8 +141,8 @@ async function firstDifference(
   return undefined;
 }
 
-/** A stream whose CRC-32 is taken as it passes. */
-class Counted {
+/** A stream whose CRC-32 is computed while it is read. */
+class CountedStream {
   readonly #chunks: AsyncIterable<Buffer>;
   crc32 = 0;
 

@@ -1,10 +1,14 @@
 import { RollupError } from '../../errors.ts';
 import { ByteReader } from '../codec/byte-reader.ts';
-import { withCommitted } from '../committed/read-committed.ts';
-import type { SourcesReader } from '../model/manifest.ts';
 import { decode } from '../codec/decode.ts';
+import { withCommitted } from '../committed/read-committed.ts';
 import { type Location, formatLocation, parseLocation } from '../model/location.ts';
-import { type CommittedOutput, type CommittedSource, MANIFEST_NAME } from '../model/manifest.ts';
+import {
+  type CommittedOutput,
+  type CommittedSource,
+  MANIFEST_NAME,
+  type SourcesReader,
+} from '../model/manifest.ts';
 import type { Store } from '../model/store.ts';
 
 /**
@@ -40,23 +44,24 @@ export async function extract(
   });
 }
 
-/** The source with this key; where there is none, the one with this key behind the prefix. */
+/** The source with this key; if there is none, the one with this key behind the prefix. */
 async function find(
   sources: SourcesReader,
   prefix: string,
   key: string,
 ): Promise<CommittedSource | undefined> {
-  let behind: CommittedSource | undefined;
-  for await (const some of sources.stored()) {
-    const whole = some.find((candidate) => candidate.key === key);
-    if (whole !== undefined) return whole;
-    behind ??= some.find((candidate) => candidate.key === prefix + key);
-    // No source has a key that does not begin with the prefix.
-    if (behind !== undefined && !key.startsWith(prefix)) return behind;
+  let relative: CommittedSource | undefined;
+  for await (const lines of sources.stored()) {
+    const exact = lines.find((candidate) => candidate.key === key);
+    if (exact !== undefined) return exact;
+    relative ??= lines.find((candidate) => candidate.key === prefix + key);
+    // Every source's key begins with the prefix: a key that does not is no source's whole key.
+    if (relative !== undefined && !key.startsWith(prefix)) return relative;
   }
-  return behind;
+  return relative;
 }
 
+/** The bytes of a source, decoded if it was: a range of its output, or the output decoded as far as the source goes. */
 async function* bytesOf(
   store: Store,
   { bucket }: Location,
@@ -66,7 +71,7 @@ async function* bytesOf(
   const { etag = '', codec = 'none' } = output ?? {};
   const from = { bucket, key, etag };
   if (codec === 'none') {
-    // A source may have been decoded to nothing, and no range is empty.
+    // A source may have been decoded to nothing, and an empty range cannot be asked for.
     if (length > 0) yield* store.stream({ ...from, range: { offset, length } });
     return;
   }

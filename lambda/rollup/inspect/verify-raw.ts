@@ -6,57 +6,62 @@ import { isArchived } from '../plan/reconcile.ts';
 import type { Selector } from '../plan/select.ts';
 import type { VerifyProblem } from './report.ts';
 
-/** What comes of a comparison of raw with what is committed, side by side. */
+/** Compares the listing of raw with the committed sources, side by side. */
 export class RawCheck {
-  /** What is in raw and not, or not as it is now, in the rollup, though it was to be. */
+  /** Objects in raw that should be in the rollup and are not, or not as they are now. */
   readonly problems: VerifyProblem[] = [];
-  /** By ordinal: sources that can be read in raw as they were committed. */
+  /** The ordinals, in the index, of sources that can be read in raw as they were committed. */
   readonly present = new Bits();
   /** Committed sources. */
   objects = 0;
+  /** The sum of their sizes. */
   bytes = 0;
+  /** Committed sources that cannot be read in raw any more. */
   expired = 0;
-  /** Committed sources under the key of another. */
+  /** Committed sources that have the key of another. */
   repeated = 0;
   readonly #select: Selector;
-  #last: string | undefined;
+  #lastKey: string | undefined;
 
   constructor(select: Selector) {
     this.#select = select;
   }
 
+  /** Adds the next pairs in key order: an object in raw, and the committed source under its key. */
   take(pairs: Pair<ListedObject, StoredSource>[]): void {
-    for (const [now, was] of pairs) {
-      if (was !== undefined) {
+    for (const [object, committed] of pairs) {
+      if (committed !== undefined) {
         this.objects++;
-        this.bytes += was.size;
-        if (was.key === this.#last) this.repeated++;
-        this.#last = was.key;
-        if (isGone(now)) this.expired++;
-        else if (isSame(now, was)) this.present.add(was.ordinal);
+        this.bytes += committed.size;
+        if (committed.key === this.#lastKey) this.repeated++;
+        this.#lastKey = committed.key;
+        if (isGone(object)) this.expired++;
+        else if (isSame(object, committed)) this.present.add(committed.ordinal);
       }
-      if (now !== undefined) this.#check(now, was);
+      if (object !== undefined) this.#check(object, committed);
     }
   }
 
-  #check(now: ListedObject, was: CommittedSource | undefined): void {
-    const { key } = now;
-    if (now.size === 0 || (was !== undefined && isSame(now, was)) || this.#select(key) === undefined) return;
-    if (was === undefined) {
+  /** Notes a problem if the object should be in the rollup and is not as it is now. */
+  #check(object: ListedObject, committed: CommittedSource | undefined): void {
+    const { key } = object;
+    if (object.size === 0 || (committed !== undefined && isSame(object, committed))) return;
+    if (this.#select(key) === undefined) return;
+    if (committed === undefined) {
       const message = `${key} is not in the rollup. Run again to add it.`;
       this.problems.push({ code: 'source-late', message, source: key });
       return;
     }
     const message = `${key} was changed after it was rolled up. Run again to rebuild the output that holds it.`;
-    this.problems.push({ code: 'source-changed', message, source: key, output: was.output });
+    this.problems.push({ code: 'source-changed', message, source: key, output: committed.output });
   }
 }
 
-function isSame(now: ListedObject | undefined, committed: CommittedSource): boolean {
-  return now?.etag === committed.etag && now.size === committed.size;
+function isSame(object: ListedObject | undefined, committed: CommittedSource): boolean {
+  return object?.etag === committed.etag && object.size === committed.size;
 }
 
-/** Its bytes cannot be had from raw, though it may be listed there. */
-function isGone(now: ListedObject | undefined): boolean {
-  return now === undefined || now.size === 0 || isArchived(now);
+/** True of a source whose bytes cannot be read from raw, though it may be listed there. */
+function isGone(object: ListedObject | undefined): boolean {
+  return object === undefined || object.size === 0 || isArchived(object);
 }

@@ -1,6 +1,7 @@
-import { RollupError } from '../../errors.ts';
+import { RollupError, hasCode } from '../../errors.ts';
 import { isOurs } from '../commit/cleanup.ts';
 import { withCommitted } from '../committed/read-committed.ts';
+import { listByKey } from '../committed/read-destination.ts';
 import { type OutputSources } from '../committed/sources-of-output.ts';
 import { sourceStore } from '../model/endpoints.ts';
 import { type Location, parseLocation } from '../model/location.ts';
@@ -14,7 +15,7 @@ import {
   namedKeys,
 } from '../model/manifest.ts';
 import { sideBySide } from '../model/side-by-side.ts';
-import type { ListedObject, Store } from '../model/store.ts';
+import type { ListedObject } from '../model/store.ts';
 import { committedSelector } from '../plan/select.ts';
 import { compareOutput } from './compare.ts';
 import { type VerifyProblem, type VerifyContext, type VerifyReport } from './report.ts';
@@ -23,10 +24,16 @@ import { RawCheck } from './verify-raw.ts';
 
 /** Compares what is committed under a destination with what is there and with what is in raw. Throws `NoManifest`. */
 export async function verify(destination: Location, context: VerifyContext): Promise<VerifyReport> {
-  return withCommitted(context.store, destination, undefined, (rollup) => {
-    if (rollup === undefined) throw noManifest(destination);
-    return verifyRollup(rollup, destination, context);
-  });
+  const { store, signal } = context;
+  try {
+    return await withCommitted(store, destination, undefined, (rollup) => {
+      if (rollup === undefined) throw noManifest(destination);
+      return verifyRollup(rollup, destination, context);
+    });
+  } catch (cause) {
+    if (!signal.aborted || hasCode(cause, 'Aborted')) throw cause;
+    throw new RollupError('Aborted', 'The run was stopped.', { cause });
+  }
 }
 
 async function verifyRollup(
@@ -35,14 +42,14 @@ async function verifyRollup(
   context: VerifyContext,
 ): Promise<VerifyReport> {
   const { store, deep, signal } = context;
-  const from = sourceStore(context);
+  const rawStore = sourceStore(context);
   const { manifest } = rollup;
   const source = parseLocation(manifest.source);
-  const stored = await listAll(store, destination);
+  const stored = await listByKey(store, destination, signal);
   const select = committedSelector(manifest, source.prefix);
   const raw = new RawCheck(select);
   const committed = rollup.sources.inKeyOrder({ signal, last: true });
-  for await (const pairs of sideBySide(from.list(source, signal), committed)) raw.take(pairs);
+  for await (const pairs of sideBySide(rawStore.list(source, signal), committed)) raw.take(pairs);
 
   const done = {
     outputs: 0,
@@ -50,16 +57,18 @@ async function verifyRollup(
     totalOutputs: manifest.outputs.length,
     totalBytes: manifest.totals.outputBytes,
   };
-  const check = async ({ output, sources }: OutputSources): Promise<VerifyProblem[]> => {
-    signal.throwIfAborted();
+  const check = async (
+    { output, sources }: OutputSources,
+    stopped: AbortSignal,
+  ): Promise<VerifyProblem[]> => {
+    stopped.throwIfAborted();
     const problems = checkOffsets(output, sources);
     if (problems.length === 0)
       problems.push(...(await checkStored(output, stored.get(output.key), context, destination)));
     if (problems.length === 0 && deep) {
       const present = sources.map(({ ordinal }) => raw.present.has(ordinal));
-      problems.push(
-        ...(await compareOutput({ store, raw: from }, { destination, source, output, sources, present })),
-      );
+      const comparison = { destination, source, output, sources, present };
+      problems.push(...(await compareOutput({ store, raw: rawStore }, comparison, stopped)));
     }
     done.outputs++;
     done.bytes += output.size;
@@ -75,32 +84,36 @@ async function verifyRollup(
     source: manifest.source,
     destination: manifest.destination,
     deep,
-    ...{ objects, bytes, outputs, outputBytes },
+    objects,
+    bytes,
+    outputs,
+    outputBytes,
     expired: raw.expired,
     unnamed: [...stored.keys()].filter((key) => isOurs(key, destination) && !named.has(key)).length,
     problems,
   };
 }
 
-/** The frames of an output lie one behind another, with one added newline between two of them at the most. */
-function checkOffsets(output: CommittedOutput, frames: CommittedSource[]): VerifyProblem[] {
+/** Checks that the sources of an output lie in it one behind another, with at most one added newline behind each. */
+function checkOffsets(output: CommittedOutput, sources: CommittedSource[]): VerifyProblem[] {
   let end = 0;
   const textSize = output.decoded?.size ?? output.size;
-  const broken = frames.find(({ offset, length, size, encoding }) => {
+  const broken = sources.find(({ offset, length, size, encoding }) => {
     const follows = offset === end || (offset === end + 1 && end > 0);
     const fits = follows && (length === size || encoding !== undefined);
     end = offset + length;
     return !fits;
   });
   const rest = textSize - end;
-  if (broken === undefined && frames.length === output.sources && (rest === 0 || rest === 1)) return [];
+  if (broken === undefined && sources.length === output.sources && (rest === 0 || rest === 1)) return [];
   const why =
     broken !== undefined
       ? `the frame of ${broken.key} does not follow the one before it`
-      : `${frames.length} frames end at byte ${end}, where there should be ${output.sources} and ${textSize} bytes`;
+      : `${sources.length} frames end at byte ${end}, where there should be ${output.sources} and ${textSize} bytes`;
   return [{ code: 'sources-inconsistent', message: `${output.key}: ${why}.`, output: output.key }];
 }
 
+/** Checks that an output is stored with the size, the ETag and the CRC-32 that were committed. */
 async function checkStored(
   output: CommittedOutput,
   stored: ListedObject | undefined,
@@ -121,22 +134,17 @@ async function checkStored(
   return [{ code: 'output-checksum', message, output: key }];
 }
 
+/** Checks that the totals of the manifest are those of its outputs and its sources. */
 function checkTotals({ totals, outputs }: Manifest, { objects, bytes, repeated }: RawCheck): VerifyProblem[] {
   const outputBytes = outputs.reduce((total, { size }) => total + size, 0);
-  const holds =
+  const areTrue =
     totals.objects === objects &&
     totals.bytes === bytes &&
     totals.outputs === outputs.length &&
     totals.outputBytes === outputBytes &&
     repeated === 0;
   const message = 'The totals of the manifest, its outputs and its sources do not agree.';
-  return holds ? [] : [{ code: 'sources-inconsistent', message }];
-}
-
-async function listAll(store: Store, at: Location): Promise<Map<string, ListedObject>> {
-  const objects = new Map<string, ListedObject>();
-  for await (const page of store.list(at)) for (const object of page) objects.set(object.key, object);
-  return objects;
+  return areTrue ? [] : [{ code: 'sources-inconsistent', message }];
 }
 
 function noManifest({ bucket, prefix }: Location): RollupError {

@@ -65,6 +65,8 @@ export type CommittedSource = ListedObject & {
 export interface SourcesReader {
   /** GETs that it takes to read the index once more. */
   readonly requests: number;
+  /** ETag of the index. */
+  readonly etag: string;
   /** As the index has them: by output and offset, some at a time. */
   stored(signal?: AbortSignal): AsyncIterable<StoredSource[]>;
   /** In key order, some at a time. `last`: they are not asked for again, and what is held for that can go. */

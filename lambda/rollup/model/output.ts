@@ -80,8 +80,16 @@ export function isFromRaw({ pieces }: PlannedOutput): boolean {
 /** How many of the outputs came to be there in which way. */
 export type OutputCounts = Record<HowWritten, number>;
 
-/** ETags of outputs, by key, that this process saw to hold the bytes of their sources in raw. */
-export type Proven = ReadonlyMap<string, string>;
+/**
+ * Outputs that this process saw to hold the bytes of their sources in raw. It holds for the manifest and the index with
+ * these ETags alone: whoever replaced them may have another idea of what is in an output.
+ */
+export interface Proven {
+  manifest: string;
+  index: string;
+  /** ETag by key. */
+  outputs: ReadonlyMap<string, string>;
+}
 
 /** What a commit needs to know of its plan besides the new outputs. */
 export interface PlanFacts {

@@ -19,7 +19,7 @@ export interface RollupContext extends Endpoints {
   settings: Settings;
   /**
    * Outputs that stand there were written by earlier invocations of the same request: they are taken as they are, so that
-   * an hour which takes several comes to its end. DestinationState raw is deleted they are proven all the same.
+   * an hour which takes several comes to its end. Before raw is deleted they are proven all the same.
    */
   trustExisting?: boolean;
   now: () => Date;

@@ -1,7 +1,7 @@
+import { COPY_PART, LARGEST_COPY } from '../../settings/settings.ts';
 import type { Settings } from '../../settings/table.ts';
-import { GiB } from '../../size.ts';
 import { sidecarKeyOf } from '../codec/sidecar.ts';
-import { abandoned, ourUploads, sweepable } from '../commit/cleanup.ts';
+import { leftoverKeys, leftoverUploads, ourUploads } from '../commit/cleanup.ts';
 import { SOURCES_NAME, SYMLINKS_NAME, wantedMarkers } from '../commit/markers.ts';
 import type { Location } from '../model/location.ts';
 import { MANIFEST_VERSION, type Manifest } from '../model/manifest.ts';
@@ -33,9 +33,6 @@ export interface EstimateInput {
 }
 
 const PER_REQUEST = 1000;
-// lambda/s3/copy.ts: up to 5 GB in one request, above it in parts.
-const LARGEST_COPY = 5_000_000_000;
-const COPY_PART = GiB;
 
 /**
  * The requests that a run makes if nothing changes before it and nothing has to be repeated. A part more or less is
@@ -103,8 +100,8 @@ function estimateCommit({
   const { plan, previous, present, listingBegan } = planAll;
   const counts: RequestCounts = { list: surveyed.list, get: surveyed.get, put: 0, copy: 0, delete: 0 };
   if (previous !== undefined && plan.planned.length === 0) {
-    const swept = sweepable(present.values(), destination, previous.manifest, listingBegan).length;
-    const ended = abandoned(uploads, destination, listingBegan).length;
+    const swept = leftoverKeys(present.values(), destination, previous.manifest, listingBegan).length;
+    const ended = leftoverUploads(uploads, destination, listingBegan).length;
     counts.list++;
     // The manifest is written anew before a sweep that has no commit of its own.
     if (swept + ended > 0) counts.put++;
@@ -125,7 +122,12 @@ function estimateCommit({
   counts.put += 2;
   const kept = new Set([...plan.sealed, ...plan.planned].map(({ key }) => key));
   const replaced = previous?.manifest.outputs.filter(({ key }) => !kept.has(key)).length ?? -1;
-  const swept = sweepable(present.values(), destination, expected(planAll, destination), listingBegan).length;
+  const swept = leftoverKeys(
+    present.values(),
+    destination,
+    expected(planAll, destination),
+    listingBegan,
+  ).length;
   const sidecars = plan.planned.filter(({ mode }) => mode === 'encode').length;
   addUnnamed(counts, replaced + 1 + sidecars);
   addUnnamed(counts, swept);

@@ -1,28 +1,28 @@
 import { MiB } from '../../size.ts';
 
-/** BufferPool come in steps, so that an output which is a little larger than the one before fits the same buffer. */
+/** Buffers are multiples of this, so that an output which is a little larger than the one before fits the same buffer. */
 const STEP = 4 * MiB;
 
 /**
- * The memory that outputs are assembled in. As many buffers as outputs are in flight, each used again for the
- * next output. A buffer of `allocUnsafeSlow` costs no memory until it is written to.
+ * The memory that outputs are assembled in: as many buffers as outputs are in flight, each used again for the next
+ * output. A buffer of `allocUnsafeSlow` costs no memory until it is written to.
  */
 export class BufferPool {
-  readonly #usual: number;
+  readonly #usualSize: number;
   readonly #free: Buffer[] = [];
   #bytes = 0;
   /** The most bytes of outputs that were in buffers at one time. */
   peakBytes = 0;
 
-  /** `usual`: what most outputs need, or a little less. */
-  constructor(usual: number) {
-    this.#usual = usual;
+  /** @param usualSize bytes that most outputs need, or a little less */
+  constructor(usualSize: number) {
+    this.#usualSize = usualSize;
   }
 
-  /** A buffer for an output of at most `size` bytes, for as long as `use` takes. */
+  /** Lends a buffer for an output of at most `size` bytes, for as long as `use` takes. */
   async use<T>(size: number, use: (buffer: Buffer) => Promise<T>): Promise<T> {
     const free = this.#free.pop();
-    const capacity = (Math.floor(Math.max(size, this.#usual) / STEP) + 1) * STEP;
+    const capacity = (Math.floor(Math.max(size, this.#usualSize) / STEP) + 1) * STEP;
     const buffer = free !== undefined && free.length >= size ? free : Buffer.allocUnsafeSlow(capacity);
     this.#bytes += size;
     this.peakBytes = Math.max(this.peakBytes, this.#bytes);

@@ -7,12 +7,13 @@ import type { ListedObject } from '../model/store.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import type { DownloadQueue } from './download-queue.ts';
 
+/** The stores, places and settings by which the outputs of a run are written. */
 export interface WriteContext extends Endpoints {
   source: Location;
   destination: Location;
-  /** What was in the destination before, by key; undefined where it was not listed. */
+  /** The objects that the destination had when it was listed, by key; undefined where it was not listed. */
   present: ReadonlyMap<string, ListedObject> | undefined;
-  /** Whether an output that stands there is taken by its key and its size, without a proof. */
+  /** True of an output that is reused by its key and its size, without a proof, if it exists. */
   isTrusted?: (output: PlannedOutput) => boolean;
   settings: Settings;
   report: Report;
@@ -22,8 +23,10 @@ export interface WriteContext extends Endpoints {
   signal: AbortSignal;
 }
 
+/** The bounded resources that all outputs of a writer share. */
 export interface WriteResources {
   buffers: BufferPool;
   downloads: DownloadQueue;
+  /** Ends everything in flight: the caller's signal, or the first failure of another output. */
   signal: AbortSignal;
 }

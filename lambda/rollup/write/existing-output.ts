@@ -1,40 +1,57 @@
-import { mostSidecar, parseSidecar, sidecarKeyOf } from '../codec/sidecar.ts';
-import { crc32 } from '../model/crc32.ts';
+import { maxSidecarSize, parseSidecar, sidecarKeyOf } from '../codec/sidecar.ts';
+import { crc32OfObject } from '../model/checksum.ts';
 import type { PlannedOutput } from '../model/output.ts';
 import { type WrittenOutput } from '../model/output.ts';
-import type { ObjectHead, ReadFrom, Store } from '../model/store.ts';
+import type { ListedObject, ObjectHead } from '../model/store.ts';
 import { type WriteContext } from './context.ts';
 import { largestSize, parseAdded, readOffsets } from './source-offsets.ts';
 import { writtenOutput, writtenText } from './written-output.ts';
 
+type FindContext = Pick<WriteContext, 'store' | 'destination' | 'present' | 'signal'>;
+
 /**
- * An output that is in the destination already, from a run that ended early: by its key, a digest of all that goes in,
- * and its size. S3 writes are atomic, so what a run left there is complete; that it was a run is not proven by it.
- * Undefined where it is not there.
+ * Finds an output that a run which ended early left in the destination: by its key, a digest of all that goes in, and
+ * its size. S3 writes are atomic, so an object that a run wrote is complete; that a run wrote it is not proven here.
+ *
+ * @returns the output as it would be committed, not proven; undefined where there is no such object
+ * @throws RollupError as `Store.head` and `Store.stream` do
  */
 export async function findExisting(
   output: PlannedOutput,
-  context: Pick<WriteContext, 'store' | 'destination' | 'present' | 'signal'>,
+  context: FindContext,
 ): Promise<WrittenOutput | undefined> {
-  if (output.mode === 'encode') return findExistingEncoded(output, context);
-  const { store, destination, present, signal } = context;
+  const { store, destination, present } = context;
+  const at = { bucket: destination.bucket, key: output.key };
   const listed = present?.get(output.key);
   if (present !== undefined && listed === undefined) return undefined;
-  const at = { bucket: destination.bucket, key: output.key };
   const head = await store.head(at);
-  if (head === undefined || head.size < output.size || head.size > largestSize(output)) return undefined;
+  if (head === undefined) return undefined;
+  return output.mode === 'encode'
+    ? findEncoded(output, context, listed, head)
+    : findAssembled(output, context, listed, head);
+}
+
+/** An output of sources as they are, or a copy: its size bounds what it can hold. */
+async function findAssembled(
+  output: PlannedOutput,
+  { store, destination, signal }: FindContext,
+  listed: ListedObject | undefined,
+  head: ObjectHead,
+): Promise<WrittenOutput | undefined> {
+  if (head.size < output.size || head.size > largestSize(output)) return undefined;
   if (listed !== undefined && (head.size !== listed.size || head.etag !== listed.etag)) return undefined;
   const { etag, size, crc32 } = head;
   const added = addedTo(output, head);
-  // Where neither its size nor its metadata tells which newlines were added, its bytes do.
-  const known =
-    crc32 !== undefined && added !== undefined
-      ? { crc32, added }
-      : await readOffsets(output, store.stream({ ...at, etag }, signal));
-  return known && writtenOutput(output, 'reused', size, { etag, crc32: known.crc32 }, known.added);
+  if (crc32 !== undefined && added !== undefined) {
+    return writtenOutput(output, 'reused', size, { etag, crc32 }, added);
+  }
+  // Its headers lack the CRC-32 or do not tell which newlines were added; its bytes do.
+  const from = { bucket: destination.bucket, key: output.key, etag };
+  const read = await readOffsets(output, store.stream(from, signal));
+  return read && writtenOutput(output, 'reused', size, { etag, crc32: read.crc32 }, read.added);
 }
 
-/** Which sources of a writtenOutput output were followed by an added newline, as far as its headers tell. */
+/** For each source, true if a newline was added behind it; undefined where size and metadata do not tell. */
 function addedTo(output: PlannedOutput, { size, metadata = {} }: ObjectHead): boolean[] | undefined {
   const count = size - output.size;
   if (count === 0 || size === largestSize(output)) return output.pieces.map(() => count > 0);
@@ -42,45 +59,31 @@ function addedTo(output: PlannedOutput, { size, metadata = {} }: ObjectHead): bo
   return added?.filter(Boolean).length === count ? added : undefined;
 }
 
-/** An output that was encoded counts as writtenOutput with its sidecar alone: what its sources were decoded to is told there. */
-async function findExistingEncoded(
+/** An output that was encoded is found with its sidecar alone, which says what its sources were decoded to. */
+async function findEncoded(
   output: PlannedOutput,
-  { store, destination, present, signal }: Pick<WriteContext, 'store' | 'destination' | 'present' | 'signal'>,
+  { store, destination, signal }: FindContext,
+  listed: ListedObject | undefined,
+  head: ObjectHead,
 ): Promise<WrittenOutput | undefined> {
-  const listed = present?.get(output.key);
-  if (present !== undefined && listed === undefined) return undefined;
-  const { bucket } = destination;
-  const at = { bucket, key: output.key };
-  const head = await store.head(at);
-  if (head === undefined || !isEncodedAs(output, head)) return undefined;
+  if (!isEncodedAs(output, head)) return undefined;
   if (listed !== undefined && head.etag !== listed.etag) return undefined;
+  const { bucket } = destination;
   const sidecarAt = { bucket, key: sidecarKeyOf(output.key, destination) };
-  const sidecar = await store.getBounded(sidecarAt, mostSidecar(output));
+  const sidecar = await store.getBounded(sidecarAt, maxSidecarSize(output));
   const text = sidecar?.body && (await parseSidecar(sidecar.body, output));
   if (text === undefined) return undefined;
-  const stored = { ...head, crc32: await storedCrc32(store, { ...at, etag: head.etag }, head, signal) };
+  const from = { bucket, key: output.key, etag: head.etag };
+  const stored = { ...head, crc32: await crc32OfObject(store, from, head, signal) };
   return writtenText(output, 'reused', stored, text);
 }
 
-/** Metadata of what is written with an encoding: its key tells what went in, and this that it is no other's. */
+/** Metadata of an output that is written with an encoding: the output's key tells what went in, and this how it is stored. */
 export function encodingMetadata({ encoding }: PlannedOutput): Record<string, string> {
   return encoding === undefined ? {} : { 'rollup-codec': `${encoding.codec}-${encoding.level}` };
 }
 
-/** Whether an object under the output's key is the output, its bytes being those of another release of zlib perhaps. */
+/** True if an object under the output's key is the output, though perhaps with the bytes of another release of zlib. */
 export function isEncodedAs(output: PlannedOutput, { metadata = {} }: ObjectHead): boolean {
   return Object.entries(encodingMetadata(output)).every(([name, value]) => metadata[name] === value);
-}
-
-/** From the object's headers; from its bytes where the store keeps no CRC-32. */
-export async function storedCrc32(
-  store: Store,
-  from: ReadFrom,
-  head: Pick<ObjectHead, 'crc32'>,
-  signal: AbortSignal,
-): Promise<number> {
-  if (head.crc32 !== undefined) return head.crc32;
-  let crc = 0;
-  for await (const chunk of store.stream(from, signal)) crc = crc32(chunk, crc);
-  return crc;
 }

@@ -1,52 +1,71 @@
+import type { LimitFunction } from 'p-limit';
 import { RollupError, hasCode } from '../../errors.ts';
 import { ByteReader } from '../codec/byte-reader.ts';
-import { formOfCodec } from '../model/encoding.ts';
-import { combineCrc32, crc32 } from '../model/crc32.ts';
 import { decode } from '../codec/decode.ts';
+import { combineCrc32, crc32 } from '../model/crc32.ts';
+import { type Endpoints, sourceStore } from '../model/endpoints.ts';
+import { formOfCodec } from '../model/encoding.ts';
 import { allOrFirstFailure } from '../model/in-order.ts';
 import type { Location } from '../model/location.ts';
-import { type CommittedOutput, type CommittedSource, formatCrc32 } from '../model/manifest.ts';
-import { type Endpoints, sourceStore } from '../model/endpoints.ts';
+import {
+  type CommittedOutput,
+  type CommittedSource,
+  type StoredSource,
+  formatCrc32,
+} from '../model/manifest.ts';
+import { NEWLINE_BYTES } from '../model/newline.ts';
 import type { ReadFrom, Store } from '../model/store.ts';
 
-/** How often an output is looked at anew because its sources change or leave raw meanwhile. */
+/** Attempts at one proof: it begins anew where sources change or leave raw meanwhile. */
 const ATTEMPTS = 3;
-const NEWLINE = Buffer.from('\n');
 
 /**
- * `holds`: of every source that is in raw as it was rolled up, the output holds the bytes. Otherwise `why`, as the end
- * of a sentence about the output.
+ * The result of a proof. `holds`: the output holds the bytes of every source that could be read in raw as it was rolled up:
+ * `proven` has their ordinals in the index. `differs`: it does not, and `why` ends a sentence that begins with the output's
+ * key.
  */
-export type Proof = { status: 'holds' } | { status: 'differs'; why: string } | { status: 'out of time' };
+export type Proof =
+  | { status: 'holds'; proven: ReadonlySet<number> }
+  | { status: 'differs'; why: string }
+  | { status: 'out of time' };
 
 export interface ProofContext extends Endpoints {
   source: Location;
   destination: Location;
-  /** Sources that are asked for at once. */
-  concurrency: number;
+  /** Requests at once, those of other proofs included. */
+  requests: LimitFunction;
+  /** Sources that are decoded at once, those of other proofs included: each takes the memory of a decoder. */
+  decoders: LimitFunction;
   hasTime: () => boolean;
   signal: AbortSignal;
 }
 
 /**
- * Proves that a committed output, found with its committed size and CRC-32, holds the bytes of its sources that are
- * still in raw. S3 tells the CRC-32 of most by HEAD; the others are read. Where all of them are there as they are in
- * the output, theirs combine to that of the output; otherwise the output is read, once. Sources that have left raw, or
- * were replaced, are passed over. Holds a number a source in memory.
+ * Proves that a committed output, which was found with its committed size and CRC-32, holds the bytes of its sources
+ * that are still in raw. S3 returns the CRC-32 of most sources by HEAD; the others are read. If all of them are in raw
+ * and not decoded, their CRC-32s combine to that of the output; otherwise the output is read, once. Sources that have left
+ * raw, or were replaced, are passed over. Takes some 50 bytes of memory a source.
+ *
+ * @param sources those of the output, by offset
+ * @throws RollupError as `Store.head` and `Store.stream` do, but for errors that mean that a source cannot be compared
  */
 export async function proveOutput(
   output: CommittedOutput,
-  /** By offset. */
-  sources: readonly CommittedSource[],
+  sources: readonly StoredSource[],
   context: ProofContext,
 ): Promise<Proof> {
+  if (sources.length !== output.sources)
+    return {
+      status: 'differs',
+      why: `has ${output.sources} sources, and the index tells of ${sources.length} of them`,
+    };
   for (let attempt = 1; ; attempt++) {
     try {
       return await proveOnce(output, sources, context);
     } catch (error) {
-      // Another run deletes them, or they were overwritten.
+      // Another run deletes sources, or they were overwritten.
       if (attempt < ATTEMPTS && hasCode(error, 'SourceVanished', 'SourceChanged')) continue;
-      if (!hasCode(error, 'SourceCorrupt', 'SourceVanished', 'SourceChanged', 'SourceArchived')) throw error;
+      if (!hasCode(error, 'SourceCorrupt', 'SourceVanished', 'SourceChanged')) throw error;
       return { status: 'differs', why: `cannot be compared with its sources: ${(error as Error).message}` };
     }
   }
@@ -54,27 +73,29 @@ export async function proveOutput(
 
 async function proveOnce(
   output: CommittedOutput,
-  sources: readonly CommittedSource[],
+  sources: readonly StoredSource[],
   context: ProofContext,
 ): Promise<Proof> {
   const texts = await textsOf(sources, context);
   if (texts === 'out of time') return { status: texts };
+  const proven = new Set(sources.filter((_, i) => texts[i] !== undefined).map(({ ordinal }) => ordinal));
   if (output.codec === undefined && texts.every((text, i) => text?.length === sources[i]?.length)) {
     const crcs = texts.map((text) => text?.crc32 ?? 0);
     const joined = joinedCrc32(sources, crcs, output.size);
-    if (joined !== undefined && formatCrc32(joined) === output.crc32) return { status: 'holds' };
+    if (joined !== undefined && formatCrc32(joined) === output.crc32) return { status: 'holds', proven };
   }
-  const why = await firstDifference(output, sources, texts, context);
-  return why === undefined ? { status: 'holds' } : { status: 'differs', why };
+  if (proven.size === 0) return { status: 'holds', proven };
+  const why = await context.requests(() => firstDifference(output, sources, texts, context));
+  return why === undefined ? { status: 'holds', proven } : { status: 'differs', why };
 }
 
-/** What a source is in an output: its bytes, or what they were decoded to. */
+/** The bytes of a source as an output holds them: its own, or what they were decoded to. */
 interface Text {
   length: number;
   crc32: number;
 }
 
-/** Of every source; undefined for one that is not in raw as it was rolled up. */
+/** The text of every source; undefined for one that is not in raw as it was rolled up. */
 async function textsOf(
   sources: readonly CommittedSource[],
   context: ProofContext,
@@ -91,30 +112,44 @@ async function textsOf(
       else texts[i] = await textOf(sources[i] as CommittedSource, context, signal);
     }
   };
-  const lanes = Math.min(context.concurrency, sources.length);
+  const lanes = Math.min(context.requests.concurrency, sources.length);
   await allOrFirstFailure(Array.from({ length: lanes }, lane), stop);
   return (late as boolean) ? 'out of time' : texts;
 }
 
+/** The text of a source: by HEAD, or by reading it where S3 holds no CRC-32 of its text. */
 async function textOf(
   { key, etag, size, encoding }: CommittedSource,
-  { source, ...sides }: ProofContext,
+  { source, requests, decoders, ...endpoints }: ProofContext,
   signal: AbortSignal,
 ): Promise<Text | undefined> {
-  const raw = sourceStore(sides);
+  const raw = sourceStore(endpoints);
   const from = { bucket: source.bucket, key, etag };
-  const head = await raw.head(from);
+  const head = await requests(() => raw.head(from));
   if (head?.etag !== etag || head.size !== size) return undefined;
   if (head.crc32 !== undefined && encoding === undefined) return { length: size, crc32: head.crc32 };
-  const text = { length: 0, crc32: 0 };
-  for await (const chunk of decode(encoding ?? 'plain', raw.stream(from, signal), key)) {
-    text.length += chunk.length;
-    text.crc32 = crc32(chunk, text.crc32);
-  }
-  return text;
+  const read = async (): Promise<Text | undefined> => {
+    const text = { length: 0, crc32: 0 };
+    try {
+      for await (const chunk of decode(encoding ?? 'plain', raw.stream(from, signal), key)) {
+        text.length += chunk.length;
+        text.crc32 = crc32(chunk, text.crc32);
+      }
+      return text;
+    } catch (error) {
+      // It stays in raw, since nobody can read it there.
+      if (hasCode(error, 'SourceArchived')) return undefined;
+      throw error;
+    }
+  };
+  return encoding === undefined ? requests(read) : decoders(() => requests(read));
 }
 
-/** Reads the output, and compares each source that is there with what is in its place. */
+/**
+ * Reads the output and compares each source that is in raw with the bytes in its place.
+ *
+ * @returns the end of a sentence that begins with the output's key; undefined if nothing differs
+ */
 async function firstDifference(
   { key, etag, codec = 'none' }: CommittedOutput,
   sources: readonly CommittedSource[],
@@ -124,15 +159,16 @@ async function firstDifference(
   const stored = store.stream({ bucket: destination.bucket, key, etag }, signal);
   const reader = new ByteReader(decode(formOfCodec(codec), stored, key));
   try {
-    for (const [i, frame] of sources.entries()) {
+    for (const [i, source] of sources.entries()) {
       const text = texts[i];
       if (text === undefined) continue;
-      const isAhead = reader.position <= frame.offset && (await reader.skip(frame.offset - reader.position));
+      const isAhead =
+        reader.position <= source.offset && (await reader.skip(source.offset - reader.position));
       let crc = 0;
-      if (isAhead) for await (const chunk of reader.take(frame.length)) crc = crc32(chunk, crc);
-      const isWhole = isAhead && reader.position === frame.offset + frame.length;
-      if (isWhole && text.length === frame.length && text.crc32 === crc) continue;
-      return `does not hold the bytes of ${frame.key} at byte ${frame.offset}`;
+      if (isAhead) for await (const chunk of reader.take(source.length)) crc = crc32(chunk, crc);
+      const isWhole = isAhead && reader.position === source.offset + source.length;
+      if (isWhole && text.length === source.length && text.crc32 === crc) continue;
+      return `does not hold the bytes of ${source.key} at byte ${source.offset}`;
     }
     return undefined;
   } catch (error) {
@@ -144,29 +180,31 @@ async function firstDifference(
 }
 
 /**
- * The CRC-32 of an output from those of its sources, which lie in it one behind another with one newline between two
- * of them at most. Undefined where they do not lie so.
+ * Computes the CRC-32 of an output from those of its sources, which lie in it one behind another with at most one newline
+ * behind each; undefined where they do not.
+ *
+ * @param size bytes of the output
  */
 export function joinedCrc32(
-  frames: readonly Pick<CommittedSource, 'offset' | 'length'>[],
+  sources: readonly Pick<CommittedSource, 'offset' | 'length'>[],
   crcs: readonly number[],
   size: number,
 ): number | undefined {
   let joined = 0;
   let end = 0;
-  for (const [i, { offset, length }] of frames.entries()) {
+  for (const [i, { offset, length }] of sources.entries()) {
     if (offset !== end) return undefined;
     joined = combineCrc32(joined, crcs[i] ?? 0, length);
     end = offset + length;
-    const gap = (frames[i + 1]?.offset ?? size) - end;
+    const gap = (sources[i + 1]?.offset ?? size) - end;
     if (gap !== 0 && gap !== 1) return undefined;
-    if (gap === 1) joined = crc32(NEWLINE, joined);
+    if (gap === 1) joined = crc32(NEWLINE_BYTES, joined);
     end += gap;
   }
   return end === size ? joined : undefined;
 }
 
-/** As S3 tells it; undefined of a range, where S3 keeps none, and of what is not there as it was listed. */
+/** The CRC-32 that S3 holds of an object; undefined for a range, and for an object that has none or is not as it was listed. */
 export async function crc32ByHead(
   { store, from }: { store: Store; from: ReadFrom },
   size: number,

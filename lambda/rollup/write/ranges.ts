@@ -4,7 +4,7 @@ import { type Piece, lengthOf } from '../model/output.ts';
 import type { ReadResult, ReadFrom, Store } from '../model/store.ts';
 import type { DownloadQueue } from './download-queue.ts';
 
-/** Where sources are, and what is committed. */
+/** The stores of a rollup, with the prefix of its sources and that of its outputs. */
 export interface Locations extends Endpoints {
   source: Location;
   destination: Location;
@@ -14,10 +14,11 @@ export interface Locations extends Endpoints {
 export interface SourceRange {
   store: Store;
   from: ReadFrom;
+  /** In bytes. */
   length: number;
 }
 
-/** Its bytes, under the limit of all downloads. */
+/** Downloads a range into a buffer of its length, under the limit of all downloads. Throws as `Store.read` does. */
 export function download(
   downloads: DownloadQueue,
   { store, from }: SourceRange,
@@ -30,14 +31,14 @@ export function download(
   });
 }
 
-/** The downloads of a source's bytes, none of them larger than `most`. */
-export function rangesOf(piece: Piece, places: Locations, most: number): SourceRange[] {
-  const { store, from: origin } = originOf(piece, places);
+/** Splits a source into downloads of at most `maxLength` bytes each; none for an empty one. */
+export function rangesOf(piece: Piece, locations: Locations, maxLength: number): SourceRange[] {
+  const { store, from: origin } = originOf(piece, locations);
   const size = lengthOf(piece);
-  if (size <= most) return size === 0 ? [] : [{ store, from: origin, length: size }];
+  if (size <= maxLength) return size === 0 ? [] : [{ store, from: origin, length: size }];
   const first = origin.range?.offset ?? 0;
-  return Array.from({ length: Math.ceil(size / most) }, (_, i) => {
-    const length = Math.min(most, size - i * most);
-    return { store, from: { ...origin, range: { offset: first + i * most, length } }, length };
+  return Array.from({ length: Math.ceil(size / maxLength) }, (_, i) => {
+    const length = Math.min(maxLength, size - i * maxLength);
+    return { store, from: { ...origin, range: { offset: first + i * maxLength, length } }, length };
   });
 }

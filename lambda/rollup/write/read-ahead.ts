@@ -1,60 +1,64 @@
-import type { SourceRange } from './ranges.ts';
 import type { ReadResult } from '../model/store.ts';
+import type { SourceRange } from './ranges.ts';
 
-export interface Arrived extends ReadResult {
+/** A range that was downloaded, with its bytes. */
+export interface DownloadedRange extends ReadResult {
   bytes: Buffer;
 }
 
-interface UnderWay {
+/** A download that was begun into the memory from `start` to `end`. */
+interface PendingRange {
   start: number;
   end: number;
-  arrived: Promise<Arrived>;
+  downloaded: Promise<DownloadedRange>;
 }
 
 /**
- * DownloadQueue ahead of whoever takes them, in their order: as many as fit into the memory one behind another, which is
- * used in a ring. What was yielded is to be done with before the next is asked for. None may be larger than the memory.
- * Whoever takes no more waits for the others.
+ * Downloads ranges ahead of the consumer and yields them in their order: as many are begun as fit into the memory one
+ * behind another, which is used as a ring. The consumer must be done with what was yielded before it asks for the next.
+ * If it takes no more, the downloads that were begun are waited for. Throws what a download throws.
+ *
+ * @param ranges each no longer than the memory
  */
 export async function* readAhead(
-  readings: SourceRange[],
+  ranges: SourceRange[],
   memory: Buffer,
-  read: (reading: SourceRange, into: Buffer) => Promise<ReadResult>,
-): AsyncGenerator<Arrived> {
-  const underWay: UnderWay[] = [];
+  read: (range: SourceRange, into: Buffer) => Promise<ReadResult>,
+): AsyncGenerator<DownloadedRange> {
+  const pending: PendingRange[] = [];
   let next = 0;
 
   const beginMore = (): void => {
-    for (; next < readings.length; next++) {
-      const reading = readings[next] as SourceRange;
-      const start = roomFor(reading.length, memory.length, underWay);
+    for (; next < ranges.length; next++) {
+      const range = ranges[next] as SourceRange;
+      const start = roomFor(range.length, memory.length, pending);
       if (start === undefined) return;
-      const end = start + reading.length;
+      const end = start + range.length;
       const bytes = memory.subarray(start, end);
-      const arrived = read(reading, bytes).then((landed) => ({ ...landed, bytes }));
-      // It is waited for in its turn.
-      arrived.catch(() => undefined);
-      underWay.push({ start, end, arrived });
+      const downloaded = read(range, bytes).then((result) => ({ ...result, bytes }));
+      // It is awaited in its turn; a failure before that is not unhandled.
+      downloaded.catch(() => undefined);
+      pending.push({ start, end, downloaded });
     }
   };
 
   try {
     for (;;) {
       beginMore();
-      const [first] = underWay;
+      const [first] = pending;
       if (first === undefined) return;
-      yield await first.arrived;
-      underWay.shift();
+      yield await first.downloaded;
+      pending.shift();
     }
   } finally {
-    await Promise.allSettled(underWay.map(({ arrived }) => arrived));
+    await Promise.allSettled(pending.map(({ downloaded }) => downloaded));
   }
 }
 
-/** Where so many bytes fit: behind the last that are under way, or in front of the first. */
-function roomFor(length: number, capacity: number, underWay: UnderWay[]): number | undefined {
-  const [first] = underWay;
-  const last = underWay.at(-1);
+/** The offset in the ring where so many bytes fit: behind the last pending range, or in front of the first. */
+function roomFor(length: number, capacity: number, pending: PendingRange[]): number | undefined {
+  const [first] = pending;
+  const last = pending.at(-1);
   if (first === undefined || last === undefined) return 0;
   const fits = (start: number, limit: number): number | undefined =>
     limit - start >= length ? start : undefined;

@@ -1,19 +1,19 @@
 import { combineCrc32, crc32 } from '../model/crc32.ts';
 import type { CommittedSource } from '../model/manifest.ts';
+import { NEWLINE, NEWLINE_BYTES } from '../model/newline.ts';
 import type { PlannedOutput } from '../model/output.ts';
 
-const NEWLINE = 0x0a;
-const NEWLINE_BYTES = Buffer.from([NEWLINE]);
-
-/** Bytes that an output may come to: every source could be given a newline. */
+/** The most bytes that an output may have: a newline could be added behind every source. */
 export function largestSize(output: PlannedOutput): number {
   return output.size + (output.ensureNewline ? output.pieces.length : 0);
 }
 
 /**
- * Gives a newline to every source in the buffer that lacks its last one, moving what follows it along. The sources
- * lie one after another; the buffer has room for `largestSize`. Returns the bytes in use and their CRC-32, from the
- * CRC-32 of each source.
+ * Adds a newline behind every source in the buffer that lacks its last one, and moves the bytes that follow it along.
+ *
+ * @param buffer the sources, one behind another, and room for `largestSize` bytes
+ * @param crcs the CRC-32 of each source
+ * @returns the bytes in use, their CRC-32, and for each source true if a newline was added behind it
  */
 export function closeLines(
   buffer: Buffer,
@@ -44,13 +44,17 @@ export function closeLines(
 }
 
 /**
- * The CRC-32 of every part of an output in its buffer: from those of the sources that lie whole in a part, so that only
- * what straddles two of them is read again.
+ * Computes the CRC-32 of every part of an output in its buffer, from those of the sources that lie whole in a part: only
+ * sources that straddle two parts are read again.
+ *
+ * @param length bytes of the output
+ * @param sources with their offsets in the output
+ * @param crcs the CRC-32 of each source
  */
 export function partCrcsOf(
   buffer: Buffer,
   length: number,
-  frames: CommittedSource[],
+  sources: CommittedSource[],
   crcs: number[],
   partSize: number,
 ): number[] {
@@ -62,15 +66,15 @@ export function partCrcsOf(
     let at = start;
     while (at < end) {
       // Sources that ended before this part, or in it but began before it, are behind us.
-      while ((frames[next]?.offset ?? end) < at) next++;
-      const frame = frames[next];
-      if (frame?.offset === at && at + frame.length <= end) {
-        crc = combineCrc32(crc, crcs[next] ?? 0, frame.length);
-        at += frame.length;
+      while ((sources[next]?.offset ?? end) < at) next++;
+      const source = sources[next];
+      if (source?.offset === at && at + source.length <= end) {
+        crc = combineCrc32(crc, crcs[next] ?? 0, source.length);
+        at += source.length;
         next++;
       } else {
-        // Of a source that straddles, or a newline that was added: up to the next source, or the end of the part.
-        const until = Math.min(end, frame !== undefined && frame.offset > at ? frame.offset : end);
+        // A piece of a source that straddles two parts, or an added newline: up to the next source or the part's end.
+        const until = Math.min(end, source !== undefined && source.offset > at ? source.offset : end);
         crc = crc32(buffer.subarray(at, until), crc);
         at = until;
       }
@@ -80,32 +84,33 @@ export function partCrcsOf(
   return parts;
 }
 
-/** The lines of `_sources` for an output, given which of its sources were followed by an added newline. */
+/** The lines of `_sources` for an output; `added` is true for each source behind which a newline was added. */
 export function offsetsOf(output: PlannedOutput, added: boolean[]): CommittedSource[] {
   let offset = 0;
   return output.pieces.map(({ source: { key, etag, size, lastModified } }, i) => {
-    const frame = { key, etag, size, lastModified, output: output.key, offset, length: size };
+    const line = { key, etag, size, lastModified, output: output.key, offset, length: size };
     offset += size + (added[i] === true ? 1 : 0);
-    return frame;
+    return line;
   });
 }
 
-/** S3 takes 2 KB of metadata with an object. */
+/** Characters of the metadata, at most: S3 takes 2 KB of it with an object, names included. */
 const MOST_METADATA = 1536;
 
 /**
- * Which sources were followed by an added newline, as metadata of the output, so that a run which finds it need not read
- * it: a bit a source. Empty where the size tells (all of them or none) or where there are too many sources.
+ * Formats metadata of the output that records behind which sources a newline was added, so that a run which finds the
+ * output need not read it: a bit a source. Empty where the size tells (all or none), or where there are too many sources.
  */
 export function formatAdded(added: boolean[]): Record<string, string> {
   if (!added.includes(true) || !added.includes(false)) return {};
   const bits = Buffer.alloc(Math.ceil(added.length / 8));
-  for (const [i, is] of added.entries()) if (is) bits[i >> 3] = (bits[i >> 3] ?? 0) | (1 << (i & 7));
+  for (const [i, isAdded] of added.entries())
+    if (isAdded) bits[i >> 3] = (bits[i >> 3] ?? 0) | (1 << (i & 7));
   const text = bits.toString('base64url');
   return text.length > MOST_METADATA ? {} : { 'added-newlines': text };
 }
 
-/** What `formatAdded` wrote; undefined where there is none, or none for so many sources. */
+/** Parses the metadata that `formatAdded` wrote; undefined where it is absent, or is for another number of sources. */
 export function parseAdded(
   metadata: Readonly<Record<string, string>>,
   sources: number,
@@ -116,8 +121,8 @@ export function parseAdded(
 }
 
 /**
- * Finds out from a writtenOutput output's own bytes which of its sources were followed by an added newline, and its
- * CRC-32. Undefined where the bytes cannot be those of this output.
+ * Finds out from the bytes of an existing output behind which of its sources a newline was added, and its CRC-32.
+ * Undefined where the bytes cannot be those of this output.
  */
 export async function readOffsets(
   output: PlannedOutput,
@@ -142,13 +147,13 @@ export async function readOffsets(
         added.push(lacking);
         if (!lacking) left = pieces[added.length]?.source.size ?? 0;
       } else {
-        // The newline that the source before lacks, or bytes past the end.
+        // The newline that was added behind the source before, or bytes past the end.
         if (added.at(-1) !== true || chunk[at] !== NEWLINE) return undefined;
         at++;
         left = pieces[added.length]?.source.size ?? 0;
       }
     }
   }
-  const whole = added.length === pieces.length && total === output.size + added.filter(Boolean).length;
-  return whole ? { crc32: crc, added } : undefined;
+  const isWhole = added.length === pieces.length && total === output.size + added.filter(Boolean).length;
+  return isWhole ? { crc32: crc, added } : undefined;
 }

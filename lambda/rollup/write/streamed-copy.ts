@@ -10,21 +10,24 @@ import type { WriteContext, WriteResources } from './context.ts';
 import { type SourceRange, download, rangesOf } from './ranges.ts';
 import { readAhead } from './read-ahead.ts';
 
-/** Of the parts that a streamCopy holds: the others are on their way in. */
-const PARTS_OUT = PARTS_IN_FLIGHT / 2;
+/** The parts in a streamed copy's memory that are being uploaded; the others are being downloaded. */
+const PARTS_UPLOADED = PARTS_IN_FLIGHT / 2;
 
-/** How a source is passed on: in ranges of one size, as parts of another. */
+/** The sizes, in bytes, in which a source is streamed: `range` of each download, `part` of each part of the upload. */
 export function streamedCopySizes(size: number, { partSize }: Pick<Settings, 'partSize'>) {
-  // Very large sources need larger parts, of which S3 takes no more than 10,000.
   return {
     range: Math.floor(partSize / 2),
+    // Very large sources need larger parts, of which S3 takes no more than 10,000.
     part: Math.max(partSize, Math.ceil(size / MOST_PARTS / MiB) * MiB),
   };
 }
 
 /**
- * Brings a large source to the other side: what S3 cannot be asked to copy passes through in ranges that are pinned to
- * its ETag, as it is, in the memory of four parts whatever its size. Throws as `Store.read` and `Store.uploadStream` do.
+ * Copies a large source, as it is, where S3 cannot be asked to: downloads ranges that are pinned to its ETag and uploads
+ * them as parts, in the memory of four parts whatever its size.
+ *
+ * @throws RollupError as `Store.read` and `Store.uploadStream` do; `ChecksumMismatch` where the bytes have another CRC-32
+ *   than S3 holds of the source; `InvalidArgument` where the part size is too small for it
  */
 export function streamCopy(
   output: PlannedOutput,
@@ -35,38 +38,34 @@ export function streamCopy(
   const { partSize } = settings;
   const [piece] = output.pieces as [Piece];
   const { range, part } = streamedCopySizes(output.size, settings);
-  if (part > PARTS_OUT * partSize) throw tooLarge(piece.source.key, output.size, settings);
+  if (part > PARTS_UPLOADED * partSize) throw tooLarge(piece.source.key, output.size, settings);
   return buffers.use(PARTS_IN_FLIGHT * partSize, async (buffer) => {
+    const uploadMemory = buffer.subarray(0, PARTS_UPLOADED * partSize);
+    const downloadMemory = buffer.subarray(uploadMemory.length, PARTS_IN_FLIGHT * partSize);
     const stop = new AbortController();
-    const until = AbortSignal.any([stop.signal, signal]);
-    const read = (reading: SourceRange, into: Buffer) => download(downloads, reading, into, until);
-    const memory = buffer.subarray(0, PARTS_OUT * partSize);
-    const window = buffer.subarray(memory.length, PARTS_IN_FLIGHT * partSize);
-    const arriving = readAhead(rangesOf(piece, context, range), window, read);
-    const expected = (await head(piece, context))?.crc32;
+    const stopped = AbortSignal.any([stop.signal, signal]);
+    const read = (range: SourceRange, into: Buffer) => download(downloads, range, into, stopped);
+    const ranges = readAhead(rangesOf(piece, context, range), downloadMemory, read);
+    const origin = originOf(piece, context);
+    const expected = (await origin.store.head(origin.from))?.crc32;
     async function* bytes(): AsyncGenerator<Buffer> {
       let crc = 0;
       try {
-        for (let next = await arriving.next(); next.done !== true; next = await arriving.next()) {
+        for (let next = await ranges.next(); next.done !== true; next = await ranges.next()) {
           const { bytes: chunk, crc32 } = next.value;
           crc = combineCrc32(crc, crc32, chunk.length);
           yield chunk;
         }
       } finally {
         stop.abort();
-        await arriving.return(undefined);
+        await ranges.return(undefined);
       }
-      // S3 tells no checksum of a range, but of the whole, if it was written with one.
+      // S3 sends no checksum of a range, but holds one of the whole, if it was written with one.
       if (expected !== undefined && crc !== expected) throw mismatch(piece.source.key);
     }
     const at = { bucket: destination.bucket, key: output.key };
-    return store.uploadStream(at, bytes(), { partSize: part, metadata: {}, memory }, signal);
+    return store.uploadStream(at, bytes(), { partSize: part, metadata: {}, memory: uploadMemory }, signal);
   });
-}
-
-function head(piece: Piece, context: WriteContext) {
-  const { store, from } = originOf(piece, context);
-  return store.head(from);
 }
 
 function mismatch(key: string): RollupError {
@@ -75,7 +74,7 @@ function mismatch(key: string): RollupError {
 }
 
 function tooLarge(key: string, size: number, { partSize }: Pick<Settings, 'partSize'>): RollupError {
-  const most = formatSize(PARTS_OUT * partSize * MOST_PARTS);
+  const most = formatSize(PARTS_UPLOADED * partSize * MOST_PARTS);
   const message = `${key} (${formatSize(size)}) has to pass through this program, because source and destination differ in credentials or endpoint, and with this part size no more than ${most} can. Raise the part size.`;
   return new RollupError('InvalidArgument', message, { key });
 }

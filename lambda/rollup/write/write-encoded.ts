@@ -6,83 +6,99 @@ import { RANGE } from '../codec/committed-text.ts';
 import { decode } from '../codec/decode.ts';
 import { type OutputText, formatSidecar, sidecarKeyOf } from '../codec/sidecar.ts';
 import { Transcoding, largestDownload } from '../codec/transcode.ts';
+import { crc32OfObject } from '../model/checksum.ts';
 import { crc32 } from '../model/crc32.ts';
 import { formOfCodec } from '../model/encoding.ts';
 import type { Report } from '../model/events.ts';
 import { type WrittenOutput, type PlannedOutput, isEncoded, isFromRaw, lengthOf } from '../model/output.ts';
 import type { ObjectHead } from '../model/store.ts';
 import { type WriteContext, type WriteResources } from './context.ts';
-import { encodingMetadata, isEncodedAs, storedCrc32 } from './existing-output.ts';
+import { encodingMetadata, isEncodedAs } from './existing-output.ts';
 import { download } from './ranges.ts';
 import { writtenText } from './written-output.ts';
 
-/** Of a buffer: a quarter to download into, within these bounds; the rest holds parts that are uploaded. */
-const WINDOW = { share: 4, least: 4 * MiB, most: 32 * MiB };
+/** The share of a buffer that is downloaded into is a quarter, within these bounds; the rest holds parts that are uploaded. */
+const DOWNLOAD_MEMORY = { divisor: 4, least: 4 * MiB, most: 32 * MiB };
 const PARTS_HELD = 4;
 
 /**
- * Writes an output whose sources are decoded: downloaded, decoded, encoded and uploaded at the same time, in the memory
- * of one buffer. Its sidecar is written before it appears. What stands there with the same text stays, whatever encoded it.
+ * Writes an output whose sources are decoded: they are downloaded, decoded, encoded and uploaded at the same time, in the
+ * memory of one buffer. Its sidecar is written before it appears. An object of the same text under its key stays, whatever
+ * encoded it. Throws as `Transcoding.bytes` and `Store.uploadStream` do.
+ *
+ * @param unproven an existing output that stays if it holds the text of its sources, which are read for it
  */
 export function writeEncoded(
   output: PlannedOutput,
-  { store, raw, source, destination, report, settings }: WriteContext,
+  context: WriteContext,
   { buffers, downloads, signal }: WriteResources,
-  /** One that is there, and has to be proven. */
-  found: WrittenOutput | undefined,
+  unproven: WrittenOutput | undefined,
 ): Promise<WrittenOutput> {
+  const { store, raw, source, destination, settings } = context;
   const { partSize } = settings;
   const at = { bucket: destination.bucket, key: output.key };
   const sidecarAt = { bucket: at.bucket, key: sidecarKeyOf(output.key, destination) };
-  const { window, parts } = memoryOf(settings);
-  return buffers.use(window + parts, async (buffer) => {
-    const transcode = (tell: Report): Transcoding =>
+  const sizes = memoryOf(settings);
+  return buffers.use(sizes.download + sizes.upload, async (buffer) => {
+    const downloadMemory = buffer.subarray(0, sizes.download);
+    const uploadMemory = buffer.subarray(sizes.download, sizes.download + sizes.upload);
+    const transcode = (report: Report): Transcoding =>
       new Transcoding(output, {
-        ...{ store, raw, source, destination, report: tell, signal },
-        memory: buffer.subarray(0, window),
-        read: (reading, into, until) => download(downloads, reading, into, until),
+        store,
+        raw,
+        source,
+        destination,
+        report,
+        signal,
+        memory: downloadMemory,
+        read: (range, into, stopped) => download(downloads, range, into, stopped),
       });
     const putSidecar = async (text: OutputText): Promise<void> => {
       await store.put(sidecarAt, await formatSidecar(text), 'application/gzip');
     };
-    const isText = (etag: string, text: OutputText): Promise<boolean> =>
+    const storedHolds = (etag: string, text: OutputText): Promise<boolean> =>
       holdsText(output, store.stream({ ...at, etag }, signal), text);
 
-    if (found !== undefined) {
-      const proof = transcode(() => undefined);
-      const chunks = proof.chunks();
-      while ((await chunks.next()).done !== true);
-      const { size, etag, crc32: crc } = found.output;
-      if (await isText(etag, proof.text)) {
-        const stored = { size, etag, crc32: Number.parseInt(crc, 16) };
-        const reused = { ...writtenText(output, 'reused', stored, proof.text), proven: isFromRaw(output) };
-        // Its sidecar may have said something else.
-        if (!isDeepStrictEqual(found, { ...reused, proven: found.proven })) await putSidecar(proof.text);
-        report({ type: 'read', objects: output.pieces.length, bytes: output.size });
+    if (unproven !== undefined) {
+      const text = await textOf(transcode(() => undefined));
+      const { size, etag, crc32: digits } = unproven.output;
+      if (await storedHolds(etag, text)) {
+        const stored = { size, etag, crc32: Number.parseInt(digits, 16) };
+        const reused = { ...writtenText(output, 'reused', stored, text), proven: isFromRaw(output) };
+        // The sidecar that was found may have said something else.
+        if (!isDeepStrictEqual(unproven, { ...reused, proven: unproven.proven })) await putSidecar(text);
+        context.report({ type: 'read', objects: output.pieces.length, bytes: output.size });
         return reused;
       }
     }
-    const transcoding = transcode(report);
+
+    const transcoding = transcode(context.report);
     async function* bytes(): AsyncGenerator<Buffer> {
       yield* transcoding.bytes();
       await putSidecar(transcoding.text);
     }
-    let standing: ObjectHead | undefined;
+    // Another run's object under the key, if it is taken for this output.
+    let taken: ObjectHead | undefined;
     const isOurs = async (other: ObjectHead): Promise<boolean> => {
-      const isSame = isEncodedAs(output, other) && (await isText(other.etag, transcoding.text));
-      standing = isSame ? other : undefined;
+      const isSame = isEncodedAs(output, other) && (await storedHolds(other.etag, transcoding.text));
+      taken = isSame ? other : undefined;
       return isSame;
     };
-    const memory = buffer.subarray(window, window + parts);
-    const options = { partSize, memory, isOurs, metadata: encodingMetadata(output) };
+    const options = { partSize, memory: uploadMemory, isOurs, metadata: encodingMetadata(output) };
     const written = await store.uploadStream(at, bytes(), options, signal);
-    const from = { ...at, etag: written.etag };
-    const crc = await storedCrc32(store, from, standing ?? written, signal);
+    const crc = await crc32OfObject(store, { ...at, etag: written.etag }, taken ?? written, signal);
     return writtenText(output, 'written', { ...written, crc32: crc }, transcoding.text);
   });
 }
 
-/** Whether what is stored decodes to this text. Reads no further than to the first byte past its size. */
+/** Decodes all sources and keeps none of the text: its size, its CRC-32 and the length of each source are returned. */
+async function textOf(transcoding: Transcoding): Promise<OutputText> {
+  const chunks = transcoding.chunks();
+  while ((await chunks.next()).done !== true);
+  return transcoding.text;
+}
+
+/** True if an object decodes to a text of this size and CRC-32. Reads no further than to the first byte past the size. */
 async function holdsText(
   { key, encoding }: PlannedOutput,
   stored: AsyncIterable<Buffer>,
@@ -102,25 +118,27 @@ async function holdsText(
   return text.size === expected.size && text.crc32 === expected.crc32;
 }
 
-/** DownloadQueue that writing an output takes. */
+/** The number of downloads that writing an output takes. */
 export function downloadsOf({ mode, pieces }: PlannedOutput, settings: Settings): number {
   if (mode !== 'encode') return pieces.length;
-  const most = largestDownload(memoryOf(settings).window);
-  const plain = pieces.filter(({ from }) => !isEncoded(from));
-  const encoded = new Map(
-    pieces.filter(({ from }) => isEncoded(from)).map(({ from }) => [from?.key, from?.coded?.size ?? 0]),
-  );
-  return [
-    ...plain.map((piece) => lengthOf(piece) / most),
-    ...[...encoded.values()].map((size) => size / RANGE),
-  ]
-    .map(Math.ceil)
-    .reduce((sum, count) => sum + count, 0);
+  const maxLength = largestDownload(memoryOf(settings).download);
+  let count = 0;
+  // Each committed output that is encoded is read once for all of the sources in it.
+  const encodedSizes = new Map<string, number>();
+  for (const piece of pieces) {
+    const { from } = piece;
+    if (from !== undefined && isEncoded(from)) encodedSizes.set(from.key, from.coded?.size ?? 0);
+    else count += Math.ceil(lengthOf(piece) / maxLength);
+  }
+  for (const size of encodedSizes.values()) count += Math.ceil(size / RANGE);
+  return count;
 }
 
-function memoryOf({ targetSize, partSize }: Settings): { window: number; parts: number } {
-  const all = Math.max(targetSize, partSize + WINDOW.least);
-  const window = Math.min(WINDOW.most, Math.max(WINDOW.least, Math.floor(all / WINDOW.share)));
-  const held = Math.min(PARTS_HELD, Math.floor((all - window) / partSize));
-  return { window, parts: Math.max(1, held) * partSize };
+/** The bytes of a buffer that are downloaded into, and those that hold parts which are uploaded. */
+function memoryOf({ targetSize, partSize }: Settings): { download: number; upload: number } {
+  const { divisor, least, most } = DOWNLOAD_MEMORY;
+  const all = Math.max(targetSize, partSize + least);
+  const download = Math.min(most, Math.max(least, Math.floor(all / divisor)));
+  const parts = Math.min(PARTS_HELD, Math.floor((all - download) / partSize));
+  return { download, upload: Math.max(1, parts) * partSize };
 }

@@ -1,4 +1,4 @@
-import { type OutputText, codedFields, textOffsetsOf } from '../codec/sidecar.ts';
+import { type OutputText, decodedFields, offsetsOfText } from '../codec/sidecar.ts';
 import type { HowWritten } from '../model/events.ts';
 import { formatCrc32 } from '../model/manifest.ts';
 import type { PlannedOutput } from '../model/output.ts';
@@ -6,7 +6,12 @@ import { type WrittenOutput, isFromRaw } from '../model/output.ts';
 import type { Written } from '../model/store.ts';
 import { offsetsOf } from './source-offsets.ts';
 
-/** An output as it will be committed. */
+/**
+ * An output of sources as they are, as it will be committed.
+ *
+ * @param size bytes of the object
+ * @param added for each source, true if a newline was added behind it
+ */
 export function writtenOutput(
   output: PlannedOutput,
   how: HowWritten,
@@ -23,19 +28,31 @@ export function writtenOutput(
   };
 }
 
-/** An output whose sources were decoded, as it will be committed. */
+/**
+ * An output whose sources were decoded, as it will be committed.
+ *
+ * @param stored the object
+ * @param text the text of the sources
+ */
 export function writtenText(
   output: PlannedOutput,
-  how: WrittenOutput['how'],
-  { size, etag, crc32: crc }: { size: number; etag: string; crc32: number },
+  how: HowWritten,
+  stored: Written & { size: number },
   text: OutputText,
 ): WrittenOutput {
   const { key, pieces } = output;
-  const stored = { key, size, etag, crc32: formatCrc32(crc), sources: pieces.length };
+  const { size, etag, crc32 } = stored;
   return {
     how,
-    output: { ...stored, ...codedFields(output, text) },
-    sources: textOffsetsOf(output, text),
+    output: {
+      key,
+      size,
+      etag,
+      crc32: formatCrc32(crc32),
+      sources: pieces.length,
+      ...decodedFields(output, text),
+    },
+    sources: offsetsOfText(output, text),
     proven: how !== 'reused' && isFromRaw(output),
   };
 }

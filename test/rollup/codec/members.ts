@@ -1,7 +1,7 @@
 import { inflateRawSync, zstdDecompressSync } from 'node:zlib';
 
 /**
- * How many gzip members or zstd frames these bytes are, counted without the program's decoder: by RFC 1952 for what Node
+ * The number of gzip members or zstd frames in these bytes, counted without the program's decoder: by RFC 1952 for what Node
  * writes, a header of ten bytes, and by RFC 8878, block by block.
  */
 export function membersOf(bytes: Buffer): number {
@@ -29,7 +29,7 @@ function frameAt(bytes: Buffer, at: number): number {
   let end = at + 5 + (single ? 0 : 1) + dictionaryBytes + sizeBytes;
   for (;;) {
     const header = bytes.readUIntLE(end, 3);
-    // A block of one repeated byte takes one.
+    // A block of one repeated byte is stored as that byte.
     end += 3 + (((header >> 1) & 3) === 1 ? 1 : header >> 3);
     if ((header & 1) === 1) break;
   }

@@ -19,7 +19,7 @@ function isInstalled(program: string): boolean {
   return spawnSync(program, ['--version']).status === 0;
 }
 
-/** Each of the outputs, given to the system's own programs. */
+/** The text of each output, decoded by the system's own programs. */
 function checkWithPrograms(codec: 'gzip' | 'zstd', outputs: { body: Buffer }[], text: Buffer): void {
   const directory = mkdtempSync(join(tmpdir(), 'codec-'));
   try {

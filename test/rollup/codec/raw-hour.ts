@@ -9,9 +9,9 @@ export interface Counts {
   members: number;
 }
 
-/** Raw objects of all that a codec decodes, their keys mixed, and the text of each. */
+/** Raw objects of every form that a codec decodes, mixed in key order, and the text of each. */
 export class MixedHour {
-  /** By whole key. */
+  /** The text of each source, by whole key. */
   readonly texts = new Map<string, Buffer>();
   readonly #world: World;
   readonly #random = seeded(5);
@@ -37,7 +37,7 @@ export class MixedHour {
     this.texts.delete(RAW + key);
   }
 
-  /** What the outputs' text has to come to. */
+  /** The text that the outputs must have. */
   joined(): Buffer {
     return joinedInKeyOrder(this.texts);
   }
@@ -76,7 +76,7 @@ function name(i: number, step: number): string {
   return `${String((i * step) % 997).padStart(3, '0')}-${step}-${i}`;
 }
 
-/** What is committed, decoded. */
+/** The text of the committed outputs, in their order. */
 export function textOf(world: World): Buffer {
   return Buffer.concat(
     world.outputs().map(({ key, body }) => {

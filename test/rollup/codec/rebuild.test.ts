@@ -21,7 +21,7 @@ import { MixedHour, textOf } from './raw-hour.ts';
 
 const SOME = { plain: 60, gzip: 30, zstd: 20, members: 10 };
 
-/** The commit fails, all else is there. */
+/** Makes the commit fail once all outputs are written. */
 const REFUSE_INDEX = fromNth(1, matching('PutObject', `${AGGREGATED}_sources`), REFUSED);
 
 function mixedHour(world: World): MixedHour {
@@ -38,14 +38,14 @@ describe('a source that changes in place, others of its output having left raw',
     const hour = mixedHour(world);
     await world.roll();
     const keys = [...hour.texts.keys()].sort();
-    // Every other one leaves raw; what is committed of it stays.
+    // Every other source leaves raw; it stays in the rollup.
     for (const key of keys.filter((__, i) => i % 2 === 0)) world.remove(key.slice(RAW.length));
     const changed = keys.find((key) => key.endsWith('.zst') && world.sandbox.head(BUCKET, key)) ?? '';
     hour.put('zstd', changed.slice(RAW.length), Buffer.from('changed, and without its last newline'));
     world.sandbox.requests.length = 0;
     expect(await world.roll()).toMatchObject({ status: 'committed', objects: keys.length });
     expect(textOf(world).equals(hour.joined())).toBe(true);
-    // The output before is read once, from its beginning to its end, whatever lies between what is taken from it.
+    // The output before is read once, from its beginning to its end, although its sources are not all needed.
     const ranges = world.requests('GetObject', `${AGGREGATED}part-`).map(({ range }) => range);
     expect(ranges.length).toBeGreaterThan(0);
     if (codec !== 'none') expect(new Set(ranges).size).toBe(ranges.length);
@@ -60,7 +60,7 @@ describe('a source that changes in place, others of its output having left raw',
 });
 
 describe('a late arrival', () => {
-  it('has an output of its own, and a repack joins it with what has left raw', async () => {
+  it('has an output of its own, and a repack joins it with sources that have left raw', async () => {
     await using world = await openWorld({ codec: 'gzip' });
     const hour = mixedHour(world);
     const first = await world.roll();
@@ -77,11 +77,11 @@ describe('a late arrival', () => {
   });
 });
 
-describe('from codec to codec', () => {
-  it('a repack needs nothing that has left raw, but for keep', async () => {
+describe('a repack with another codec', () => {
+  it('needs no source that has left raw, unless the codec is keep', async () => {
     await using world = await openWorld({ codec: 'keep' });
     const hour = mixedHour(world);
-    // Of what lies in an output as it is, S3 tells no Content-Encoding.
+    // The Content-Encoding of a source that lies in an output as it is is not known any more.
     const encoded = Buffer.from('encoded, and its key does not say so\n');
     world.put('app/encoded.log', gzipSync(encoded), { headers: { 'content-encoding': 'gzip' } });
     await world.roll();
@@ -101,7 +101,7 @@ describe('from codec to codec', () => {
     await world.expectSound();
   });
 
-  it('plain text goes back to keep from an output of plain text, and from raw all does', async () => {
+  it('to keep takes plain text out of an output of plain text, and all sources out of raw', async () => {
     await using world = await openWorld({ codec: 'none' });
     world.put('a.log', 'a\n');
     world.put('b.log', 'b');
@@ -116,7 +116,7 @@ describe('from codec to codec', () => {
 });
 
 describe('a run that is repeated', () => {
-  it('takes writtenOutput outputs by their sidecars, and reads no source again where an earlier invocation wrote them', async () => {
+  it('takes finished outputs by their sidecars, and reads no source again where an earlier invocation wrote them', async () => {
     await using world = await openWorld({ codec: 'gzip' });
     const hour = mixedHour(world);
     world.sandbox.hook = REFUSE_INDEX;
@@ -129,13 +129,13 @@ describe('a run that is repeated', () => {
     world.sandbox.requests.length = 0;
     const again = await world.roll({ trustExisting: true });
     expect(again).toMatchObject({ status: 'committed', written: 0, reused: 1 });
-    // Those by which the weights are measured.
+    // The samples by which the ratios are measured.
     expect(world.requests('GetObject', RAW).length).toBeLessThanOrEqual(16);
     expect(textOf(world).equals(hour.joined())).toBe(true);
     await world.expectSound();
   });
 
-  it('has an output again that lost its sidecar, and writes over none, of another release of zlib either', async () => {
+  it('commits an output again that lost its sidecar, and writes over none, of another release of zlib either', async () => {
     await using world = await openWorld({ codec: 'gzip' });
     const hour = mixedHour(world);
     await world.roll();
@@ -153,7 +153,7 @@ describe('a run that is repeated', () => {
     await world.expectSound();
   });
 
-  it('replaces what has the key of an output and is none', async () => {
+  it('replaces an object that has the key of an output and is none', async () => {
     await using world = await openWorld({ codec: 'gzip' });
     const hour = mixedHour(world);
     await world.roll();
@@ -167,7 +167,7 @@ describe('a run that is repeated', () => {
 });
 
 describe('groups', () => {
-  it('have sidecars of their own, which a later run finds and the commit takes away', async () => {
+  it('have sidecars of their own, which a later run finds and the commit deletes', async () => {
     await using world = await openWorld({ codec: 'gzip', groupBy: '^([a-z]+)/' });
     const hour = mixedHour(world);
     for (const name of ['billing/a.log', 'billing/b.log.gz'])
@@ -185,7 +185,7 @@ describe('groups', () => {
 });
 
 describe('two runs at once', () => {
-  it('commit once, leave no sidecar, and mix nothing', async () => {
+  it('commit once, leave no sidecar, and mix no bytes', async () => {
     await using world = await openWorld({ codec: 'zstd' });
     const hour = mixedHour(world);
     const { hook, reached, open } = gate(matching('PutObject', `${AGGREGATED}_sources`));
@@ -201,8 +201,8 @@ describe('two runs at once', () => {
   });
 });
 
-describe('by a plan file', () => {
-  it('the same outputs are written, and their sources are framed the same', async () => {
+describe('a plan file', () => {
+  it('leads to the same outputs as one run, with the same offsets of sources', async () => {
     await using alone = await openWorld({ codec: 'gzip', outputsInFlight: 1 });
     mixedHour(alone);
     await alone.roll();

@@ -13,7 +13,7 @@ function asNamed(name: string, text: Buffer): Buffer {
   return name.endsWith('.zst') ? zstdCompressSync(text) : text;
 }
 
-describe('what a source is', () => {
+describe('with a codec, a source', () => {
   it.each<[string, string, Buffer, string | undefined]>([
     ['gzip by its Content-Encoding', 'a.log', gzipSync(LINE), 'gzip'],
     ['gzip by both', 'a.log.gz', gzipSync(LINE), 'gzip'],
@@ -55,7 +55,7 @@ describe('what a source is', () => {
     expect(world.stored()).toEqual([]);
   });
 
-  it('is named where many others still wait for their download', async () => {
+  it('that cannot be decoded is named while many others still wait for their download', async () => {
     await using world = await openWorld({ codec: 'gzip', concurrency: 2 });
     for (let i = 10; i < 60; i++) world.put(`${i}.log.gz`, gzipSync(LINE));
     world.put('20.log.gz', LINE);
@@ -76,7 +76,7 @@ describe('what a source is', () => {
   });
 });
 
-describe('extensions', () => {
+describe('the extension of outputs with a codec', () => {
   it.each<[Settings['codec'], string[], RegExp]>([
     ['gzip', ['a.json', 'b.json.gz', 'c.json.zst'], /\.json\.gz$/],
     ['zstd', ['a.json', 'b.json.gz'], /\.json\.zst$/],
@@ -104,7 +104,7 @@ describe('sources of no text', () => {
       expect(textOf(world)).toEqual(Buffer.alloc(0));
       expect(await world.roll()).toMatchObject({ status: 'unchanged' });
       await world.expectSound();
-      // Among others, and out of what is committed.
+      // Once among others, and once out of a committed output.
       world.put('c.log', 'no newline');
       world.remove('a.gz');
       world.remove('b.zst');
@@ -116,7 +116,7 @@ describe('sources of no text', () => {
 });
 
 describe('large sources', () => {
-  it('come in ranges, and have outputs to themselves; memory is that of the settings', async () => {
+  it('are downloaded in ranges and have outputs of their own, in the memory that the settings give', async () => {
     await using world = await openWorld({ codec: 'gzip', newline: 'ensure' });
     const text = logLines(40 * MiB).subarray(0, -1);
     const random = Buffer.from(
@@ -144,7 +144,7 @@ describe('large sources', () => {
 });
 
 describe('a source that changes while it is read', () => {
-  it('ends the run, and the next one has it as it is', async () => {
+  it('ends the run, and the next run rolls it up as it is then', async () => {
     await using world = await openWorld({ codec: 'gzip' });
     world.put('1.log', logLines(6 * MiB));
     let asked = 0;

@@ -29,7 +29,7 @@ const gz = gzipSync;
 const zst = zstdCompressSync;
 const NO_GZIP = gz('');
 const NO_ZSTD = zst('');
-/** RFC 8878, section 3.1.2. */
+/** A skippable frame: RFC 8878, section 3.1.2. */
 const SKIPPABLE = Buffer.from([0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
 
 describe.each([1, 7, 1_000_000])('decoding, given %i bytes at a time,', (size) => {
@@ -45,7 +45,7 @@ describe.each([1, 7, 1_000_000])('decoding, given %i bytes at a time,', (size) =
     ['zstd of nothing', 'zstd', [NO_ZSTD], ''],
     ['skippable zstd frames', 'zstd', [SKIPPABLE, zst('a\n'), SKIPPABLE, zst('b\n'), SKIPPABLE], 'a\nb\n'],
     ['nothing but a skippable frame', 'zstd', [SKIPPABLE], ''],
-  ])('gives all of %s', async (_, form, parts, text) => {
+  ])('yields all of %s', async (_, form, parts, text) => {
     expect(await decoded(form, Buffer.concat(parts), size)).toBe(text);
   });
 
@@ -73,7 +73,7 @@ describe.each([1, 7, 1_000_000])('decoding, given %i bytes at a time,', (size) =
 });
 
 describe('decoding', () => {
-  it('gives no more than is asked for: a megabyte of gzip may hold a gigabyte', async () => {
+  it('yields no more than is asked for: a megabyte of gzip may hold a gigabyte', async () => {
     const bomb = gz(Buffer.alloc(64 * 1024 * 1024));
     let got = 0;
     for await (const chunk of decode(
@@ -102,7 +102,7 @@ describe.each<Encoding>([
       await Array.fromAsync(encode(encoding, inChunks(TEXT, next)), (chunk) => Buffer.from(chunk)),
     );
 
-  it('gives the same bytes however the text came: one member, one frame', async () => {
+  it('yields the same bytes however the text is chunked: one member, one frame', async () => {
     const random = seeded(7);
     const whole = await encoded(() => TEXT.length);
     for (const next of [() => 1_000, () => 1 + random(400_000), () => 262_144]) {
@@ -115,7 +115,7 @@ describe.each<Encoding>([
 });
 
 describe('encoding with none', () => {
-  it('is the text', async () => {
+  it('yields the text as it is', async () => {
     const chunks = encode(
       { codec: 'none', level: 0 },
       inChunks(TEXT, () => 70_000),

@@ -24,12 +24,12 @@ function inRaw(world: World): string[] {
   return world.sandbox.keys(BUCKET, RAW).map((key) => key.slice(RAW.length));
 }
 
-/** Objects of raw by name, before anything is deleted. */
+/** The bodies of the objects in raw, by name, before any is deleted. */
 function contents(world: World): Map<string, Buffer> {
   return new Map(inRaw(world).map((name) => [name, world.sandbox.get(BUCKET, RAW + name) as Buffer]));
 }
 
-/** Whatever is not in raw any more is in the rollup, byte for byte. */
+/** Every object that has left raw is in the rollup, byte for byte. */
 async function expectNothingLost(world: World, was: Map<string, Buffer>): Promise<void> {
   const left = new Set(inRaw(world));
   for (const [name, body] of was) {
@@ -39,7 +39,7 @@ async function expectNothingLost(world: World, was: Map<string, Buffer>): Promis
   }
 }
 
-it('is off by default: raw is only read', async () => {
+it('sources are not deleted by default', async () => {
   await using world = await openWorld();
   world.putHour(5);
   const result = await world.roll();
@@ -48,8 +48,8 @@ it('is off by default: raw is only read', async () => {
   expect(world.writes().filter(({ key = '' }) => key.startsWith(RAW))).toEqual([]);
 });
 
-describe('after the commit', () => {
-  it('what is committed leaves raw, and nothing else does', async () => {
+describe('after the commit, with deleteSource,', () => {
+  it('committed sources are deleted from raw, and nothing else is', async () => {
     await using world = await openWorld();
     world.putHour(40);
     world.put('empty.log', '');
@@ -84,7 +84,7 @@ describe('after the commit', () => {
     await expectNothingLost(world, was);
   });
 
-  it('a run that finds nothing new does it, and verify, status, extract and a repack go on as before', async () => {
+  it('a run that finds nothing new deletes them too, and verify, status, extract and a repack work as before', async () => {
     await using world = await openWorld();
     world.putHour(60);
     const was = contents(world);
@@ -111,7 +111,7 @@ describe('after the commit', () => {
     await expectNothingLost(world, was);
   });
 
-  it('keys with all that XML can and cannot say', async () => {
+  it('sources whose keys have characters that XML cannot hold are deleted', async () => {
     await using world = await openWorld();
     const names = ['a b+c%20.log', 'é&<"\'>.log', 'line\nend\r.log', 'bell\u0007.log', '\u{1F600}.log'];
     for (const name of names) world.put(name, 'a line\n');
@@ -124,7 +124,7 @@ describe('a source that was overwritten', () => {
   it.each([
     ['between the commit and the listing', matching('PutObject', MANIFEST_KEY)],
     ['between the listing and the delete', DELETES],
-  ])('%s stays, and is rolled up anew', async (_, when) => {
+  ])('%s stays in raw, and the next run rolls it up anew', async (_, when) => {
     await using world = await openWorld();
     world.putHour(10);
     world.sandbox.hook = beforeNth(1, when, () => {
@@ -132,7 +132,7 @@ describe('a source that was overwritten', () => {
     });
     const result = await world.roll({ deleteSource: true });
     expect(result).toMatchObject({ deleted: { objects: 9, kept: { ...NOTHING_KEPT, changed: 1 } } });
-    // It is not a failure: the next run sees to it.
+    // It is no failure: the next run rolls it up.
     expect(result).not.toHaveProperty('problems');
     expect(inRaw(world)).toEqual(['00004.log']);
     expect(await world.roll({ deleteSource: true })).toMatchObject({
@@ -160,7 +160,7 @@ describe('an output that is not as committed', () => {
         world.sandbox.delete(BUCKET, key);
       },
     ],
-  ])('because it %s keeps its sources in raw; the others go', async (_, damage) => {
+  ])('because it %s keeps its sources in raw; those of other outputs are deleted', async (_, damage) => {
     await using world = await openWorld();
     world.putHour(200);
     await world.roll();
@@ -188,7 +188,7 @@ describe('an output that is not as committed', () => {
     await world.roll();
     const [output] = world.outputs();
     const { key, body } = output ?? { key: '', body: '' };
-    // The same bytes and so the same ETag, but without the CRC-32 that an upload gives along.
+    // The same bytes and so the same ETag, but without the CRC-32 that an upload sends.
     world.sandbox.put(BUCKET, key, body);
     const corrupt: Fault = { kind: 'corrupt', atByte: 1_000 };
     world.sandbox.hook = onNth(1, matching('GetObject', key), corrupt);
@@ -201,7 +201,7 @@ describe('an output that is not as committed', () => {
   });
 });
 
-describe('half-way', () => {
+describe('a deletion', () => {
   it.each<[string, (world: World, controller: AbortController) => void, string | undefined]>([
     [
       'killed at its second batch',
@@ -222,7 +222,7 @@ describe('half-way', () => {
       (world) => (world.sandbox.hook = onNth(2, DELETES, { kind: 'reset-after' })),
       undefined,
     ],
-  ])('%s and repeated: nothing is deleted that is not in a verified output', async (_, disturb, code) => {
+  ])('%s and then repeated deletes no source that is not in a verified output', async (_, disturb, code) => {
     await using world = await openWorld();
     for (let i = 0; i < 1_100; i++) world.put(`${String(i).padStart(4, '0')}.log`, `line ${i}\n`);
     const was = contents(world);
@@ -244,7 +244,7 @@ describe('half-way', () => {
     expect(sources.map(({ key }) => key.slice(RAW.length))).toEqual([...was.keys()]);
   });
 
-  it('out of time: says so, and is taken up by the next run', async () => {
+  it('that runs out of time says so, and the next run continues it', async () => {
     await using world = await openWorld();
     for (let i = 0; i < 1_010; i++) world.put(`${String(i).padStart(4, '0')}.log`, 'a line\n');
     await world.roll();
@@ -258,8 +258,8 @@ describe('half-way', () => {
   });
 });
 
-describe('what S3 does not delete', () => {
-  it('for want of permission is told by key, and the others go', async () => {
+describe('a source that S3 does not delete', () => {
+  it('for want of permission is a problem that names its key, and the others are deleted', async () => {
     await using world = await openWorld();
     world.putHour(30);
     const refused = (key: string): boolean => /0000[37]/.test(key);
@@ -276,7 +276,7 @@ describe('what S3 does not delete', () => {
     expect(inRaw(world)).toEqual(['00003.log', '00007.log']);
   });
 
-  it('at once because it is busy is asked for again', async () => {
+  it('because it is busy is requested again', async () => {
     await using world = await openWorld();
     world.putHour(30);
     let batches = 0;
@@ -289,7 +289,7 @@ describe('what S3 does not delete', () => {
   });
 });
 
-it('another commit meanwhile: what it holds is asked of its own manifest', async () => {
+it('another commit meanwhile: the deletion goes by its manifest', async () => {
   await using world = await openWorld();
   world.putHour(20);
   await world.roll();

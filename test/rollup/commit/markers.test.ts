@@ -10,7 +10,7 @@ const SYMLINKS = `${AGGREGATED}_symlink_format_manifest/manifest`;
 const SOURCES = `${AGGREGATED}_sources/sources.jsonl.gz`;
 const ASKED = { successMarker: true, symlinkManifest: true };
 
-/** What readers go by says what the manifest says. */
+/** The list of outputs and the copy of the index agree with the manifest. */
 function expectTrue(world: World): void {
   const { outputs, sources } = world.manifest;
   const uris = outputs.map(({ key }) => `s3://${BUCKET}/${key}\n`).join('');
@@ -18,14 +18,14 @@ function expectTrue(world: World): void {
   expect(world.sandbox.get(BUCKET, SOURCES)).toEqual(world.sandbox.get(BUCKET, sources.key));
 }
 
-it('are not written unless asked for', async () => {
+it('markers are not written unless asked for', async () => {
   await using world = await openWorld();
   world.putHour(3);
   await world.roll();
   await world.expectSound();
 });
 
-it('are written after the commit, and a run that finds them true writes nothing', async () => {
+it('markers are written after the commit, and a run that finds them up to date writes nothing', async () => {
   await using world = await openWorld(ASKED);
   world.putHour(120);
   const { outputs } = await world.roll();
@@ -40,7 +40,7 @@ it('are written after the commit, and a run that finds them true writes nothing'
   await world.expectSound({ leftovers: [SUCCESS, SOURCES, SYMLINKS].toSorted() });
 });
 
-it('an hour without logs is marked, and has no list of nothing', async () => {
+it('an hour without logs has the marker of success and no list of outputs', async () => {
   await using world = await openWorld(ASKED);
   expect(await world.roll()).toMatchObject({ status: 'empty' });
   expect(world.leftovers()).toEqual([SUCCESS, SOURCES]);
@@ -49,7 +49,7 @@ it('an hour without logs is marked, and has no list of nothing', async () => {
   expectTrue(world);
 });
 
-it('say what is new before what it replaced is deleted, also by a run that was not asked', async () => {
+it('the list of outputs is written before outputs are deleted that it replaced, also by a run that was not asked for it', async () => {
   await using world = await openWorld(ASKED);
   world.putHour(100);
   await world.roll();
@@ -61,7 +61,7 @@ it('say what is new before what it replaced is deleted, also by a run that was n
   expectTrue(world);
 });
 
-it('a write that fails keeps what the old list names; the next run repairs it', async () => {
+it('a list whose write fails keeps the outputs that the old one names, and the next run writes it', async () => {
   await using world = await openWorld(ASKED);
   world.putHour(100);
   await world.roll();
@@ -96,7 +96,7 @@ it.each([
   expectTrue(world);
 });
 
-it('a run that looked before there was a list, and was not asked for one, leaves no stale one behind', async () => {
+it('a run that listed the destination before there was a list of outputs leaves no stale one behind', async () => {
   await using world = await openWorld(ASKED);
   world.putHour(10);
   const other = world.connect();

@@ -49,7 +49,7 @@ function keyOf(world: World, { at }: WrittenPlan, { offset, length }: PlanItem):
   return parseLine(lines.subarray(offset, offset + length), at).output.key;
 }
 
-/** Carries a plan out in batches, the last of them first: nothing may depend on their order. */
+/** Carries a plan out in batches, the last first: nothing may depend on their order. */
 async function writeAll(world: World, plan: WrittenPlan, perBatch = 2): Promise<WriteStep> {
   const items = itemsOf(world, plan);
   const batches = Array.from({ length: Math.ceil(items.length / perBatch) }, (_, i) =>
@@ -63,7 +63,7 @@ async function writeAll(world: World, plan: WrittenPlan, perBatch = 2): Promise<
 const fanOut = (world: World, now?: () => Date) =>
   rollUpByPlan(REQUEST, contextOf(world, now), (plan) => writeAll(world, plan));
 
-/** What is committed, by digests of its bytes. */
+/** The committed outputs, with digests of their bytes. */
 function committed(world: World): { manifest: Manifest; objects: [string, string][] } {
   const { manifest } = world;
   const names = world.stored().filter((name) => name !== '_manifest.json');
@@ -88,7 +88,7 @@ function putMixedHour(world: World): void {
 }
 
 describe('a plan that is carried out by many', () => {
-  it('comes to the same keys, bytes and manifest as one run: at first, and after changes', async () => {
+  it('leads to the same keys, bytes and manifest as one run, at first and after changes', async () => {
     const now = new Date();
     await using alone = await openWorld({}, { now: () => now });
     await using many = await openWorld({}, { now: () => now });
@@ -104,7 +104,7 @@ describe('a plan that is carried out by many', () => {
     for (const [round, change] of rounds.entries()) {
       change(alone);
       change(many);
-      // What is planned from a manifest has keys of its own, and a manifest says when it was made.
+      // Keys depend on the manifest that was planned from, and a manifest has the time at which it was made.
       const at = () => new Date(now.getTime() + round * 1000);
       const single = await alone.roll({ now: at });
       const outcome = await fanOut(many, at);
@@ -148,7 +148,7 @@ describe('a plan that is carried out by many', () => {
     await world.expectSound();
   });
 
-  it('gives outputs by byte ranges of its lines, however many sources they have', async () => {
+  it('names its outputs by byte ranges of its lines, however many sources they have', async () => {
     await using world = await openWorld();
     for (let i = 0; i < 3000; i++) world.put(`${String(i).padStart(5, '0')}.log`, logLines(3000));
     const plan = await planned(world);
@@ -161,7 +161,7 @@ describe('a plan that is carried out by many', () => {
     expect(items.reduce((sum, { length }) => sum + length, 0)).toBe(lines.length);
   });
 
-  it('is done with its plan where there is nothing to write', async () => {
+  it('is not written where there is nothing to do', async () => {
     await using world = await openWorld();
     expect(await fanOut(world)).toMatchObject({ status: 'empty' });
     expect(await fanOut(world)).toMatchObject({ status: 'unchanged' });
@@ -200,7 +200,7 @@ describe('a plan that is carried out by many', () => {
     await world.expectSound();
   });
 
-  it('commits once, whoever else carries out a plan of the same hour', async () => {
+  it('commits once, although another plan of the same hour is carried out', async () => {
     await using world = await openWorld();
     world.putHour(220);
     const first = await planned(world);
@@ -212,12 +212,12 @@ describe('a plan that is carried out by many', () => {
     expect(await commitPlan(first, REQUEST, contextOf(world))).toMatchObject({ status: 'committed' });
     const { manifest } = world;
 
-    // What the second still has to do is of no use any more: it is told so, and leaves nothing behind.
+    // The steps of the second plan are of no use any more: their results are `lost`, and they leave nothing behind.
     expect(await writeItems(second, [late], REQUEST, contextOf(world))).toEqual({ status: 'lost' });
     expect(await commitPlan(second, REQUEST, contextOf(world))).toBe('lost');
     expect(world.manifest).toEqual(manifest);
     expect(world.leftovers()).toEqual([]);
-    // Nor is a plan that is gone, or a commit whose answer was lost and that is asked for again.
+    // Likewise for a plan that was removed, and for a commit that is repeated because its response was lost.
     expect(await writeItems(first, [{ offset: 0, length: 1 }], REQUEST, contextOf(world))).toEqual({
       status: 'lost',
     });
@@ -227,7 +227,7 @@ describe('a plan that is carried out by many', () => {
     await world.expectSound();
   });
 
-  it('is told that another run committed while it was being written', async () => {
+  it('is lost if another run commits while its outputs are written', async () => {
     await using world = await openWorld();
     world.putHour(220);
     const plan = await planned(world);
@@ -249,7 +249,7 @@ describe('a plan that is carried out by many', () => {
     await world.expectSound();
   });
 
-  it('leaves a plan that never came to its commit to the next sweep', async () => {
+  it('is deleted by a later run if it never came to its commit', async () => {
     await using world = await openWorld();
     world.putHour(50);
     const plan = await planned(world);
@@ -263,7 +263,7 @@ describe('a plan that is carried out by many', () => {
     expect(await commitPlan(plan, REQUEST, contextOf(world))).toBe('lost');
   });
 
-  it('is refused where it was damaged, or lies elsewhere', async () => {
+  it('is refused if it was damaged, or lies elsewhere', async () => {
     await using world = await openWorld();
     world.putHour(50);
     const plan = await planned(world);

@@ -20,7 +20,7 @@ import { run } from '../../../lambda/run.ts';
 import { BUCKET, DESTINATION, RAW, SOURCE, type World, failureOf, openWorld } from '../../support/world.ts';
 
 const REQUEST = { source: SOURCE, destination: DESTINATION };
-/** Another stream's, whose writers are not those of this one. */
+/** The prefixes of another stream, which has other writers. */
 const OTHER = {
   source: parseLocation(`s3://${BUCKET}/raw/other/20261121/08/`),
   destination: parseLocation(`s3://${BUCKET}/aggregated/other/20261121/08/`),
@@ -38,8 +38,8 @@ function contextOf({ connection: { store }, settings }: World) {
 }
 
 /**
- * Two streams are committed. Of the first, whose plan is returned, one output is to be rebuilt, of which a source has left
- * raw, and another stays.
+ * Commits two streams, and plans the first once more: one of its outputs is to be rebuilt, of which a source has left raw,
+ * and another stays. Returns that plan.
  */
 async function attacked(world: World): Promise<WrittenPlan> {
   world.sandbox.put(BUCKET, `${OTHER.source.prefix}a.log`, 'others\n');
@@ -76,7 +76,7 @@ function read(world: World, { at }: PinnedPlan): Forgery {
 
 const etagOf = (world: World, key: string): string => world.sandbox.head(BUCKET, key)?.etag ?? '';
 
-/** Puts a plan in the place of another, sound in itself. */
+/** Writes a plan in the place of another; its files agree with each other. */
 function write(world: World, { at }: PinnedPlan, { header, lines }: Forgery): PinnedPlan {
   const files = planFiles(at);
   const body = Buffer.concat(lines.map(formatLine));
@@ -95,7 +95,7 @@ function itemsOf(world: World, { at }: PinnedPlan) {
   });
 }
 
-/** With the key that this program gives an output of these sources. */
+/** The output with the key that this program gives to one of these sources. */
 function named(world: World, { header }: Forgery, output: PlannedOutput): PlannedOutput {
   const { newline } = world.settings;
   const naming = { ...header, basis: header.previous ?? '', newline, encoding: encodingOf(world.settings) };
@@ -109,14 +109,14 @@ const first = ({ lines: [line] }: Forgery): PlanLine => line as PlanLine;
 const rename = (forgery: Forgery, key: string) => (first(forgery).output.key = key);
 const reshape = (forgery: Forgery, change: Partial<PlannedOutput>) =>
   Object.assign(first(forgery).output, change);
-/** Changes the sources of the output, and gives it the key that is theirs. */
+/** Changes the sources of the output, and gives it the key that belongs to them. */
 function repack(world: World, forgery: Forgery, change: (pieces: Piece[]) => Piece[]) {
   const line = first(forgery);
   line.output = named(world, forgery, { ...line.output, pieces: change(line.output.pieces) });
   const { pieces, size } = line.output;
   return (forgery.header.totals = { outputs: 1, objects: pieces.length, bytes: size });
 }
-/** Changes where the source is read from that has left raw. */
+/** Changes the place from which the source that has left raw is read. */
 function redirect(forgery: Forgery, change: Partial<NonNullable<Piece['from']>>) {
   const moved = first(forgery).output.pieces.find(({ from }) => from !== undefined);
   if (moved?.from === undefined) throw new Error('Every source is in raw.');
@@ -125,7 +125,7 @@ function redirect(forgery: Forgery, change: Partial<NonNullable<Piece['from']>>)
 const withoutFrom = (world: World, forgery: Forgery) =>
   repack(world, forgery, (pieces) => pieces.filter(({ from }) => from === undefined));
 
-/** Every byte that is stored, and under which ETag. */
+/** Every stored object, with its bytes and its ETag. */
 function everything(world: World): [string, string | undefined, string | undefined][] {
   return world.sandbox
     .keys(BUCKET, '')
@@ -157,7 +157,7 @@ const others = (world: World) => {
 
 type Case = [what: string, forge: (world: World, forgery: Forgery) => unknown, named: string];
 
-/** Refused by the write step and by the commit step, for the reason that is named. */
+/** Forgeries that the write step and the commit step refuse, and a part of the reason that they give. */
 const FORGED: Case[] = [
   ['the key of a manifest of another stream', (_, plan) => rename(plan, OTHERS_MANIFEST), OTHERS_MANIFEST],
   ['the key of an output of another stream', (world, plan) => rename(plan, others(world).key), '/other/'],
@@ -239,7 +239,7 @@ const FORGED: Case[] = [
   [
     'a previous manifest that is the standing one, and was not when it was planned',
     (world, { header }) => {
-      // As if another run had committed in between.
+      // As if another run had committed meanwhile.
       const key = `${DESTINATION.prefix}_manifest.json`;
       world.sandbox.put(BUCKET, key, `${world.sandbox.get(BUCKET, key)?.toString() ?? ''}\n`);
       header.previous = etagOf(world, key);
@@ -248,7 +248,7 @@ const FORGED: Case[] = [
   ],
 ];
 
-/** What the commit step alone can see, by the index of sources: the write step brings about what a sound plan does too. */
+/** Forgeries that only the commit step can see, by the index of sources; the write step writes the same as for a sound plan. */
 const FORGED_FOR_COMMIT: Case[] = [
   ['a previous manifest that never was', (_, { header }) => (header.previous = 'never'), 'has as its key'],
   ['no place for a source that left raw', withoutFrom, `1 sources that are committed, ${RAW}a.log`],
@@ -271,7 +271,7 @@ const FORGED_FOR_COMMIT: Case[] = [
   ['fewer outputs than it says', (_, { header }) => (header.totals.objects = 9), '"objects":9'],
 ];
 
-/** Nothing is written or deleted, and nothing is read of the other stream. */
+/** Checks that nothing was written or deleted, and nothing of the other stream was read. */
 async function expectRefused(world: World, step: () => Promise<unknown>, why: string): Promise<void> {
   const before = everything(world);
   world.sandbox.clearRequests();
@@ -301,7 +301,7 @@ describe('a forged plan', () => {
     async (_, forge, why) => {
       await using world = await openWorld();
       const plan = await attacked(world);
-      // What it plans is there: nothing but the check stands in its way.
+      // The outputs that it plans exist: only the check can refuse it.
       await stepsOf(world, plan).write();
       const forgery = read(world, plan);
       forge(world, forgery);
@@ -333,7 +333,7 @@ describe('a forged plan', () => {
     },
   );
 
-  it('is not read by the plan step, which makes one of its own', async () => {
+  it('is not read by the plan step, which writes a plan of its own', async () => {
     await using world = await openWorld();
     const plan = await attacked(world);
     const forgery = read(world, plan);
@@ -351,7 +351,7 @@ describe('a forged plan', () => {
     expect(own.etag).not.toBe(plan.etag);
   });
 
-  it('has no item but those of its lines', async () => {
+  it('cannot have an item past its lines', async () => {
     await using world = await openWorld();
     const plan = await attacked(world);
     const { size } = read(world, plan).header.lines;
@@ -367,7 +367,7 @@ describe('a forged plan', () => {
       );
   });
 
-  it('of a manifest that was replaced is given up, and takes nothing along that it could not have made', async () => {
+  it('whose manifest was replaced is given up, and deletes no object that it could not have written', async () => {
     await using world = await openWorld();
     const plan = await attacked(world);
     const forgery = read(world, plan);

@@ -4,6 +4,7 @@ import { type VerifyReport } from '../../../lambda/rollup/inspect/report.ts';
 import { verify } from '../../../lambda/rollup/inspect/verify.ts';
 import { type Manifest, formatManifest } from '../../../lambda/rollup/model/manifest.ts';
 import { maxSockets } from '../../../lambda/settings/settings.ts';
+import type { Fault, SandboxRequest } from '../../../sandbox/sandbox.ts';
 import { matching, onNth } from '../../support/hooks.ts';
 import {
   AGGREGATED,
@@ -17,9 +18,8 @@ import {
   openWorld,
 } from '../../support/world.ts';
 
-function verified(world: World, deep: boolean): Promise<VerifyReport> {
+function verified(world: World, deep: boolean, signal = new AbortController().signal): Promise<VerifyReport> {
   const { store } = world.connection;
-  const signal = new AbortController().signal;
   return verify(DESTINATION, { store, deep, concurrency: 2, progress: () => undefined, signal });
 }
 
@@ -37,7 +37,7 @@ async function rolledUp(): Promise<World> {
   return world;
 }
 
-/** Changes an output's bytes and makes the manifest agree, as nothing but a bug of this program's could. */
+/** Changes an output's bytes and makes the manifest agree, as only a bug of this program could. */
 function forge(world: World, index: number, edit: (body: Buffer) => Buffer): string {
   const { manifest } = world;
   const output = manifest.outputs[index];
@@ -57,8 +57,8 @@ function rewrite(world: World, edit: (manifest: Manifest) => void): void {
   world.sandbox.put(BUCKET, MANIFEST_KEY, formatManifest(manifest));
 }
 
-describe('what is sound', () => {
-  it.each([false, true])('verifies, deep %s', async (deep) => {
+describe('verify, where all is sound', () => {
+  it.each([false, true])('finds no problem (deep: %s)', async (deep) => {
     await using world = await rolledUp();
     const { totals } = world.manifest;
     expect(await verified(world, deep)).toEqual({
@@ -76,14 +76,14 @@ describe('what is sound', () => {
     });
   });
 
-  it('verifies where sources have left raw, and where something unnamed lies about', async () => {
+  it('finds no problem where sources have left raw, and counts objects that the manifest does not name', async () => {
     await using world = await rolledUp();
     for (let i = 0; i < 50; i++) world.remove(`${String(i).padStart(3, '0')}.log`);
     world.sandbox.put(BUCKET, `${AGGREGATED}part-00009-0123456789ab.log`, 'unnamed');
     expect(await verified(world, true)).toMatchObject({ status: 'ok', expired: 50, unnamed: 1 });
   });
 
-  it('verifies over a body that breaks on the way', async () => {
+  it('finds no problem where a body breaks off and is asked for again', async () => {
     await using world = await rolledUp();
     world.sandbox.hook = onNth(3, matching('GetObject', AGGREGATED), {
       kind: 'cut',
@@ -94,7 +94,7 @@ describe('what is sound', () => {
   });
 });
 
-it('reads every source over the connections that it has', async () => {
+it('verify reads every source and opens no more connections than maxSockets', async () => {
   await using world = await rolledUp();
   const opened = vi.spyOn(world.connection.gauge, 'connectionOpened');
   expect(await verified(world, true)).toMatchObject({ status: 'ok' });
@@ -102,7 +102,7 @@ it('reads every source over the connections that it has', async () => {
   expect(opened.mock.calls.length).toBeLessThanOrEqual(maxSockets(world.settings));
 });
 
-describe('a mismatch is named', () => {
+describe('verify names', () => {
   it.each<[string, (world: World) => object, boolean]>([
     [
       'an output that is gone',
@@ -165,7 +165,7 @@ describe('a mismatch is named', () => {
           body[70_000] = 0x00;
           return body;
         });
-        // 60,000 bytes less one, and an added newline, before it.
+        // Before it are 60,000 bytes less one, and an added newline.
         return { code: 'source-bytes', output, offset: 70_000, source: `${RAW}001.log` };
       },
       true,
@@ -195,7 +195,7 @@ describe('a mismatch is named', () => {
   ])('%s', async (_, spoil, deep) => {
     await using world = await rolledUp();
     const expected = spoil(world);
-    // The manifest's own CRC-32 of a forged output does not hold either; the stored one's is not compared deep.
+    // The CRC-32 in the manifest of a forged output is wrong too; the stored one is not compared by a deep verify.
     const report = await verified(world, deep);
     expect(report.status).toBe('mismatch');
     expect(report.problems).toContainEqual(expect.objectContaining(expected));
@@ -238,7 +238,39 @@ describe('a mismatch is named', () => {
   });
 });
 
-it('of what is not rolled up there is nothing to verify', async () => {
+describe('verify, when it is stopped', () => {
+  it.each<[string, (request: SandboxRequest) => boolean, Fault]>([
+    [
+      'the listing of the destination',
+      ({ operation, prefix }) => operation === 'ListObjectsV2' && prefix === AGGREGATED,
+      { kind: 'hang' },
+    ],
+    [
+      'the listing of raw',
+      ({ operation, prefix }) => operation === 'ListObjectsV2' && prefix === RAW,
+      { kind: 'hang' },
+    ],
+    [
+      'the body of an output',
+      matching('GetObject', `${AGGREGATED}part-`),
+      { kind: 'stall', afterBytes: 1000 },
+    ],
+    ['the body of a source', matching('GetObject', RAW), { kind: 'stall', afterBytes: 1000 }],
+  ])('ends although %s never comes', async (_, matches, fault) => {
+    await using world = await rolledUp();
+    const controller = new AbortController();
+    world.sandbox.hook = (request) => {
+      if (!matches(request)) return undefined;
+      setImmediate(() => {
+        controller.abort();
+      });
+      return fault;
+    };
+    expect(await failureOf(verified(world, true, controller.signal))).toMatchObject({ code: 'Aborted' });
+  });
+});
+
+it('verify fails where nothing is rolled up', async () => {
   await using world = await openWorld();
   expect(await failureOf(verified(world, false))).toMatchObject({ code: 'NoManifest', key: MANIFEST_KEY });
 });

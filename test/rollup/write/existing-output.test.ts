@@ -20,7 +20,7 @@ import {
   withCrc32,
 } from '../../support/world.ts';
 
-/** What S3 keeps of a source. Without a CRC-32 of its writer's it is the CRC-64/NVME that S3 computes itself. */
+/** The CRC-32 that S3 holds of a source. Without one of its writer's, S3 holds a CRC-64/NVME that it computes itself. */
 type Kept = 'CRC-32' | 'none';
 
 interface Hour {
@@ -55,7 +55,7 @@ function named(bodies: Buffer[], extension: string): Record<string, Buffer> {
   return Object.fromEntries(bodies.map((body, i) => [`${i}${extension}`, body]));
 }
 
-/** An hour that is written, one output, and not committed. */
+/** An hour whose one output is written and not committed. */
 async function written(hour: string, kept: Kept): Promise<World> {
   const { settings = {}, bodies } = HOURS[hour] as Hour;
   const world = await openWorld(settings);
@@ -74,7 +74,7 @@ function outputOf(world: World): string {
   return key;
 }
 
-/** Puts other bytes of the same size there, with the metadata of what was there, as if it had been written so. */
+/** Replaces an output by other bytes of the same size, with its metadata, as if they had been written so. */
 function plant(world: World, key: string, { withChecksum = true } = {}): void {
   const body = Buffer.from(world.sandbox.get(BUCKET, key) as Buffer);
   if (key.endsWith('.log')) body.fill('x', 5_000, 6_000);
@@ -89,7 +89,7 @@ function plant(world: World, key: string, { withChecksum = true } = {}): void {
 const bodiesRead = (world: World): number => world.requests('GetObject', RAW).length;
 const inRaw = (world: World): number => world.sandbox.keys(BUCKET, RAW).length;
 
-describe('an output that stands under its key', () => {
+describe('an existing output', () => {
   describe.each(KINDS)('%s', (hour) => {
     it.each<[string, Kept, boolean]>([
       ['whose sources have CRC-32s', 'CRC-32', true],
@@ -125,16 +125,16 @@ describe('an output that stands under its key', () => {
       await world.expectSound();
     });
 
-    it('that earlier invocations wrote is taken without a look at its sources', async () => {
+    it('that earlier invocations wrote is reused without a look at its sources', async () => {
       await using world = await written(hour, 'CRC-32');
       expect(await world.roll({ trustExisting: true })).toMatchObject({ written: 0, copied: 0, reused: 1 });
       expect(world.requests('HeadObject', RAW)).toEqual([]);
-      // A codec's ratios are measured.
+      // With a codec some sources are read to measure ratios.
       if (!hour.includes('encoded')) expect(bodiesRead(world)).toBe(0);
       await world.expectSound();
     });
 
-    it('and was taken so keeps its sources in raw where it has other bytes; verify finds it, a repack mends it', async () => {
+    it('that was reused so keeps its sources in raw where it has other bytes; verify finds it, a repack mends it', async () => {
       await using world = await written(hour, 'CRC-32');
       const key = outputOf(world);
       plant(world, key);
@@ -164,7 +164,7 @@ describe('an output that stands under its key', () => {
     });
   });
 
-  it('with a sidecar that says something else is reused, and the sidecar and the commit say what is so', async () => {
+  it('with a wrong sidecar is reused, and the sidecar and the index of sources are right afterwards', async () => {
     await using world = await written('gzip, encoded', 'CRC-32');
     const key = outputOf(world);
     const [sidecar = ''] = world.sandbox.keys(BUCKET, `${AGGREGATED}_frames/`);
@@ -181,7 +181,7 @@ describe('an output that stands under its key', () => {
   });
 });
 
-describe('sources that are in part gone', () => {
+describe('an output of which some sources have left raw', () => {
   it.each<[string, Kept]>([
     ['plain text', 'CRC-32'],
     ['plain text', 'none'],
@@ -200,7 +200,7 @@ describe('sources that are in part gone', () => {
   });
 });
 
-it('a phase of deletes that has no time for its proofs says so', async () => {
+it('a deletion of sources that has no time for its proofs says so', async () => {
   await using world = await openWorld();
   world.putHour(20);
   await world.roll();
@@ -212,7 +212,7 @@ it('a phase of deletes that has no time for its proofs says so', async () => {
   expect(await world.roll({ deleteSource: true })).toMatchObject({ deleted: { objects: 20 } });
 });
 
-describe('in the fan-out', () => {
+describe('in the fan-out, an existing output', () => {
   const request = { source: SOURCE, destination: DESTINATION };
   const contextOf = ({ connection: { store }, settings }: World, deleteSource = false) => ({
     ...{ store, settings: { ...settings, deleteSource }, now: () => new Date(), report: () => undefined },

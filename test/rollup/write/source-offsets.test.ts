@@ -38,11 +38,11 @@ function joined(bodies: Buffer[]): Buffer {
   );
 }
 
-/** The bodies in a slab as downloads leave them, what is behind them left dirty. */
-function slabOf(output: PlannedOutput, bodies: Buffer[]): Buffer {
-  const slab = Buffer.alloc(largestSize(output) + 3, '\n');
-  Buffer.concat(bodies).copy(slab);
-  return slab;
+/** A buffer with the bodies as downloads leave them, and other bytes behind them. */
+function bufferOf(output: PlannedOutput, bodies: Buffer[]): Buffer {
+  const buffer = Buffer.alloc(largestSize(output) + 3, '\n');
+  Buffer.concat(bodies).copy(buffer);
+  return buffer;
 }
 
 async function* inChunks(bytes: Buffer, sizes: number[]): AsyncGenerator<Buffer> {
@@ -54,26 +54,26 @@ async function* inChunks(bytes: Buffer, sizes: number[]): AsyncGenerator<Buffer>
   }
 }
 
-// Of few bytes, so that newlines come often, and of few lengths, so that 1 does.
+// Of few different bytes, so that newlines are frequent, and short, so that bodies of one byte are.
 const anyBody = fc
   .array(fc.constantFrom(0x0a, 0x61, 0x0d), { minLength: 1, maxLength: 6 })
   .map((bytes) => Buffer.from(bytes));
 const anyBodies = fc.array(anyBody, { minLength: 1, maxLength: 12 });
 const anyChunks = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 5 });
 
-describe('frames', () => {
-  it('are closed as if the sources had been joined one by one', () => {
+describe('the offsets of sources', () => {
+  it('and the added newlines are as if the sources had been joined one by one', () => {
     fc.assert(
       fc.property(anyBodies, (bodies) => {
         const output = outputOf(bodies);
-        const slab = slabOf(output, bodies);
+        const buffer = bufferOf(output, bodies);
         const expected = joined(bodies);
         const closed = closeLines(
-          slab,
+          buffer,
           output,
           bodies.map((body) => crc32(body)),
         );
-        expect(slab.subarray(0, closed.length).toString()).toBe(expected.toString());
+        expect(buffer.subarray(0, closed.length).toString()).toBe(expected.toString());
         expect(closed.crc32).toBe(crc32(expected));
         for (const [i, { offset, length }] of offsetsOf(output, closed.added).entries()) {
           expect(expected.subarray(offset, offset + length)).toEqual(bodies[i]);
@@ -89,13 +89,13 @@ describe('frames', () => {
   ] as const)('are left as they are with %s', (_, newline, suffix) => {
     const bodies = [Buffer.from('a'), Buffer.from('b\n'), Buffer.from('c')];
     const output = outputOf(bodies, newline, suffix);
-    const slab = slabOf(output, bodies);
+    const buffer = bufferOf(output, bodies);
     const closed = closeLines(
-      slab,
+      buffer,
       output,
       bodies.map((body) => crc32(body)),
     );
-    expect(slab.subarray(0, closed.length).toString()).toBe('ab\nc');
+    expect(buffer.subarray(0, closed.length).toString()).toBe('ab\nc');
     expect(closed).toEqual({ length: 4, crc32: crc32('ab\nc'), added: [false, false, false] });
     expect(offsetsOf(output, closed.added).map(({ offset }) => offset)).toEqual([0, 1, 3]);
     expect(largestSize(output)).toBe(4);
@@ -148,7 +148,7 @@ describe('combineCrc32', () => {
     expect(combineCrc32(crc32('first'), crc32(second), length)).toBe(crc32(second, crc32('first')));
   });
 
-  it('knows lengths past 32 bits', () => {
+  it('takes lengths past 32 bits', () => {
     // 2^33 + 3 zero bytes, by way of two halves.
     const half = 2 ** 32 + 1;
     let zeros = crc32(Buffer.alloc(1));
@@ -171,11 +171,11 @@ describe('the CRC-32 of parts', () => {
       fc.property(bodies, fc.integer({ min: 1, max: 20 }), (texts, partSize) => {
         const given = texts.map((text) => Buffer.from(text));
         const output = outputOf(given);
-        const slab = slabOf(output, given);
+        const buffer = bufferOf(output, given);
         const crcs = given.map((body) => crc32(body));
-        const { length, added } = closeLines(slab, output, crcs);
-        const parts = partCrcsOf(slab, length, offsetsOf(output, added), crcs, partSize);
-        const whole = slab.subarray(0, length);
+        const { length, added } = closeLines(buffer, output, crcs);
+        const parts = partCrcsOf(buffer, length, offsetsOf(output, added), crcs, partSize);
+        const whole = buffer.subarray(0, length);
         const expected = Array.from({ length: Math.ceil(length / partSize) }, (_, i) =>
           crc32(whole.subarray(i * partSize, (i + 1) * partSize)),
         );

@@ -1,0 +1,61 @@
+import { originOf } from '../model/endpoints.ts';
+import { formatCrc32 } from '../model/manifest.ts';
+import { type PlannedOutput, type WrittenOutput, isFromRaw } from '../model/output.ts';
+import { type WriteContext, type WriteResources } from './context.ts';
+import { closeLines, formatAdded, largestSize, offsetsOf, partCrcsOf } from './source-offsets.ts';
+import { writtenOutput } from './written-output.ts';
+
+/**
+ * Writes an output of sources as they are: downloads each to its place in a buffer, adds the newlines that are lacking,
+ * and uploads the buffer. Throws as `Store.read` and `Store.upload` do.
+ *
+ * @param unproven an existing output that stays if it has the size and the CRC-32 of what was assembled
+ */
+export function assemble(
+  output: PlannedOutput,
+  context: WriteContext,
+  resources: WriteResources,
+  unproven: WrittenOutput | undefined,
+): Promise<WrittenOutput> {
+  const { store, destination, settings } = context;
+  const { partSize } = settings;
+  return resources.buffers.use(largestSize(output), async (buffer) => {
+    const crcs = await downloadSources(buffer, output, context, resources);
+    const { length, crc32, added } = closeLines(buffer, output, crcs);
+    if (unproven?.output.size === length && unproven.output.crc32 === formatCrc32(crc32)) {
+      const reused = writtenOutput(output, 'reused', length, { etag: unproven.output.etag, crc32 }, added);
+      return { ...reused, proven: isFromRaw(output) };
+    }
+    const partCrcs = partCrcsOf(buffer, length, offsetsOf(output, added), crcs, partSize);
+    const body = buffer.subarray(0, length);
+    const content = { body, crc32, partSize, partCrcs, metadata: formatAdded(added) };
+    const at = { bucket: destination.bucket, key: output.key };
+    const written = await store.upload(at, content, resources.signal);
+    return writtenOutput(output, 'written', length, written, added);
+  });
+}
+
+/** Downloads every source to its place in the buffer, one behind another; returns the CRC-32 of each. */
+async function downloadSources(
+  buffer: Buffer,
+  output: PlannedOutput,
+  context: WriteContext,
+  { downloads, signal }: WriteResources,
+): Promise<number[]> {
+  const crcs = new Array<number>(output.pieces.length).fill(0);
+  function* tasks(): Generator<() => Promise<void>> {
+    let offset = 0;
+    for (const [i, piece] of output.pieces.entries()) {
+      const place = buffer.subarray(offset, (offset += piece.source.size));
+      yield async () => {
+        signal.throwIfAborted();
+        const { store, from } = originOf(piece, context);
+        const { crc32 } = await store.read(from, place, signal);
+        crcs[i] = crc32;
+        context.report({ type: 'read', objects: 1, bytes: place.length });
+      };
+    }
+  }
+  await downloads.all(tasks());
+  return crcs;
+}

@@ -1,0 +1,40 @@
+import { crc32OfObject } from '../model/checksum.ts';
+import { originOf } from '../model/endpoints.ts';
+import { formatCrc32 } from '../model/manifest.ts';
+import { type Piece, type PlannedOutput, type WrittenOutput, isFromRaw } from '../model/output.ts';
+import { type WriteContext, type WriteResources } from './context.ts';
+import { streamCopy } from './streamed-copy.ts';
+import { writtenOutput } from './written-output.ts';
+
+/**
+ * Writes an output of one large source, as it is: copied inside S3, or streamed through this program where S3 cannot be
+ * asked to copy it. Throws as `Store.copy` and `streamCopy` do.
+ *
+ * @param unproven an existing output that stays if the source, which is read for it, has its CRC-32
+ */
+export async function copySource(
+  output: PlannedOutput,
+  context: WriteContext,
+  resources: WriteResources,
+  unproven: WrittenOutput | undefined,
+): Promise<WrittenOutput> {
+  const { store, destination, report } = context;
+  const { downloads, signal } = resources;
+  const [piece] = output.pieces as [Piece];
+  const origin = originOf(piece, context);
+  const read = { type: 'read', objects: 1, bytes: output.size } as const;
+  if (unproven !== undefined) {
+    // Its bytes are read: S3 holds no CRC-32 of this source.
+    const crc = await downloads.one(() => crc32OfObject(origin.store, origin.from, undefined, signal));
+    if (formatCrc32(crc) === unproven.output.crc32) {
+      report(read);
+      return { ...unproven, proven: isFromRaw(output) };
+    }
+  }
+  const at = { bucket: destination.bucket, key: output.key };
+  const written = store.canCopyFrom(origin.store)
+    ? await store.copy(origin.from, output.size, at, signal)
+    : await streamCopy(output, context, resources);
+  report(read);
+  return writtenOutput(output, 'copied', output.size, written, []);
+}
