@@ -47,8 +47,8 @@ export function connect({
   const handler = new CappedRequestHandler({ maxSockets: maxSockets(settings), gauge, ca, timeouts });
   const open = (side: Endpoint): { store: S3Store; client: S3Client } => {
     const { client, pace } = createClient(side, { handler, counter, timeouts });
-    const lines = { client, handler, counter, pace, timeouts };
-    return { client, store: new S3Store(lines, { attributes: settings, reach: reachOf(side) }) };
+    const path = { client, handler, counter, pace, timeouts };
+    return { client, store: new S3Store(path, { attributes: settings, reach: reachOf(side) }) };
   };
   const { source, destination } = endpointsOf(settings, { region, endpointUrl });
   const to = open(destination);

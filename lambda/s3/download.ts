@@ -7,7 +7,7 @@ import type { Found, ReadResult, ReadFrom } from '../rollup/model/store.ts';
 import { matches, parseChecksums } from './checksums.ts';
 import { decodeKey, formatRange, quoteEtag, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
-import { FastLane, type Lines, type Opened } from './client/direct-get.ts';
+import { DirectGet, type RequestPath, type Opened } from './client/direct-get.ts';
 import { readInto, short, stalled } from './client/read-into.ts';
 import { askForChecksums } from './client/middleware.ts';
 import type { RequestCounter } from './client/request-counter.ts';
@@ -24,21 +24,21 @@ const OPERATION = 'GetObject';
 export class ObjectReader {
   readonly #client: S3Client;
   readonly #counter: RequestCounter;
-  readonly #fastLane: FastLane;
+  readonly #directGet: DirectGet;
   readonly #timeouts: Timeouts;
 
-  constructor(lines: Lines) {
-    this.#client = lines.client;
-    this.#counter = lines.counter;
-    this.#timeouts = lines.timeouts;
-    this.#fastLane = new FastLane(lines);
+  constructor(path: RequestPath) {
+    this.#client = path.client;
+    this.#counter = path.counter;
+    this.#timeouts = path.timeouts;
+    this.#directGet = new DirectGet(path);
   }
 
   /** See `Store.read`. */
   read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<ReadResult> {
     return this.#repeated(signal, async () => {
       const { body, length, checksums, contentEncoding } =
-        (await this.#fastLane.get(from, signal)) ?? (await this.#open(from, signal));
+        (await this.#directGet.get(from, signal)) ?? (await this.#open(from, signal));
       try {
         if (length !== into.length) throw otherLength(from.key, length, into.length);
         const crc32 = await readInto(body, into, from.key, signal, this.#timeouts.bodyIdle);
@@ -79,7 +79,7 @@ export class ObjectReader {
     let { offset, length } = from.range ?? { offset: 0, length: undefined };
     for (let attempt = 1; ; attempt++) {
       const rest = attempt === 1 || length === undefined ? from : { ...from, range: { offset, length } };
-      const opened = (await this.#fastLane.get(rest, signal)) ?? (await this.#open(rest, signal));
+      const opened = (await this.#directGet.get(rest, signal)) ?? (await this.#open(rest, signal));
       length ??= opened.length;
       try {
         for await (const chunk of chunksOf(opened, from.key, this.#timeouts.bodyIdle)) {

@@ -1,7 +1,7 @@
 import { type ErrorCode, RollupError } from '../errors.ts';
 
 /** What was being done when S3, or the way to it, failed. */
-export interface Doing {
+export interface Operation {
   operation: string;
   bucket: string;
   key?: string | undefined;
@@ -64,7 +64,7 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
 };
 
 /** Any failure of a request as a `RollupError`; one that is already is left as it is. */
-export function toRollupError(error: unknown, { operation, bucket, key }: Doing): RollupError {
+export function toRollupError(error: unknown, { operation, bucket, key }: Operation): RollupError {
   if (error instanceof RollupError) return error;
   const { name, message, status, attempts } = facts(error);
   const code = codeOf(error, name, message, status);

@@ -25,8 +25,8 @@ import { type OutputAttributes, accessParams, outputParams } from './attributes.
 import { parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
 import { copyObject } from './copy.ts';
 import { deleteKeys, deleteUnchanged } from './delete.ts';
-import { type Doing, toRollupError } from './errors.ts';
-import type { Lines } from './client/direct-get.ts';
+import { type Operation, toRollupError } from './errors.ts';
+import type { RequestPath } from './client/direct-get.ts';
 import { listObjects, listUploads } from './list.ts';
 import { ObjectReader, refusedOrAbsent } from './download.ts';
 import { uploadStream } from './upload-stream.ts';
@@ -45,9 +45,9 @@ export class S3Store implements Store {
   readonly #attributes: OutputAttributes;
   readonly #reach: string;
 
-  constructor(lines: Lines, { attributes, reach }: StoreOptions) {
-    this.#client = lines.client;
-    this.#downloads = new ObjectReader(lines);
+  constructor(path: RequestPath, { attributes, reach }: StoreOptions) {
+    this.#client = path.client;
+    this.#downloads = new ObjectReader(path);
     this.#attributes = attributes;
     this.#reach = reach;
   }
@@ -166,11 +166,11 @@ export class S3Store implements Store {
 }
 
 /** Runs a call and makes a `RollupError` of its failure. */
-export async function translated<T>(doing: Doing, send: () => Promise<T>): Promise<T> {
+export async function translated<T>(operation: Operation, send: () => Promise<T>): Promise<T> {
   try {
     return await send();
   } catch (error) {
-    throw toRollupError(error, doing);
+    throw toRollupError(error, operation);
   }
 }
 

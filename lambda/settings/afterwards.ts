@@ -1,4 +1,4 @@
-import { toggle } from './kinds.ts';
+import { toggle } from './value-types.ts';
 import { group, row } from './row.ts';
 
 /** What follows a commit. */

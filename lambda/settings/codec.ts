@@ -1,4 +1,4 @@
-import { choice, whole } from './kinds.ts';
+import { choice, whole } from './value-types.ts';
 import { group, row } from './row.ts';
 
 /** What outputs are written as. `keep`: sources as they are, like joined with like. */

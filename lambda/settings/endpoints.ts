@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { text } from './kinds.ts';
+import { text } from './value-types.ts';
 import { group, row } from './row.ts';
 
 const region = text(z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, 'must be a region such as eu-west-1'));

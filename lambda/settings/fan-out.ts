@@ -1,5 +1,5 @@
 import { GiB } from '../size.ts';
-import { size, toggle, whole } from './kinds.ts';
+import { size, toggle, whole } from './value-types.ts';
 import { group, row } from './row.ts';
 
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html: 5,500 GET a second and prefix.

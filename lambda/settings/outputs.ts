@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { choice, text } from './kinds.ts';
+import { choice, text } from './value-types.ts';
 import { type ValueType, group, row } from './row.ts';
 
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html

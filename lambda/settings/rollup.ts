@@ -1,5 +1,5 @@
 import { GiB, MiB } from '../size.ts';
-import { choice, size, toggle, whole } from './kinds.ts';
+import { choice, size, toggle, whole } from './value-types.ts';
 import { group, row } from './row.ts';
 
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html: parts are of 5 MiB at least.

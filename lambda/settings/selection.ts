@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { json, text } from './kinds.ts';
+import { json, text } from './value-types.ts';
 import { problemOf } from './linear-regex.ts';
 import { group, row } from './row.ts';
 

@@ -27,7 +27,7 @@ export interface Opened {
 }
 
 /** What every request goes through. */
-export interface Lines {
+export interface RequestPath {
   client: S3Client;
   /** The client's own. */
   handler: NodeHttpHandler;
@@ -46,14 +46,14 @@ interface Target {
  * the client's own request handler. Credentials, endpoint rules and agent are the client's. For anything but the
  * expected answer it gives undefined, and the SDK's own GET is to be made: errors and retries are its business.
  */
-export class FastLane {
+export class DirectGet {
   readonly #client: S3Client;
   readonly #handler: NodeHttpHandler;
   readonly #counter: RequestCounter;
   readonly #pace: PacedRetryStrategy;
   readonly #targets = new Map<string, Promise<Target | undefined>>();
 
-  constructor({ client, handler, counter, pace }: Lines) {
+  constructor({ client, handler, counter, pace }: RequestPath) {
     this.#client = client;
     this.#handler = handler;
     this.#counter = counter;
