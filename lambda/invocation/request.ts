@@ -36,11 +36,11 @@ export interface ResolvedRequest {
 
 /** One request of an event, as it was delivered; it is not checked yet. */
 export interface Delivery {
-  /** Of SQS; undefined for other events. */
+  /** Id of the SQS message; undefined for other events. */
   messageId?: string;
   /** JSON text where it came by SQS, otherwise the value itself. */
   body: unknown;
-  /** Of SQS: what it takes to have the message delivered again. */
+  /** Receipt of the SQS message, by which it can be made visible again. */
   receipt?: {
     handle: string;
     /** The number of deliveries so far, this one included. */

@@ -31,7 +31,7 @@ export interface Roots {
   aggregatedRoot: Location;
 }
 
-/** Of an inflated list: any list that 4 KB hold compressed is shorter. Inflating stops there. */
+/** Bytes at which inflating stops. A list of streams that 4 KB can hold compressed is shorter. */
 const MOST_BYTES = 1024 ** 2;
 
 const listSchema = z.array(z.union([z.string().min(1), z.tuple([z.string().min(1), z.string()])])).min(1);

@@ -75,7 +75,7 @@ async function putWhole(
   return streamed(stored, whole);
 }
 
-/** What `sendParts` uploads, and to where. */
+/** Arguments of `sendParts`. */
 interface Sending {
   at: ObjectAt;
   open: OpenMultipart;

@@ -121,7 +121,7 @@ function elementOf(node: AST.Element, context: Context): string {
   }
 }
 
-/** A set that stands for one character. */
+/** An expression for one character of a set. */
 function atom(set: string, ignoreCase: boolean): string {
   return ignoreCase ? `(?i:${set})` : set;
 }

@@ -43,7 +43,7 @@ export interface Description<Default = unknown> {
    */
   defaultText?: string;
   /**
-   * For a setting of one of the two alone.
+   * Restricts the setting to the command line or to the stack.
    *
    * @defaultValue the command line and the stack have it
    */
@@ -51,7 +51,7 @@ export interface Description<Default = unknown> {
   /** Flags that set it, in place of one flag of the setting's own name. */
   flags?: readonly RepeatedFlag[];
   /**
-   * For a setting that shapes the rollup: the manifest has it always, or unless it has its default.
+   * Records the setting in the manifest, because it shapes the rollup.
    *
    * @defaultValue the manifest does not have it
    */

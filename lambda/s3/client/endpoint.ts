@@ -54,7 +54,7 @@ export function reachOf({ endpointUrl, profile, roleArn }: Endpoint): string {
   return JSON.stringify([endpointUrl, profile, roleArn]);
 }
 
-/** What the clients of both endpoints share. */
+/** Objects that the clients of both endpoints share. */
 export interface ClientOptions {
   handler: CappedRequestHandler;
   counter: RequestCounter;
