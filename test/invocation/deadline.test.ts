@@ -50,7 +50,7 @@ const continuation = {
 };
 const isOutput = (key = ''): boolean => key.includes('/part-');
 
-/** How often each output was brought into being. */
+/** The number of uploads of each output. */
 function writes(): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { operation, key = '' } of sandbox.requests) {

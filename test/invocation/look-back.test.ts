@@ -31,7 +31,7 @@ afterEach(async () => {
   await sandbox.close();
 });
 
-/** As the schedule sends it ten minutes past `hour`. */
+/** The message that a schedule sends ten minutes past `hour`. */
 const due = (hour: number) => ({
   source: TEMPLATE,
   scheduledTime: `${hourText(hour)}:10:00Z`,
@@ -61,7 +61,7 @@ describe('a scheduled run', () => {
       [METRICS.hoursUpdated],
     ]);
     expect(runs[1]?.log).toMatchObject([{ stream: 'checkout', hour: hourText(8), lookBack: true }]);
-    // Three hours before is left to `status` and a re-run.
+    // A look back goes two hours back: the third is found by `status`, and re-run.
     expect(rolledUp(sandbox, 6)).toBe(logs);
     expect(await queues.depth(queues.deadLetterUrl)).toBe(0);
   });

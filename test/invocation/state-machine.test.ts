@@ -23,7 +23,7 @@ import {
   rawPrefix,
 } from './support/raw-logs.ts';
 
-// Read when they are loaded.
+// The modules below read these when they are loaded.
 vi.hoisted(() => {
   process.env['POWERTOOLS_LOG_LEVEL'] = 'SILENT';
   process.env['POWERTOOLS_METRICS_DISABLED'] = 'true';
@@ -104,7 +104,7 @@ function committed(from: Sandbox): Map<string, unknown> {
 const isCommitted = (): boolean => sandbox.head(BUCKET, `${AGGREGATED}_manifest.json`) !== undefined;
 
 it('is sound by the schema of the language', () => {
-  // It has no types, and writes into what it is given.
+  // The validator has no types, and writes into its argument.
   const validate = createRequire(import.meta.url)('asl-validator') as (definition: unknown) => unknown;
   const broken = structuredClone(DEFINITION);
   broken.States.Plan.Next = 'Nowhere';
@@ -130,7 +130,7 @@ describe('an execution', () => {
       expect(await single.handle(message, CONTEXT)).toMatchObject({ status: 'committed', written: 5 });
     expect(committed(sandbox)).toEqual(committed(alone));
     await alone.close();
-    // Nothing new: the machine ends with its plan.
+    // There is nothing new: the execution ends with its plan step.
     stubEnvironment(sandbox);
     const again = new Execution(DEFINITION, REQUEST, world());
     expect(await again.run()).toMatchObject({ output: { outcome: { status: 'unchanged' } } });
@@ -207,7 +207,7 @@ describe('an execution', () => {
         const isFirst = batch.includes('"write"') && !begun.has(batch);
         begun.add(batch);
         const before = outputKeys(sandbox, 8).length;
-        // Time for one output, and no other.
+        // There is time for one output, and for no other.
         const isLate = (): boolean => isFirst && outputKeys(sandbox, 8).length > before;
         return invocation.handle(payload, {
           ...CONTEXT,
@@ -339,7 +339,7 @@ describe('an execution', () => {
 });
 
 describe('a request to the function', () => {
-  /** Step Functions, as far as starting goes: a name is taken once. */
+  /** StartExecution of Step Functions: a name can be used once. */
   async function startStates() {
     const started = new Map<string, unknown>();
     const server = createServer((request, response) => {
@@ -389,7 +389,7 @@ describe('a request to the function', () => {
       ['2025-11-21T08-message-1', input],
       ['2025-11-21T08-request-1', input],
     ]);
-    // What the machine is started with is what its steps take.
+    // The input of the execution is a request that its steps accept.
     expect(await execute(input)).toMatchObject({ status: 'SUCCEEDED' });
     server.close();
   });

@@ -9,7 +9,7 @@ const UNDELIVERED = '<RollupQueuesUndelivered967AD3EA.Arn>';
 const LOGS = '<RollupLogs1645604F.Arn>';
 const VIA_S3 = 'kms:ViaService=s3.<AWS::Region>.<AWS::URLSuffix>';
 
-/** What every deployment's roles may do, apart from S3, KMS and X-Ray. */
+/** Permissions of every deployment's roles, except those for S3, KMS and X-Ray. */
 const COMMON = [
   `TakeRequests | sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage | ${QUEUE}`,
   `Continue | sqs:SendMessage | ${QUEUE}`,
@@ -20,7 +20,7 @@ const COMMON = [
 
 const WRITE = 's3:AbortMultipartUpload s3:DeleteObject s3:GetObject s3:ListMultipartUploadParts s3:PutObject';
 
-/** Every statement there is: what is not in these lists may not be in the template. */
+/** All statements. One that is not in these lists may not be in the template. */
 const ALLOWED: Record<string, string[]> = {
   'no context': [
     'ListRaw | s3:ListBucket | <BucketsRaw686CB728.Arn> | s3:prefix=raw/*',

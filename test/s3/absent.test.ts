@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
 import { BUCKET, RAW, failureOf, openWorld } from '../support/world.ts';
 
-/** S3, as a role sees it that may list only under a prefix: an object that is not there is answered with 403. */
+/** S3 for a role that may list only under a prefix: the answer for an object that does not exist is 403. */
 function refuseAbsent(sandbox: Sandbox): void {
   sandbox.hook = ({ operation, key = '' }) =>
     (operation === 'GetObject' || operation === 'HeadObject') && sandbox.head(BUCKET, key) === undefined

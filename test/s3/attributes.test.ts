@@ -23,7 +23,7 @@ function storeOf(world: World, attributes: OutputAttributes) {
   return connect({ settings: { ...SETTINGS, ...attributes }, endpointUrl: world.sandbox.endpoint }).store;
 }
 
-/** Writes an object in each way in which outputs are written; their keys. */
+/** Writes an object in each way in which outputs are written. Returns their keys. */
 async function writeAll(world: World, attributes: OutputAttributes): Promise<string[]> {
   const store = storeOf(world, attributes);
   const { etag } = world.sandbox.put(BUCKET, 'raw/a', Buffer.alloc(6 * MiB), {

@@ -190,7 +190,7 @@ describe('a large source that is passed on', () => {
 
   it('whose bytes were changed on the way does not appear', async () => {
     const { source, destination, connection } = await openSides();
-    // Written with a CRC-32, as S3 keeps it: a range by itself could not be checked.
+    // Written with a CRC-32, which S3 keeps: a range by itself could not be checked.
     source.delete('raw-logs', 'app/08/large.log');
     const sent = await connection.raw.uploadStream(
       { bucket: 'raw-logs', key: 'app/08/large.log' },

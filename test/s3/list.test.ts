@@ -7,7 +7,7 @@ import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
 import { inKeyOrder } from '../support/planning.ts';
 import { BUCKET, RAW, SOURCE, failureOf, openWorld } from '../support/world.ts';
 
-/** A listing that answers with these keys, in this order, in pages of three. */
+/** A server that lists these keys, in this order, in pages of three. */
 async function listing(keys: string[]): Promise<string[]> {
   const connection = connect({ settings: DEFAULT_SETTINGS, endpointUrl: 'http://127.0.0.1:9' });
   connection.client.middlewareStack.add(

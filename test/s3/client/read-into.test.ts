@@ -9,12 +9,12 @@ const KEY = 'raw/a.log';
 const IDLE_MS = 10_000;
 const unstopped = (): AbortSignal => new AbortController().signal;
 
-/** A body that a test feeds. */
+/** A body into which a test pushes chunks. */
 function openBody(): Readable {
   return new Readable({ read: () => undefined });
 }
 
-/** Until what was pushed has been taken. */
+/** Waits until the pushed chunks were read. */
 async function taken(): Promise<void> {
   await new Promise(setImmediate);
 }

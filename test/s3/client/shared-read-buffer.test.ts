@@ -29,7 +29,7 @@ describe.each([{ tls: false }, { tls: true }])('connections that share a buffer 
       world.connection.store.stream(from)[Symbol.asyncIterator](),
     );
     const kept = [await next(first)];
-    // The first waits with part of its bytes while the others come, in turns.
+    // The first response pauses after part of its bytes while the others arrive, in turns.
     const rest: Buffer[][] = others.map(() => []);
     for (let chunks = await Promise.all(others.map(next)); chunks.some(isThere);) {
       chunks.forEach((chunk, i) => isThere(chunk) && rest[i]?.push(chunk));
