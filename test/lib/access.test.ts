@@ -89,7 +89,7 @@ describe.each(Object.entries(DEPLOYMENTS))('access with %s', (name, context) => 
   const template = synthesize(context);
   const statements = roleStatements(template);
 
-  it('is what is listed here, and nothing else', () => {
+  it('has the permissions listed here, and no others', () => {
     expect(statements.map(formatStatement).sort()).toEqual(ALLOWED[name]?.sort());
     expect(statements.every(({ Effect }) => Effect === 'Allow')).toBe(true);
   });
@@ -108,7 +108,7 @@ describe.each(Object.entries(DEPLOYMENTS))('access with %s', (name, context) => 
     }
   });
 
-  it('comes from the roles alone: no managed, no attached policies, and buckets are opened to nobody', () => {
+  it('comes from the roles alone: no managed or attached policies, and no grants in bucket policies', () => {
     template.resourceCountIs('AWS::IAM::Policy', 0);
     template.resourceCountIs('AWS::IAM::ManagedPolicy', 0);
     for (const role of Object.values(resources(template, 'AWS::IAM::Role'))) {
