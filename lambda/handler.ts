@@ -1,8 +1,8 @@
 import type { Context } from 'aws-lambda';
-import { createInvocation } from './invocation/invocation.ts';
 import type { Dispatched } from './invocation/dispatch.ts';
+import { createInvocation } from './invocation/invocation.ts';
 import type { Skipped } from './invocation/look-back.ts';
-import { messageIdsOf, parseEvent } from './invocation/request.ts';
+import { deliveriesOf, parseDelivery } from './invocation/request.ts';
 import type { RunResult } from './run.ts';
 
 type Result = RunResult | Skipped | Dispatched;
@@ -11,19 +11,25 @@ type Result = RunResult | Skipped | Dispatched;
 const invocation = createInvocation(process.env);
 
 /**
- * Rolls up what the event asks for: an SQS record, an EventBridge event, or a request itself. A failure is thrown, so
- * that SQS gives the message again and, in the end, to the dead-letter queue.
+ * Rolls up the hour that the event asks for.
+ *
+ * @param event an SQS event, an EventBridge event whose detail is a request, or a request itself
+ * @returns the result; a list of them for an SQS event of several records
+ * @throws an error named by its code. SQS then delivers the message again and, after the last attempt, moves it to the
+ * dead-letter queue.
  */
 export async function handler(event: unknown, context: Context): Promise<Result | Result[]> {
-  const results: Result[] = [];
-  const ids = messageIdsOf(event);
+  const deliveries = deliveriesOf(event);
   try {
-    for (const message of invocation.parse(() => parseEvent(event), context))
-      results.push(await invocation.handle(message, context, ids[results.length]));
+    const requests = invocation.parse(() => deliveries.map(parseDelivery), context);
+    const results: Result[] = [];
+    for (const [i, request] of requests.entries()) {
+      results.push(await invocation.handle(request, context, deliveries[i]?.messageId));
+    }
+    const [first] = results;
+    return results.length === 1 && first !== undefined ? first : results;
   } catch (error) {
-    await invocation.giveBack(event);
+    await invocation.giveBack(deliveries);
     throw error;
   }
-  const [first] = results;
-  return results.length === 1 && first !== undefined ? first : results;
 }

@@ -13,43 +13,62 @@ import {
 import type { Connection, Peaks, Requests } from './s3/connection.ts';
 import type { Settings } from './settings/table.ts';
 
-/** What a run says at its end: the object that `--json` prints and the function returns. */
+/** The result of a run: the object that `--json` prints and the function returns. Sizes are in bytes. */
 export interface RunResult {
+  /** `incomplete`: there was no time for all outputs, and nothing was committed. */
   status: 'committed' | 'unchanged' | 'empty' | 'incomplete';
   source: string;
   destination: string;
   objects: number;
   bytes: number;
   skipped: { empty: number; filtered: number };
-  /** `written` + `reused` + `copied`, but for a run that is incomplete. */
+  /** Outputs of the rollup: `written` + `reused` + `copied`, except for a run that is incomplete. */
   outputs: number;
   written: number;
   reused: number;
   copied: number;
-  /** URI of the manifest; null where nothing is committed yet. */
+  /** URI of the manifest; null where nothing is committed. */
   manifest: string | null;
-  /** What became of the sources in raw; only where they were to be deleted. */
+  /** Counts of deleted and kept sources; absent unless sources are to be deleted. */
   deleted?: Deleted;
-  /** What did not work although the hour is committed; absent where all did. */
+  /** Failures of what follows a commit; the hour is committed all the same. Absent where there are none. */
   problems?: RunProblem[];
   requests: Requests;
   peak: Peaks & { inFlightBytes: number };
   durationSeconds: number;
 }
 
+/** Options of `run`. */
 export interface RunOptions {
   settings: Settings;
+  /** @defaultValue no report */
   report?: Report;
+  /**
+   * Returns false once no other output is to be begun.
+   *
+   * @defaultValue always true
+   */
   hasTime?: () => boolean;
+  /** Ends the run: everything in flight is aborted. */
   signal?: AbortSignal;
+  /** @defaultValue the system's clock */
   now?: () => Date;
-  /** What stands there was written by earlier invocations of this request. */
+  /**
+   * Existing outputs were written by earlier invocations of this request, and are reused without a proof of their bytes.
+   *
+   * @defaultValue false
+   */
   trustExisting?: boolean;
-  /** Has the outputs brought about by others, by way of a plan file. `peak` and `requests` are then without theirs. */
+  /** Lets other processes write the outputs, by way of a plan file. `peak` and `requests` are then without theirs. */
   distribute?: Distribute;
 }
 
-/** One rollup over a connection, with what it took. Both the command line and the function run this. */
+/**
+ * One rollup over a connection, measured. Both the command line and the function run this.
+ *
+ * @returns the outcome with requests, peaks and duration
+ * @throws RollupError as `rollUp` does
+ */
 export async function run(
   request: RollupRequest,
   { store, raw, gauge, takeRequests }: Pick<Connection, 'store' | 'gauge' | 'takeRequests'> & Endpoints,
@@ -84,7 +103,7 @@ function secondsSince(began: number): number {
   return Math.round(performance.now() - began) / 1000;
 }
 
-/** What a run came to, and what it took. */
+/** The outcome of a rollup and its usage as a `RunResult`. */
 export function resultOf(
   { source, destination }: RollupRequest,
   outcome: RollupOutcome,

@@ -8,22 +8,24 @@ import { flattenReference } from './flatten-reference.ts';
 import type { RollupQueues } from './queues.ts';
 import type { Root } from './config/root.ts';
 
+/** Properties of `createFunctionRole`. */
 export interface AccessProps {
   readonly raw: Root;
   readonly aggregated: Root;
   readonly queues: RollupQueues;
   readonly logGroup: ILogGroup;
+  /** Send traces to X-Ray. */
   readonly tracing: boolean;
   readonly engine: Engine;
-  /** Whether it takes requests from the queue, and sends continuations there. */
+  /** The function takes requests from the queue, and sends continuations there. */
   readonly feed: boolean;
-  /** Of the state machine that it may start. */
+  /** ARN of the state machine that it may start. */
   readonly stateMachineArn?: string | undefined;
 }
 
 /**
- * All that the function may do, in one place and by hand: CDK's grants would give it whole buckets. The grants that
- * constructs try to add later are dropped by handing them `role.withoutPolicyUpdates()`.
+ * Creates the function's role with all of its permissions, written out here: CDK's grants would give it whole buckets. Give
+ * other constructs `role.withoutPolicyUpdates()`, which drops the grants that they would add.
  */
 export function createFunctionRole(scope: Construct, id: string, props: AccessProps): Role {
   const { sourceRoleArn, destinationRoleArn } = props.engine;
@@ -57,7 +59,7 @@ export function createFunctionRole(scope: Construct, id: string, props: AccessPr
   return role;
 }
 
-/** What a role is to be assumed for is that role's to be allowed: the function itself needs no more than to assume it. */
+/** Permission to assume the roles of source and destination. Access to the bucket is then the role's to have. */
 function assumeRoles({ sourceRoleArn, destinationRoleArn }: Engine): PolicyStatement[] {
   const roles = [sourceRoleArn, destinationRoleArn].filter((arn) => arn !== undefined);
   if (roles.length === 0) return [];
@@ -96,7 +98,7 @@ function writeAggregated({ aggregated, engine }: AccessProps): PolicyStatement[]
     listUnder('ListAggregated', aggregated),
     new PolicyStatement({
       sid: 'ListUploads',
-      // S3 has no condition on the prefix for this action. It shows keys of uploads that are under way, no more.
+      // S3 has no condition on the prefix for this action. It shows keys of unfinished uploads, and nothing else.
       actions: ['s3:ListBucketMultipartUploads'],
       resources: [aggregated.bucket.bucketArn],
     }),
@@ -129,7 +131,7 @@ function listUnder(sid: string, { bucket, prefix }: Root): PolicyStatement {
   });
 }
 
-/** Only for a key that is given, and only by way of S3. */
+/** Permission to use a KMS key by way of S3 alone; none where there is no key. */
 function keyStatement(
   sid: string,
   key: IKey | string | undefined,
@@ -182,6 +184,7 @@ function objectsUnder({ bucket, prefix }: Root): string {
   return bucket.arnForObjects(`${prefix}*`);
 }
 
+/** Gives cdk-nag the reasons for the wildcards in resources. */
 function acknowledgeObjectWildcards(role: Role, { raw, aggregated, tracing, engine }: AccessProps): void {
   const acknowledge = (resource: string, reason: string) => {
     const flat = flattenReference(Stack.of(role).resolve(resource));

@@ -14,19 +14,31 @@ import type { LogBucket } from './config/root.ts';
 
 const ACCESS_LOG_RETENTION = Duration.days(90);
 
+/** Properties of `Buckets`. */
 export interface BucketsProps {
+  /** @defaultValue a bucket is created */
   readonly rawBucketName?: string | undefined;
+  /** @defaultValue the raw bucket; with `separateBuckets` one is created */
   readonly aggregatedBucketName?: string | undefined;
+  /** Create a bucket of its own for aggregated logs. */
   readonly separateBuckets: boolean;
+  /** @defaultValue a created bucket is encrypted with S3's own keys */
   readonly rawKmsKeyArn?: string | undefined;
+  /** @defaultValue that of a shared bucket, otherwise as `rawKmsKeyArn` */
   readonly aggregatedKmsKeyArn?: string | undefined;
+  /** Prefix of raw logs: `raw/`. */
   readonly rawRoot: string;
+  /**
+   * Days after which raw logs expire, for a bucket that is created.
+   *
+   * @defaultValue they do not
+   */
   readonly rawExpiration?: number | undefined;
 }
 
 /**
- * The raw and the aggregated bucket, which may be one: those that are named exist and are left as they are, the
- * others are created, and stay when the stack goes.
+ * The raw and the aggregated bucket, which may be one. A bucket that is named exists and is not changed; others are created,
+ * and are kept when the stack is deleted.
  */
 export class Buckets extends Construct {
   readonly raw: LogBucket;
@@ -82,7 +94,7 @@ export class Buckets extends Construct {
   }
 }
 
-/** True where raw and aggregated logs share a bucket. */
+/** True if raw and aggregated logs share a bucket. */
 export function isShared({
   rawBucketName,
   aggregatedBucketName,
@@ -96,6 +108,7 @@ function rawRules({ rawRoot, rawExpiration }: BucketsProps): LifecycleRule[] {
   return [{ id: 'ExpireRaw', prefix: rawRoot, expiration: Duration.days(rawExpiration) }];
 }
 
+/** Properties of every bucket that is created: TLS only, not public, kept, unfinished uploads aborted after a day. */
 function safe(rules: LifecycleRule[]) {
   return {
     enforceSSL: true,

@@ -1,28 +1,28 @@
-/** What the definition is made of; strings may be tokens. */
+/** Properties of the definition. Strings may be tokens. */
 export interface FanOutDefinitionProps {
   readonly functionArn: string;
   /** Outputs that one invocation writes. */
   readonly batch: number;
-  /** Of one invocation of the function. */
+  /** Timeout of one invocation of the function. */
   readonly timeoutSeconds: number;
 }
 
 /**
- * The state machine in the Amazon States Language: plan -> write, by as many invocations as the plan allows -> commit. Where
- * another run committed first, it plans again; the steps themselves end that after three times.
+ * The state machine in the Amazon States Language: plan -> write, by as many invocations as the plan allows -> commit. If
+ * another run committed first, it plans again; the steps fail after three attempts.
  *
- * Nothing is caught: an execution that failed can be redriven from where it failed, and one that ended in a state of
- * type Fail could not. Its input goes to the dead-letter queue by EventBridge.
+ * No failure is caught: a failed execution can be redriven from the state that failed, and one that ended in a state of type
+ * Fail could not. EventBridge sends the input of a failed execution to the dead-letter queue.
  *
- * The plan lies in S3. What it must be is said here alone: every step is given the request of the execution's input, and
- * the ETag of the header that the plan step wrote.
+ * The plan lies in S3, where others may write. So every step is given the request from the execution's input, and the ETag of
+ * the header that the plan step wrote.
  */
 export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutDefinitionProps) {
   const step = (payload: object) => ({
     Type: 'Task',
     Resource: 'arn:aws:states:::lambda:invoke',
     Parameters: { FunctionName: functionArn, Payload: payload },
-    // A moment more than the function has: its own word comes first.
+    // 30 seconds more than the function has, so that its own failure arrives first.
     TimeoutSeconds: timeoutSeconds + 30,
     Retry: RETRY,
   });
@@ -60,7 +60,7 @@ export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutD
         },
         ItemBatcher: {
           MaxItemsPerBatch: batch,
-          // Of the state's own input: it does not come from the items.
+          // From the input of the state, and not from the items file.
           BatchInput: {
             'request.$': '$.request',
             'plan.$': '$.plan.answer.plan',
@@ -82,7 +82,7 @@ export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutD
                 'etag.$': '$.BatchInput.etag',
                 'items.$': '$.Items',
               }),
-              // The answers of all batches must fit into 256 KiB together; the commit looks at the outputs themselves.
+              // Answers are dropped: those of all batches would have to fit into 256 KiB. The commit looks at the outputs.
               ResultSelector: {},
               End: true,
             },
@@ -113,7 +113,7 @@ export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutD
   };
 }
 
-/** Full jitter: what was throttled together does not come back together. */
+/** Retries of a step, with full jitter: batches that were throttled together are not repeated together. */
 const RETRY = [
   {
     // https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-lambda-serviceexception
@@ -131,7 +131,7 @@ const RETRY = [
     JitterStrategy: 'FULL',
   },
   {
-    // What S3, or the time, did to a step. The names are the codes of lambda/errors.ts.
+    // Failures that pass: of S3, of the network, and steps that ran out of time. The first six are codes of lambda/errors.ts.
     ErrorEquals: [
       'SlowDown',
       'S3Error',

@@ -13,12 +13,13 @@ import { flattenReference } from './flatten-reference.ts';
 import { RollupFunction, type RollupFunctionProps } from './rollup-function.ts';
 
 const HANDLER = join(import.meta.dirname, '..', 'lambda', 'step-handler.ts');
-/** Plan and commit of other hours go on while the workers of one are at work. */
+/** Concurrency for plan and commit of other hours, while the workers of one hour write. */
 const BESIDE_WORKERS = 2;
 
+/** Properties of `FanOut`: those of the function, which is the same code with another handler. */
 export type FanOutProps = Omit<RollupFunctionProps, 'feed' | 'stateMachineArn' | 'description' | 'entry'>;
 
-/** The state machine that large requests are handed over to, and the function that carries out its steps. */
+/** The state machine that large requests are dispatched to, and the function that carries out its steps. */
 export class FanOut extends Construct {
   readonly stateMachine: StateMachine;
   readonly function: IFunction;
@@ -54,7 +55,7 @@ export class FanOut extends Construct {
       tracingEnabled: tracing,
       timeout: Duration.days(1),
     });
-    // The role carries its policies inline and is named by the machine: the order is clear without.
+    // The machine refers to the role, which has its policies inline: CloudFormation orders them without DependsOn.
     (this.stateMachine.node.defaultChild as CfnStateMachine).addDeletionOverride('DependsOn');
     if (!tracing)
       Validations.of(this.stateMachine).acknowledge({
@@ -108,9 +109,14 @@ export class FanOut extends Construct {
         sid: 'DeliverLogs',
         // https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html: these have no resources.
         actions: [
-          ...['logs:CreateLogDelivery', 'logs:GetLogDelivery', 'logs:UpdateLogDelivery'],
-          ...['logs:DeleteLogDelivery', 'logs:ListLogDeliveries', 'logs:PutResourcePolicy'],
-          ...['logs:DescribeResourcePolicies', 'logs:DescribeLogGroups'],
+          'logs:CreateLogDelivery',
+          'logs:GetLogDelivery',
+          'logs:UpdateLogDelivery',
+          'logs:DeleteLogDelivery',
+          'logs:ListLogDeliveries',
+          'logs:PutResourcePolicy',
+          'logs:DescribeResourcePolicies',
+          'logs:DescribeLogGroups',
         ],
         resources: ['*'],
       }),
@@ -120,8 +126,10 @@ export class FanOut extends Construct {
         new PolicyStatement({
           sid: 'WriteTraces',
           actions: [
-            ...['xray:PutTraceSegments', 'xray:PutTelemetryRecords'],
-            ...['xray:GetSamplingRules', 'xray:GetSamplingTargets'],
+            'xray:PutTraceSegments',
+            'xray:PutTelemetryRecords',
+            'xray:GetSamplingRules',
+            'xray:GetSamplingTargets',
           ],
           resources: ['*'],
         }),
@@ -148,14 +156,16 @@ export class FanOut extends Construct {
   }
 }
 
-/** Fixed beforehand, because its role and the function that starts it must know it first. */
+/** A name that is fixed beforehand, because the machine's role and the function that starts it refer to it. */
 function stateMachineName(scope: Construct): string {
   return Names.uniqueResourceName(scope, { maxLength: 80, separator: '-' });
 }
 
 function stateMachineArn(scope: Construct, resource = 'stateMachine'): string {
   return Stack.of(scope).formatArn({
-    ...{ service: 'states', resource, resourceName: stateMachineName(scope) },
+    service: 'states',
+    resource,
+    resourceName: stateMachineName(scope),
     arnFormat: ArnFormat.COLON_RESOURCE_NAME,
   });
 }

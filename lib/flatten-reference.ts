@@ -12,7 +12,7 @@ export function flattenReference(value: unknown): string {
       const [delimiter, items] = value['Fn::Join'] as [string, unknown[]];
       return items.map(flattenReference).join(delimiter);
     }
-    // An export that another stack of the app made.
+    // An export of another stack of the app.
     if ('Fn::ImportValue' in value) return flattenReference(value['Fn::ImportValue']);
   }
   return JSON.stringify(value);

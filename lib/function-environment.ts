@@ -3,14 +3,14 @@ import { ENV, HOUR_TEMPLATE } from '../lambda/names.ts';
 import { InvalidConfiguration } from './config/invalid-configuration.ts';
 import type { RootedStream } from './log-rollup-props.ts';
 
-/** Of all variables of a function, names and values: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html */
+/** Bytes of all variables of a function, names and values, that Lambda allows: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html */
 const MOST_BYTES = 4_096;
-/** A list that is longer is compressed. */
+/** Bytes above which the list of streams is compressed. */
 const PLAIN_BYTES = 1_024;
-/** What a token comes to at most: an ARN or a queue's URL, whose names have 80 characters. */
+/** Bytes of a token's value, at most: an ARN or the URL of a queue, whose names have 80 characters. */
 const TOKEN_BYTES = 160;
 
-/** Value of `ENV.streams`, where its form is told. */
+/** The value of the variable `ENV.streams`, whose form lambda/names.ts describes. */
 export function streamsVariable(streams: readonly Pick<RootedStream, 'name' | 'path'>[]): string {
   const list = streams.map(({ name, path }) => (path === `${name}/${HOUR_TEMPLATE}` ? name : [name, path]));
   const json = JSON.stringify(list);
@@ -18,7 +18,7 @@ export function streamsVariable(streams: readonly Pick<RootedStream, 'name' | 'p
   return deflateRawSync(json, { level: 9 }).toString('base64url');
 }
 
-/** Lambda refuses a function whose variables exceed its limit, only when it is deployed. Throws `InvalidConfiguration`. */
+/** Throws `InvalidConfiguration` for variables beyond Lambda's limit, which Lambda itself refuses only at deployment. */
 export function refuseTooMuchEnvironment(variables: Readonly<Record<string, string>>): void {
   const sizes = Object.entries(variables).map(([name, value]) => ({
     name,

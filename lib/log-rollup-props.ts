@@ -9,22 +9,23 @@ import { type Engine, engineSchema } from './config/engine.ts';
 import { InvalidConfiguration, formatIssues } from './config/invalid-configuration.ts';
 import type { LogBucket, Root } from './config/root.ts';
 import type { StreamProps } from './config/streams.ts';
-
 import { formatRoot, prefixSchema, prefixesOverlap } from './config/root.ts';
 import { DEFAULT_STREAMS, streamsSchema } from './config/streams.ts';
 
 export const DEFAULT_RAW_ROOT = 'raw/';
 export const DEFAULT_AGGREGATED_ROOT = 'aggregated/';
 
-/** A stream with its whole template, whose bucket may be a token. */
+/** A stream that was checked. */
 export interface RootedStream {
   readonly name: string;
   /** The template below the raw root. */
   readonly path: string;
+  /** The whole template, `s3://bucket/raw/checkout/{yyyy}{MM}{dd}/{HH}/`; the bucket's name may be a token. */
   readonly source: string;
   readonly minute: number;
 }
 
+/** Properties that were checked, with defaults. */
 export interface ParsedLogRollupProps {
   readonly raw: Root;
   readonly aggregated: Root;
@@ -33,7 +34,11 @@ export interface ParsedLogRollupProps {
   readonly capacity: Capacity;
 }
 
-/** Throws `InvalidConfiguration`. Names of buckets are compared as they are given, tokens included. */
+/**
+ * Checks the properties. Names of buckets are compared as they are given, tokens included.
+ *
+ * @throws InvalidConfiguration that names every property that is wrong
+ */
 export function parseLogRollupProps(props: LogRollupProps): ParsedLogRollupProps {
   const raw = { bucket: props.rawBucket, prefix: props.rawRoot ?? DEFAULT_RAW_ROOT };
   const aggregated = {
@@ -84,33 +89,88 @@ function overlapProblems(raw: Root, aggregated: Root): string[] {
   return [`aggregatedRoot: "${aggregated.prefix}" and rawRoot "${raw.prefix}" overlap in one bucket`];
 }
 
+/**
+ * Properties of `LogRollup`.
+ *
+ * @example
+ * new LogRollup(this, 'Rollup', {
+ *   rawBucket,
+ *   streams: [{ name: 'checkout' }, { name: 'audit', source: 'audit/{yyyy}/{MM}/{dd}/{HH}/', minute: 20 }],
+ *   engine: { targetSize: '64MiB' },
+ * });
+ */
 export interface LogRollupProps extends CapacityProps {
   /**
-   * Where raw logs are. A bucket with an `encryptionKey` gets the function permission to use the key; the policies
-   * of buckets and keys themselves are left alone.
+   * The bucket of raw logs. If it has an `encryptionKey`, the function is permitted to use the key; the policies of buckets
+   * and keys are not changed.
    */
   readonly rawBucket: LogBucket;
-  /** Default: `raw/`. */
+  /**
+   * Prefix that every source is under; empty for the whole bucket.
+   *
+   * @defaultValue `raw/`
+   */
   readonly rawRoot?: string | undefined;
-  /** Default: the raw bucket. */
+  /**
+   * The bucket of rollups.
+   *
+   * @defaultValue the raw bucket
+   */
   readonly aggregatedBucket?: LogBucket | undefined;
-  /** Default: `aggregated/`. */
+  /**
+   * Prefix that every rollup is under. In one bucket neither root may lie inside the other.
+   *
+   * @defaultValue `aggregated/`
+   */
   readonly aggregatedRoot?: string | undefined;
-  /** Default: one stream, `{yyyy}{MM}{dd}/{HH}/` under the raw root. */
+  /**
+   * The streams that are rolled up every hour.
+   *
+   * @defaultValue one stream, `default`, with the source `{yyyy}{MM}{dd}/{HH}/` under the raw root
+   */
   readonly streams?: readonly StreamProps[] | undefined;
+  /**
+   * Settings of every run.
+   *
+   * @defaultValue the function's own defaults, which lambda/settings lists
+   */
   readonly engine?: EngineProps | undefined;
-  /** Default: a month. */
+  /** @defaultValue a month */
   readonly logRetention?: RetentionDays | undefined;
-  /** X-Ray. Default: off. */
+  /**
+   * Send traces to X-Ray.
+   *
+   * @defaultValue false
+   */
   readonly tracing?: boolean | undefined;
-  /** Takes every alarm, and its end. Default: alarms without actions. */
+  /**
+   * Topic that is notified when an alarm begins and when it ends.
+   *
+   * @defaultValue alarms have no actions
+   */
   readonly alarmTopic?: ITopic | undefined;
-  /** Where docs/runbook.md can be read; alarms link to its sections. Default: `docs/runbook.md`. */
+  /**
+   * URL of docs/runbook.md, to whose sections alarms link.
+   *
+   * @defaultValue `docs/runbook.md`
+   */
   readonly runbookUrl?: string | undefined;
-  /** Value of the metrics' `service` dimension, unique in account and region. Default: made from the construct's path. */
+  /**
+   * Value of the metrics' dimension `service`, unique in account and region.
+   *
+   * @defaultValue made from the construct's path
+   */
   readonly serviceName?: string | undefined;
-  /** The handler's source. Default: lambda/handler.ts of this package. */
+  /**
+   * File of the handler, which is bundled.
+   *
+   * @defaultValue lambda/handler.ts of this package
+   */
   readonly entry?: string | undefined;
-  /** Code that was bundled already, instead of `entry`; its handler is `index.handler`. */
+  /**
+   * Code that was bundled already, in place of `entry`. Its handler is `index.handler`.
+   *
+   * @defaultValue `entry` is bundled
+   */
   readonly code?: Code | undefined;
 }

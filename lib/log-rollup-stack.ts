@@ -10,21 +10,23 @@ import { pickEngine } from './config/engine.ts';
 import { LogRollup } from './log-rollup.ts';
 import { addOutputs } from './outputs.ts';
 
+/** Properties of `LogRollupStack`. */
 export interface LogRollupStackProps extends StackProps {
+  /** Context values, checked by `parseContext`. */
   readonly settings: StackSettings;
-  /** Default: lambda/handler.ts. */
+  /** @defaultValue lambda/handler.ts */
   readonly entry?: string | undefined;
-  /** Code that was bundled already, instead of `entry`. */
+  /** Code that was bundled already, in place of `entry`. */
   readonly code?: Code | undefined;
 }
 
-/** Everything that an account needs, from the settings that the context gives. */
+/** Buckets, `LogRollup`, topic and outputs: all that an account needs, from context values. */
 export class LogRollupStack extends Stack {
   readonly rollup: LogRollup;
 
   constructor(scope: Construct, id: string, { settings, entry, code, ...props }: LogRollupStackProps) {
     super(scope, id, { description: 'Rolls hours of raw S3 logs up into 32 MiB outputs', ...props });
-    // Access logs come by policy: the buckets here have no ACLs.
+    // S3 may write access logs by the bucket's policy: the buckets here have no ACLs.
     this.node.setContext(S3_SERVER_ACCESS_LOGS_USE_BUCKET_POLICY, true);
     const { memorySize, timeoutSeconds, reservedConcurrency, directConcurrency } = settings;
     const { raw, aggregated } = new Buckets(this, 'Buckets', settings);
@@ -35,7 +37,10 @@ export class LogRollupStack extends Stack {
       aggregatedRoot: settings.aggregatedRoot,
       streams: settings.streams,
       engine: pickEngine(settings),
-      ...{ memorySize, timeoutSeconds, reservedConcurrency, directConcurrency },
+      memorySize,
+      timeoutSeconds,
+      reservedConcurrency,
+      directConcurrency,
       logRetention: settings.logRetentionDays,
       tracing: settings.tracing,
       alarmTopic: this.alarmTopic(settings),

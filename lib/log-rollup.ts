@@ -14,18 +14,19 @@ import { RollupFunction } from './rollup-function.ts';
 import { Schedules } from './schedules.ts';
 
 /**
- * Schedules -> queue -> function -> dead-letter queue, with alarms and a dashboard, over buckets that are given.
- * Throws `InvalidConfiguration`, which names every property that is wrong.
+ * Schedules -> queue -> function -> dead-letter queue, with alarms and a dashboard, over existing buckets.
+ *
+ * @throws InvalidConfiguration that names every property that is wrong
  */
 export class LogRollup extends Construct {
   readonly raw: Root;
   readonly aggregated: Root;
   readonly streams: readonly RootedStream[];
-  /** Whether requests for other prefixes than those of streams are carried out. */
+  /** True if requests for prefixes that are no hour of a stream are carried out. */
   readonly allowAnyPrefix: boolean;
   readonly queues: RollupQueues;
   readonly function: IFunction;
-  /** For large requests, where it is on. */
+  /** The state machine of large requests; undefined without the setting `fanOut`. */
   readonly fanOut: FanOut | undefined;
   readonly alarms: readonly Alarm[];
   readonly dashboard: RollupDashboard;

@@ -2,18 +2,20 @@ import { Duration } from 'aws-cdk-lib';
 import { Queue, QueueEncryption, RedrivePermission } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 
+/** Deliveries of a message before it goes to the dead-letter queue. */
 const MAX_RECEIVES = 3;
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html: 14 days at most.
 const LONGEST_RETENTION = Duration.days(14);
 
-/** The one queue that every request goes through, and the two where failures are kept. */
+/** The queue that every request goes through, and two queues that keep failures. */
 export class RollupQueues extends Construct {
-  /** Requests: from the schedules, the operator's commands and the function's own continuations. */
+  /** Requests of the schedules and of the operator's commands, and the function's own continuations. */
   readonly requests: Queue;
-  /** Requests that failed three times. Its messages go back to the queue by StartMessageMoveTask. */
+  /** Requests that failed three times. A redrive moves them back to the queue by StartMessageMoveTask. */
   readonly deadLetters: Queue;
   /**
-   * Requests that never came to the queue: what a schedule could not deliver, and failed asynchronous invocations.
-   * Apart from the dead letters because SQS moves back only what came from a queue.
+   * Requests that never were in the queue: those that a schedule could not deliver, and those of failed asynchronous
+   * invocations. They are apart from the dead letters because SQS moves back only messages that came from a queue.
    */
   readonly undelivered: Queue;
 
@@ -30,7 +32,7 @@ export class RollupQueues extends Construct {
       ...secured,
       // https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html: six times the function's timeout.
       visibilityTimeout: Duration.seconds(6 * props.functionTimeout.toSeconds()),
-      // A dead letter keeps the age of its request: shorter here leaves the operator at least ten days.
+      // A dead letter keeps the age of its request: with 4 of 14 days here, the operator has at least ten days.
       retentionPeriod: Duration.days(4),
       deadLetterQueue: { queue: this.deadLetters, maxReceiveCount: MAX_RECEIVES },
     });

@@ -21,29 +21,37 @@ import { formatRoot, type Root } from './config/root.ts';
 const PROJECT = join(import.meta.dirname, '..');
 const HANDLER = join(PROJECT, 'lambda', 'handler.ts');
 
+/** Properties of `RollupFunction`. */
 export interface RollupFunctionProps {
   readonly raw: Root;
   readonly aggregated: Root;
-  /** What requests may be for. */
+  /** The streams whose hours requests may be for. */
   readonly streams: readonly RootedStream[];
   readonly queues: RollupQueues;
   readonly capacity: Capacity;
   readonly logRetention: RetentionDays;
+  /** Send traces to X-Ray. */
   readonly tracing: boolean;
-  /** The `service` dimension of its metrics: what tells this deployment from another in the account. */
+  /** Value of the metrics' dimension `service`: no other deployment in the account has it. */
   readonly serviceName: string;
-  /** Handed to the function as variables; it also decides what the function may do. */
+  /** Settings, which the function gets as variables. Its permissions follow from them. */
   readonly engine: Engine;
-  /** Whether the queue feeds it, and takes its continuations. Default: it does. */
+  /**
+   * The function takes requests from the queue, and sends continuations there.
+   *
+   * @defaultValue true
+   */
   readonly feed?: boolean | undefined;
   readonly description?: string | undefined;
-  /** Of the state machine that it may start. */
+  /** ARN of the state machine that it may start. */
   readonly stateMachineArn?: string | undefined;
+  /** @defaultValue lambda/handler.ts */
   readonly entry?: string | undefined;
+  /** Code that was bundled already, in place of `entry`. */
   readonly code?: Code | undefined;
 }
 
-/** The function, the log group that it writes to, and the event source that feeds it from the queue. */
+/** The function, its log group, and the event source that gives it requests from the queue. */
 export class RollupFunction extends Construct {
   readonly function: NodejsFunction;
   readonly logGroup: LogGroup;
@@ -83,7 +91,7 @@ export class RollupFunction extends Construct {
       environment,
       ...(props.code === undefined ? bundled(props.entry) : { code: props.code, handler: 'index.handler' }),
     });
-    // The role carries its policies inline and is named by the function: the order is clear without.
+    // The function refers to the role, which has its policies inline: CloudFormation orders them without DependsOn.
     (this.function.node.defaultChild as CfnFunction).addDeletionOverride('DependsOn');
     if (!feed) return;
     this.function.addEventSource(
@@ -97,6 +105,7 @@ export class RollupFunction extends Construct {
   }
 }
 
+/** Properties of a function that esbuild bundles from its TypeScript. */
 function bundled(entry: string = HANDLER) {
   const lockFile = join(PROJECT, 'package-lock.json');
   const bundling: BundlingOptions = {
@@ -104,16 +113,16 @@ function bundled(entry: string = HANDLER) {
     target: 'node24',
     minify: true,
     sourceMap: true,
-    // Node parses the map at every cold start: lines and names suffice for a stack trace.
+    // Node parses the source map at every cold start. A stack trace needs lines and names, not the sources.
     sourcesContent: false,
     mainFields: ['module', 'main'],
-    // The versions that were tested, not those that the runtime has that day.
+    // The versions that were tested, and not those of the runtime, which change.
     bundleAwsSDK: true,
     // CommonJS packages in an ES module still call require() for Node's own modules.
     banner:
       'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);',
   };
-  // Installed as somebody's dependency there is no lock file here: CDK then finds that of the app.
+  // As a dependency of another app this package has no lock file: CDK then finds that of the app.
   return {
     entry,
     bundling,
@@ -121,7 +130,7 @@ function bundled(entry: string = HANDLER) {
   };
 }
 
-/** Without a local esbuild, CDK would turn to Docker without asking. */
+/** Throws `InvalidConfiguration` without a local esbuild: CDK would use Docker without asking. */
 function refuseWithoutEsbuild(): void {
   try {
     createRequire(import.meta.url).resolve('esbuild');

@@ -12,7 +12,7 @@ import { Construct } from 'constructs';
 import type { RollupQueues } from './queues.ts';
 import type { RootedStream } from './log-rollup-props.ts';
 
-/** One schedule a stream: every hour, a request for the hour before goes to the queue. */
+/** One schedule a stream: every hour it sends a request for the hour before to the queue. */
 export class Schedules extends Construct {
   constructor(
     scope: Construct,
@@ -58,7 +58,7 @@ export class Schedules extends Construct {
             stream: name,
           }),
           deadLetterQueue: undelivered,
-          // Later than this, the alarm on the stream has told somebody.
+          // After 6 hours the alarm on the stream, which takes 2, has notified somebody.
           maxEventAge: Duration.hours(6),
           retryAttempts: 100,
         }),

@@ -1,23 +1,30 @@
 import type { Report } from '../rollup/index.ts';
 
-/** What it takes to abort uploads, send the continuation and log: past this, everything in flight is stopped. */
+/** Milliseconds that it takes to abort uploads, send the continuation and log. With no more left, everything in flight is stopped. */
 const LAST_CALL_MS = 5_000;
-/** An output is begun while there is time for this many of the slowest so far. */
+/** An output is begun while there is time for this many of the slowest output so far. */
 const SAFETY = 1.5;
 
+/** The time limit of one invocation. */
 export interface Deadline {
-  /** Whether another output should be begun. */
+  /** True while there is time to begin another output. */
   hasTime: () => boolean;
   /** Aborts when no time is left for what is in flight. */
   signal: AbortSignal;
-  /** Watches how long outputs take, and passes the event on. */
+  /** Wraps a report: measures how long outputs take, and passes each event on. */
   watch: (report: Report) => Report;
-  /** Outputs that this invocation wrote. */
+  /** The number of outputs that this invocation wrote or copied. */
   readonly written: number;
+  /** Ends the timer. */
   clear: () => void;
 }
 
-/** Divides what is left of an invocation between beginning outputs and ending cleanly. */
+/**
+ * Starts the deadline of an invocation: outputs are begun while they can be finished, and what is in flight is aborted
+ * while there is time to end cleanly.
+ *
+ * @param remainingMs returns the milliseconds until Lambda kills the invocation
+ */
 export function createDeadline(remainingMs: () => number): Deadline {
   const stop = new AbortController();
   const begun = new Map<string, number>();
@@ -36,7 +43,7 @@ export function createDeadline(remainingMs: () => number): Deadline {
       if (event.type === 'begun') begun.set(event.key, remainingMs());
       if (event.type === 'output') {
         if (event.how !== 'reused') written++;
-        // One that was only looked for was not begun.
+        // An output that was reused was not begun.
         slowest = Math.max(slowest, (begun.get(event.key) ?? 0) - remainingMs());
         begun.delete(event.key);
       }

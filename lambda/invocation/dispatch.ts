@@ -4,13 +4,14 @@ import type { ResolvedRequest } from './request.ts';
 import { continuationOf } from './request.ts';
 import type { StateMachine } from './state-machine.ts';
 
-/** The answer to a request that others carry out. */
+/** The answer to a request that an execution of the state machine carries out. */
 export interface Dispatched {
   status: 'handed-over';
+  /** Name of the execution. */
   execution: string;
 }
 
-/** Lists no further than it takes to know whether there is more than one function should do. */
+/** True where the source has more objects or bytes than one invocation should roll up. Lists no further than it must. */
 export async function isLarge(
   { source }: Pick<ResolvedRequest, 'source'>,
   store: Store,
@@ -27,14 +28,20 @@ export async function isLarge(
   return false;
 }
 
-/** `id`: of the message, or of the invocation where there is none; a repeated one keeps it. */
+/**
+ * Starts an execution of the state machine that carries out the request.
+ *
+ * @param id of the message, or of the invocation where there is none. It makes the execution's name, with the hour: a
+ * message that is delivered again starts no second execution.
+ */
 export async function dispatch(
   request: ResolvedRequest,
-  machine: StateMachine,
+  stateMachine: StateMachine,
   id: string,
 ): Promise<Dispatched> {
   // https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html: 80 characters.
-  const execution = [...(request.hour === undefined ? [] : [request.hour]), id].join('-').slice(0, 80);
-  await machine.start(execution, { ...continuationOf(request), continuation: undefined });
+  const name = request.hour === undefined ? id : `${request.hour}-${id}`;
+  const execution = name.slice(0, 80);
+  await stateMachine.start(execution, { ...continuationOf(request), continuation: undefined });
   return { status: 'handed-over', execution };
 }

@@ -11,46 +11,50 @@ export interface FunctionConfig {
   settings: Settings;
   rawRoot: Location;
   aggregatedRoot: Location;
-  /** What requests may be for; with `allowAnyPrefix` there may be none. */
+  /** The streams whose hours requests may be for. Empty only with `allowAnyPrefix`. */
   streams: readonly Stream[];
-  /** Where continuations go; without one, a run that runs out of time says so and leaves it at that. */
+  /** Queue of continuations. Without one, a run that runs out of time is reported as incomplete and not continued. */
   queueUrl: string | undefined;
-  /** Where large requests go; without one, every request is carried out here. */
+  /** State machine of large requests. Without one, every request is carried out by the invocation itself. */
   stateMachineArn?: string | undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Throws one `InvalidEnvironment` that names every variable at fault. A variable set to nothing is not set. */
+/**
+ * Reads the function's variables. A variable that is empty counts as not set.
+ *
+ * @throws RollupError `InvalidEnvironment`, one that names every variable at fault
+ */
 export function parseEnvironment(environment: Environment): FunctionConfig {
   const value = (name: string): string | undefined => {
     const text = environment[name];
     return text === '' ? undefined : text;
   };
   const problems: string[] = [];
-  const attempt = <T>(parse: () => T, what = ''): T | undefined => {
+  const orProblem = <T>(parse: () => T, prefix = ''): T | undefined => {
     try {
       return parse();
     } catch (error) {
-      problems.push(what + (error instanceof Error ? error.message : String(error)));
+      problems.push(prefix + (error instanceof Error ? error.message : String(error)));
       return undefined;
     }
   };
   const location = (name: string): Location | undefined => {
     const text = value(name);
-    if (text !== undefined) return attempt(() => parseLocation(text), `${name}: `);
+    if (text !== undefined) return orProblem(() => parseLocation(text), `${name}: `);
     problems.push(`${name} is not set: it must be s3://bucket/prefix/.`);
     return undefined;
   };
   const streamsUnder = (roots: Roots): Stream[] => {
     const text = value(ENV.streams);
-    if (text !== undefined) return attempt(() => parseStreams(text, roots), `${ENV.streams}: `) ?? [];
+    if (text !== undefined) return orProblem(() => parseStreams(text, roots), `${ENV.streams}: `) ?? [];
     if (settings?.allowAnyPrefix !== true) problems.push(`${ENV.streams} is not set: deploy again.`);
     return [];
   };
   const rows = ROWS.filter(({ only }) => only !== 'command line');
   const raw = Object.fromEntries(rows.map(({ name }) => [name, value(variableOf(name))]));
-  const settings = attempt(() => parseSettings(raw, variableOf));
+  const settings = orProblem(() => parseSettings(raw, variableOf));
   const rawRoot = location(ENV.rawRoot);
   const aggregatedRoot = location(ENV.aggregatedRoot);
   if (rawRoot !== undefined && aggregatedRoot !== undefined && overlap(rawRoot, aggregatedRoot))

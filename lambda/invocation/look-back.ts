@@ -5,8 +5,11 @@ import type { Queue } from './queue.ts';
 import type { ResolvedRequest } from './request.ts';
 
 /**
- * The requests for the hours before that of a scheduled one: what came late to them is added. They go through the queue,
- * each by itself, so that none of them delays the hour that is due, or fails it.
+ * The requests that add late arrivals to the hours before a scheduled one. Each goes through the queue by itself, so that
+ * none of them delays the scheduled hour, or fails it.
+ *
+ * @param hours the number of hours to look back
+ * @returns none for a request that is not scheduled, that is continued, or whose hour is not known
  */
 export function lookBacksOf({ message, hour, configured }: ResolvedRequest, hours: number): RequestMessage[] {
   const { scheduledTime, continuation, stream } = message;
@@ -23,7 +26,12 @@ export function lookBacksOf({ message, hour, configured }: ResolvedRequest, hour
   }));
 }
 
-/** Sends them. What cannot be sent is told, and does not stand in the way of the hour itself. */
+/**
+ * Sends look-back requests.
+ *
+ * @returns `LookBackUnsent` where the queue did not take them all; it is not thrown, because the hour itself is to be
+ * rolled up all the same
+ */
 export async function sendLookBacks(
   messages: RequestMessage[],
   queue: Queue,
@@ -40,15 +48,15 @@ export async function sendLookBacks(
 }
 
 /**
- * Whether there is something to look back at. An hour that was never rolled up is none: it was before this deployment's
- * time, is still at work, or failed, and then its own request is in the dead-letter queue.
+ * True where the hour has a manifest. An hour without one is not looked back at: it was before this deployment's time, its
+ * first run is still under way, or failed, and then its own request is in the dead-letter queue.
  */
 export async function isRolledUp(store: Store, { destination }: ResolvedRequest): Promise<boolean> {
   const { bucket, prefix } = destination;
   return (await store.head({ bucket, key: prefix + MANIFEST_NAME })) !== undefined;
 }
 
-/** A look back at an hour that was never rolled up. */
+/** The answer to a look back at an hour that was never rolled up. */
 export interface Skipped {
   status: 'skipped';
   source: string;

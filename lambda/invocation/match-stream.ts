@@ -3,53 +3,60 @@ import { RollupError } from '../errors.ts';
 import type { RequestMessage } from './message.ts';
 import { type Stream, type StreamHour, destinationOf, hoursAt } from './streams.ts';
 
-/** Streams that an error names before it only counts them. */
+/** The number of streams that an error names; of the others it gives the count. */
 const SHOWN = 8;
 
-/** What a request is for, all of it filled, but for the stream that it may be an hour of. */
-export interface Asked {
+/** A request with its placeholders filled in, before its stream is known. */
+export interface FilledRequest {
   source: Location;
-  /** As the request gives it; undefined where the stream gives it. */
+  /** Undefined where the request gives none: then it is the stream's. */
   destination: Location | undefined;
-  /** As the request gives it. */
+  /** Undefined where the request gives none. */
   hour: Hour | undefined;
   message: RequestMessage;
 }
 
-/** What a request came to. */
-export interface Settled {
-  /** Absent where it is for no hour of a stream, and `allowAnyPrefix` lets it pass. */
+/** The stream and the hour of a request. */
+export interface StreamMatch {
+  /** Undefined where the request is for no hour of a stream and `allowAnyPrefix` lets it pass. */
   stream: Stream | undefined;
-  /** Absent where neither the request nor its prefix tells of one. */
+  /** Undefined where neither the request nor its prefix names one. */
   hour: Hour | undefined;
 }
 
 /**
- * The stream that a request is for, and the hour of it. Throws `OutsideStream`, and `InvalidRequest` where a prefix is
- * that of different hours of several streams and the request does not say which.
+ * Finds the stream and the hour that a request is for.
+ *
+ * @throws RollupError `OutsideStream`; `InvalidRequest` where the prefix is that of different hours of several streams and
+ * the request does not name one
  */
-export function settleStream(asked: Asked, streams: readonly Stream[], allowAnyPrefix: boolean): Settled {
-  const { source, destination, hour, message } = asked;
+export function matchStream(
+  request: FilledRequest,
+  streams: readonly Stream[],
+  allowAnyPrefix: boolean,
+): StreamMatch {
+  const { source, destination, hour, message } = request;
   const all = hoursAt(streams, source);
   const named = all.filter(
     (at) =>
       (hour === undefined || at.hour === hour) &&
       (message.stream === undefined || at.stream.name === message.stream),
   );
-  if (all[0] !== undefined && named.length === 0) throw contradiction(asked, all[0]);
+  if (all[0] !== undefined && named.length === 0) throw contradiction(request, all[0]);
   const fitting = named.filter((at) => destination === undefined || isSame(destinationOf(at), destination));
   const [first] = fitting.length > 0 ? fitting : named;
   if (fitting.some((other) => other.hour !== first?.hour)) throw ambiguous(source, fitting);
   if (fitting.length > 0) return { stream: first?.stream, hour: first?.hour };
-  if (!allowAnyPrefix) throw first === undefined ? noHour(source, streams) : contradiction(asked, first);
-  refuseForeign(asked, streams);
+  if (!allowAnyPrefix) throw first === undefined ? noHour(source, streams) : contradiction(request, first);
+  refuseForeign(request, streams);
   return { stream: undefined, hour: hour ?? first?.hour };
 }
 
 /**
- * Whatever is allowed: a request that is for no hour of a stream is not counted as one, and does not take the place of one.
+ * Refuses a request that is for no hour of a stream but names a stream, or writes to the destination of an hour of one.
+ * `allowAnyPrefix` does not allow that.
  */
-function refuseForeign({ source, destination, message }: Asked, streams: readonly Stream[]): void {
+function refuseForeign({ source, destination, message }: FilledRequest, streams: readonly Stream[]): void {
   const named = streams.find(({ name }) => name === message.stream);
   if (named !== undefined) {
     throw outside(
@@ -73,7 +80,7 @@ function outside(message: string): RollupError {
   return new RollupError('OutsideStream', message);
 }
 
-/** A stream that a request names, and there is not. */
+/** The error of a request that names a stream that does not exist. */
 export function noSuchStream(name: string, streams: readonly Stream[]): RollupError {
   return outside(`There is no stream "${name}". ${tell(streams)}`);
 }
@@ -84,8 +91,8 @@ function noHour(source: Location, streams: readonly Stream[]): RollupError {
   );
 }
 
-/** The source is that of an hour, but something else in the request is not. */
-function contradiction({ source, destination, hour, message }: Asked, at: StreamHour): RollupError {
+/** The error of a request whose source is that of an hour of a stream, while its stream, hour or destination is another. */
+function contradiction({ source, destination, hour, message }: FilledRequest, at: StreamHour): RollupError {
   const { stream } = at;
   const is = `Source ${formatLocation(source)} is hour ${at.hour} of stream ${stream.name}`;
   if (message.stream !== undefined && message.stream !== stream.name)

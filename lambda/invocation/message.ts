@@ -1,33 +1,59 @@
 import { z } from 'zod';
 
+/** An hour in UTC: `2026-11-21T08`. */
 export const hour = z
   .string()
   .regex(/^\d{4}-\d{2}-\d{2}T\d{2}$/, 'must be an hour in UTC, such as 2026-11-21T08');
 
+/** The fields of a request, all optional by themselves. */
 export const fields = z.strictObject({
-  /** `s3://bucket/prefix/`; `{yyyy}` `{MM}` `{dd}` `{HH}` in it are filled from the hour. That of `stream`, where it is not given. */
+  /**
+   * `s3://bucket/prefix/`; `{yyyy}` `{MM}` `{dd}` `{HH}` in it are filled from the hour.
+   *
+   * @defaultValue the source of `stream`
+   */
   source: z.string().min(1).optional(),
-  /** The source with the raw root replaced by the aggregated root, where it is not given. */
+  /** @defaultValue the source with the raw root replaced by the aggregated root */
   destination: z.string().min(1).optional(),
-  /** That which the source is the prefix of, where it is not given. */
+  /** @defaultValue the hour that the source is the prefix of */
   hour: hour.optional(),
-  /** The hour is the one before this time's. */
+  /** The time of a schedule, ISO 8601: the request is for the hour before it. */
   scheduledTime: z.iso.datetime({ offset: true }).optional(),
-  /** Roll up an hour that has not ended, or only just has. */
+  /**
+   * Roll up an hour that has not ended, or is within the grace period after its end.
+   *
+   * @defaultValue false
+   */
   force: z.boolean().optional(),
-  /** Rebuild the whole hour. */
+  /**
+   * Rebuild all outputs of the hour.
+   *
+   * @defaultValue false
+   */
   repack: z.boolean().optional(),
-  /** `false` keeps the sources of this run, where the deployment deletes them; `true` is refused where it does not. */
+  /**
+   * `false` keeps the sources of this run where the deployment deletes them; `true` is refused where it does not.
+   *
+   * @defaultValue the deployment's setting
+   */
   deleteSource: z.boolean().optional(),
-  /** Add what came late to an hour that is rolled up; do nothing where it is not. */
+  /**
+   * Add late arrivals to an hour that is rolled up; do nothing where it is not.
+   *
+   * @defaultValue false
+   */
   lookBack: z.boolean().optional(),
-  /** The stream that the source is an hour of: logs and metrics are told apart by it. */
+  /** Name of the stream that the source is an hour of. The key of log lines and the dimension of metrics. */
   stream: z.string().min(1).max(128).optional(),
-  /** How many invocations have worked on this request before. */
+  /**
+   * The number of invocations that worked on this request before.
+   *
+   * @defaultValue 0
+   */
   continuation: z.int().nonnegative().optional(),
 });
 
-/** What the queue carries, and what the function is invoked with. */
+/** A request: the body of a message of the queue, or the event of a direct invocation. */
 export const messageSchema = fields.refine(
   ({ source, stream, hour, scheduledTime }) =>
     source !== undefined || (stream !== undefined && (hour ?? scheduledTime) !== undefined),

@@ -1,16 +1,18 @@
 import { ChangeMessageVisibilityCommand, SQSClient, SendMessageCommand } from '@aws-sdk/client-sqs';
 
-/** Sends JSON to one queue. The only place of the function that knows SQS. */
+/** One queue of requests. The only file of the function that calls SQS. */
 export interface Queue {
+  /** Sends a message as JSON. */
   send: (message: unknown) => Promise<void>;
-  /** Lets a message that was received come again after so many seconds, instead of the queue's visibility timeout. */
+  /** Makes a received message visible again after `seconds`, instead of the queue's visibility timeout. */
   giveBack: (receiptHandle: string, seconds: number) => Promise<void>;
 }
 
-// A continuation is sent in the last seconds of an invocation: an answer that is lost must leave time to ask again.
+// A continuation is sent in the last seconds of an invocation: a lost answer must leave time for another attempt.
 const CONNECT_MS = 1_000;
 const ANSWER_MS = 1_500;
 
+/** Creates a client with credentials and region from the environment. Nothing is sent yet. */
 export function openQueue(queueUrl: string): Queue {
   const client = new SQSClient({
     requestHandler: {

@@ -15,11 +15,11 @@ import { z } from 'zod';
 import { RollupError } from '../errors.ts';
 import { METRICS } from '../names.ts';
 import type { FunctionConfig } from './environment.ts';
-import { noSuchStream, settleStream } from './match-stream.ts';
+import { matchStream, noSuchStream } from './match-stream.ts';
 import { type RequestMessage, messageSchema } from './message.ts';
 import type { Stream } from './streams.ts';
 
-/** A request that may be carried out. */
+/** A request that may be carried out: its hour has ended, and source and destination are within the roots. */
 export interface ResolvedRequest {
   source: Location;
   destination: Location;
@@ -27,23 +27,38 @@ export interface ResolvedRequest {
   repack: boolean;
   deleteSource: boolean;
   lookBack: boolean;
+  /** Name of the stream as the message gives it; otherwise `METRICS.unnamedStream`. */
   stream: string;
-  /** That it is an hour of; absent where it is for a prefix that is none. */
+  /** The stream that it is an hour of; undefined where it is for a prefix that is none. */
   configured: Stream | undefined;
   message: RequestMessage;
 }
 
-const sqsSchema = z.object({
-  Records: z.array(z.object({ messageId: z.string(), body: z.string() })).min(1),
+/** One request of an event, as it was delivered; it is not checked yet. */
+export interface Delivery {
+  /** Id of the SQS message; undefined for other events. */
+  messageId?: string;
+  /** JSON text where it came by SQS, otherwise the value itself. */
+  body: unknown;
+  /** Receipt of the SQS message, by which it can be made visible again. */
+  receipt?: {
+    handle: string;
+    /** The number of deliveries so far, this one included. */
+    receives: number;
+  };
+}
+
+// https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
+const recordSchema = z.object({
+  messageId: z.string(),
+  body: z.string(),
+  receiptHandle: z.string().optional().catch(undefined),
+  attributes: z
+    .object({ ApproximateReceiveCount: z.coerce.number().int().positive() })
+    .optional()
+    .catch(undefined),
 });
-const deliverySchema = z.object({
-  Records: z.array(
-    z.object({
-      receiptHandle: z.string(),
-      attributes: z.object({ ApproximateReceiveCount: z.coerce.number().int().positive() }),
-    }),
-  ),
-});
+const sqsSchema = z.object({ Records: z.array(recordSchema).min(1) });
 // https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
 const executionSchema = z.object({
   'detail-type': z.literal('Step Functions Execution Status Change'),
@@ -51,30 +66,36 @@ const executionSchema = z.object({
 });
 const eventBridgeSchema = z.object({ 'detail-type': z.string(), detail: z.unknown() });
 
+/** The requests of SQS records, of an EventBridge event whose detail is a request, or of a request itself. */
+export function deliveriesOf(event: unknown): Delivery[] {
+  const sqs = sqsSchema.safeParse(event);
+  if (sqs.success) return sqs.data.Records.map(deliveryOf);
+  const eventBridge = eventBridgeSchema.safeParse(event);
+  return [{ body: eventBridge.success ? eventBridge.data.detail : event }];
+}
+
+function deliveryOf({ messageId, body, receiptHandle, attributes }: z.infer<typeof recordSchema>): Delivery {
+  if (receiptHandle === undefined || attributes === undefined) return { messageId, body };
+  const receipt = { handle: receiptHandle, receives: attributes.ApproximateReceiveCount };
+  return { messageId, body, receipt };
+}
+
 /**
- * SQS records, an EventBridge event whose detail is a request, or a request itself -> requests.
- * Throws `InvalidRequest`.
+ * Checks a request.
+ *
+ * @throws RollupError `InvalidRequest`
+ */
+export function parseDelivery({ messageId, body }: Delivery): RequestMessage {
+  return parseMessage(messageId === undefined ? body : parseBody(String(body), messageId));
+}
+
+/**
+ * The requests of an event, checked.
+ *
+ * @throws RollupError `InvalidRequest`
  */
 export function parseEvent(event: unknown): RequestMessage[] {
-  const sqs = sqsSchema.safeParse(event);
-  if (sqs.success)
-    return sqs.data.Records.map(({ messageId, body }) => parseMessage(parseBody(body, messageId)));
-  const eventBridge = eventBridgeSchema.safeParse(event);
-  return [parseMessage(eventBridge.success ? eventBridge.data.detail : event)];
-}
-
-/** What is known of the messages of an event as SQS gave them; none where they came another way. */
-export function deliveriesOf(event: unknown): { receiptHandle: string; receives: number }[] {
-  const records = deliverySchema.safeParse(event).data?.Records ?? [];
-  return records.map(({ receiptHandle, attributes }) => ({
-    receiptHandle,
-    receives: attributes.ApproximateReceiveCount,
-  }));
-}
-
-/** Of SQS records, in their order; empty for other events. */
-export function messageIdsOf(event: unknown): string[] {
-  return sqsSchema.safeParse(event).data?.Records.map(({ messageId }) => messageId) ?? [];
+  return deliveriesOf(event).map(parseDelivery);
 }
 
 function parseBody(body: string, messageId: string): unknown {
@@ -87,7 +108,7 @@ function parseBody(body: string, messageId: string): unknown {
   }
 }
 
-/** A dead letter of the state machine is EventBridge's notice of the execution: its input is the request. */
+/** Returns the request in EventBridge's notice of a failed execution, which is its dead letter; other bodies as they are. */
 function failedRequestOf(body: unknown): unknown {
   const notice = executionSchema.safeParse(body);
   return notice.success ? JSON.parse(notice.data.detail.input) : body;
@@ -102,8 +123,10 @@ function parseMessage(message: unknown): RequestMessage {
 }
 
 /**
- * Fills in the hour, the source and the destination. Throws `InvalidArgument` for what is malformed, `OutsideRoot` and
- * `OutsideStream` for a source or destination that this deployment is not for, `HourNotEnded`.
+ * Fills in the hour, the source and the destination of a request, and refuses one that may not be carried out.
+ *
+ * @throws RollupError `InvalidArgument` for a malformed prefix or hour; `InvalidRequest`; `OutsideRoot` and `OutsideStream`
+ * for a source or destination that this deployment is not for; `HourNotEnded`
  */
 export function resolveRequest(message: RequestMessage, config: FunctionConfig, now: Date): ResolvedRequest {
   const { rawRoot, aggregatedRoot, settings, streams } = config;
@@ -113,8 +136,8 @@ export function resolveRequest(message: RequestMessage, config: FunctionConfig, 
   const given =
     message.destination === undefined ? undefined : parseLocation(fill(message.destination, givenHour));
   if (given !== undefined) requireInside(given, aggregatedRoot, 'Destination');
-  const asked = { source, destination: given, hour: givenHour, message };
-  const { stream: configured, hour } = settleStream(asked, streams, settings.allowAnyPrefix);
+  const filled = { source, destination: given, hour: givenHour, message };
+  const { stream: configured, hour } = matchStream(filled, streams, settings.allowAnyPrefix);
   const { bucket, prefix } = aggregatedRoot;
   const destination = given ?? { bucket, prefix: prefix + source.prefix.slice(rawRoot.prefix.length) };
   refuseOverlap(source, destination);
@@ -124,14 +147,17 @@ export function resolveRequest(message: RequestMessage, config: FunctionConfig, 
   return { source, destination, hour, repack, deleteSource, lookBack, stream, configured, message };
 }
 
-/** Of the stream that a message without a source names. Throws `OutsideStream` where there is none. */
+/** The source of the stream that a message names. Throws `OutsideStream` where there is no such stream. */
 function templateOf(name = '', streams: readonly Stream[]): string {
   const named = streams.find((stream) => stream.name === name);
   if (named === undefined) throw noSuchStream(name, streams);
   return named.source;
 }
 
-/** Throws `InvalidRequest` where a message asks for deletes that are not to be had. */
+/**
+ * True where the sources are deleted after the commit. Throws `InvalidRequest` for a message that asks for it where the
+ * deployment does not delete, or for a prefix that is no hour of a stream.
+ */
 function mayDelete(
   { deleteSource }: RequestMessage,
   deployed: boolean,
@@ -142,7 +168,7 @@ function mayDelete(
   return configured !== undefined && (deleteSource ?? deployed);
 }
 
-/** The message that lets another invocation go on where this one stopped: the hour is settled, whatever the clock says. */
+/** The message that lets another invocation continue the request: with its hour, not the time that it was scheduled at. */
 export function continuationOf({ source, destination, hour, message }: ResolvedRequest): RequestMessage {
   const { repack, force, deleteSource, lookBack, stream, continuation = 0 } = message;
   return {
@@ -158,7 +184,7 @@ export function continuationOf({ source, destination, hour, message }: ResolvedR
   };
 }
 
-/** Whoever may send a message could otherwise have raw logs deleted. */
+/** Whoever may send a message could otherwise delete raw logs of a deployment that keeps them. */
 function refusedDelete(): RollupError {
   return new RollupError(
     'InvalidRequest',
@@ -189,7 +215,7 @@ function fill(template: string, hour: Hour | undefined): string {
   );
 }
 
-/** Throws `OutsideRoot`. */
+/** Throws `OutsideRoot`. `what` begins the message: `Source`. */
 export function requireInside(location: Location, root: Location, what: string): void {
   if (location.bucket === root.bucket && location.prefix.startsWith(root.prefix)) return;
   throw new RollupError(
@@ -198,6 +224,7 @@ export function requireInside(location: Location, root: Location, what: string):
   );
 }
 
+/** Throws `HourNotEnded` until `graceSeconds` after the end of the hour. */
 function refuseUnended(hour: Hour, graceSeconds: number, now: Date): void {
   const from = new Date(hourEnd(hour).getTime() + graceSeconds * 1000);
   if (now >= from) return;

@@ -1,14 +1,17 @@
 import { ExecutionAlreadyExists, SFNClient, StartExecutionCommand } from '@aws-sdk/client-sfn';
 
-/** Starts executions of one state machine. The only place of the function that knows Step Functions. */
+/** One state machine. The only file of the function that calls Step Functions. */
 export interface StateMachine {
   /**
-   * A name is taken once: starting it again, while it goes on or after its end, is nothing. So a message that is delivered
-   * twice starts one execution.
+   * Starts an execution. If one of this name runs or has ended, nothing happens: a message that is delivered twice starts
+   * one execution.
+   *
+   * @param input sent as JSON
    */
   start: (name: string, input: unknown) => Promise<void>;
 }
 
+/** Creates a client with credentials and region from the environment. Nothing is sent yet. */
 export function openStateMachine(stateMachineArn: string): StateMachine {
   const client = new SFNClient({});
   return {

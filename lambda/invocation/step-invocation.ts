@@ -1,36 +1,37 @@
 import type { RollupContext, RunProblem } from '../rollup/index.ts';
 import type { Context } from 'aws-lambda';
-import { RollupError, hasCode } from '../errors.ts';
 import { METRICS } from '../names.ts';
 import { resultOf } from '../run.ts';
 import { createDeadline } from './deadline.ts';
-import {
-  OUT_OF_TIME,
-  type Resources,
-  answerOf,
-  deferred,
-  leftUndone,
-  startUsage,
-  open,
-  sayLastWord,
-} from './invocation.ts';
+import { leftUndone, namedByCode, timeoutIfAborted } from './failures.ts';
 import { resolveRequest } from './request.ts';
+import { type Resources, openResources } from './resources.ts';
 import { type StepAnswer, type StepEvent, commitStep, parseStep, planStep, writeStep } from './steps.ts';
-import { type RunUsage, logger, reportFailure, reportResult, reportStep } from './telemetry.ts';
+import {
+  type RunUsage,
+  logger,
+  reportBeforeKill,
+  reportFailure,
+  reportResult,
+  reportStep,
+  startUsage,
+} from './telemetry.ts';
 
+/** Carries out steps of the state machine, with the resources of one process. */
 export interface StepInvocation {
+  /** Carries out one step. Throws an error whose name is the code. */
   handle: (event: unknown, context: Context) => Promise<unknown>;
 }
 
-/** Carries out the steps of the state machine. */
+/** Opens the resources that the environment describes. A bad environment is thrown by each `handle`. */
 export function createStepInvocation(environment: NodeJS.ProcessEnv): StepInvocation {
-  const resources = deferred(() => open(environment));
+  const resources = openResources(environment);
 
   async function handle(given: unknown, context: Context): Promise<unknown> {
     logger.addContext(context);
     let stream: string = METRICS.unnamedStream;
     let usage: (() => RunUsage) | undefined;
-    let lastWord: NodeJS.Timeout | undefined;
+    let lastReport: NodeJS.Timeout | undefined;
     const deadline = createDeadline(() => context.getRemainingTimeInMillis());
     try {
       const event = parseStep(given);
@@ -40,22 +41,25 @@ export function createStepInvocation(environment: NodeJS.ProcessEnv): StepInvoca
       usage = startUsage(connection);
       connection.takeRequests();
       connection.gauge.start();
-      lastWord = sayLastWord(stream, usage, context);
-      const { store, raw } = connection;
-      const answer = await carryOut(event, resources(), {
-        ...{ store, raw, settings: config.settings, now: () => new Date() },
-        ...{ hasTime: deadline.hasTime, signal: deadline.signal, report: deadline.watch(() => undefined) },
+      lastReport = reportBeforeKill(stream, usage, context);
+      const answer = await carryOut(event, config, {
+        store: connection.store,
+        raw: connection.raw,
+        settings: config.settings,
+        now: () => new Date(),
+        hasTime: deadline.hasTime,
+        signal: deadline.signal,
+        report: deadline.watch(() => undefined),
       });
       reportAnswer(event, answer, { ...usage(), stream, config });
       return answer;
     } catch (error) {
-      const late = deadline.signal.aborted && hasCode(error, 'Aborted');
-      const failure = late ? new RollupError('Timeout', OUT_OF_TIME, { cause: error }) : error;
+      const failure = timeoutIfAborted(error, deadline.signal);
       reportFailure(stream, failure, usage?.());
-      throw answerOf(failure);
+      throw namedByCode(failure);
     } finally {
       deadline.clear();
-      clearTimeout(lastWord);
+      clearTimeout(lastReport);
       logger.resetKeys();
     }
   }
@@ -63,24 +67,25 @@ export function createStepInvocation(environment: NodeJS.ProcessEnv): StepInvoca
   return { handle };
 }
 
-type Written = Awaited<ReturnType<typeof writeStep>>;
+type WriteAnswer = Awaited<ReturnType<typeof writeStep>>;
 
 function carryOut(
   event: StepEvent,
-  { config }: Resources,
+  config: Resources['config'],
   context: RollupContext,
-): Promise<StepAnswer | Written> {
+): Promise<StepAnswer | WriteAnswer> {
   const request = resolveRequest(event.request, config, new Date());
   if (event.step === 'write') return writeStep(event, request, context);
-  const { deleteSource } = request;
-  const asAsked = { ...context, settings: { ...context.settings, deleteSource } };
-  if (event.step === 'plan') return planStep(request, event.attempt, asAsked);
-  return commitStep(event, request, asAsked);
+  // The request may keep the sources of a deployment that deletes them.
+  const settings = { ...context.settings, deleteSource: request.deleteSource };
+  if (event.step === 'plan') return planStep(request, event.attempt, { ...context, settings });
+  return commitStep(event, request, { ...context, settings });
 }
 
+/** Throws the first problem of a committed hour, once the hour is reported: the execution then fails and alarms. */
 function reportAnswer(
   event: StepEvent,
-  answer: StepAnswer | Written,
+  answer: StepAnswer | WriteAnswer,
   { stream, config, ...usage }: RunUsage & { stream: string; config: Resources['config'] },
 ): void {
   if (answer.status !== 'done' || event.step === 'write') {
@@ -92,7 +97,6 @@ function reportAnswer(
     continued: false,
     lookBack: request.lookBack,
   });
-  // The execution fails, and so whoever can mend it is told; what is committed stays so.
   const { status, deleted, problems: found = [] } = answer.outcome;
   const problems = deleted?.complete === false ? [...found, deletesLeft(request.source.prefix)] : found;
   if (problems.length > 0) throw leftUndone(status, problems);

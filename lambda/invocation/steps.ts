@@ -22,24 +22,31 @@ import { RollupError } from '../errors.ts';
 import { messageSchema } from './message.ts';
 
 const attempt = z.int().positive();
-/** The request that the machine was started with, and the plan that its plan step answered with: none of it is read from S3. */
-const carriedOut = { request: messageSchema, plan: z.string(), etag: z.string().min(1) };
+/**
+ * The request that the execution was started with, and the plan that its plan step answered with. Both come from the state
+ * machine: nothing that lies in S3 can change them.
+ */
+const pinned = { request: messageSchema, plan: z.string(), etag: z.string().min(1) };
 
-/** What the state machine asks for. Names in it are its own: lib/fan-out-definition.ts writes them. */
+/** The event of a step, as lib/fan-out-definition.ts writes it. */
 const stepSchema = z.discriminatedUnion('step', [
   z.strictObject({ step: z.literal('plan'), request: messageSchema, attempt }),
-  z.strictObject({ step: z.literal('write'), ...carriedOut, items: z.array(itemSchema).min(1) }),
-  z.strictObject({ step: z.literal('commit'), ...carriedOut, attempt }),
+  z.strictObject({ step: z.literal('write'), ...pinned, items: z.array(itemSchema).min(1) }),
+  z.strictObject({ step: z.literal('commit'), ...pinned, attempt }),
 ]);
 export type StepEvent = z.infer<typeof stepSchema>;
 
-/** What executions ask for that were begun by a release before plans were pinned. */
+/** The events of executions that were begun by a release before plans were pinned. */
 const unpinnedSchema = z.discriminatedUnion('step', [
   z.strictObject({ step: z.literal('write'), items: z.array(itemSchema).min(1) }),
   z.strictObject({ step: z.literal('commit'), request: messageSchema, plan: z.string(), attempt }),
 ]);
 
-/** Throws `InvalidRequest`, and `BadPlan` for a step that says nothing of what the plan must be. */
+/**
+ * Checks the event of a step.
+ *
+ * @throws RollupError `InvalidRequest`; `BadPlan` for a step that does not pin its plan
+ */
 export function parseStep(event: unknown): StepEvent {
   const parsed = stepSchema.safeParse(event);
   if (parsed.success) return parsed.data;
@@ -52,23 +59,31 @@ export function parseStep(event: unknown): StepEvent {
   throw new RollupError('InvalidRequest', `Not a step: ${why}.`);
 }
 
-/** What plan and commit answer: `attempt` is that of the next plan. */
+/** The answer of the plan and the commit step. `lost`: another run committed first; `attempt` is that of the next plan. */
 export type StepAnswer =
   | { status: 'done'; outcome: RollupOutcome }
   | { status: 'lost'; attempt: number }
   | {
       status: 'planned';
       plan: string;
-      /** Of the plan's header: what the other steps read, and nothing else. */
+      /** ETag of the plan's header: the other steps read that version of it, and no other. */
       etag: string;
-      /** Where the map reads its items. */
+      /** Bucket and key of the file that the map reads its items from. */
       bucket: string;
       items: string;
+      /** The number of invocations that write at once. */
       workers: number;
       attempt: number;
       totals: { outputs: number; objects: number; bytes: number };
     };
 
+/**
+ * Lists, plans and writes the plan file.
+ *
+ * @param attempt the number of this plan, from 1
+ * @returns `done` where there is nothing to write
+ * @throws RollupError `Conflict` where the last attempt lost to other runs
+ */
 export async function planStep(
   request: RollupRequest,
   attempt: number,
@@ -83,7 +98,11 @@ export async function planStep(
   return { status: 'planned', plan: formatPlanAt(at), etag, bucket, items: key, workers, attempt, totals };
 }
 
-/** Throws `BadPlan` where the plan is not one for this request. */
+/**
+ * Commits the outputs of a plan, and does what follows a commit.
+ *
+ * @throws RollupError `BadPlan` where the plan is not one for this request
+ */
 export async function commitStep(
   event: Extract<StepEvent, { step: 'commit' }>,
   request: RollupRequest,
@@ -94,8 +113,11 @@ export async function commitStep(
 }
 
 /**
- * Throws `Timeout` where there was no time for all of them: what was written is found by the next attempt. Throws `BadPlan`
- * as `commitStep` does, and for items of another plan: they are read from a file that is not pinned.
+ * Writes a batch of outputs.
+ *
+ * @throws RollupError `Timeout` where there was no time for all of them: the next attempt finds those that were written;
+ * `NoProgress` where there was no time for one. `BadPlan` as `commitStep` does, and for items of another plan: the map reads
+ * them from a file that is not pinned.
  */
 export async function writeStep(
   event: Extract<StepEvent, { step: 'write' }>,
@@ -112,15 +134,16 @@ export async function writeStep(
   return { status: step.status };
 }
 
-/** Throws `InvalidArgument`, and `BadPlan` for a plan that lies elsewhere than under the request's destination. */
+/** Throws `InvalidArgument`, and `BadPlan` for a plan that is not under the request's destination. */
 function planOf(
   { plan, etag }: Pick<Extract<StepEvent, { step: 'commit' }>, 'plan' | 'etag'>,
   { destination }: RollupRequest,
 ): PinnedPlan {
   const at = parsePlanAt(plan);
-  const [lies, asked] = [formatLocation(at.destination), formatLocation(destination)];
-  if (lies === asked) return { at, etag };
-  throw badPlan(planFiles(at).header.key, `it lies under ${lies}, and the request is for ${asked}`);
+  const planned = formatLocation(at.destination);
+  const requested = formatLocation(destination);
+  if (planned === requested) return { at, etag };
+  throw badPlan(planFiles(at).header.key, `it lies under ${planned}, and the request is for ${requested}`);
 }
 
 function lost(attempt: number, destination: Location): StepAnswer {

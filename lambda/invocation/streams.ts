@@ -12,7 +12,7 @@ import { z } from 'zod';
 import { RollupError } from '../errors.ts';
 import { HOUR_TEMPLATE } from '../names.ts';
 
-/** A stream that the deployment is for: templates of whole prefixes, `s3://logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/`. */
+/** A configured stream. Source and destination are templates of prefixes: `s3://logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/`. */
 export interface Stream {
   name: string;
   source: string;
@@ -25,17 +25,18 @@ export interface StreamHour {
   hour: Hour;
 }
 
+/** The prefixes that every source and every destination must be under. */
 export interface Roots {
   rawRoot: Location;
   aggregatedRoot: Location;
 }
 
-/** A list of all that 4 KB could hold is shorter when it is inflated. */
+/** Bytes at which inflating stops. A list of streams that 4 KB can hold compressed is shorter. */
 const MOST_BYTES = 1024 ** 2;
 
 const listSchema = z.array(z.union([z.string().min(1), z.tuple([z.string().min(1), z.string()])])).min(1);
 
-/** The stream whose hours lie under both roots as `path` says: `checkout/{yyyy}{MM}{dd}/{HH}/`. */
+/** A stream by its template below either root: `checkout/{yyyy}{MM}{dd}/{HH}/`. */
 export function streamUnder({ rawRoot, aggregatedRoot }: Roots, name: string, path: string): Stream {
   return {
     name,
@@ -44,7 +45,11 @@ export function streamUnder({ rawRoot, aggregatedRoot }: Roots, name: string, pa
   };
 }
 
-/** The function's variable (`ENV.streams`) -> streams. Throws `InvalidArgument`. */
+/**
+ * Reads the function's variable `ENV.streams`, whose form lambda/names.ts describes.
+ *
+ * @throws RollupError `InvalidArgument`
+ */
 export function parseStreams(text: string, roots: Roots): Stream[] {
   const streams = readList(text).map((entry) =>
     typeof entry === 'string'
@@ -67,7 +72,7 @@ function readList(text: string): z.infer<typeof listSchema> {
   }
 }
 
-/** A template must give each hour a prefix of its own, from which the hour can be told again. */
+/** Throws `InvalidArgument` for a template that does not give each hour a prefix from which the hour can be read again. */
 function refuseUnsound(name: string, source: string): void {
   const hour = parseHour('2026-11-21T08');
   const filled = formatLocation(parseLocation(fillHour(source, hour)));
@@ -76,7 +81,7 @@ function refuseUnsound(name: string, source: string): void {
   throw new RollupError('InvalidArgument', message);
 }
 
-/** Every stream that has this prefix as the source of an hour: mostly one, or none. */
+/** The hours whose source this prefix is: mostly one, or none; several where templates of streams overlap. */
 export function hoursAt(streams: readonly Stream[], source: Location): StreamHour[] {
   const filled = formatLocation(source);
   return streams.flatMap((stream) => {
@@ -85,7 +90,7 @@ export function hoursAt(streams: readonly Stream[], source: Location): StreamHou
   });
 }
 
-/** Of an hour: where it is rolled up to. */
+/** The prefix that an hour is rolled up to. */
 export function destinationOf({ stream, hour }: StreamHour): Location {
   return parseLocation(fillHour(stream.destination, hour));
 }

@@ -1,11 +1,11 @@
 import type { Settings } from '../settings/table.ts';
 
-/** What outputs are stored with. None of it shapes their bytes: it holds for what is written from now on. */
+/** The settings that outputs are stored with. None of them changes bytes: outputs that exist already keep their own. */
 export type OutputAttributes = Partial<
   Pick<Settings, 'storageClass' | 'tags' | 'kmsKeyId' | 'contentType' | 'contentEncoding' | 'acl'>
 >;
 
-/** What decides who can read an object; of whatever is written, the manifest too. */
+/** Parameters that decide who can read an object: of outputs, and of the manifest too. */
 export function accessParams({ kmsKeyId, acl }: OutputAttributes) {
   return {
     ...(kmsKeyId === undefined
@@ -13,14 +13,15 @@ export function accessParams({ kmsKeyId, acl }: OutputAttributes) {
       : {
           ServerSideEncryption: 'aws:kms' as const,
           SSEKMSKeyId: kmsKeyId,
-          // One request to KMS for many objects, not one for each of them.
+          // One request to KMS for many objects, instead of one for each.
+          // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html
           BucketKeyEnabled: true,
         }),
     ...(acl === undefined ? {} : { ACL: acl }),
   };
 }
 
-/** What says how bytes are to be understood. */
+/** Parameters that tell readers the format of an object's bytes. */
 export function contentParams({ contentType, contentEncoding }: OutputAttributes) {
   return {
     ...(contentType === undefined ? {} : { ContentType: contentType }),
@@ -28,7 +29,7 @@ export function contentParams({ contentType, contentEncoding }: OutputAttributes
   };
 }
 
-/** Of an output, apart from how its bytes are to be understood. */
+/** Parameters of an output, except those of its format: encryption, ACL, storage class and tags. */
 export function storageParams({ storageClass, tags, ...attributes }: OutputAttributes) {
   return {
     ...accessParams(attributes),
@@ -37,13 +38,15 @@ export function storageParams({ storageClass, tags, ...attributes }: OutputAttri
   };
 }
 
+/** Parameters of a request that creates an output. */
 export type OutputParams = ReturnType<typeof outputParams>;
 
+/** All parameters of an output. */
 export function outputParams(attributes: OutputAttributes) {
   return { ...storageParams(attributes), ...contentParams(attributes) };
 }
 
-/** As in `x-amz-tagging`: the query of a URL. */
+/** The value of `x-amz-tagging`: `team=logs&stage=prod`, encoded as a URL's query. */
 function formatTags(tags: Readonly<Record<string, string>>): string {
   return Object.entries(tags)
     .map((tag) => tag.map(encodeURIComponent).join('='))

@@ -1,20 +1,26 @@
 import { createCRC64 } from 'hash-wasm';
 import { parseCrc32 } from './conditions.ts';
 
-/** What S3 says of a whole object's bytes: one of the two, from whoever wrote it or, without that, from S3 itself. */
+/**
+ * The checksums that S3 has of a whole object. Mostly there is one: the CRC-32 that its writer gave, otherwise the
+ * CRC-64/NVME that S3 computed itself.
+ */
 export interface Checksums {
   crc32: number | undefined;
   /** CRC-64/NVME, 16 hex digits. */
   crc64: string | undefined;
 }
 
-/** The request header that makes S3 tell its checksums. */
+/** The request header that makes S3 send its checksums along. */
 export const CHECKSUM_MODE = { 'x-amz-checksum-mode': 'ENABLED' } as const;
 
 // The polynomial of CRC-64/NVME, reflected. WebAssembly, at twice the speed or more of the SDK's JavaScript.
 const crc64nvme = await createCRC64('9a6c9329ac4bc9b5');
 
-/** `crc32` and `crc64nvme` as in S3's `x-amz-checksum-` headers: base64. A checksum of checksums (`…-3`) is none. */
+/**
+ * Reads S3's `x-amz-checksum-crc32` and `x-amz-checksum-crc64nvme`: base64 of the bytes. A checksum of checksums (`…-3`) is
+ * not one of the whole object, and is left out.
+ */
 export function parseChecksums(crc32: string | undefined, crc64: string | undefined): Checksums {
   const whole = crc64 !== undefined && /^[A-Za-z0-9+/]{11}=$/.test(crc64);
   return {
@@ -23,7 +29,11 @@ export function parseChecksums(crc32: string | undefined, crc64: string | undefi
   };
 }
 
-/** Whether bytes, whose CRC-32 is known, are those that S3 has the checksums of. */
+/**
+ * True where bytes have the checksums that S3 has of the object, or where S3 has none.
+ *
+ * @param crc32 of `bytes`
+ */
 export function matches(bytes: Buffer, crc32: number, expected: Checksums): boolean {
   if (expected.crc32 !== undefined) return expected.crc32 === crc32;
   return expected.crc64 === undefined || crc64nvme.init().update(bytes).digest() === expected.crc64;

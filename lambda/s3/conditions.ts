@@ -1,13 +1,14 @@
-/** ETags are without their quotes everywhere but on the wire. */
+/** An ETag as requests carry it. Everywhere else in the code ETags are without their quotes. */
 export function quoteEtag(etag: string): string {
   return `"${etag}"`;
 }
 
+/** The ETag of a response without its quotes; empty where there is none. */
 export function unquoteEtag(etag: string | undefined): string {
   return detached((etag ?? '').replace(/^"(.*)"$/, '$1'));
 }
 
-/** A string cut out of another holds all of that: of an ETag in a listing, the whole page. */
+/** A copy. A string that V8 cut out of another keeps all of it in memory: an ETag of a listing, the whole page. */
 function detached(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1');
 }
@@ -17,13 +18,14 @@ export function formatRange({ offset, length }: { offset: number; length: number
   return `bytes=${offset}-${offset + length - 1}`;
 }
 
-/** S3 writes a CRC-32 as the base64 of its four bytes. */
+/** Reads a CRC-32 as S3 writes it: base64 of its four bytes. Undefined where there is none of the whole object. */
 export function parseCrc32(base64: string | undefined): number | undefined {
   // A checksum of checksums (`…-3`) is not one of the whole object.
   if (base64 === undefined || !/^[A-Za-z0-9+/]{6}==$/.test(base64)) return undefined;
   return Buffer.from(base64, 'base64').readUInt32BE();
 }
 
+/** A CRC-32 as S3 writes it: base64 of its four bytes. */
 export function encodeCrc32(crc32: number): string {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(crc32 >>> 0);
@@ -35,7 +37,7 @@ export function copySource(bucket: string, key: string): string {
   return `${bucket}/${key.split('/').map(encodeURIComponent).join('/')}`;
 }
 
-/** A key from a listing with `encoding-type=url`, in which a space is a plus sign. */
+/** A key from a listing with `encoding-type=url`, which writes a space as a plus sign. */
 export function decodeKey(encoded: string | undefined): string {
   return decodeURIComponent((encoded ?? '').replaceAll('+', ' '));
 }

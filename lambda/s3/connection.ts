@@ -9,31 +9,49 @@ import { CappedRequestHandler } from './client/request-handler.ts';
 import { TIMEOUTS, type Timeouts } from './client/timeouts.ts';
 import { S3Store } from './s3-store.ts';
 
+/** Options of `connect`. */
 export interface ConnectionOptions {
   settings: Settings;
-  /** Of both sides, where the settings say nothing else. */
+  /**
+   * Region of source and destination, where the settings give none.
+   *
+   * @defaultValue `AWS_REGION`, or that of the profile
+   */
   region?: string | undefined;
+  /**
+   * URL of source and destination, where the settings give none.
+   *
+   * @defaultValue `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, or S3's own
+   */
   endpointUrl?: string | undefined;
-  /** PEM of a certificate authority to trust besides those that Node does. */
+  /**
+   * PEM of the certificate authority to trust.
+   *
+   * @defaultValue those that Node trusts
+   */
   ca?: string;
+  /** @defaultValue `TIMEOUTS` */
   timeouts?: Partial<Timeouts>;
 }
 
-/** The way to S3: a client a side, one capped agent, and what is counted on it. Made once in a process. */
+/** Stores, clients and counters over one capped agent. Made once in a process. */
 export interface Connection {
-  /** Of the destination. */
+  /** The store of the destination. */
   store: S3Store;
-  /** Of the source. The same where nothing sets the two apart. */
+  /** The store of the source: the same object where both have one endpoint. */
   raw: S3Store;
+  /** The SDK's client of the destination. */
   client: S3Client;
   gauge: Gauge;
-  /** Requests since the last call, to both sides. */
+  /** The number of requests to both endpoints since the last call. */
   takeRequests(): Requests;
+  /** Ends the clients and their agent. */
   close(): void;
 }
 
 export type { Peaks, Requests };
 
+/** Creates the clients of source and destination. Nothing is sent yet. */
 export function connect({
   settings,
   region,
@@ -45,10 +63,10 @@ export function connect({
   const gauge = new Gauge();
   const counter = new RequestCounter();
   const handler = new CappedRequestHandler({ maxSockets: maxSockets(settings), gauge, ca, timeouts });
-  const open = (side: Endpoint): { store: S3Store; client: S3Client } => {
-    const { client, pace } = createClient(side, { handler, counter, timeouts });
-    const lines = { client, handler, counter, pace, timeouts };
-    return { client, store: new S3Store(lines, { attributes: settings, reach: reachOf(side) }) };
+  const open = (endpoint: Endpoint): { store: S3Store; client: S3Client } => {
+    const { client, pace } = createClient(endpoint, { handler, counter, timeouts });
+    const path = { client, handler, counter, pace, timeouts };
+    return { client, store: new S3Store(path, { attributes: settings, reach: reachOf(endpoint) }) };
   };
   const { source, destination } = endpointsOf(settings, { region, endpointUrl });
   const to = open(destination);
@@ -60,7 +78,7 @@ export function connect({
     gauge,
     takeRequests: () => counter.take(),
     close: () => {
-      // Of the one agent too.
+      // Either one destroys the agent that they share.
       to.client.destroy();
       from.client.destroy();
     },

@@ -18,21 +18,25 @@ import { toRollupError } from './errors.ts';
 import { type OpenMultipart, inParts } from './multipart.ts';
 import { holds } from './write-once.ts';
 
-/** S3 answers a copy when it is done; what it copies in a second is a few hundred megabytes. */
+/** Milliseconds until the answer: S3 gives it when the copy is done, and copies a few hundred megabytes a second. */
 const COPY_MS = 600_000;
 
+/** Arguments of `copyObject`. */
 export interface CopyInput {
   from: ReadFrom;
+  /** Bytes to copy. */
   size: number;
   to: ObjectAt;
   attributes: OutputAttributes;
-  /** Whatever lies there. */
+  /** Replace an existing object, whatever it is. */
   overwrite?: boolean;
 }
 
 /**
- * Copies inside S3, pinned to the ETag, as it is. What is there with the source's bytes already is left as it is. Throws `SourceChanged`,
- * `SourceVanished`, `SourceArchived`.
+ * Copies an object or a range of it inside S3, pinned to its ETag. An existing object that has the source's bytes already is
+ * kept, one that has other bytes is replaced.
+ *
+ * @throws RollupError `SourceChanged`, `SourceVanished`, `SourceArchived`
  */
 export async function copyObject(
   store: Store,
@@ -50,15 +54,15 @@ export async function copyObject(
   } catch (error) {
     const failed = toRollupError(error, { operation: 'CopyObject', bucket: from.bucket, key: from.key });
     if (!hasCode(failed, 'PreconditionFailed', 'NoSuchUpload')) throw failed;
-    // Another run's, or our own, of which the answer was lost. It stays as it is: it may be committed under its ETag.
-    const standing = await store.head(to);
-    if (standing?.size === size) {
+    // There is an object of another run, or our own whose answer was lost. It is kept: it may be committed under its ETag.
+    const existing = await store.head(to);
+    if (existing?.size === size) {
       const crc32 = await crc32OfSource(store, from, size, signal);
-      if (await holds(store, to, standing, { size, crc32 }, signal)) return { etag: standing.etag, crc32 };
+      if (await holds(store, to, existing, { size, crc32 }, signal)) return { etag: existing.etag, crc32 };
     }
     if (hasCode(failed, 'NoSuchUpload')) throw failed;
-    // What has the key of these bytes and is something else is of no use to anybody.
-    if (standing !== undefined && input.overwrite !== true) {
+    // The key is a digest of these bytes: an object that has others is of no use to anybody.
+    if (existing !== undefined && input.overwrite !== true) {
       return copyObject(store, client, { ...input, overwrite: true }, signal);
     }
     const message = `${from.key} changed while it was being rolled up. Run again: what is written is kept.`;
@@ -68,6 +72,7 @@ export async function copyObject(
 
 interface Copied {
   etag: string;
+  /** CRC-32 in base64, where S3 tells one of the whole. */
   checksum: string | undefined;
 }
 
@@ -76,6 +81,7 @@ async function copyWhole(
   { from, to, attributes, overwrite }: CopyInput,
   signal: AbortSignal,
 ): Promise<Copied> {
+  // Without them S3 copies the source's metadata. To replace one of its fields, all must be given.
   const content = contentParams(attributes);
   const replaced = Object.keys(content).length === 0 ? {} : await contentOf(client, from, signal);
   const command = new CopyObjectCommand({
@@ -88,14 +94,14 @@ async function copyWhole(
     ...replaced,
     ...content,
     ChecksumAlgorithm: 'CRC32',
-    // To copy tags takes permissions that nothing else here needs.
+    // Copying the source's tags takes permissions that nothing else needs.
     TaggingDirective: 'REPLACE',
   });
   const { CopyObjectResult } = await client.send(command, { abortSignal: signal, requestTimeout: COPY_MS });
   return { etag: unquoteEtag(CopyObjectResult?.ETag), checksum: CopyObjectResult?.ChecksumCRC32 };
 }
 
-/** What S3 would copy along with the bytes, if nothing of it were replaced. */
+/** The source's metadata as parameters of a copy that replaces it: what S3 would otherwise copy by itself. */
 async function contentOf(client: S3Client, { bucket, key, etag }: ReadFrom, abortSignal: AbortSignal) {
   const command = new HeadObjectCommand({ Bucket: bucket, Key: key, IfMatch: quoteEtag(etag) });
   const { ContentType, ContentEncoding, Metadata } = await client.send(command, { abortSignal });

@@ -9,25 +9,29 @@ import { backoff } from './client/retry.ts';
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 const KEYS_PER_DELETE = 1000;
 
-/** S3 refuses keys one by one where a prefix is too busy, within a response that is none of a failure. */
-const PASSING = new Set(['InternalError', 'ServiceUnavailable', 'SlowDown']);
+/** Codes of keys that are worth another attempt: where a prefix is busy, S3 refuses single keys in a response of status 200. */
+const RETRYABLE = new Set(['InternalError', 'ServiceUnavailable', 'SlowDown']);
+/** Requests for one key, the first included. */
 const ATTEMPTS = 5;
 const FIRST_DELAY_MS = 200;
 
-/** What the XML of a request cannot say: https://www.w3.org/TR/xml/#charsets */
+/** Characters that the XML of a request cannot carry: https://www.w3.org/TR/xml/#charsets */
 // eslint-disable-next-line no-control-regex
 const NOT_IN_XML = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/;
 
 interface Target {
   key: string;
-  /** Deleted only while it has this; undefined for whatever it has. */
+  /** Delete the object only if it has this ETag. Undefined: delete any. */
   etag?: string;
 }
 
 type Refusal = { key: string; error: unknown };
 
 /**
- * Deletes every object that still has its ETag, a thousand a request. What is gone already is as good as deleted.
+ * Deletes every object that still has its ETag, a thousand a request. An object that does not exist counts as deleted.
+ *
+ * @returns the objects that were not deleted, with the reason
+ * @throws RollupError where a request fails, rather than a key
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
  */
 export async function deleteUnchanged(
@@ -39,7 +43,11 @@ export async function deleteUnchanged(
   return describe(bucket, await deleteEach(client, bucket, objects, signal));
 }
 
-/** Deletes whatever has these keys. Throws for the first that is refused, once all were asked for. */
+/**
+ * Deletes the objects that have these keys.
+ *
+ * @throws RollupError of the first key that is refused, after all were requested
+ */
 export async function deleteKeys(client: S3Client, bucket: string, keys: string[]): Promise<void> {
   const targets = keys.map((key) => ({ key }));
   const [first] = await deleteEach(client, bucket, targets, new AbortController().signal);
@@ -47,7 +55,7 @@ export async function deleteKeys(client: S3Client, bucket: string, keys: string[
   throw toRollupError(first.error, { operation: 'DeleteObjects', bucket, key: first.key });
 }
 
-/** In requests of a thousand, but for keys that their XML cannot carry: those one by one. */
+/** Deletes in requests of a thousand keys; keys that their XML cannot carry, one by one. */
 async function deleteEach(
   client: S3Client,
   bucket: string,
@@ -82,7 +90,7 @@ async function deleteBatch(
     });
     const again = new Set<string>();
     for (const { Key: key = '', Code = 'Error', Message = '' } of Errors) {
-      if (PASSING.has(Code) && attempt < ATTEMPTS) again.add(key);
+      if (RETRYABLE.has(Code) && attempt < ATTEMPTS) again.add(key);
       else refused.push({ key, error: Object.assign(new Error(Message), { name: Code }) });
     }
     rest = rest.filter(({ key }) => again.has(key));

@@ -7,57 +7,61 @@ import type { Found, ReadResult, ReadFrom } from '../rollup/model/store.ts';
 import { matches, parseChecksums } from './checksums.ts';
 import { decodeKey, formatRange, quoteEtag, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
-import { FastLane, type Lines, type Opened } from './client/direct-get.ts';
+import { DirectGet, type RequestPath, type OpenedObject } from './client/direct-get.ts';
 import { readInto, short, stalled } from './client/read-into.ts';
 import { askForChecksums } from './client/middleware.ts';
 import type { RequestCounter } from './client/request-counter.ts';
 import { backoff } from './client/retry.ts';
 import type { Timeouts } from './client/timeouts.ts';
 
-/** ObjectReader of one object, the first included, where the body fails; what fails before that is repeated by the SDK. */
+/** Downloads of one object, the first included, where the body fails. Failures before the body are repeated by the SDK. */
 const BODY_ATTEMPTS = 4;
 const FIRST_DELAY_MS = 100;
 
 const OPERATION = 'GetObject';
 
-/** Every GET: of sources, of outputs, of the manifest. */
+/** Reads objects: sources, outputs, manifests. Each GET goes the direct way first, and by the SDK where that gives nothing. */
 export class ObjectReader {
   readonly #client: S3Client;
   readonly #counter: RequestCounter;
-  readonly #fastLane: FastLane;
+  readonly #directGet: DirectGet;
   readonly #timeouts: Timeouts;
 
-  constructor(lines: Lines) {
-    this.#client = lines.client;
-    this.#counter = lines.counter;
-    this.#timeouts = lines.timeouts;
-    this.#fastLane = new FastLane(lines);
+  constructor(path: RequestPath) {
+    this.#client = path.client;
+    this.#counter = path.counter;
+    this.#timeouts = path.timeouts;
+    this.#directGet = new DirectGet(path);
   }
 
-  /** See `Store.read`. */
+  /**
+   * Fills a buffer of just the length that is read, and checks it against S3's checksums.
+   *
+   * @throws RollupError `SourceChanged`, `SourceVanished`, `ShortBody`, `BodyStalled`, `ChecksumMismatch`
+   */
   read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<ReadResult> {
     return this.#repeated(signal, async () => {
       const { body, length, checksums, contentEncoding } =
-        (await this.#fastLane.get(from, signal)) ?? (await this.#open(from, signal));
+        (await this.#directGet.get(from, signal)) ?? (await this.#open(from, signal));
       try {
         if (length !== into.length) throw otherLength(from.key, length, into.length);
         const crc32 = await readInto(body, into, from.key, signal, this.#timeouts.bodyIdle);
         if (!matches(into, crc32, checksums)) throw mismatch(from.key);
         return { crc32, contentEncoding };
       } finally {
-        // An unread body would keep its connection.
+        // A body that is not read to its end would keep its connection.
         body.destroy();
       }
     });
   }
 
-  /** A small object, as it is now. */
+  /** Reads a small object, whatever its ETag is. */
   async readWhole(at: ObjectAt): Promise<{ body: Buffer; etag: string }> {
     const { body = Buffer.alloc(0), etag } = await this.readBounded(at, Infinity);
     return { body, etag };
   }
 
-  /** See `Store.getBounded`. */
+  /** Reads an object of at most `most` bytes. Of a larger one only size and ETag are returned. */
   readBounded({ bucket, key }: ObjectAt, most: number): Promise<Found> {
     const { signal } = new AbortController();
     return this.#repeated(signal, async () => {
@@ -65,8 +69,8 @@ export class ObjectReader {
       try {
         if (length > most) return { body: undefined, etag, size: length };
         const into = Buffer.allocUnsafe(length);
-        const landed = await readInto(body, into, key, signal, this.#timeouts.bodyIdle);
-        if (!matches(into, landed, checksums)) throw mismatch(key);
+        const crc32 = await readInto(body, into, key, signal, this.#timeouts.bodyIdle);
+        if (!matches(into, crc32, checksums)) throw mismatch(key);
         return { body: into, etag, size: length };
       } finally {
         body.destroy();
@@ -74,12 +78,12 @@ export class ObjectReader {
     });
   }
 
-  /** See `Store.stream`. A body that fails is gone on with from where it ended. */
+  /** Yields an object's bytes as they arrive. Where a body fails, another request continues at the byte where it ended. */
   async *stream(from: ReadFrom, signal = new AbortController().signal): AsyncGenerator<Buffer> {
     let { offset, length } = from.range ?? { offset: 0, length: undefined };
     for (let attempt = 1; ; attempt++) {
       const rest = attempt === 1 || length === undefined ? from : { ...from, range: { offset, length } };
-      const opened = (await this.#fastLane.get(rest, signal)) ?? (await this.#open(rest, signal));
+      const opened = (await this.#directGet.get(rest, signal)) ?? (await this.#open(rest, signal));
       length ??= opened.length;
       try {
         for await (const chunk of chunksOf(opened, from.key, this.#timeouts.bodyIdle)) {
@@ -89,7 +93,7 @@ export class ObjectReader {
         }
         return;
       } catch (error) {
-        if (!isPassing(error) || length === 0 || attempt === BODY_ATTEMPTS || signal.aborted) throw error;
+        if (!isRetryable(error) || length === 0 || attempt === BODY_ATTEMPTS || signal.aborted) throw error;
         this.#counter.countRetry();
         await delay(backoff(FIRST_DELAY_MS, attempt), undefined, { signal });
       } finally {
@@ -98,8 +102,11 @@ export class ObjectReader {
     }
   }
 
-  /** The SDK's GET, with its retries and its errors. */
-  async #open(from: ObjectAt & Partial<ReadFrom>, signal: AbortSignal): Promise<Opened & { etag: string }> {
+  /** Sends a GET by the SDK, with its retries, and returns the body unread. Without an ETag it takes the object as it is. */
+  async #open(
+    from: ObjectAt & Partial<ReadFrom>,
+    signal: AbortSignal,
+  ): Promise<OpenedObject & { etag: string }> {
     const { bucket, key, etag, range } = from;
     const command = new GetObjectCommand({
       Bucket: bucket,
@@ -122,14 +129,14 @@ export class ObjectReader {
     }
   }
 
-  /** A body that fails is downloaded anew, whole. */
+  /** Repeats a download whose body failed, from its first byte. */
   async #repeated<T>(signal: AbortSignal, download: () => Promise<T>): Promise<T> {
     let giveUpAt = Infinity;
     for (let attempt = 1; ; attempt++) {
       try {
         return await download();
       } catch (error) {
-        if (!isPassing(error) || attempt === BODY_ATTEMPTS || signal.aborted) throw error;
+        if (!isRetryable(error) || attempt === BODY_ATTEMPTS || signal.aborted) throw error;
         giveUpAt = Math.min(giveUpAt, performance.now() + this.#timeouts.retries);
         if (performance.now() >= giveUpAt) throw error;
         this.#counter.countRetry();
@@ -139,16 +146,21 @@ export class ObjectReader {
   }
 }
 
-function isPassing(error: unknown): boolean {
+/** True for failures of a body that another download may not have. */
+function isRetryable(error: unknown): boolean {
   return hasCode(error, 'ShortBody', 'BodyStalled', 'ChecksumMismatch');
 }
 
-/** A body's chunks, all of them. Throws `ShortBody`, `BodyStalled`. */
-async function* chunksOf({ body, length }: Opened, key: string, idleMs: number): AsyncGenerator<Buffer> {
+/** Yields a body's chunks and checks their total length. Throws `ShortBody`, `BodyStalled`. */
+async function* chunksOf(
+  { body, length }: OpenedObject,
+  key: string,
+  idleMs: number,
+): AsyncGenerator<Buffer> {
   const chunks = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   let left = length;
   for (;;) {
-    // Only while this side waits: a slow reader is no stalled body.
+    // The timer runs only while this waits for S3: a consumer that is slow does not make the body a stalled one.
     const idle = setTimeout(() => body.destroy(stalled(key, idleMs)), idleMs);
     const next = await chunks
       .next()
@@ -166,8 +178,10 @@ async function* chunksOf({ body, length }: Opened, key: string, idleMs: number):
 }
 
 /**
- * S3 answers 403 for an object that is not there to a role that may list only under a prefix: a GET has none. A
- * listing tells. Gives `SourceVanished` where the object is absent, otherwise the error as it was.
+ * Finds out by a listing if a refused object exists. To a role that may list only under a prefix S3 answers 403 for an object
+ * that does not exist, because a GET or HEAD names no prefix.
+ *
+ * @returns `SourceVanished` where there is no such object, otherwise `failed`
  */
 export async function refusedOrAbsent(client: S3Client, { bucket, key }: ObjectAt, failed: RollupError) {
   if (!hasCode(failed, 'AccessDenied')) return failed;

@@ -1,12 +1,13 @@
 import { type ErrorCode, RollupError } from '../errors.ts';
 
-/** What was being done when S3, or the way to it, failed. */
-export interface Doing {
+/** A request that failed: the API's name of it, and the object or prefix that it was for. */
+export interface Operation {
   operation: string;
   bucket: string;
   key?: string | undefined;
 }
 
+/** Codes by the name of an error, as S3 or the SDK gives it. */
 const BY_NAME: Partial<Record<string, ErrorCode>> = {
   AbortError: 'Aborted',
   AccessDenied: 'AccessDenied',
@@ -27,6 +28,7 @@ const BY_NAME: Partial<Record<string, ErrorCode>> = {
   TimeoutError: 'Timeout',
 };
 
+/** Codes by HTTP status, for responses without a name that is known. */
 const BY_STATUS: Partial<Record<number, ErrorCode>> = {
   401: 'AccessDenied',
   403: 'AccessDenied',
@@ -35,23 +37,20 @@ const BY_STATUS: Partial<Record<number, ErrorCode>> = {
   503: 'SlowDown',
 };
 
+/** Node's codes of connections that could not be made or were cut, and of certificates that are not trusted. */
 const UNREACHABLE = new Set([
-  ...[
-    'ECONNREFUSED',
-    'ECONNRESET',
-    'EHOSTUNREACH',
-    'ENETUNREACH',
-    'ENOTFOUND',
-    'EAI_AGAIN',
-    'EPIPE',
-    'EPROTO',
-  ],
-  ...[
-    'CERT_HAS_EXPIRED',
-    'DEPTH_ZERO_SELF_SIGNED_CERT',
-    'SELF_SIGNED_CERT_IN_CHAIN',
-    'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-  ],
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EPIPE',
+  'EPROTO',
+  'CERT_HAS_EXPIRED',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ]);
 
 const ADVICE: Partial<Record<ErrorCode, string>> = {
@@ -63,10 +62,10 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   SlowDown: 'Lower the concurrency or run again later; what is written is kept',
 };
 
-/** Any failure of a request as a `RollupError`; one that is already is left as it is. */
-export function toRollupError(error: unknown, { operation, bucket, key }: Doing): RollupError {
+/** The failure of a request as a `RollupError` with code, advice and cause. A `RollupError` is returned as it is. */
+export function toRollupError(error: unknown, { operation, bucket, key }: Operation): RollupError {
   if (error instanceof RollupError) return error;
-  const { name, message, status, attempts } = facts(error);
+  const { name, message, status, attempts } = describe(error);
   const code = codeOf(error, name, message, status);
   const where = `s3://${bucket}/${key ?? ''}`;
   const tries = attempts > 1 ? ` (after ${attempts} attempts)` : '';
@@ -84,18 +83,18 @@ function codeOf(error: unknown, name: string, message: string, status: number | 
   return (status === undefined ? undefined : BY_STATUS[status]) ?? 'S3Error';
 }
 
-/** OpenSSL's own codes begin with `ERR_SSL_`: one of many reasons is TLS spoken to a port that does not. */
+/** True for a failed connection. OpenSSL's codes begin with `ERR_SSL_`: one reason is TLS spoken to a port that speaks HTTP. */
 function isUnreachable(code: string): boolean {
   return UNREACHABLE.has(code) || code.startsWith('ERR_SSL_');
 }
 
-/** A refused connection to a name with several addresses is an `AggregateError`, its code on the first of them. */
+/** Node's code of an error. A refused connection to a name with several addresses is an `AggregateError` of errors that have it. */
 function nodeCode(error: unknown): string {
   if (error instanceof AggregateError) return nodeCode(error.errors[0]);
   return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 
-function facts(error: unknown): {
+function describe(error: unknown): {
   name: string;
   message: string;
   status: number | undefined;

@@ -11,16 +11,23 @@ import type { ListedObject, OpenUpload } from '../rollup/model/store.ts';
 import { decodeKey, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
 
-/** Every object under a prefix, a page at a time, its order checked: packing and `verify` rely on it. */
+/**
+ * Lists every object under a prefix, page by page.
+ *
+ * @param after a key: only keys behind it are listed
+ * @throws RollupError `UnsortedListing` where keys do not come in UTF-8 byte order, which packing and `verify` rely on
+ */
 export async function* listObjects(
   client: S3Client,
   { bucket, prefix }: Location,
   abortSignal?: AbortSignal,
   after?: string,
 ): AsyncGenerator<ListedObject[]> {
-  // Keys may hold what XML cannot; `url` is the encoding for that.
   const input = {
-    ...({ Bucket: bucket, Prefix: prefix, EncodingType: 'url' } as const),
+    Bucket: bucket,
+    Prefix: prefix,
+    // Keys may have characters that XML cannot carry.
+    EncodingType: 'url' as const,
     ...(after === undefined ? {} : { StartAfter: after }),
   };
   let last = after;
@@ -44,7 +51,7 @@ export async function* listObjects(
   }
 }
 
-/** Multipart uploads under a prefix that were begun and not ended. */
+/** Lists the multipart uploads under a prefix that are neither completed nor aborted. */
 export async function listUploads(client: S3Client, { bucket, prefix }: Location): Promise<OpenUpload[]> {
   const uploads: OpenUpload[] = [];
   let markers: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {};

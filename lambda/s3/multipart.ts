@@ -8,25 +8,32 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 
-/** What makes an object of its parts. It may be sent again where S3 refused it. */
+/** Completes an upload: makes an object of its parts. It may be called again where S3 refused the condition. */
 export type Complete = (
   parts: CompletedPart[],
   input: { IfNoneMatch?: string; ChecksumCRC32?: string },
 ) => Promise<CompleteMultipartUploadCommandOutput>;
 
+/** A multipart upload that was created. */
 export interface OpenMultipart {
   upload: { Bucket: string; Key: string; UploadId: string };
   complete: Complete;
 }
 
-/** A multipart upload with a CRC-32 of the whole. However `work` ends, no parts are left behind. */
+/**
+ * Creates a multipart upload with a CRC-32 of the whole, and lets `work` upload its parts and complete it. If `work` ends
+ * without that, the upload is aborted.
+ *
+ * @param begin parameters of CreateMultipartUpload
+ * @param options `completeMs`: milliseconds until the answer to the completion
+ */
 export async function inParts<T>(
   client: S3Client,
   begin: CreateMultipartUploadCommandInput & { Bucket: string; Key: string },
   options: { signal: AbortSignal; completeMs: number },
   work: (open: OpenMultipart) => Promise<T>,
 ): Promise<T> {
-  // Let finish, also when the run ends: without the answer nobody could end the upload.
+  // Not aborted by the signal: without the answer, which has the upload's id, nobody could end the upload.
   const created = await client.send(
     new CreateMultipartUploadCommand({ ...begin, ChecksumAlgorithm: 'CRC32', ChecksumType: 'FULL_OBJECT' }),
   );
@@ -42,7 +49,7 @@ export async function inParts<T>(
   try {
     return await work({ upload, complete });
   } finally {
-    // What ended the work is what counts; an upload that could not be ended is left to the bucket's lifecycle rule.
+    // A failure to abort must not hide that of `work`: the upload is then left to the bucket's lifecycle rule.
     if (!done) await client.send(new AbortMultipartUploadCommand(upload)).catch(() => undefined);
   }
 }

@@ -25,29 +25,30 @@ import { type OutputAttributes, accessParams, outputParams } from './attributes.
 import { parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
 import { copyObject } from './copy.ts';
 import { deleteKeys, deleteUnchanged } from './delete.ts';
-import { type Doing, toRollupError } from './errors.ts';
-import type { Lines } from './client/direct-get.ts';
+import { type Operation, toRollupError } from './errors.ts';
+import type { RequestPath } from './client/direct-get.ts';
 import { listObjects, listUploads } from './list.ts';
 import { ObjectReader, refusedOrAbsent } from './download.ts';
 import { uploadStream } from './upload-stream.ts';
 import { uploadObject } from './upload.ts';
 
+/** Options of a store. */
 export interface StoreOptions {
   attributes: OutputAttributes;
-  /** Stores of one reach are those between which S3 copies. */
+  /** Stores that have the same value reach the same objects: S3 copies from one to the other. See `reachOf`. */
   reach: string;
 }
 
-/** The store of a rollup, over the SDK. */
+/** The `Store` over S3, where each method is documented. This class puts the functions of this folder behind it. */
 export class S3Store implements Store {
   readonly #client: S3Client;
-  readonly #downloads: ObjectReader;
+  readonly #reader: ObjectReader;
   readonly #attributes: OutputAttributes;
   readonly #reach: string;
 
-  constructor(lines: Lines, { attributes, reach }: StoreOptions) {
-    this.#client = lines.client;
-    this.#downloads = new ObjectReader(lines);
+  constructor(path: RequestPath, { attributes, reach }: StoreOptions) {
+    this.#client = path.client;
+    this.#reader = new ObjectReader(path);
     this.#attributes = attributes;
     this.#reach = reach;
   }
@@ -76,19 +77,19 @@ export class S3Store implements Store {
   }
 
   getIfPresent(at: ObjectAt): Promise<{ body: Buffer; etag: string } | undefined> {
-    return absentAsUndefined(this.#downloads.readWhole(at));
+    return absentAsUndefined(this.#reader.readWhole(at));
   }
 
   getBounded(at: ObjectAt, most: number): Promise<Found | undefined> {
-    return absentAsUndefined(this.#downloads.readBounded(at, most));
+    return absentAsUndefined(this.#reader.readBounded(at, most));
   }
 
   read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<ReadResult> {
-    return this.#downloads.read(from, into, signal);
+    return this.#reader.read(from, into, signal);
   }
 
   stream(from: ReadFrom, signal?: AbortSignal): AsyncGenerator<Buffer> {
-    return this.#downloads.stream(from, signal);
+    return this.#reader.stream(from, signal);
   }
 
   async put(
@@ -106,18 +107,15 @@ export class S3Store implements Store {
       ...(condition === 'absent' ? { IfNoneMatch: '*' } : {}),
       ...(typeof condition === 'object' ? { IfMatch: quoteEtag(condition.etag) } : {}),
     });
-    const { ETag } = await this.#do('PutObject', bucket, key, () => this.#client.send(command));
+    const { ETag } = await translated({ operation: 'PutObject', bucket, key }, () =>
+      this.#client.send(command),
+    );
     return { etag: unquoteEtag(ETag) };
   }
 
   upload(at: ObjectAt, content: UploadContent, signal: AbortSignal): Promise<Written> {
-    return uploadObject(
-      this,
-      this.#client,
-      at,
-      { ...content, params: outputParams(this.#attributes) },
-      signal,
-    );
+    const params = outputParams(this.#attributes);
+    return uploadObject(this, this.#client, at, { ...content, params }, signal);
   }
 
   uploadStream(
@@ -154,26 +152,23 @@ export class S3Store implements Store {
   async abortUpload({ bucket, key, uploadId }: OpenUpload): Promise<void> {
     const command = new AbortMultipartUploadCommand({ Bucket: bucket, Key: key, UploadId: uploadId });
     try {
-      await this.#do('AbortMultipartUpload', bucket, key, () => this.#client.send(command));
+      await translated({ operation: 'AbortMultipartUpload', bucket, key }, () => this.#client.send(command));
     } catch (error) {
       if (!hasCode(error, 'NoSuchUpload')) throw error;
     }
   }
-
-  #do<T>(operation: string, bucket: string, key: string | undefined, send: () => Promise<T>): Promise<T> {
-    return translated({ operation, bucket, key }, send);
-  }
 }
 
-/** Runs a call and makes a `RollupError` of its failure. */
-export async function translated<T>(doing: Doing, send: () => Promise<T>): Promise<T> {
+/** Sends a request; its failure is thrown as a `RollupError`. */
+async function translated<T>(operation: Operation, send: () => Promise<T>): Promise<T> {
   try {
     return await send();
   } catch (error) {
-    throw toRollupError(error, doing);
+    throw toRollupError(error, operation);
   }
 }
 
+/** Waits for a response; an object that does not exist makes it undefined. */
 async function absentAsUndefined<T>(found: Promise<T>): Promise<T | undefined> {
   try {
     return await found;

@@ -16,13 +16,16 @@ import { PART_MS } from './client/timeouts.ts';
 interface Part {
   body: Buffer;
   crc32: number;
-  /** Nothing comes behind it. */
+  /** True for the last part of the stream. */
   last: boolean;
 }
 
 /**
- * Uploads bytes as they come, no more of them in memory than `options.memory` holds. S3 checks each part, and the whole
- * before it becomes visible; one part alone is put in one request. What fails, the stream too, leaves nothing behind.
+ * Uploads a stream of unknown length in parts, with no more of it in memory than `options.memory` has room for. S3 checks each
+ * part, and the whole before the object becomes visible. A stream of one part is put in one request. If the upload or the
+ * stream fails, nothing is left behind.
+ *
+ * @throws RollupError; `InvalidArgument` for a stream that takes more than 10,000 parts
  */
 export async function uploadStream(
   store: Store,
@@ -60,7 +63,7 @@ async function putWhole(
   signal: AbortSignal,
 ): Promise<Streamed> {
   const whole = { size: body.length, crc32: crc };
-  const standing = await writeOnce(store, at, {
+  const stored = await writeOnce(store, at, {
     isOurs: isOurs(whole, options, [store, at, signal]),
     write: async (condition) => {
       const ChecksumCRC32 = encodeCrc32(crc);
@@ -69,18 +72,20 @@ async function putWhole(
       return { ...whole, etag: unquoteEtag(done.ETag) };
     },
   });
-  return streamed(standing, whole);
+  return streamed(stored, whole);
 }
 
+/** Arguments of `sendParts`. */
 interface Sending {
   at: ObjectAt;
   open: OpenMultipart;
   first: Part;
   parts: Parts;
-  /** The first of them holds the first part. */
+  /** The first buffer has the first part. */
   buffers: Buffer[];
 }
 
+/** Uploads parts while the stream is read, each from a buffer of its own, and completes the upload. */
 async function sendParts(
   store: Store,
   client: S3Client,
@@ -132,31 +137,32 @@ async function sendParts(
   await Promise.all(busy);
   if (failure !== undefined) throw failure.error;
 
-  const standing = await writeOnce(store, at, {
+  const stored = await writeOnce(store, at, {
     isOurs: isOurs(whole, options, [store, at, signal]),
     write: async (condition) => {
       const done = await open.complete(completed, { ...condition, ChecksumCRC32: encodeCrc32(whole.crc32) });
       return { ...whole, etag: unquoteEtag(done.ETag) };
     },
   });
-  return streamed(standing, whole);
+  return streamed(stored, whole);
 }
 
+/** Accepts an existing object that has the same bytes, or that `options.isOurs` accepts. */
 function isOurs(
   whole: { size: number; crc32: number },
   options: StreamOptions,
   [store, at, signal]: [Store, ObjectAt, AbortSignal],
-): (standing: ObjectHead) => Promise<boolean> {
-  return async (standing) =>
-    (await holds(store, at, standing, whole, signal)) || (await options.isOurs?.(standing)) === true;
+): (existing: ObjectHead) => Promise<boolean> {
+  return async (existing) =>
+    (await holds(store, at, existing, whole, signal)) || (await options.isOurs?.(existing)) === true;
 }
 
-/** Without a CRC-32 of its own, what stands has been told by its owner to be the same bytes. */
+/** An existing object without a CRC-32 in its headers was accepted because it has the same bytes: theirs is known. */
 function streamed({ size, etag, crc32: stored }: ObjectHead, whole: { crc32: number }): Streamed {
   return { size, etag, crc32: stored ?? whole.crc32 };
 }
 
-/** As many parts as there is memory for; at least one, and no more than may be in flight. */
+/** Buffers of one part each: as many as there is memory for, one at least, and no more than may be in flight. */
 function partBuffers({ partSize, memory }: StreamOptions): Buffer[] {
   const all = memory ?? Buffer.allocUnsafeSlow(PARTS_IN_FLIGHT * partSize);
   const count = Math.min(PARTS_IN_FLIGHT, Math.floor(all.length / partSize));
@@ -164,7 +170,7 @@ function partBuffers({ partSize, memory }: StreamOptions): Buffer[] {
   return Array.from({ length: count }, (_, i) => all.subarray(i * partSize, (i + 1) * partSize));
 }
 
-/** Puts a stream's bytes together to parts. */
+/** Cuts a stream into parts. */
 class Parts {
   readonly #chunks: AsyncIterator<Buffer>;
   #chunk: Buffer = Buffer.alloc(0);
@@ -174,7 +180,7 @@ class Parts {
     this.#chunks = chunks[Symbol.asyncIterator]();
   }
 
-  /** The next part, in this buffer. It is the last one only once the stream has said that it is over. */
+  /** Fills the buffer with the next part. It waits for one more chunk to know if the part is the last. */
   async fill(into: Buffer): Promise<Part> {
     let length = 0;
     let crc = 0;

@@ -17,8 +17,10 @@ import { holds, writeOnce } from './write-once.ts';
 import { PART_MS } from './client/timeouts.ts';
 
 /**
- * Uploads a slab in parts, checked by S3: each part, and the whole against `crc32` before it becomes visible. What is
- * there with these bytes already is left as it is: another run may have committed it under the ETag that it has.
+ * Uploads a buffer in parts. S3 checks each part, and the whole against `crc32` before the object becomes visible. An
+ * existing object that has these bytes is kept: another run may have committed it under its ETag.
+ *
+ * @throws RollupError `ChecksumMismatch`, `NoSuchUpload` where somebody else ended the upload, and those of S3
  */
 export async function uploadObject(
   store: Store,
@@ -29,7 +31,7 @@ export async function uploadObject(
 ): Promise<Written> {
   const { body, crc32 } = content;
   const { etag } = await writeOnce(store, at, {
-    isOurs: (standing) => holds(store, at, standing, { size: body.length, crc32 }, signal),
+    isOurs: (existing) => holds(store, at, existing, { size: body.length, crc32 }, signal),
     write: (condition) =>
       uploadOnce(client, at, { ...content, overwrite: condition.IfNoneMatch === undefined }, signal),
   });
@@ -64,10 +66,11 @@ async function uploadOnce(
 }
 
 /**
- * The client as an upload sees it. `Upload.abort()` returns while parts are in flight and may leave them behind
- * (aws-sdk-js-v3 #8299); here the signal ends every request but the abort itself, so that `done()` fails only after
- * the upload is gone. The request that begins an upload is let finish too: without its answer there would be an upload
- * that nobody could end.
+ * A client for one `Upload` of lib-storage, which adds checksums, the condition and the signal to its requests.
+ *
+ * `Upload.abort()` returns while parts are in flight and may leave them behind (aws-sdk-js-v3 #8299). Here the signal ends
+ * every request except the abort itself, so that `done()` fails only after the upload is gone. The request that creates an
+ * upload is not ended either: without its answer, which has the upload's id, nobody could end the upload.
  */
 function guarded(
   client: S3Client,
@@ -79,7 +82,7 @@ function guarded(
     signal.throwIfAborted();
     if (command instanceof CreateMultipartUploadCommand) return client.send(command);
     if (command instanceof UploadPartCommand) {
-      // Known since it landed: the SDK need not read the part for it.
+      // Known since the part was downloaded: the SDK does not have to read the part for it.
       const crc = partCrcs[(command.input.PartNumber ?? 0) - 1];
       if (crc !== undefined) command.input.ChecksumCRC32 = encodeCrc32(crc);
     }

@@ -6,20 +6,26 @@ import type { ObjectHead, Store } from '../rollup/model/store.ts';
 import { toRollupError } from './errors.ts';
 import { backoff } from './client/retry.ts';
 
-/** Writes of one object, where S3 says that it is being written by somebody else. */
+/** Writes of one object, the first included, where S3 answers that another request writes it at the same time. */
 const ATTEMPTS = 3;
 const CONFLICT_DELAY_MS = 200;
 
+/** A conditional write. */
 export interface Once {
-  /** What an earlier run, or the lost first answer to a request, may have left there: then it stays as it is. */
-  isOurs: (standing: ObjectHead) => boolean | Promise<boolean>;
-  /** `If-None-Match: *`, unless what is there is to be replaced. */
+  /**
+   * True for an existing object that is to be kept: an earlier run may have written it, or a request of this one whose answer
+   * was lost.
+   */
+  isOurs: (existing: ObjectHead) => boolean | Promise<boolean>;
+  /** Writes the object. The condition is `If-None-Match: *`, or empty to replace an existing object. */
   write: (condition: { IfNoneMatch?: string }) => Promise<ObjectHead>;
 }
 
 /**
- * Writes an object that nobody else may have written already. One that is there and ours is left as it is: it may be
- * committed under the ETag that it has. What has the key of these bytes and is something else is of no use to anybody.
+ * Writes an object that may exist already. An existing one that is ours is kept, because it may be committed under its ETag.
+ * Another is replaced: the key is a digest of these bytes, so an object that has others is of no use to anybody.
+ *
+ * @returns the object that was written or kept
  */
 export async function writeOnce(store: Store, at: ObjectAt, { isOurs, write }: Once): Promise<ObjectHead> {
   let overwrite = false;
@@ -29,9 +35,9 @@ export async function writeOnce(store: Store, at: ObjectAt, { isOurs, write }: O
     } catch (error) {
       const failed = toRollupError(error, { operation: 'Upload', ...at });
       if (!hasCode(failed, 'NoSuchUpload', 'PreconditionFailed', 'Conflict')) throw failed;
-      // Where our own answer was lost, the upload may be no more because it is done.
-      const standing = await findOurs(store, at, isOurs);
-      if (standing !== undefined) return standing;
+      // After a lost answer an upload does not exist any more because it is complete.
+      const existing = await findOurs(store, at, isOurs);
+      if (existing !== undefined) return existing;
       if (hasCode(failed, 'NoSuchUpload') || attempt === ATTEMPTS) throw failed;
       overwrite = hasCode(failed, 'PreconditionFailed');
       if (!overwrite) await delay(backoff(CONFLICT_DELAY_MS, attempt));
@@ -39,27 +45,27 @@ export async function writeOnce(store: Store, at: ObjectAt, { isOurs, write }: O
   }
 }
 
-/** What stands there, if it is ours. It may be replaced while its bytes are looked at: then it is looked at anew. */
+/** Returns the existing object if it is ours. If it is replaced while its bytes are read, the new one is examined. */
 async function findOurs(store: Store, at: ObjectAt, isOurs: Once['isOurs']): Promise<ObjectHead | undefined> {
   for (let attempt = 1; ; attempt++) {
-    const standing = await store.head(at);
+    const existing = await store.head(at);
     try {
-      return standing !== undefined && (await isOurs(standing)) ? standing : undefined;
+      return existing !== undefined && (await isOurs(existing)) ? existing : undefined;
     } catch (error) {
       if (attempt === ATTEMPTS || !hasCode(error, 'SourceChanged', 'SourceVanished')) throw error;
     }
   }
 }
 
-/** Whether an object has these bytes, by its size and its CRC-32: the one that S3 has of it, or that of its bytes. */
+/** True where an object has these bytes, by its size and its CRC-32: that in its headers, otherwise that of its bytes. */
 export async function holds(
   store: Store,
   at: ObjectAt,
-  standing: ObjectHead,
+  existing: ObjectHead,
   bytes: { size: number; crc32: number },
   signal: AbortSignal,
 ): Promise<boolean> {
-  if (standing.size !== bytes.size) return false;
-  const from = { bucket: at.bucket, key: at.key, etag: standing.etag };
-  return (await crc32OfObject(store, from, standing, signal)) === bytes.crc32;
+  if (existing.size !== bytes.size) return false;
+  const from = { bucket: at.bucket, key: at.key, etag: existing.etag };
+  return (await crc32OfObject(store, from, existing, signal)) === bytes.crc32;
 }

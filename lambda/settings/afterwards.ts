@@ -1,19 +1,32 @@
-import { toggle } from './kinds.ts';
+import { toggle } from './value-types.ts';
 import { group, row } from './row.ts';
 
-/** What follows a commit. */
+/** Settings of what follows a commit. */
 export const afterwards = group('After the commit:', {
-  /** Write `_SUCCESS` beside the manifest. */
+  /**
+   * Write `_SUCCESS` beside the manifest.
+   *
+   * @defaultValue false
+   */
   successMarker: row(toggle(), {
     default: false,
     description: 'write _SUCCESS, for readers that wait for it',
   }),
-  /** Keep `_symlink_format_manifest/manifest` and `_sources/` true to the manifest: see docs/athena.md. */
+  /**
+   * Keep `_symlink_format_manifest/manifest` and `_sources/` true to the manifest: see docs/athena.md.
+   *
+   * @defaultValue false
+   */
   symlinkManifest: row(toggle(), {
     default: false,
     description: 'write the lists of outputs and of sources that Athena, Hive and Spark can read',
   }),
-  /** Delete from raw what is committed: see docs/decisions/0002-deleting-sources.md. */
+  /**
+   * Delete committed sources from raw, once the output that holds them was verified: see
+   * docs/decisions/0002-deleting-sources.md.
+   *
+   * @defaultValue false
+   */
   deleteSource: row(toggle(), {
     default: false,
     description: 'delete from raw what is committed, after the output that holds it was verified',

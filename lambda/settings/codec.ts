@@ -1,12 +1,12 @@
-import { choice, whole } from './kinds.ts';
+import { choice, whole } from './value-types.ts';
 import { group, row } from './row.ts';
 
-/** What outputs are written as. `keep`: sources as they are, like joined with like. */
+/** Formats of outputs. `keep` joins sources as they are, those of one kind with each other. */
 export const CODECS = ['keep', 'none', 'gzip', 'zstd'] as const;
 
 export type Codec = (typeof CODECS)[number];
 
-/** `usual` is what the formats' own programs take. Above 19, zstd needs memory that grows to gigabytes. */
+/** Levels of compression. `usual` is the default of the formats' own programs. Above 19, zstd needs gigabytes of memory. */
 export const LEVELS = {
   gzip: { least: 1, most: 9, usual: 6 },
   zstd: { least: 1, most: 19, usual: 3 },
@@ -14,9 +14,13 @@ export const LEVELS = {
 
 const { gzip, zstd } = LEVELS;
 
-/** How outputs are written. */
+/** Settings of the format of outputs. */
 export const codec = group('Options:', {
-  /** `keep` joins sources as they are; with any other they are decoded, and outputs are written anew. */
+  /**
+   * `keep` joins sources as they are; with any other, sources are decoded and each output is one stream of that format.
+   *
+   * @defaultValue `keep`
+   */
   codec: row(choice(CODECS), {
     default: 'keep',
     description:
@@ -25,7 +29,11 @@ export const codec = group('Options:', {
     example: 'gzip',
     recorded: 'unless default',
   }),
-  /** Of compression. Undefined: the codec's own. */
+  /**
+   * Level of compression: 1 to 9 with gzip, 1 to 19 with zstd.
+   *
+   * @defaultValue that of the codec: 6 of gzip, 3 of zstd
+   */
   level: row(whole(Math.min(gzip.least, zstd.least), Math.max(gzip.most, zstd.most)), {
     default: undefined,
     defaultText: `${gzip.usual} of gzip, ${zstd.usual} of zstd`,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { text } from './kinds.ts';
+import { text } from './value-types.ts';
 import { group, row } from './row.ts';
 
 const region = text(z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, 'must be a region such as eu-west-1'));
@@ -12,23 +12,27 @@ const roleArn = text(
   z.string().regex(/^arn:[\w-]+:iam::\d{12}:role\/[\w+=,.@/-]+$/, 'must be the ARN of a role'),
 );
 
-function side(
+/** The four rows of the source, or of the destination. */
+function endpointRows(
   name: 'source' | 'destination',
   example: { region: string; port: number; profile: string; account: string },
 ) {
   return {
+    /** @defaultValue the region of the run: `--region` or `AWS_REGION` */
     region: row(region, {
       default: undefined,
       description: `region of the ${name}, where it is another`,
       value: '<region>',
       example: example.region,
     }),
+    /** @defaultValue the endpoint of the run: `--endpoint-url`, `AWS_ENDPOINT_URL_S3`, or S3's own */
     endpointUrl: row(endpointUrl, {
       default: undefined,
       description: `endpoint of the ${name}, where it is another`,
       value: '<url>',
       example: `http://127.0.0.1:${example.port}`,
     }),
+    /** @defaultValue the credentials that the SDK finds by itself */
     profile: row(profile, {
       default: undefined,
       description: `profile whose credentials reach the ${name}`,
@@ -36,6 +40,7 @@ function side(
       example: example.profile,
       only: 'command line',
     }),
+    /** @defaultValue no role: the credentials are used themselves */
     roleArn: row(roleArn, {
       default: undefined,
       description: `role to assume for the ${name}`,
@@ -45,15 +50,23 @@ function side(
   };
 }
 
-const source = side('source', { region: 'us-east-1', port: 9000, profile: 'raw', account: '111122223333' });
-const destination = side('destination', {
+const source = endpointRows('source', {
+  region: 'us-east-1',
+  port: 9000,
+  profile: 'raw',
+  account: '111122223333',
+});
+const destination = endpointRows('destination', {
   region: 'eu-west-1',
   port: 9001,
   profile: 'archive',
   account: '444455556666',
 });
 
-/** How source and destination are reached where not in the same way. */
+/**
+ * Settings of source and destination that are reached in different ways. None has a default: without one, both are
+ * reached by the region, endpoint and credentials of the run.
+ */
 export const sides = group('Source and destination apart:', {
   sourceRegion: source.region,
   sourceEndpointUrl: source.endpointUrl,

@@ -12,29 +12,32 @@ import {
   propertyRanges,
 } from './character-sets.ts';
 
-/** What an expression captures in a text, undefined for a group that took no part; undefined where it does not match. */
+/** Returns the captures of an expression in a text, undefined for a group that took no part; undefined without a match. */
 export type Match = (text: string) => (string | undefined)[] | undefined;
 
-/** Of a repetition, as RE2 has it. */
+/** The largest count of a repetition in RE2. */
 const MOST_REPEATS = 1000;
 
 /** A part of an expression that cannot be matched in linear time, or not as JavaScript matches it. */
 class Unsupported extends Error {}
 
+/** Flags in force at one place of an expression. */
 interface Context {
   ignoreCase: boolean;
   dotAll: boolean;
-  /** Only in what is widened. */
+  /** Only in a widened expression. */
   multiline: boolean;
-  /** What is unsupported becomes something that matches more, and nothing is refused. */
+  /** A construct that RE2 lacks becomes one that matches more, and nothing is refused. */
   widened: boolean;
 }
 
 const NO_FLAGS = { ignoreCase: false, dotAll: false, multiline: false };
 
 /**
- * Compiles an expression of JavaScript, as with its `u` flag, for RE2: it matches and captures what `RegExp` does, in
- * time linear in the text, whatever the text is. Throws for what `problemOf` finds.
+ * Compiles an expression of JavaScript, with its `u` flag, for RE2. It matches and captures the same as `RegExp`, in time
+ * linear in any text.
+ *
+ * @throws for an expression of which `problemOf` returns a problem
  */
 export function compileRegex(source: string): Match {
   const regex = RE2JS.compile(translate(source, { ...NO_FLAGS, widened: false }));
@@ -42,8 +45,8 @@ export function compileRegex(source: string): Match {
 }
 
 /**
- * True for all that an expression of JavaScript matches, in linear time. Where RE2 cannot do what it does, also for
- * some of what it does not match: a look-around always holds, and a back reference is any text.
+ * Compiles an expression into a test that is true for every text that it matches, in linear time. Where RE2 lacks a
+ * construct, it is true for more: a look-around always holds, and a back reference is any text.
  */
 export function compileWidened(source: string): (text: string) => boolean {
   try {
@@ -54,7 +57,7 @@ export function compileWidened(source: string): (text: string) => boolean {
   }
 }
 
-/** Why an expression cannot be a group's, beginning with `must`; undefined where it can. */
+/** Returns the reason why an expression cannot be `groupBy`, beginning with `must`; undefined if it can. */
 export function problemOf(source: string): string | undefined {
   if (!isRegex(source)) return 'must be a regular expression of JavaScript';
   if (capturesOf(source) === 0) return "must have a capture group, such as '^([^/]+)/'";
@@ -63,11 +66,12 @@ export function problemOf(source: string): string | undefined {
     return undefined;
   } catch (error) {
     if (error instanceof Unsupported) return error.message;
-    // What is left are sizes: RE2 counts how often its repetitions come to in all.
+    // RE2 bounds the product of nested repetitions: no other reason is left.
     return 'must be smaller: repetitions within repetitions come to too much. Use * or + in place of large counts';
   }
 }
 
+/** True for an expression of JavaScript with the flag `u`. */
 export function isRegex(source: string): boolean {
   try {
     return RegExp(source, 'u') instanceof RegExp;
@@ -76,6 +80,7 @@ export function isRegex(source: string): boolean {
   }
 }
 
+/** The number of capture groups of an expression. */
 export function capturesOf(source: string): number {
   return (RegExp(`${source}|`, 'u').exec('')?.length ?? 1) - 1;
 }
@@ -116,10 +121,12 @@ function elementOf(node: AST.Element, context: Context): string {
   }
 }
 
+/** An expression for one character of a set. */
 function atom(set: string, ignoreCase: boolean): string {
   return ignoreCase ? `(?i:${set})` : set;
 }
 
+/** The flags inside a group such as `(?i:…)`. */
 function within({ modifiers }: AST.Group, context: Context): Context {
   if (modifiers === null) return context;
   const { add, remove } = modifiers;
@@ -161,7 +168,7 @@ function quantifierOf(node: AST.Quantifier, context: Context): string {
   if (context.widened && isLarge) return `${repeated}*`;
   if (!context.widened) {
     if (isLarge) throw unsupported(`a repetition above ${MOST_REPEATS}`, node, 'Use * or +');
-    // JavaScript looks for another way where one repetition is empty, and forgets what it captured. RE2 does neither.
+    // JavaScript backtracks where one repetition is empty, and forgets its captures. RE2 does neither.
     if (max > min && mayBeEmpty(element))
       throw unsupported('a repetition of what may be empty', node, 'Repeat what is never empty');
     if (max > 1 && !isTaken(element))

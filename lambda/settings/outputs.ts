@@ -1,8 +1,11 @@
 import { z } from 'zod';
-import { choice, text } from './kinds.ts';
+import { choice, text } from './value-types.ts';
 import { type ValueType, group, row } from './row.ts';
 
-// https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html
+/**
+ * Classes whose objects are read at once: later runs read outputs.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html
+ */
 const CLASSES = ['STANDARD', 'STANDARD_IA', 'ONEZONE_IA', 'INTELLIGENT_TIERING', 'GLACIER_IR'] as const;
 const ARCHIVES = new Set<unknown>(['GLACIER', 'DEEP_ARCHIVE']);
 
@@ -38,7 +41,7 @@ const tags = z
     }
   });
 
-/** `team=logs,stage=prod`, or JSON. No tag has a comma in it; a value may have an equals sign. */
+/** Reads `team=logs,stage=prod`, or JSON. No tag has a comma; a value may have an equals sign. */
 function tagsFromText(written: string): unknown {
   if (written.startsWith('{')) return parseJson(written);
   const pairs = written.split(',').map((pair) => /^([^=]*)=(.*)$/s.exec(pair)?.slice(1));
@@ -62,29 +65,49 @@ const KEY_ID = /^(arn:[\w-]+:kms:[\w-]+:\d{12}:(key|alias)\/[\w/-]+|alias\/[\w/-
 // https://www.rfc-editor.org/rfc/rfc9110#name-media-type
 const MEDIA_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+( *;[\x20-\x7e]*)?$/;
 const CODINGS = /^[\w!#$%&'*+.^`|~-]+( *, *[\w!#$%&'*+.^`|~-]+)*$/;
+/** Most characters of a content type or coding. */
 const LONGEST_HEADER = 1024;
 
-/** What outputs are stored with. It holds for what is written from then on: committed outputs stay as they are. */
+/** Settings that outputs are stored with. They apply to outputs that are written from then on: committed ones keep their own. */
 export const outputs = group('Outputs:', {
+  /**
+   * Storage class of outputs. Archive classes are refused.
+   *
+   * @defaultValue S3's own: STANDARD
+   */
   storageClass: row(text(storageClass), {
     default: undefined,
     description: "storage class of outputs; otherwise S3's own default, STANDARD",
     value: '<class>',
     example: 'STANDARD_IA',
   }),
-  /** By key. */
+  /**
+   * Values of tags by their keys; S3 allows 10.
+   *
+   * @defaultValue no tags
+   */
   tags: row(tagSet, {
     default: undefined,
     description: 'tags of outputs, 10 at most',
     value: '<tags>',
     example: 'team=logs,stage=prod',
   }),
+  /**
+   * Id, ARN or alias of the KMS key of outputs and manifest; in the stack the ARN of a key.
+   *
+   * @defaultValue the bucket's own encryption
+   */
   kmsKeyId: row(text(z.string().regex(KEY_ID, 'must be the id, ARN or alias of a KMS key')), {
     default: undefined,
     description: "KMS key of outputs and manifest, with a bucket key; otherwise the bucket's own encryption",
     value: '<key>',
     example: 'alias/logs',
   }),
+  /**
+   * Content-Type of outputs.
+   *
+   * @defaultValue S3's own
+   */
   contentType: row(
     text(z.string().max(LONGEST_HEADER).regex(MEDIA_TYPE, 'must be a media type such as text/plain')),
     {
@@ -94,6 +117,11 @@ export const outputs = group('Outputs:', {
       example: 'application/x-ndjson',
     },
   ),
+  /**
+   * Content-Encoding of outputs. It says what they are, and changes no byte.
+   *
+   * @defaultValue none
+   */
   contentEncoding: row(
     text(
       z
@@ -109,6 +137,11 @@ export const outputs = group('Outputs:', {
       example: 'gzip',
     },
   ),
+  /**
+   * Canned ACL of outputs and manifest, for a bucket of another account that has ACLs.
+   *
+   * @defaultValue none
+   */
   acl: row(choice(['bucket-owner-full-control']), {
     default: undefined,
     description: 'canned ACL of outputs and manifest, for a bucket of another account that has ACLs',

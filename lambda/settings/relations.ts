@@ -1,7 +1,8 @@
 import { LEVELS } from './codec.ts';
 import { type Relation } from './table.ts';
 
-export const codecRelations: Relation[] = [
+/** Every condition between settings. */
+export const RELATIONS: readonly Relation[] = [
   {
     of: ['level', 'codec'],
     problem: ({ codec: chosen, level }) => {
@@ -12,9 +13,6 @@ export const codecRelations: Relation[] = [
       return level >= least && level <= most ? undefined : `must be from ${least} to ${most} with ${chosen}`;
     },
   },
-];
-
-export const fanOutRelations: Relation[] = [
   {
     of: ['fanOut', 'destinationRoleArn'],
     problem: (settings) =>
@@ -23,5 +21,3 @@ export const fanOutRelations: Relation[] = [
         : undefined,
   },
 ];
-
-export const RELATIONS: readonly Relation[] = [...codecRelations, ...fanOutRelations];

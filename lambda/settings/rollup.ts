@@ -1,17 +1,27 @@
 import { GiB, MiB } from '../size.ts';
-import { choice, size, toggle, whole } from './kinds.ts';
+import { choice, size, toggle, whole } from './value-types.ts';
 import { group, row } from './row.ts';
 
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html: parts are of 5 MiB at least.
 const SMALLEST_PART = 5 * MiB;
 const WHY = "S3's smallest part";
+/** Seconds until minute 59, the last at which a schedule can run: no schedule may run within the grace period. */
+const LONGEST_GRACE = 59 * 60;
 
-/** No more than this to one host, whatever is set: a Lambda has 1,024 descriptors, and this leaves most of them. */
+/**
+ * Most connections to one host, whatever is set: a Lambda has 1,024 file descriptors, and this leaves most of them.
+ * https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+ */
 export const MAX_CONNECTIONS = 250;
 
-/** How outputs are cut and how much of the machine a run may use. */
+/** Settings of the size of outputs, and of the memory and connections of a run. */
 export const rollup = group('Options:', {
-  /** An output closes once it holds this many bytes. */
+  /**
+   * Bytes at which an output closes. A source of this size is copied inside S3. From 5 MiB, S3's smallest part, to 1 GiB: an
+   * output is held in memory.
+   *
+   * @defaultValue 32 MiB
+   */
   targetSize: row(size(SMALLEST_PART, GiB, WHY), {
     default: 32 * MiB,
     description: 'an output closes once it holds this much; a source of this size is copied inside S3',
@@ -19,7 +29,11 @@ export const rollup = group('Options:', {
     example: '64MiB',
     recorded: 'always',
   }),
-  /** Bytes of an S3 multipart part. */
+  /**
+   * Bytes of a multipart part, from S3's smallest, 5 MiB.
+   *
+   * @defaultValue 8 MiB
+   */
   partSize: row(size(SMALLEST_PART, GiB, WHY), {
     default: 8 * MiB,
     description: 'size of an S3 multipart part',
@@ -27,21 +41,33 @@ export const rollup = group('Options:', {
     example: '16MiB',
     recorded: 'always',
   }),
-  /** Downloads in flight. */
+  /**
+   * Downloads in flight; from 1 to `MAX_CONNECTIONS`.
+   *
+   * @defaultValue 64
+   */
   concurrency: row(whole(1, MAX_CONNECTIONS), {
     default: 64,
     description: 'downloads in flight',
     value: '<number>',
     example: '32',
   }),
-  /** Outputs that are being assembled or uploaded: each has a slab. */
+  /**
+   * Outputs that are assembled or uploaded at once. Each has a buffer of its size, so that memory bounds their number.
+   *
+   * @defaultValue 3
+   */
   outputsInFlight: row(whole(1, 16), {
     default: 3,
     description: 'outputs in memory at once',
     value: '<number>',
     example: '2',
   }),
-  /** `ensure`: a plain-text source that lacks its last newline is given one. */
+  /**
+   * `ensure` adds a newline after a plain-text source that lacks its last one.
+   *
+   * @defaultValue `ensure`
+   */
   newline: row(choice(['ensure', 'none']), {
     default: 'ensure',
     description: 'ensure, or none: whether a plain-text source that lacks its last newline is given one',
@@ -49,15 +75,24 @@ export const rollup = group('Options:', {
     example: 'none',
     recorded: 'always',
   }),
-  /** Seconds after the end of an hour during which a scheduled run of it is refused. */
-  graceSeconds: row(whole(0, 3_540), {
+  /**
+   * Seconds after the end of an hour during which a run of it is refused; at most 59 minutes, because a stream's
+   * schedule runs in the next hour, after the grace period.
+   *
+   * @defaultValue 300
+   */
+  graceSeconds: row(whole(0, LONGEST_GRACE), {
     default: 300,
     description: 'an hour is refused until it has ended this long ago',
     value: '<seconds>',
     example: '600',
     only: 'stack',
   }),
-  /** Hours before its own that a scheduled run has looked at again. */
+  /**
+   * Hours before its own to which a scheduled run has late arrivals added; at most a day, 0 for none.
+   *
+   * @defaultValue 2
+   */
   lookBackHours: row(whole(0, 24), {
     default: 2,
     description: 'each scheduled run also adds what came late to this many hours before; 0 turns it off',
@@ -65,7 +100,11 @@ export const rollup = group('Options:', {
     example: '6',
     only: 'stack',
   }),
-  /** Carry out requests whose source and destination are not those of one hour of a stream; such never delete. */
+  /**
+   * Also carry out requests for prefixes that are no hour of a stream. They never delete raw logs.
+   *
+   * @defaultValue false
+   */
   allowAnyPrefix: row(toggle(), {
     default: false,
     description: 'also take requests for prefixes that are no hour of a stream; they never delete raw logs',

@@ -1,57 +1,80 @@
 import type { z } from 'zod';
 
-/** A kind of value: how it is checked, and how text becomes what is checked. */
+/** The type of a setting's value: a schema that checks it, and a parser of text. */
 export interface ValueType<Schema extends z.ZodType = z.ZodType> {
   /**
-   * Of the value as the settings file, the context and properties hold it, and of what it makes of that. Its messages
-   * begin with `must`.
+   * Takes the value as the settings file, the context and properties hold it, and returns the setting. Its messages begin with
+   * `must`.
    */
   schema: Schema;
-  /** A flag's, a variable's or `-c`'s text -> what the schema takes. What it cannot read it leaves to the schema to refuse. */
+  /**
+   * Turns the text of a flag, a variable or `-c` into a value for the schema. Text that it cannot read is returned as it is, and
+   * the schema refuses it.
+   */
   fromText: (text: string) => unknown;
 }
 
-/** A flag that may be given several times: its setting is the list of what every text comes to, in the order typed. */
+/** A flag that may be given several times. Its setting is the list of their entries, in the order typed. */
 export interface RepeatedFlag {
   /** Without its dashes: `include`. */
   name: string;
+  /** Placeholder of the value in help: `<glob>`. */
   value: string;
   description: string;
   example: string;
+  /** Turns the text of one flag into an entry of the list. */
   entry: (text: string) => unknown;
 }
 
-/** What there is to say of a setting besides its kind. */
+/** The fields of a setting besides its type. */
 export interface Description<Default = unknown> {
-  /** Undefined where the setting is absent unless it is given. */
+  /** Undefined for a setting that is absent unless it is given. */
   default: Default;
-  /** For who reads help, README and schema: a phrase without a full stop. */
+  /** Text of the help, the documentation and the schema: a phrase without a full stop. */
   description: string;
-  /** What stands behind the flag in help, such as `<size>`; none for a switch. */
+  /** Placeholder of the value in help, such as `<size>`; undefined for a switch. */
   value?: string;
-  /** A value as text, other than the default; for a switch none is needed. */
+  /** A value as text, other than the default; undefined for a switch. */
   example?: string;
-  /** The default in words, where it is not the value as text. */
+  /**
+   * The default in words.
+   *
+   * @defaultValue `default` as text
+   */
   defaultText?: string;
-  /** Where it means nothing elsewhere. Default: the command line and the stack. */
+  /**
+   * Restricts the setting to the command line or to the stack.
+   *
+   * @defaultValue the command line and the stack have it
+   */
   only?: 'command line' | 'stack';
-  /** In place of one flag of the setting's own name. */
+  /** Flags that set it, in place of one flag of the setting's own name. */
   flags?: readonly RepeatedFlag[];
-  /** Whether the manifest tells of it, because it shapes the rollup. Default: never. */
+  /**
+   * Records the setting in the manifest, because it shapes the rollup.
+   *
+   * @defaultValue the manifest does not have it
+   */
   recorded?: 'always' | 'unless default';
 }
 
+/** A row of the table of settings. `heading`: that of its group in help. */
 export type Row = ValueType & Description & { heading: string };
 
-/** One row of a group: `row(size(…), { default: …, description: … })`. */
-export function row<Schema extends z.ZodType, const Told extends Description<z.output<Schema> | undefined>>(
-  kind: ValueType<Schema>,
-  told: Told,
-): ValueType<Schema> & Told {
-  return { ...kind, ...told };
+/**
+ * Makes one row of a group.
+ *
+ * @example
+ * row(size(SMALLEST_PART, GiB, WHY), { default: 8 * MiB, description: 'size of an S3 multipart part', value: '<size>' })
+ */
+export function row<
+  Schema extends z.ZodType,
+  const Described extends Description<z.output<Schema> | undefined>,
+>(type: ValueType<Schema>, description: Described): ValueType<Schema> & Described {
+  return { ...type, ...description };
 }
 
-/** Rows that stand together under one heading of help. */
+/** Puts rows under one heading of help. */
 export function group<Rows extends Record<string, ValueType & Description>>(
   heading: string,
   rows: Rows,

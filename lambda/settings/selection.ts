@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { json, text } from './kinds.ts';
+import { json, text } from './value-types.ts';
 import { problemOf } from './linear-regex.ts';
 import { group, row } from './row.ts';
 
-/** No key is longer, in bytes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html */
+/** Characters of a glob or an expression: no key has more bytes. https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html */
 const LONGEST = 1024;
 const TOO_LONG = `must have at most ${LONGEST} characters, which is as long as keys are`;
 
@@ -22,9 +22,14 @@ const regex = z
     if (message !== undefined) context.addIssue({ code: 'custom', message });
   });
 
-/** Which sources are rolled up, and which of them together. */
+/** Settings that select sources, and group them. */
 export const selection = group('Selection:', {
-  /** In order: of those that match, the last one decides. What none matches is in. */
+  /**
+   * Globs over the key behind the source prefix. The last one that matches a source decides; a source that none matches is
+   * rolled up.
+   *
+   * @defaultValue no filters: every source is rolled up
+   */
   filters: row(json(z.array(filter, MUST_BE_FILTERS)), {
     default: [],
     description: 'globs that decide which sources are in, the last that matches',
@@ -47,7 +52,12 @@ export const selection = group('Selection:', {
       },
     ],
   }),
-  /** Source of a regular expression with captures, found anywhere in the key behind the source prefix, in linear time. */
+  /**
+   * A regular expression with captures, which is searched for in the key behind the source prefix, in linear time. Sources
+   * with equal captures share outputs, in a folder of that name.
+   *
+   * @defaultValue no groups
+   */
   groupBy: row(text(regex), {
     default: undefined,
     description: 'sources in whose keys this captures the same share outputs, in a folder of that name',

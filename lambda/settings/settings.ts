@@ -8,36 +8,43 @@ import { SETTINGS, type SettingName, type Settings } from './table.ts';
 
 export { MAX_CONNECTIONS };
 
-/** The parts of one output that are uploaded at once. */
+/** Parts of one output that are uploaded at once. */
 export const PARTS_IN_FLIGHT = 4;
-/** Of one object: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
+/** Parts of one object, at most: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
 export const MOST_PARTS = 10_000;
 /** Bytes that S3 copies in one request: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html */
 export const LARGEST_COPY = 5_000_000_000;
 /** Bytes of each part of a larger copy. */
 export const COPY_PART = GiB;
-/** Connections for what is neither a download nor an upload part: listing, the manifest. */
+/** Connections for requests that are neither downloads nor parts: listings, the manifest. */
 const CONTROL_CONNECTIONS = 2;
 
-/** The table as a list. */
+/** The table of settings as a list. */
 export const ROWS = Object.entries<Row>(SETTINGS).map(([name, row]) => ({
   name: name as SettingName,
   ...row,
 }));
 
+/** Every setting with its default. */
 export const DEFAULT_SETTINGS = Object.fromEntries(ROWS.map((row) => [row.name, row.default])) as Settings;
 
-/** Settings as they were written down, text or not; absent for the default. */
+/** Settings before they are checked, as text or as values; absent for the default. */
 export type RawSettings = { [Name in SettingName]?: unknown };
 
+/** A value that is refused. */
 export interface SettingProblem {
   setting: SettingName;
-  /** Where in the value: empty for the value itself. */
+  /** Path inside the value; empty for the value itself. */
   path: PropertyKey[];
+  /** The rule, beginning with `must` or a verb. */
   message: string;
 }
 
-/** Checks every value by itself. `settings`: what is sound, and the default for the rest. */
+/**
+ * Checks every value by itself.
+ *
+ * @returns the problems, and settings that have the default for each value that is refused or not given
+ */
 export function checkValues(raw: RawSettings): { settings: Settings; problems: SettingProblem[] } {
   const settings: Record<string, unknown> = { ...DEFAULT_SETTINGS };
   const problems: SettingProblem[] = [];
@@ -51,7 +58,11 @@ export function checkValues(raw: RawSettings): { settings: Settings; problems: S
   return { settings: settings as Settings, problems };
 }
 
-/** What does not go together among settings of which each is sound, but for those that are named. */
+/**
+ * Checks the conditions between settings (`RELATIONS`).
+ *
+ * @param unsound settings whose values were refused: their conditions are left out
+ */
 export function contradictions(
   settings: Settings,
   unsound: ReadonlySet<SettingName> = new Set(),
@@ -63,8 +74,10 @@ export function contradictions(
 }
 
 /**
- * Throws one `InvalidArgument` that names every bad value as the user wrote it; `nameOf` turns a setting's name
- * into the flag or variable it came from. A malformed value is never a default.
+ * Checks all values, and the conditions between them. A malformed value is never replaced by a default.
+ *
+ * @param nameOf returns the flag or variable that a setting was given by
+ * @throws RollupError `InvalidArgument`, one that names every bad value as the user wrote it
  */
 export function parseSettings(
   raw: RawSettings,
@@ -77,7 +90,7 @@ export function parseSettings(
   throw new RollupError('InvalidArgument', `${formatProblems(all, raw, nameOf).join('; ')}.`);
 }
 
-/** Each as `--target-size must be …, not "lots"`. */
+/** Problems as text: `--target-size must be …, not "lots"`. */
 export function formatProblems(
   problems: SettingProblem[],
   raw: RawSettings,
@@ -107,7 +120,7 @@ export function variableOf(setting: SettingName): string {
 
 type Json = z.infer<ReturnType<typeof z.json>>;
 
-/** What a manifest says of how the rollup was made. */
+/** The settings that the manifest records, because they shape the rollup. */
 export function recordedSettings(settings: Settings): Record<string, Json> {
   const recorded = ROWS.filter(
     (row) =>
@@ -118,7 +131,7 @@ export function recordedSettings(settings: Settings): Record<string, Json> {
   return Object.fromEntries(recorded.map(({ name }) => [name, settings[name] as Json]));
 }
 
-/** The one number that all traffic is capped by, from the same settings as what wants to send. */
+/** Most connections of a run: one for each download and each part in flight, and some for control; 250 at most. */
 export function maxSockets({ concurrency, outputsInFlight }: Settings): number {
   return Math.min(MAX_CONNECTIONS, concurrency + outputsInFlight * PARTS_IN_FLIGHT + CONTROL_CONNECTIONS);
 }

@@ -2,15 +2,31 @@ import { z } from 'zod';
 import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
 import { type Engine, wholeNumber } from './engine.ts';
 
-/** How much of Lambda the rollup may use. */
+/** Memory, time and concurrency of the function. */
 export interface CapacityProps {
-  /** MB. Default: 1,024: see "What follows for the settings" in docs/performance.md. 1,769 are one vCPU. */
+  /**
+   * Memory in MB, from 512 to Lambda's 10,240; 1,769 are one vCPU.
+   *
+   * @defaultValue 1,024: see "What follows for the settings" in docs/performance.md
+   */
   readonly memorySize?: number | undefined;
-  /** Default: 900, Lambda's longest. */
+  /**
+   * Seconds of one invocation, from 60 to Lambda's 900.
+   *
+   * @defaultValue 900
+   */
   readonly timeoutSeconds?: number | undefined;
-  /** Most runs at once, taken out of the account's concurrency. Default: 5. */
+  /**
+   * Most invocations at once, taken out of the account's concurrency; from 2 to 1,000.
+   *
+   * @defaultValue 5
+   */
   readonly reservedConcurrency?: number | undefined;
-  /** How many of those the queue leaves for direct invocation. Default: 1. */
+  /**
+   * The part of `reservedConcurrency` that is left to direct invocation; the queue has the rest, at least 2.
+   *
+   * @defaultValue 1
+   */
   readonly directConcurrency?: number | undefined;
 }
 
@@ -18,6 +34,7 @@ export interface CapacityProps {
 // 2 to 1,000. Above the function's reserved concurrency, messages would spend their receives on throttles.
 const LEAST_QUEUE_CONCURRENCY = 2;
 
+/** Schemas of the fields, with their defaults. */
 export const capacityFields = {
   memorySize: wholeNumber(512, 10_240).default(1_024),
   timeoutSeconds: wholeNumber(60, 900).default(900),
@@ -25,17 +42,20 @@ export const capacityFields = {
   directConcurrency: wholeNumber(0, 998).default(1),
 };
 
+/** Schema of `CapacityProps`. */
 export const capacitySchema = z.strictObject(capacityFields).superRefine(refuseNoQueueConcurrency);
 
+/** Memory, time and concurrency, with defaults. */
 export type Capacity = z.infer<typeof capacitySchema>;
 
-/** Most messages that are worked on at once. */
+/** Most messages of the queue that are worked on at once. */
 export function queueConcurrency(
   capacity: Pick<Capacity, 'reservedConcurrency' | 'directConcurrency'>,
 ): number {
   return capacity.reservedConcurrency - capacity.directConcurrency;
 }
 
+/** Adds an issue if the queue is left less concurrency than an event source must have. */
 export function refuseNoQueueConcurrency(
   capacity: Pick<Capacity, 'reservedConcurrency' | 'directConcurrency'>,
   context: z.core.$RefinementCtx,
@@ -51,10 +71,13 @@ export function refuseNoQueueConcurrency(
 const MIB = 2 ** 20;
 /** Node, the SDK, buffers of connections and the index of an hour of 100,000 sources, in MiB. */
 const BASE = 350;
-/** What an output may be above its target before it closes, in MiB. */
+/** MiB that an output may have above its target before it closes. */
 const MARGIN = 1;
 
-/** Lambda ends what needs more memory than it was given, and its next attempt likewise: refused before it is deployed. */
+/**
+ * Adds an issue if the outputs in flight do not fit into memory. Lambda would kill such a run, and each of its retries: it is
+ * refused before it is deployed.
+ */
 export function refuseTooLittleMemory(
   { memorySize }: Pick<Capacity, 'memorySize'>,
   engine: Engine,

@@ -15,7 +15,7 @@ const keyArn = z
   .string()
   .regex(/^arn:[\w-]+:kms:[\w-]+:\d{12}:key\/[\w-]+$/, 'must be the ARN of a KMS key, not an alias');
 
-/** Values that are the stack's own: the settings file holds them under `stack`. */
+/** Schemas of the stack's own values, with their defaults. The settings file has them under `stack`. */
 const stackFields = {
   stackName: z
     .string()
@@ -46,26 +46,28 @@ const stackFields = {
     .default('docs/runbook.md'),
 };
 
+/** Names of the stack's own values. */
 export const STACK_NAMES = Object.keys(stackFields);
 
 const fields = { ...stackFields, ...engineFields };
 
-/** Every context value that there is; docs/deploy.md says what each means. */
+/** Names of all context values; docs/deploy.md documents each. */
 export const CONTEXT_KEYS = Object.keys(fields);
 
 const schema = z.strictObject(fields);
 
-/** Of what the settings file holds under `stack`, for who writes one. */
+/** Schema of `stack` in the settings file. */
 export const stackSchema = z.strictObject({
   ...stackFields,
   streams: streamsSchema('s3://<raw bucket>/<rawRoot>', 0).optional(),
 });
 
+/** Context values that were checked, with defaults. */
 export type StackSettings = Omit<z.infer<typeof schema>, 'streams'> & {
   readonly streams: readonly StreamProps[] | undefined;
 };
 
-/** What a settings file says, and how it is called. */
+/** A settings file: its name, settings of a run, and the stack's own values. */
 export interface ContextFile {
   readonly name: string | undefined;
   readonly settings: Readonly<Record<string, unknown>>;
@@ -73,9 +75,11 @@ export interface ContextFile {
 }
 
 /**
- * The app's context, over what a settings file says -> settings. Values from the command line (`-c concurrency=32`)
- * are text, and streams JSON. Names with other characters than letters and digits are CDK's own and are passed over; any other unknown name is
- * a typing error. Throws `InvalidConfiguration` with all that is wrong.
+ * Checks the app's context, whose values override those of a settings file. Values from the command line
+ * (`-c concurrency=32`) are text, and streams JSON. Names with other characters than letters and digits are CDK's own and are
+ * passed over; any other unknown name is refused.
+ *
+ * @throws InvalidConfiguration with all problems
  */
 export function parseContext(
   context: Readonly<Record<string, unknown>>,
@@ -90,7 +94,7 @@ export function parseContext(
   const problems = [
     ...formatIssues(parsed.error?.issues ?? []),
     ...formatIssues(streams.error?.issues ?? [], ['streams']),
-    // Relations are checked between those values that are sound by themselves.
+    // Conditions are checked between values that are sound by themselves.
     ...formatIssues(relations.safeParse(soundValues(given)).error?.issues ?? []),
   ];
   if (!parsed.success || problems.length > 0) {
@@ -105,7 +109,7 @@ export function parseContext(
   };
 }
 
-/** Says of a problem with a value of the file that it is there: `s3-log-rollup.json: stack.rawRoot: must …`. */
+/** Adds the file to a problem with one of its values: `s3-log-rollup.json: stack.rawRoot: must …`. */
 function located(
   problem: string,
   typed: Record<string, unknown>,
@@ -136,7 +140,7 @@ function parseStreams(given: Record<string, unknown>) {
   return streamsSchema(root, graceSeconds).safeParse(given['streams'] ?? DEFAULT_STREAMS);
 }
 
-/** What is valid among the values, with the default for the rest. */
+/** The values that are valid, with the default for each of the others. */
 function soundValues(given: Record<string, unknown>): z.infer<typeof schema> {
   const sound = Object.entries(fields).filter(([name, field]) => field.safeParse(given[name]).success);
   return schema.parse(Object.fromEntries(sound.map(([name]) => [name, given[name]])));

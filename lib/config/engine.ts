@@ -2,21 +2,26 @@ import { z } from 'zod';
 import { DEFAULT_SETTINGS, ROWS, contradictions, variableOf } from '../../lambda/settings/settings.ts';
 import { type SettingInput, type Settings, type StackSettingName } from '../../lambda/settings/table.ts';
 
-/** Settings of a run that are handed to the function (lambda/settings/settings.ts). Default: the function's own. */
+/**
+ * Settings of a run: lambda/settings documents each.
+ *
+ * @defaultValue for each: the function's own
+ */
 export type EngineProps = {
   readonly [Name in StackSettingName]?: SettingInput<Name> | undefined;
 };
 
-/** What was given of them, checked. */
+/** The settings that were given, checked. */
 export type Engine = { readonly [Name in StackSettingName]?: Settings[Name] | undefined };
 
 const ROWS_OF_STACK = ROWS.filter(({ only }) => only !== 'command line');
+/** Names of the settings that the stack has. */
 export const ENGINE_NAMES = ROWS_OF_STACK.map(({ name }) => name as StackSettingName);
 
-/** Of a key itself: a policy cannot name what an alias will stand for. */
+/** ARN of a key: a policy cannot name a key by its alias. */
 const KEY_ARN = /^arn:[\w-]+:kms:[\w-]+:\d{12}:key\/[\w-]+$/;
 
-/** Text is read as a flag is. */
+/** Schemas of the settings. Text is read like that of a flag. */
 export const engineFields = Object.fromEntries<unknown>(
   ROWS_OF_STACK.map(({ name, schema, fromText }) => {
     const read = (given: unknown) => (typeof given === 'string' ? fromText(given) : given);
@@ -24,9 +29,10 @@ export const engineFields = Object.fromEntries<unknown>(
   }),
 ) as { [Name in StackSettingName]: z.ZodOptional<z.ZodType<Settings[Name]>> };
 
+/** Schema of `EngineProps`. */
 export const engineSchema = z.strictObject(engineFields).superRefine(refuseContradictions);
 
-/** Settings that are sound, each by itself, but do not go together. */
+/** Adds issues for settings that are sound each by itself, but contradict each other. */
 export function refuseContradictions(engine: Engine, context: z.core.$RefinementCtx): void {
   const given = Object.entries(pickEngine(engine)).filter(([, value]) => value !== undefined);
   const settings = { ...DEFAULT_SETTINGS, ...Object.fromEntries(given) };
@@ -38,12 +44,12 @@ export function refuseContradictions(engine: Engine, context: z.core.$Refinement
   }
 }
 
-/** Out of all that a context holds. */
+/** The settings of a run among the values of a context. */
 export function pickEngine(settings: Engine): Engine {
   return Object.fromEntries(ENGINE_NAMES.map((name) => [name, settings[name]]));
 }
 
-/** The function's environment: only what was given, so that every other default stays the function's own. */
+/** The function's variables: of the given settings only, so that the function keeps its own defaults for the others. */
 export function engineEnvironment(engine: Engine): Record<string, string> {
   const given = Object.entries(engine).filter(([, value]) => value !== undefined);
   return Object.fromEntries(
@@ -54,6 +60,7 @@ export function engineEnvironment(engine: Engine): Record<string, string> {
   );
 }
 
+/** Schema of a whole number, both limits included. */
 export function wholeNumber(least: number, most: number) {
   const message = `must be a whole number from ${least} to ${most}`;
   return z.int(message).min(least, message).max(most, message);

@@ -1,10 +1,11 @@
 import type { z } from 'zod';
 
-/** What is wrong with what was given, all of it at once: one line a value. */
+/** Every problem of a configuration at once, one line a value. */
 export class InvalidConfiguration extends Error {
   override readonly name = 'InvalidConfiguration';
   readonly problems: readonly string[];
 
+  /** @param what the first line, without its colon: `Invalid context` */
   constructor(what: string, problems: readonly string[]) {
     super([`${what}:`, ...problems.map((problem) => `  ${problem}`)].join('\n'));
     this.problems = problems;

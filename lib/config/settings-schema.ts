@@ -9,7 +9,7 @@ const location = (description: string, root: string) => ({
   examples: [`s3://application-logs/${root}/checkout/{yyyy}{MM}{dd}/{HH}/`],
 });
 
-/** JSON schema of `s3-log-rollup.json`, for who writes one; published as schema/s3-log-rollup.schema.json. */
+/** JSON schema of the settings file `s3-log-rollup.json`, for editors; published as schema/s3-log-rollup.schema.json. */
 export function settingsFileSchema(): Record<string, unknown> {
   const rows = ROWS.map(({ name, schema, description, default: byDefault, only }) => {
     const where = only === undefined ? '' : `. For the ${only} alone`;
@@ -39,7 +39,7 @@ export function settingsFileSchema(): Record<string, unknown> {
   };
 }
 
-/** As what is given is checked, without what cannot be said in a JSON schema. */
+/** A zod schema of input values as JSON schema, without the checks that JSON schema cannot express. */
 function jsonSchema(schema: z.ZodType): Record<string, unknown> {
   const json: Record<string, unknown> = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
   delete json['$schema'];

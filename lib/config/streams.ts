@@ -1,20 +1,26 @@
 import { z } from 'zod';
 import { HOUR_TEMPLATE, METRICS } from '../../lambda/names.ts';
 
-/** One kind of log: where an hour of it lies, and when to roll that hour up. */
+/** Properties of one stream of logs. */
 export interface StreamProps {
-  /** Names the schedule, the alarm and the metric dimension. */
+  /** Name of the schedule, of the alarm, and value of the metrics' dimension `stream`: 1 to 40 letters, digits, `-` or `_`. */
   readonly name: string;
   /**
    * The hour's prefix as a template with `{yyyy}`, `{MM}`, `{dd}` and `{HH}`: relative to the raw root, or whole
    * (`s3://application-logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/`), which must then be under the raw root.
-   * Default: `<name>/{yyyy}{MM}{dd}/{HH}/`.
+   *
+   * @defaultValue `<name>/{yyyy}{MM}{dd}/{HH}/`
    */
   readonly source?: string | undefined;
-  /** Minute of every hour at which the hour before is rolled up. Default: 10. */
+  /**
+   * Minute of every hour at which the hour before is rolled up. Not within the grace period after the hour.
+   *
+   * @defaultValue 10
+   */
   readonly minute?: number | undefined;
 }
 
+/** A stream that was checked. */
 export interface Stream {
   readonly name: string;
   /** The template below the raw root. */
@@ -22,13 +28,18 @@ export interface Stream {
   readonly minute: number;
 }
 
-/** One stream that takes all that is under the raw root. */
+/** One stream of all hours that lie directly under the raw root. */
 export const DEFAULT_STREAMS: readonly StreamProps[] = [{ name: 'default', source: HOUR_TEMPLATE }];
 
 const DEFAULT_MINUTE = 10;
 const PLACEHOLDERS = ['{yyyy}', '{MM}', '{dd}', '{HH}'] as const;
 
-/** Parses streams under a raw root (`s3://bucket/raw/`) whose schedules must not run within the grace period. */
+/**
+ * Schema of the list of streams.
+ *
+ * @param rawRoot `s3://bucket/raw/`, which every source must be under
+ * @param graceSeconds seconds after the hour within which no schedule may run
+ */
 export function streamsSchema(rawRoot: string, graceSeconds: number) {
   const stream = z
     .strictObject({
@@ -75,7 +86,7 @@ export function streamsSchema(rawRoot: string, graceSeconds: number) {
     });
 }
 
-/** The template below the raw root; undefined where it is not under it. */
+/** The template below the raw root; undefined for a source that is not under it. */
 function relativePath(source: string, rawRoot: string): string | undefined {
   if (source.startsWith(rawRoot)) return source.slice(rawRoot.length);
   return source.startsWith('s3://') ? undefined : source;

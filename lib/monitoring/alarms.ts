@@ -9,24 +9,33 @@ import { METRICS } from '../../lambda/names.ts';
 import type { RollupQueues } from '../queues.ts';
 import { streamMetric } from './stream-metrics.ts';
 
+/** Open file descriptors, of Lambda's 1,024, from which the alarm is raised. */
 export const DESCRIPTOR_ALARM = 900;
+/** Share of the function's timeout from which the alarm is raised. */
 export const DURATION_ALARM_SHARE = 0.8;
 
+/** One alarm. */
 interface AlarmSpec {
   readonly id: string;
   readonly metric: IMetric;
   readonly threshold: number;
-  /** Default: one period at or above the threshold. */
+  /**
+   * Alarm if the metric is below the threshold for so many periods.
+   *
+   * @defaultValue alarm if it is at or above the threshold for one period
+   */
   readonly below?: { readonly periods: number };
-  /** What it means, in a sentence or two. */
+  /** The meaning in a sentence or two, for the description. */
   readonly meaning: string;
-  /** Of the section in docs/runbook.md. */
+  /** Anchor of its section in docs/runbook.md. */
   readonly anchor: string;
 }
 
+/** Properties of `Alarms`. */
 export interface AlarmsProps {
   readonly function: IFunction;
   readonly queues: RollupQueues;
+  /** Names of the streams. */
   readonly streams: readonly string[];
   readonly serviceName: string;
   readonly timeout: Duration;
@@ -34,7 +43,7 @@ export interface AlarmsProps {
   readonly runbookUrl: string;
 }
 
-/** Every alarm says what it means and where to read on; with a topic, all of them go to it. */
+/** All alarms. The description of each has its meaning and a link into the runbook; all notify the topic, if there is one. */
 export class Alarms extends Construct {
   readonly all: readonly Alarm[];
 
@@ -53,7 +62,7 @@ export class Alarms extends Construct {
       comparisonOperator: spec.below
         ? ComparisonOperator.LESS_THAN_THRESHOLD
         : ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-      // What should be there and is not is the alarm; what counts failures is silent where nothing failed.
+      // An alarm on too few commits is raised by missing data; a metric of failures has none while nothing fails.
       treatMissingData: spec.below ? TreatMissingData.BREACHING : TreatMissingData.NOT_BREACHING,
     });
     if (topic) {

@@ -18,14 +18,16 @@ import { everyStream } from './stream-metrics.ts';
 
 // https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 const DESCRIPTOR_LIMIT = 1_024;
-/** The most that the function's one agent ever opens. */
+/** The most connections that the function's one agent ever opens. */
 const CONNECTION_LIMIT = 250;
 
+/** A horizontal line in a graph. */
 interface Line {
   readonly value: number;
   readonly label: string;
 }
 
+/** Properties of `RollupDashboard`. */
 export interface RollupDashboardProps {
   readonly function: IFunction;
   readonly queues: RollupQueues;
@@ -34,7 +36,7 @@ export interface RollupDashboardProps {
   readonly alarms: readonly Alarm[];
 }
 
-/** What was done, how close it came to its limits, and what waits. */
+/** Graphs of the work done, of how close runs come to their limits, and of the queues. */
 export class RollupDashboard extends Construct {
   readonly dashboard: Dashboard;
 
@@ -51,7 +53,7 @@ export class RollupDashboard extends Construct {
     });
   }
 
-  /** In the console of the commercial regions. */
+  /** URL in the console of the commercial regions. */
   get url(): string {
     const { REGION } = Aws;
     return `https://${REGION}.console.aws.amazon.com/cloudwatch/home?region=${REGION}#dashboards:name=${this.dashboard.dashboardName}`;

@@ -19,7 +19,7 @@ export function streamMetric(
   });
 }
 
-/** The same for every stream that reports it, requests that name none included. For a dashboard: no alarm may search. */
+/** A metric for every stream that reports it, requests without a stream included. For a dashboard: no alarm may use SEARCH. */
 export function everyStream(
   serviceName: string,
   metricName: string,

@@ -50,7 +50,7 @@ const continuation = {
 };
 const isOutput = (key = ''): boolean => key.includes('/part-');
 
-/** How often each output was brought into being. */
+/** The number of uploads of each output. */
 function writes(): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { operation, key = '' } of sandbox.requests) {
@@ -61,7 +61,7 @@ function writes(): Record<string, number> {
 }
 
 describe('a run that runs out of time', () => {
-  it('ends before it does, and continuations finish the hour, every output written once', async () => {
+  it('ends early, and continuations finish the hour, every output written once', async () => {
     const logs = putOutputs();
     // On a clock that runs ten times as fast an output takes 2 s and more: in 15 s there is no time for ten.
     sandbox.hook = ({ operation }) => (operation === 'GetObject' ? { kind: 'delay', ms: 200 } : undefined);
@@ -98,7 +98,7 @@ describe('a run that runs out of time', () => {
     expect(await queues.depth(queues.queueUrl)).toBe(0);
   });
 
-  it('is stopped with an output in flight: incomplete, no error, its upload aborted', async () => {
+  it('is stopped with an output in flight: it is incomplete without an error, and the upload is aborted', async () => {
     const logs = putOutputs();
     const [begun, writtenOutput] = [new Set<string>(), new Set<string>()];
     sandbox.hook = ({ operation, key = '' }) => {
@@ -139,7 +139,7 @@ describe('a run that runs out of time', () => {
     expect(sandbox.openUploads(BUCKET)).toEqual([]);
   });
 
-  it('logs what held it before it is killed, where the store does not answer at all', async () => {
+  it('logs its failure before it is killed, if the store does not answer at all', async () => {
     sandbox.hook = () => ({ kind: 'hang' });
     const { id, failure, log, metrics } = await lambda.invoke(request, { remainingMs: 3_000 });
     expect(failure).toMatchObject({ errorType: 'Sandbox.Timedout' });
@@ -156,7 +156,7 @@ describe('a run that runs out of time', () => {
     expect(metrics).toMatchObject([{ Failures: 1, PeakConnections: 1 }]);
   });
 
-  it('fails where its continuation cannot be sent, so that the request itself comes again', async () => {
+  it('fails if its continuation cannot be sent, so that the request itself is delivered again', async () => {
     putOutputs();
     await using cut = await startLambda({
       env: environmentOf(sandbox, {

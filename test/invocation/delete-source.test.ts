@@ -59,7 +59,7 @@ it('a refused delete fails the invocation, so that the message comes again; the 
   expect(log).toMatchObject([
     {
       level: 'ERROR',
-      message: 'hour committed, but',
+      message: 'hour committed, but not everything that follows a commit was done',
       code: 'AccessDenied',
       key: `${rawPrefix(10)}00001.log`,
     },

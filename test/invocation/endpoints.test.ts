@@ -12,7 +12,7 @@ import {
   rolledUp,
 } from './support/raw-logs.ts';
 
-it('the bundle assumes the role of a side, and writes outputs with their attributes', async () => {
+it('the bundle assumes the role of an endpoint, and writes outputs with their attributes', async () => {
   await using sts = await startSts();
   const source = await startSandbox({ buckets: [BUCKET], credentials: ASSUMED });
   const destination = await openBucket();

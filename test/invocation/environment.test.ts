@@ -9,7 +9,7 @@ const ROOTS = {
 };
 
 describe('parseEnvironment', () => {
-  it('has defaults for all but the roots, also where a variable is set to nothing', () => {
+  it('has defaults for all variables but the roots, also for empty ones', () => {
     const config = {
       settings: DEFAULT_SETTINGS,
       rawRoot: { bucket: 'logs', prefix: 'raw/' },
@@ -98,7 +98,7 @@ describe('parseEnvironment', () => {
     });
   });
 
-  it('takes whole buckets as roots, where they are two', () => {
+  it('takes two whole buckets as roots', () => {
     const roots = { RAW_ROOT: 's3://raw/', AGGREGATED_ROOT: 's3://rollups/' };
     expect(() => parseEnvironment({ ...ROOTS, ...roots })).not.toThrow();
   });

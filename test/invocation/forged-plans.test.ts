@@ -6,7 +6,7 @@ import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { Execution, type StatesWorld } from '../support/states.ts';
 import { BUCKET, TEMPLATE, environmentOf, rawPrefix } from './support/raw-logs.ts';
 
-// Read when they are loaded.
+// The modules below read these when they are loaded.
 vi.hoisted(() => {
   process.env['POWERTOOLS_LOG_LEVEL'] = 'SILENT';
   process.env['POWERTOOLS_METRICS_DISABLED'] = 'true';
@@ -15,7 +15,7 @@ vi.hoisted(() => {
 const DEFINITION = fanOutDefinition({ functionArn: 'steps', batch: 2, timeoutSeconds: 900 });
 const REQUEST = { source: TEMPLATE, hour: '2025-11-21T08', stream: 'checkout' };
 const PLANS = `${rawPrefix(8, 'aggregated')}_plan/`;
-/** Another stream's: whoever may write under `PLANS` may neither read nor write here. */
+/** Prefix of another stream. Whoever may write under `PLANS` may neither read nor write here. */
 const OTHER = 'aggregated/payments/20251121/08/';
 const CONTEXT = {
   awsRequestId: 'request-1',
@@ -50,7 +50,7 @@ interface Event {
   etag: string;
 }
 
-/** The state machine, with somebody who comes in between before the function or the map reads S3. */
+/** The state machine, with a hook that changes S3 before the function or the map reads it. */
 function world(between: (before: 'map' | StepName, event?: Event) => void): StatesWorld {
   const invocation = createStepInvocation(process.env);
   return {
@@ -77,7 +77,7 @@ const planFile = (ending: string): string => {
   return found;
 };
 
-/** Replaces text in one of the plan's files, and says in the header what the lines' ETag is now. */
+/** Replaces text in one of the plan's files, and updates the ETag of the lines in the header. */
 function forge(ending: string, ...[from, to]: [RegExp | string, string]): void {
   const edit = (key: string, text: RegExp | string, by: string): void => {
     const before = sandbox.get(BUCKET, key)?.toString() ?? '';
@@ -100,7 +100,7 @@ function forge(ending: string, ...[from, to]: [RegExp | string, string]): void {
   );
 }
 
-/** What is put in the place of the plan, sound in itself: of whoever may write there. */
+/** Forged plans that are sound in themselves, as someone with write access could put them in place of the plan. */
 const FORGERIES: [what: string, forge: () => void, named: string][] = [
   [
     'a key of another stream',
@@ -171,7 +171,7 @@ describe('an execution', () => {
       expect(await execution.run()).toEqual({ status: 'FAILED', error });
       expect(everything()).toEqual(before);
       expect(sandbox.requests.filter(({ key = '' }) => key.includes('payments'))).toEqual([]);
-      // Nor does a redrive: it is the same plan that it asks for.
+      // A redrive fails too: it requests the same plan.
       expect(await execution.run()).toEqual({ status: 'FAILED', error });
       expect(everything()).toEqual(before);
     });
@@ -200,7 +200,7 @@ describe('an execution', () => {
           },
         });
         expect(await stopped.run()).toMatchObject({ status: 'FAILED' });
-        // It is as one of which the manifest was replaced, whose outputs nobody needs.
+        // The run treats it as lost: the manifest was replaced, and nobody needs these outputs.
         if (step === 'write' && what === 'a previous manifest that never was')
           expect(failure).toEqual({ status: 'lost' });
         else

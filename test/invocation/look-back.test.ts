@@ -31,7 +31,7 @@ afterEach(async () => {
   await sandbox.close();
 });
 
-/** As the schedule sends it ten minutes past `hour`. */
+/** The message that a schedule sends ten minutes past `hour`. */
 const due = (hour: number) => ({
   source: TEMPLATE,
   scheduledTime: `${hourText(hour)}:10:00Z`,
@@ -41,7 +41,7 @@ const counted = (metrics: Record<string, unknown>[]) =>
   Object.keys(metrics[0] ?? {}).filter((name) => /^(Hours|Objects|Failures)/.test(name));
 
 describe('a scheduled run', () => {
-  it('has what came late to the two hours before added, and counts its own hour alone as committed', async () => {
+  it('adds late arrivals to the two hours before, and counts only its own hour as committed', async () => {
     const logs = putHour(sandbox, 6);
     for (const hour of [7, 8]) putHour(sandbox, hour);
     for (const hour of [7, 8, 9]) await lambda.invoke({ source: TEMPLATE, hour: hourText(hour - 1) });
@@ -61,12 +61,12 @@ describe('a scheduled run', () => {
       [METRICS.hoursUpdated],
     ]);
     expect(runs[1]?.log).toMatchObject([{ stream: 'checkout', hour: hourText(8), lookBack: true }]);
-    // Three hours before is left to `status` and a re-run.
+    // A look back goes two hours back: the third is found by `status`, and re-run.
     expect(rolledUp(sandbox, 6)).toBe(logs);
     expect(await queues.depth(queues.deadLetterUrl)).toBe(0);
   });
 
-  it('leaves hours alone that were never rolled up: nothing is listed, nothing written', async () => {
+  it('skips hours that were never rolled up: it lists and writes nothing', async () => {
     putHour(sandbox, 8);
     putHour(sandbox, 9);
     await queues.send(due(10));
@@ -81,7 +81,7 @@ describe('a scheduled run', () => {
     expect(listed).toEqual([]);
   });
 
-  it('that is delivered twice does no harm, and one by hand or a continuation looks back at nothing', async () => {
+  it('may be delivered twice; a request by hand or a continuation does not look back', async () => {
     for (const hour of [8, 9]) putHour(sandbox, hour);
     await lambda.invoke({ source: TEMPLATE, hour: hourText(8) });
     await lambda.invoke({ source: TEMPLATE, hour: hourText(9), continuation: 1 });
@@ -94,7 +94,7 @@ describe('a scheduled run', () => {
   });
 });
 
-it('a queue that takes no requests fails the run after its hour is committed', async () => {
+it('a queue that refuses look-back requests fails the run after its hour is committed', async () => {
   const logs = putHour(sandbox, 9);
   await using cut = await startLambda({
     env: environmentOf(sandbox, {

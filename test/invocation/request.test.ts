@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { FunctionConfig } from '../../lambda/invocation/environment.ts';
 import { type RequestMessage } from '../../lambda/invocation/message.ts';
-import { continuationOf, parseEvent, resolveRequest } from '../../lambda/invocation/request.ts';
+import { continuationOf, deliveriesOf, parseEvent, resolveRequest } from '../../lambda/invocation/request.ts';
 import { formatLocation } from '../../lambda/rollup/model/location.ts';
 import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
 
@@ -212,7 +212,7 @@ describe('resolveRequest', () => {
 });
 
 describe('continuationOf', () => {
-  it('settles what the clock and the roots had filled in, and keeps the rest', () => {
+  it('names the hour, source and destination that were filled in, and keeps the other fields', () => {
     const message = {
       source: TEMPLATE,
       scheduledTime: '2026-11-21T09:10:00Z',
@@ -296,6 +296,22 @@ describe('parseEvent', () => {
     expect(() => parseEvent(event)).toThrow(
       expect.objectContaining({ code: 'InvalidRequest', message: expect.stringContaining(why) as string }),
     );
+  });
+});
+
+describe('deliveriesOf', () => {
+  it('has id, body and receipt of each SQS record', () => {
+    const record = { messageId: 'm-1', receiptHandle: 'r-1', body: '{', attributes: {} };
+    const attributes = { ApproximateReceiveCount: '2' };
+    expect(deliveriesOf({ Records: [{ ...record, attributes }, record] })).toEqual([
+      { messageId: 'm-1', body: '{', receipt: { handle: 'r-1', receives: 2 } },
+      { messageId: 'm-1', body: '{' },
+    ]);
+  });
+
+  it('has the request alone for other events', () => {
+    expect(deliveriesOf({ 'detail-type': 'Roll up', detail: 1 })).toEqual([{ body: 1 }]);
+    expect(deliveriesOf({ Records: [] })).toEqual([{ body: { Records: [] } }]);
   });
 });
 

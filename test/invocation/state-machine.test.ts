@@ -23,7 +23,7 @@ import {
   rawPrefix,
 } from './support/raw-logs.ts';
 
-// Read when they are loaded.
+// The modules below read these when they are loaded.
 vi.hoisted(() => {
   process.env['POWERTOOLS_LOG_LEVEL'] = 'SILENT';
   process.env['POWERTOOLS_METRICS_DISABLED'] = 'true';
@@ -103,8 +103,8 @@ function committed(from: Sandbox): Map<string, unknown> {
 
 const isCommitted = (): boolean => sandbox.head(BUCKET, `${AGGREGATED}_manifest.json`) !== undefined;
 
-it('is sound by the schema of the language', () => {
-  // It has no types, and writes into what it is given.
+it('the definition of the state machine is valid Amazon States Language', () => {
+  // The validator has no types, and writes into its argument.
   const validate = createRequire(import.meta.url)('asl-validator') as (definition: unknown) => unknown;
   const broken = structuredClone(DEFINITION);
   broken.States.Plan.Next = 'Nowhere';
@@ -113,7 +113,7 @@ it('is sound by the schema of the language', () => {
 });
 
 describe('an execution', () => {
-  it('comes to what the single function comes to, byte by byte', async () => {
+  it('gives the same rollup as the single function, byte by byte', async () => {
     putHour();
     const alone = await startSandbox({
       ...options,
@@ -130,7 +130,7 @@ describe('an execution', () => {
       expect(await single.handle(message, CONTEXT)).toMatchObject({ status: 'committed', written: 5 });
     expect(committed(sandbox)).toEqual(committed(alone));
     await alone.close();
-    // Nothing new: the machine ends with its plan.
+    // There is nothing new: the execution ends with its plan step.
     stubEnvironment(sandbox);
     const again = new Execution(DEFINITION, REQUEST, world());
     expect(await again.run()).toMatchObject({ output: { outcome: { status: 'unchanged' } } });
@@ -141,7 +141,7 @@ describe('an execution', () => {
     expect(await execute()).toMatchObject({ status: 'SUCCEEDED', output: { outcome: { status: 'empty' } } });
   });
 
-  it('fails with an item that fails for good, commits nothing, and goes on from there when redriven', async () => {
+  it('fails if a batch fails for good, commits nothing, and continues from there when redriven', async () => {
     putHour();
     const refused = `${rawPrefix(8)}00119.log`;
     sandbox.hook = ({ key, operation }) =>
@@ -179,7 +179,7 @@ describe('an execution', () => {
     expect(sandbox.keys(BUCKET, AGGREGATED).filter((key) => key.includes('_plan/'))).toEqual([]);
   });
 
-  it('waits, longer each time, where Lambda or S3 throttles, and gives up in the end', async () => {
+  it('retries with longer and longer waits if Lambda or S3 throttles, and fails in the end', async () => {
     putHour();
     let throttles = 3;
     const reached = world(() => {
@@ -195,7 +195,7 @@ describe('an execution', () => {
     expect(slow.waits).toEqual([5, 10, 20, 40, 80]);
   });
 
-  it('finishes a batch that ran out of time by the next attempt, which finds what the first wrote', async () => {
+  it('finishes a batch that ran out of time in the next attempt, which reuses the outputs of the first', async () => {
     putHour();
     stubEnvironment(sandbox, { OUTPUTS_IN_FLIGHT: '1' });
     const invocation = createStepInvocation(process.env);
@@ -207,7 +207,7 @@ describe('an execution', () => {
         const isFirst = batch.includes('"write"') && !begun.has(batch);
         begun.add(batch);
         const before = outputKeys(sandbox, 8).length;
-        // Time for one output, and no other.
+        // There is time for one output, and for no other.
         const isLate = (): boolean => isFirst && outputKeys(sandbox, 8).length > before;
         return invocation.handle(payload, {
           ...CONTEXT,
@@ -220,7 +220,7 @@ describe('an execution', () => {
     expect(reached.waits).toEqual([5, 5]);
   });
 
-  it('does no harm to another of the same hour at the same time', async () => {
+  it('does no harm to another execution for the same hour at the same time', async () => {
     putHour();
     const one = new Execution(DEFINITION, REQUEST, world());
     const other = new Execution(DEFINITION, REQUEST, world());
@@ -235,7 +235,7 @@ describe('an execution', () => {
     expect(sandbox.openUploads(BUCKET)).toEqual([]);
   });
 
-  it('deletes sources where the deployment does, but for a request that says no', async () => {
+  it('deletes sources if the deployment does, except for a request with deleteSource false', async () => {
     vi.stubEnv('DELETE_SOURCE', 'true');
     const inRaw = (): number => sandbox.keys(BUCKET, rawPrefix(8)).length;
     putHour();
@@ -260,7 +260,7 @@ describe('an execution', () => {
     expect(sandbox.keys(BUCKET)).toEqual(keys);
   });
 
-  it('of any prefix never deletes it, where such are allowed', async () => {
+  it('for a prefix that is no hour of a stream never deletes sources', async () => {
     vi.stubEnv('DELETE_SOURCE', 'true');
     vi.stubEnv('ALLOW_ANY_PREFIX', 'true');
     sandbox.put(BUCKET, 'raw/other/a.log', 'other\n');
@@ -270,7 +270,7 @@ describe('an execution', () => {
     expect(sandbox.keys(BUCKET, 'raw/')).toEqual(['raw/other/a.log']);
   });
 
-  it('of a stream and an hour is as one of its prefix', async () => {
+  it('for a stream and an hour is the same as for the prefix of that hour', async () => {
     putHour(sandbox, 2);
     expect(await execute({ stream: 'checkout', hour: REQUEST.hour })).toMatchObject({
       output: { outcome: { status: 'committed' } },
@@ -278,7 +278,7 @@ describe('an execution', () => {
     expect(isCommitted()).toBe(true);
   });
 
-  it('that had no time for all of its deletes fails, and the next one goes on with them', async () => {
+  it('that had no time for all deletes fails, and the next one continues them', async () => {
     vi.stubEnv('DELETE_SOURCE', 'true');
     putHour();
     await execute({ ...REQUEST, deleteSource: false });
@@ -293,7 +293,7 @@ describe('an execution', () => {
     expect(sandbox.keys(BUCKET, rawPrefix(8))).toEqual([]);
   });
 
-  it('plans again where another run committed in between, with what that left', async () => {
+  it('plans again, on the new manifest, if another run committed in between', async () => {
     putHour();
     let between: Promise<unknown> | undefined;
     const reached = world(async (payload) => {
@@ -339,7 +339,7 @@ describe('an execution', () => {
 });
 
 describe('a request to the function', () => {
-  /** Step Functions, as far as starting goes: a name is taken once. */
+  /** StartExecution of Step Functions: a name can be used once. */
   async function startStates() {
     const started = new Map<string, unknown>();
     const server = createServer((request, response) => {
@@ -358,7 +358,7 @@ describe('a request to the function', () => {
     return { server, started, endpoint: `http://127.0.0.1:${port}` };
   }
 
-  it('is handed over where its listing exceeds a threshold, once, however often it is delivered', async () => {
+  it('is dispatched once if its listing exceeds a threshold, however often it is delivered', async () => {
     const { server, started, endpoint } = await startStates();
     stubEnvironment(sandbox, {
       AWS_ENDPOINT_URL_SFN: endpoint,
@@ -389,12 +389,12 @@ describe('a request to the function', () => {
       ['2025-11-21T08-message-1', input],
       ['2025-11-21T08-request-1', input],
     ]);
-    // What the machine is started with is what its steps take.
+    // The input of the execution is a request that its steps accept.
     expect(await execute(input)).toMatchObject({ status: 'SUCCEEDED' });
     server.close();
   });
 
-  it('is taken out of the notice of an execution that failed', () => {
+  it('is read from the notice of an execution that failed', () => {
     const detail = {
       executionArn: 'arn:x',
       status: 'FAILED',

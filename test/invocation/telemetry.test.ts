@@ -27,7 +27,7 @@ afterAll(async () => {
   await sandbox.close();
 });
 
-/** What a document in the embedded metric format says: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html */
+/** The metrics of a document in the embedded metric format: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html */
 function readMetrics(document: LogLine | undefined) {
   const { _aws: meta, ...rest } = document as LogLine & {
     _aws: {
@@ -198,7 +198,7 @@ describe('a run that goes on', () => {
     putHour(sandbox, 12);
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     try {
-      // Twelve seconds go by while the first download is held.
+      // The clock advances by twelve seconds while the first download waits.
       sandbox.hook = ({ operation }) => {
         if (operation !== 'GetObject') return undefined;
         sandbox.hook = undefined;

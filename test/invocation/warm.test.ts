@@ -14,7 +14,7 @@ it('200 warm invocations leave descriptors and memory where they were', { timeou
   for (let i = 0; i < INVOCATIONS; i++) {
     const hour = Math.floor(i / 20);
     putHour(sandbox, hour, { objects: 4, bytes: 64 * 1024 });
-    // Every fourth fails: errors leave nothing behind either.
+    // Every fourth invocation fails: errors must leave nothing behind either.
     const event =
       i % 4 === 3 ? { source: TEMPLATE } : { source: TEMPLATE, hour: hourText(hour), repack: true };
     const { result, failure, usage: used } = await lambda.invoke(event);
@@ -28,6 +28,6 @@ it('200 warm invocations leave descriptors and memory where they were', { timeou
 
   const [warm, last] = [usage[WARM - 1], usage[INVOCATIONS - 1]];
   expect(last?.descriptors).toBeLessThanOrEqual((warm?.descriptors ?? 0) + 2);
-  // 150 runs of a quarter of a MiB: a slab that each of them left behind would be 38 MiB.
+  // 150 runs of a quarter of a MiB: one buffer left behind by each would be 38 MiB.
   expect(last?.rssBytes).toBeLessThanOrEqual((warm?.rssBytes ?? 0) + 16 * MiB);
 });

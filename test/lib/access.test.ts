@@ -9,7 +9,7 @@ const UNDELIVERED = '<RollupQueuesUndelivered967AD3EA.Arn>';
 const LOGS = '<RollupLogs1645604F.Arn>';
 const VIA_S3 = 'kms:ViaService=s3.<AWS::Region>.<AWS::URLSuffix>';
 
-/** What every deployment's roles may do, apart from S3, KMS and X-Ray. */
+/** Permissions of every deployment's roles, except those for S3, KMS and X-Ray. */
 const COMMON = [
   `TakeRequests | sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage | ${QUEUE}`,
   `Continue | sqs:SendMessage | ${QUEUE}`,
@@ -20,7 +20,7 @@ const COMMON = [
 
 const WRITE = 's3:AbortMultipartUpload s3:DeleteObject s3:GetObject s3:ListMultipartUploadParts s3:PutObject';
 
-/** Every statement there is: what is not in these lists may not be in the template. */
+/** All statements. One that is not in these lists may not be in the template. */
 const ALLOWED: Record<string, string[]> = {
   'no context': [
     'ListRaw | s3:ListBucket | <BucketsRaw686CB728.Arn> | s3:prefix=raw/*',
@@ -89,7 +89,7 @@ describe.each(Object.entries(DEPLOYMENTS))('access with %s', (name, context) => 
   const template = synthesize(context);
   const statements = roleStatements(template);
 
-  it('is what is listed here, and nothing else', () => {
+  it('has the permissions listed here, and no others', () => {
     expect(statements.map(formatStatement).sort()).toEqual(ALLOWED[name]?.sort());
     expect(statements.every(({ Effect }) => Effect === 'Allow')).toBe(true);
   });
@@ -108,7 +108,7 @@ describe.each(Object.entries(DEPLOYMENTS))('access with %s', (name, context) => 
     }
   });
 
-  it('comes from the roles alone: no managed, no attached policies, and buckets are opened to nobody', () => {
+  it('comes from the roles alone: no managed or attached policies, and no grants in bucket policies', () => {
     template.resourceCountIs('AWS::IAM::Policy', 0);
     template.resourceCountIs('AWS::IAM::ManagedPolicy', 0);
     for (const role of Object.values(resources(template, 'AWS::IAM::Role'))) {

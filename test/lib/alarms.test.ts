@@ -25,7 +25,7 @@ function alarms(context: Record<string, unknown> | undefined) {
 }
 
 describe.each(Object.entries(DEPLOYMENTS))('alarms with %s', (_, context) => {
-  it('say what they mean, and link to a section of the runbook that is there', () => {
+  it('have their meaning and a link to an existing section of the runbook', () => {
     const sections = anchors(page('runbook.md'));
     const url = (context['runbookUrl'] as string | undefined) ?? 'docs/runbook.md';
     for (const { AlarmDescription, id } of alarms(context)) {
@@ -36,7 +36,7 @@ describe.each(Object.entries(DEPLOYMENTS))('alarms with %s', (_, context) => {
     }
   });
 
-  it('act on the topic, and on its absence not at all', () => {
+  it('notify the topic, and have no actions without one', () => {
     const given =
       context['alarmTopicArn'] ??
       (context['alarmEmail'] && { Ref: expect.stringMatching(/^AlarmTopic/) as unknown });
@@ -69,7 +69,7 @@ describe('alarms', () => {
     });
   });
 
-  it('tell that no hour was committed in two hours, silence included, for each stream', () => {
+  it('are raised for each stream without a commit in two hours, also if it reports nothing', () => {
     const silent = alarms(DEPLOYMENTS['existing bucket']).filter(
       ({ MetricName }) => MetricName === METRICS.hoursCommitted,
     );

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { DEPLOYMENTS, FAN_OUT, synthesize } from './synthesis.ts';
 
-// A Python program: this shows as skipped where it is not installed.
+// cfn-lint is a Python program: the test is skipped if it is not installed.
 const installed = spawnSync('cfn-lint', ['--version']).status === 0;
 const hint = installed ? '' : ' (not installed: pip install cfn-lint)';
 

@@ -330,7 +330,7 @@ describe('context that is taken', () => {
     expect(problems({ separateBuckets: true, rawRoot: 'logs/', aggregatedRoot: 'logs/' })).toEqual([]);
   });
 
-  it('is all in some deployment of these tests, and all in the deploy guide', () => {
+  it('has each value in a deployment of these tests, and in the deploy guide', () => {
     const deployments = [...Object.values(DEPLOYMENTS), FAN_OUT];
     const tested = new Set(deployments.flatMap((deployment) => Object.keys(deployment)));
     const [, section = ''] = page('deploy.md').split(/^## Context$/m);

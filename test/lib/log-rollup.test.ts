@@ -15,7 +15,7 @@ import { resources, roleStatements } from './template.ts';
 
 const HOUR = '{yyyy}{MM}{dd}/{HH}/';
 
-describe("LogRollup in somebody else's app", () => {
+describe('LogRollup in an app of its user', () => {
   it('takes buckets that the app creates, and whole templates in them', () => {
     const stack = new Stack(createApp(), 'Theirs');
     const encryptionKey = new Key(stack, 'Key');
@@ -47,7 +47,7 @@ describe("LogRollup in somebody else's app", () => {
     expect(roleStatements(Template.fromStack(stack)).length).toBeGreaterThan(0);
   });
 
-  it('may be there twice, with metrics apart', () => {
+  it('may be in a stack twice, with separate metrics', () => {
     const stack = new Stack(createApp(), 'Theirs');
     const rawBucket = new Bucket(stack, 'Logs');
     for (const id of ['First', 'Second']) {
@@ -68,7 +68,7 @@ describe("LogRollup in somebody else's app", () => {
     );
   });
 
-  it('tells its functions of many streams, and refuses more than fit into their variables', () => {
+  it('gives its functions many streams, and refuses more than fit into their variables', () => {
     const streams = (count: number) =>
       Array.from({ length: count }, (_, i) => ({ name: `${(i * 2_654_435_761) % 2 ** 32}-service` }));
     const create = (count: number) => {
@@ -119,17 +119,17 @@ describe("LogRollup in somebody else's app", () => {
 });
 
 describe("cdk-nag's AwsSolutions pack", () => {
-  it.each(Object.entries(DEPLOYMENTS))('has nothing to say about %s', (_, context) => {
+  it.each(Object.entries(DEPLOYMENTS))('has no finding for %s', (_, context) => {
     expect(findings(createStack(context).stack)).toEqual([]);
   });
 
-  it('has something to say where there is something: this test would see a finding', () => {
+  it('has a finding where a rule is broken: this test would see one', () => {
     const { stack } = createStack();
     new Queue(stack, 'Open');
     expect(findings(stack)).toEqual(['AwsSolutions-SQS3', 'AwsSolutions-SQS4']);
   });
 
-  it('is answered with a reason wherever a rule is set aside, and nowhere but on the role', () => {
+  it('has a reason for each rule that is set aside, and only on the role', () => {
     for (const context of Object.values(DEPLOYMENTS)) {
       const { stack } = createStack(context);
       const acknowledged = stack.node.findAll().flatMap((construct) =>

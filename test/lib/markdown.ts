@@ -5,7 +5,7 @@ export function page(name: string): string {
   return readFileSync(new URL(`../../docs/${name}`, import.meta.url), 'utf8');
 }
 
-/** The anchors of a page's headings, as GitHub makes them: of headings that are the same, the second has `-1` behind it. */
+/** The anchors that GitHub gives a page's headings. The second of two equal headings ends with `-1`. */
 export function anchors(markdown: string): string[] {
   const outsideCode = markdown.replaceAll(/^```[^]*?^```$/gm, '');
   const seen = new Map<string, number>();

@@ -11,7 +11,7 @@ import { LogRollupStack } from '../../lib/log-rollup-stack.ts';
 
 const cdkJson = z.object({ context: z.record(z.string(), z.unknown()) });
 
-/** The context that cdk.json gives the app, and what is given on top. */
+/** The context of cdk.json, with values that override it. */
 export function appContext(own: Record<string, unknown> = {}): Record<string, unknown> {
   const text = readFileSync(new URL('../../cdk.json', import.meta.url), 'utf8');
   return { ...cdkJson.parse(JSON.parse(text)).context, ...own };
@@ -22,12 +22,12 @@ afterAll(() => {
   rmSync(assemblies, { recursive: true });
 });
 
-/** What it writes is gone after the tests: CDK leaves a folder an app otherwise. */
+/** An app whose output folder is deleted after the tests: CDK would leave one an app. */
 export function createApp(context: Record<string, unknown> = {}): App {
   return new App({ context, outdir: mkdtempSync(join(assemblies, 'app-')) });
 }
 
-/** Instead of a bundle, so that a synthesis takes a moment. */
+/** Code in place of a bundle, so that a synthesis is fast. */
 export function inlineCode(): Code {
   return Code.fromInline('exports.handler = async () => {}');
 }
@@ -49,7 +49,7 @@ export function synthesize(own: Record<string, unknown> = {}): Template {
   return template;
 }
 
-/** The deployments that tests go through: each context value is in at least one of them. */
+/** Deployments by name, for tests of each. Every context value is in at least one of them. */
 export const DEPLOYMENTS: Record<string, Record<string, unknown>> = {
   'no context': {},
   'existing bucket': {
@@ -127,7 +127,7 @@ export const DEPLOYMENTS: Record<string, Record<string, unknown>> = {
   },
 };
 
-/** With the state machine: its own tests look at it. */
+/** A deployment with the state machine, which has tests of its own. */
 export const FAN_OUT = {
   rawBucketName: 'application-logs',
   fanOut: true,

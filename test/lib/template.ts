@@ -29,7 +29,7 @@ const statement = z.looseObject({
   Condition: z.unknown().optional(),
 });
 
-/** Every statement of every role's own policies. */
+/** All statements of the inline policies of all roles. */
 export function roleStatements(template: Template): z.infer<typeof statement>[] {
   const policies = z.array(z.object({ PolicyDocument: z.object({ Statement: z.array(statement) }) }));
   return Object.values(resources(template, 'AWS::IAM::Role')).flatMap((role) =>

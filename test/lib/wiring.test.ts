@@ -36,7 +36,7 @@ describe.each(Object.entries(DEPLOYMENTS))('wiring with %s', (_, context) => {
     expect(queues[QUEUE]?.Properties['MessageRetentionPeriod']).toBe(4 * DAY);
   });
 
-  it('lets no queue redrive into the one for what was not delivered', () => {
+  it('lets no queue use the queue of undelivered requests as its dead-letter queue', () => {
     expect(queues[UNDELIVERED]?.Properties['RedriveAllowPolicy']).toEqual({ redrivePermission: 'denyAll' });
   });
 
@@ -46,7 +46,7 @@ describe.each(Object.entries(DEPLOYMENTS))('wiring with %s', (_, context) => {
     );
   });
 
-  it('encrypts every queue and refuses what does not come by TLS', () => {
+  it('encrypts every queue and refuses requests without TLS', () => {
     expect(Object.keys(queues).sort()).toEqual([DEAD_LETTERS, QUEUE, UNDELIVERED].sort());
     for (const queue of Object.values(queues)) expect(queue.Properties['SqsManagedSseEnabled']).toBe(true);
     const policies = Object.values(resources(template, 'AWS::SQS::QueuePolicy'));
@@ -70,7 +70,7 @@ describe.each(Object.entries(DEPLOYMENTS))('wiring with %s', (_, context) => {
     expect(source).not.toHaveProperty('FunctionResponseTypes');
   });
 
-  it('works on fewer messages than the function has room for: the rest is for direct invocation', () => {
+  it('leaves a part of the reserved concurrency to direct invocation', () => {
     const { MaximumConcurrency } = z
       .object({ MaximumConcurrency: z.number() })
       .parse(source['ScalingConfig']);
@@ -107,7 +107,7 @@ describe('schedules', () => {
       input: JSON.parse(flattenReference(scheduleTarget.parse(Properties['Target']).Input)) as unknown,
     }));
 
-  it('name the hour by the scheduled time, in a bucket that is yet to be created', () => {
+  it('send the scheduled time, also for a bucket that is created by the stack', () => {
     expect(inputs({})).toEqual([
       {
         cron: 'cron(10 * * * ? *)',
@@ -120,7 +120,7 @@ describe('schedules', () => {
     ]);
   });
 
-  it('are one a stream, whether its source is whole, relative or left out', () => {
+  it('are one for each stream, whether its source is whole, relative or left out', () => {
     const scheduledTime = '<aws.scheduler.scheduled-time>';
     expect(inputs(DEPLOYMENTS['existing bucket'])).toEqual([
       {

@@ -24,7 +24,7 @@ const rollup = (file: string, name: string): Mutation['test'] => ({
 export const MUTATIONS: Mutation[] = [
   {
     what: 'sources that are deleted without their ETag',
-    patch: { 'lambda/s3/delete.ts': [[', ETag: quoteEtag(etag) }', ' }']] },
+    patch: { 'lambda/s3/delete.ts': [['{ ETag: quoteEtag(etag) }', '{}']] },
     test: rollup('commit/delete-sources', 'between the listing and the delete'),
   },
   {

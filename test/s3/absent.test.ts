@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
 import { BUCKET, RAW, failureOf, openWorld } from '../support/world.ts';
 
-/** S3, as a role sees it that may list only under a prefix: an object that is not there is answered with 403. */
+/** S3 for a role that may list only under a prefix: the answer for an object that does not exist is 403. */
 function refuseAbsent(sandbox: Sandbox): void {
   sandbox.hook = ({ operation, key = '' }) =>
     (operation === 'GetObject' || operation === 'HeadObject') && sandbox.head(BUCKET, key) === undefined
@@ -10,7 +10,7 @@ function refuseAbsent(sandbox: Sandbox): void {
       : undefined;
 }
 
-it('takes no refusal for one where a listing shows that nothing is there: the first run of an hour', async () => {
+it('the first run of an hour takes a 403 for an absent object if a listing shows none', async () => {
   await using world = await openWorld();
   world.putHour(5);
   refuseAbsent(world.sandbox);
@@ -19,7 +19,7 @@ it('takes no refusal for one where a listing shows that nothing is there: the fi
   await world.expectSound();
 });
 
-it('names a source that vanished behind such a refusal', async () => {
+it('a source that vanished behind a 403 is SourceVanished', async () => {
   await using world = await openWorld();
   world.putHour(5);
   const key = `${RAW}00003.log`;
@@ -32,7 +32,7 @@ it('names a source that vanished behind such a refusal', async () => {
   expect(await failureOf(world.roll())).toMatchObject({ code: 'SourceVanished', key });
 });
 
-it('tells a refusal of what is there as one', async () => {
+it('a 403 for an object that exists is AccessDenied', async () => {
   await using world = await openWorld();
   world.putHour(5);
   const key = `${RAW}00003.log`;

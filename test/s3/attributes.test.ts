@@ -23,7 +23,7 @@ function storeOf(world: World, attributes: OutputAttributes) {
   return connect({ settings: { ...SETTINGS, ...attributes }, endpointUrl: world.sandbox.endpoint }).store;
 }
 
-/** Writes an object in each way in which outputs are written; their keys. */
+/** Writes an object in each way in which outputs are written. Returns their keys. */
 async function writeAll(world: World, attributes: OutputAttributes): Promise<string[]> {
   const store = storeOf(world, attributes);
   const { etag } = world.sandbox.put(BUCKET, 'raw/a', Buffer.alloc(6 * MiB), {
@@ -72,7 +72,7 @@ describe('an output', () => {
     }
   });
 
-  it('has none where none was given; a copy is as its source', async () => {
+  it('has none if none was given; a copy has those of its source', async () => {
     await using world = await openWorld();
     for (const key of await writeAll(world, {})) {
       const { headers = {}, ...rest } = world.sandbox.attributes(BUCKET, key) ?? {};
@@ -85,7 +85,7 @@ describe('an output', () => {
     }
   });
 
-  it('that is copied keeps what its source says of it, but for what is given', async () => {
+  it('that is copied keeps the metadata of its source, except for given attributes', async () => {
     await using world = await openWorld();
     const { etag } = world.sandbox.put(BUCKET, 'raw/a', 'line\n', {
       headers: { 'content-type': 'application/x-log', 'content-encoding': 'gzip' },
@@ -112,7 +112,7 @@ it('a manifest has the key and the ACL of outputs, and nothing else of them', as
 });
 
 describe('a rollup under SSE-KMS, whose ETags are no digests', () => {
-  it('is resumed, added to, rebuilt, and sound', async () => {
+  it('is resumed, extended and rebuilt, and verifies', async () => {
     await using world = await openWorld();
     const connection = connect({
       settings: { ...SETTINGS, ...ATTRIBUTES },
@@ -136,7 +136,7 @@ describe('a rollup under SSE-KMS, whose ETags are no digests', () => {
     connection.close();
   });
 
-  it('takes over what a killed run left, as it is', async () => {
+  it('reuses the outputs of a killed run', async () => {
     await using world = await openWorld();
     const kms = connect({ settings: { ...SETTINGS, kmsKeyId: KEY_ID }, endpointUrl: world.sandbox.endpoint });
     world.putHour(110);

@@ -11,7 +11,7 @@ import {
   unquoteEtag,
 } from '../../lambda/s3/conditions.ts';
 
-describe('on the wire', () => {
+describe('in requests and responses', () => {
   it('a CRC-32 reads back as itself', () => {
     fc.assert(
       fc.property(fc.uint8Array(), (bytes) => {

@@ -39,7 +39,7 @@ function roll(connection: Connection, settings: Partial<Settings> = {}, signal?:
   return run({ source: SOURCE, destination: DESTINATION }, connection, options);
 }
 
-describe('sides', () => {
+describe('source and destination endpoints', () => {
   it.each<[string, Partial<Settings>, { one: boolean; copies: boolean }]>([
     ['of which nothing is said', {}, { one: true, copies: true }],
     [
@@ -62,7 +62,7 @@ describe('sides', () => {
     expect(store.canCopyFrom(raw)).toBe(copies);
   });
 
-  it('of two regions: each is asked in its own, and S3 copies', async () => {
+  it('in two regions: requests go to the region of each, and S3 copies', async () => {
     const sandbox = await open();
     sandbox.put('raw-logs', 'app/08/large.log', Buffer.alloc(6 * MiB));
     sandbox.put('raw-logs', 'app/08/small.log', 'line\n');
@@ -85,7 +85,7 @@ describe('sides', () => {
     expect(sandbox.requests.some(({ operation }) => operation === 'CopyObject')).toBe(true);
   });
 
-  it('of which one is reached by a role: it is assumed once, with the credentials that there are', async () => {
+  it('with a role for one of them: it is assumed once, with the credentials of the environment', async () => {
     await using sts = await startSts();
     process.env['AWS_ENDPOINT_URL_STS'] = sts.endpoint;
     disposals.push(() => delete process.env['AWS_ENDPOINT_URL_STS']);
@@ -124,7 +124,7 @@ describe('two hosts', () => {
     );
   });
 
-  it('where all that there may be are open and idle, one gives way', async () => {
+  it('close an idle connection to one if the other needs one and the bound is reached', async () => {
     const source = await open();
     const destination = await open();
     const settings = { concurrency: 1, outputsInFlight: 1 };
@@ -142,7 +142,7 @@ describe('two hosts', () => {
   });
 });
 
-describe('a large source that is passed on', () => {
+describe('a streamed copy of a large source', () => {
   const large = logLines(23 * MiB + 11);
 
   async function openSides() {
@@ -159,7 +159,7 @@ describe('a large source that is passed on', () => {
       .filter((key) => key.includes('part-'))
       .map((key) => sandbox.get('rolled-logs', key));
 
-  it('passes in ranges, one of which is repeated where its body broke, and comes out as it is', async () => {
+  it('reads ranges, repeats one whose body broke, and has the same bytes', async () => {
     const { source, destination, connection } = await openSides();
     source.hook = onNth(3, matching('GetObject'), { kind: 'cut', afterBytes: 90_003, how: 'reset' });
     const result = await roll(connection);
@@ -172,7 +172,7 @@ describe('a large source that is passed on', () => {
     ).toBe(true);
   });
 
-  it('keeps to the downloads that may be in flight', async () => {
+  it('has no more ranges in flight than downloads may be', async () => {
     const { source, connection } = await openSides();
     source.put('raw-logs', 'app/08/larger.log', Buffer.alloc(30 * MiB));
     let inFlight = 0;
@@ -188,9 +188,9 @@ describe('a large source that is passed on', () => {
     expect(most).toBe(3);
   });
 
-  it('whose bytes were changed on the way does not appear', async () => {
+  it('fails and leaves no object if bytes were changed on the way', async () => {
     const { source, destination, connection } = await openSides();
-    // Written with a CRC-32, as S3 keeps it: a range by itself could not be checked.
+    // Written with a CRC-32, which S3 keeps: a range by itself could not be checked.
     source.delete('raw-logs', 'app/08/large.log');
     const sent = await connection.raw.uploadStream(
       { bucket: 'raw-logs', key: 'app/08/large.log' },
@@ -223,7 +223,7 @@ describe('a large source that is passed on', () => {
     expect(destination.openUploads('rolled-logs')).toEqual([]);
   });
 
-  it('and changes meanwhile ends the run by name, and leaves nothing', async () => {
+  it('ends the run with SourceChanged if the source changes meanwhile, and leaves nothing', async () => {
     const { source, destination, connection } = await openSides();
     let cut = false;
     source.hook = ({ operation }) => {
@@ -240,7 +240,7 @@ describe('a large source that is passed on', () => {
     expect(destination.openUploads('rolled-logs')).toEqual([]);
   });
 
-  it('takes no more memory than four parts, whatever its size', async () => {
+  it('holds no more memory than four parts, whatever the size of the source', async () => {
     const { destination, connection } = await openSides();
     const result = await roll(connection);
     expect(result.peak.inFlightBytes).toBe(4 * SETTINGS.partSize);

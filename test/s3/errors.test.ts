@@ -56,14 +56,14 @@ describe('a failure of S3, or of the way to it,', () => {
     expect(made.message).toContain('GetObject s3://b/k: ');
   });
 
-  it('says how often it was tried, and what to do', () => {
+  it('has the number of attempts and advice in its message', () => {
     const { message } = toRollupError(refused('SlowDown', 503, 5), DOING);
     expect(message).toBe(
       'GetObject s3://b/k: SlowDown: SlowDown it is (after 5 attempts). Lower the concurrency or run again later; what is written is kept.',
     );
   });
 
-  it('is told on one line', () => {
+  it('has a message of one line', () => {
     const error = Object.assign(new Error('write EPROTO 40:error:0A00010B:\n  ssl3_get_record.c:354:\n'), {
       code: 'EPROTO',
     });
@@ -72,7 +72,7 @@ describe('a failure of S3, or of the way to it,', () => {
     );
   });
 
-  it('that has a code keeps it', () => {
+  it('that is a RollupError stays as it is', () => {
     const error = new RollupError('ShortBody', 'short', { key: 'other' });
     expect(toRollupError(error, DOING)).toBe(error);
     expect(hasCode(error, 'Aborted', 'ShortBody')).toBe(true);

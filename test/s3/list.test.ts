@@ -7,7 +7,7 @@ import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
 import { inKeyOrder } from '../support/planning.ts';
 import { BUCKET, RAW, SOURCE, failureOf, openWorld } from '../support/world.ts';
 
-/** A listing that answers with these keys, in this order, in pages of three. */
+/** A server that lists these keys, in this order, in pages of three. */
 async function listing(keys: string[]): Promise<string[]> {
   const connection = connect({ settings: DEFAULT_SETTINGS, endpointUrl: 'http://127.0.0.1:9' });
   connection.client.middlewareStack.add(
@@ -48,7 +48,7 @@ const anyKeys = fc.uniqueArray(
 );
 
 describe('a listing', () => {
-  it('in key order is taken as it is, pages and all', async () => {
+  it('in key order yields its pages unchanged', async () => {
     await fc.assert(
       fc.asyncProperty(anyKeys, async (keys) => {
         const sorted = keys
@@ -87,7 +87,7 @@ describe('a listing', () => {
     expect(await failureOf(listing(keys))).toMatchObject({ code: 'UnsortedListing', key: keys.at(-1) });
   });
 
-  it('over several pages of S3 has every object once, with what is known of it', async () => {
+  it('over several pages of S3 has every object once, with all of its fields', async () => {
     await using world = await openWorld();
     for (let i = 0; i < 2_345; i++) world.put(`${i % 7}/${i}`, `${i}`);
     world.put('archived.log', 'x', { storageClass: 'GLACIER' });

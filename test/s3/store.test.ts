@@ -46,7 +46,7 @@ describe('an upload', () => {
     expect(world.sandbox.openUploads(BUCKET)).toEqual([]);
   });
 
-  it('of which a part is refused ends its upload once no part is on its way', async () => {
+  it('of which a part is refused is aborted once no part is in flight', async () => {
     await using world = await openWorld();
     let inFlight = 0;
     let atTheEnd: number | undefined;
@@ -82,7 +82,7 @@ describe('an upload', () => {
     expect(world.sandbox.openUploads(BUCKET)).toEqual([]);
   });
 
-  it('takes the place of what is there with other bytes', async () => {
+  it('replaces an existing object that has other bytes', async () => {
     await using world = await openWorld();
     world.sandbox.put(BUCKET, KEY, 'something else');
     const body = Buffer.alloc(6 * MiB, 'line\n');
@@ -119,7 +119,7 @@ describe('a read', () => {
     expect(await failureOf(reading)).toMatchObject({ code: 'ChecksumMismatch', key: 'raw/a' });
   });
 
-  it('of a part gives just that part', async () => {
+  it('of a range gives just that range', async () => {
     await using world = await openWorld();
     const { etag } = world.sandbox.put(BUCKET, 'raw/a', '0123456789');
     const into = Buffer.alloc(4);
@@ -130,7 +130,7 @@ describe('a read', () => {
     expect(into.toString()).toBe('3456');
   });
 
-  it('of another length than listed is no read, and gives its connection back', async () => {
+  it('of another length than listed fails, and releases its connection', async () => {
     await using world = await openWorld({ concurrency: 1, outputsInFlight: 1 });
     const { etag } = world.sandbox.put(BUCKET, 'raw/a', '0123456789');
     const from = { bucket: BUCKET, key: 'raw/a', etag };
@@ -144,7 +144,7 @@ describe('a read', () => {
 });
 
 describe('a stream', () => {
-  it('goes on where its body broke', async () => {
+  it('continues at the byte where its body broke', async () => {
     await using world = await openWorld();
     const body = Buffer.from('0123456789'.repeat(50_000));
     const { etag } = world.sandbox.put(BUCKET, 'raw/a', body);
@@ -155,7 +155,7 @@ describe('a stream', () => {
     expect(Buffer.concat(chunks).equals(body)).toBe(true);
   });
 
-  it('does not go on in another version of the object', async () => {
+  it('does not continue in another version of the object', async () => {
     await using world = await openWorld();
     const { etag } = world.sandbox.put(BUCKET, 'raw/a', Buffer.alloc(500_000));
     world.sandbox.hook = onNth(1, matching('GetObject'), { kind: 'cut', afterBytes: 200_003, how: 'reset' });
@@ -170,7 +170,7 @@ describe('a stream', () => {
     expect(await failureOf(reading)).toMatchObject({ code: 'SourceChanged', key: 'raw/a' });
   });
 
-  it('that is left early gives its connection back', async () => {
+  it('that is left early releases its connection', async () => {
     await using world = await openWorld({ concurrency: 1, outputsInFlight: 1 });
     const { etag } = world.sandbox.put(BUCKET, 'raw/a', Buffer.alloc(3_000_000));
     const at = { bucket: BUCKET, key: 'raw/a', etag };
@@ -185,7 +185,7 @@ describe('a stream', () => {
 });
 
 describe('a small object', () => {
-  it('is written on its conditions alone', async () => {
+  it('is written only if its condition holds', async () => {
     await using world = await openWorld();
     const { store } = world.connection;
     const at = { bucket: BUCKET, key: 'agg/_manifest.json' };
@@ -220,7 +220,7 @@ describe('a small object', () => {
 });
 
 describe('a delete', () => {
-  it('takes more keys than S3 takes at once, also those that are not there', async () => {
+  it('takes more keys than one request may have, also of objects that do not exist', async () => {
     await using world = await openWorld();
     const keys = Array.from({ length: 1_500 }, (_, i) => `agg/${i} +%&<>'"ü😀`);
     for (const key of keys) world.sandbox.put(BUCKET, key, 'x');
@@ -230,7 +230,7 @@ describe('a delete', () => {
     expect(world.requests('DeleteObjects')).toHaveLength(2);
   });
 
-  it('of keys that XML cannot carry takes one by one, and the others together', async () => {
+  it('sends keys that XML cannot carry one by one, and the others together', async () => {
     await using world = await openWorld();
     const odd = ['agg/a\u0001b', 'agg/\u001b[31m', 'agg/\ufffe', 'agg/\uffff\b'];
     const even = [
@@ -274,7 +274,7 @@ describe('a delete', () => {
     });
   });
 
-  it('of nothing asks nothing', async () => {
+  it('of no keys sends no request', async () => {
     await using world = await openWorld();
     await world.connection.store.delete(BUCKET, []);
     expect(world.sandbox.requests).toEqual([]);

@@ -11,7 +11,7 @@ const AT = { bucket: BUCKET, key: KEY };
 const PART = 5 * MiB;
 const METADATA = { 'added-newlines': 'AQ' };
 
-/** Chunks of one and the same memory, as a stream that reuses its own gives them. */
+/** Chunks that share one memory, like those of a stream that reuses its buffer. */
 async function* inChunks(body: Buffer, chunkSize = 700_001): AsyncGenerator<Buffer> {
   const memory = Buffer.alloc(chunkSize);
   for (let at = 0; at < body.length; at += chunkSize) {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compileRegex, compileWidened, problemOf } from '../../lambda/settings/linear-regex.ts';
 
-/** Expressions as they are found in settings, and every construct that RE2 takes. */
+/** Typical expressions of settings, and every construct that RE2 has. */
 const SUPPORTED = [
   '^([^/]+)/',
   '^([^/]+)/([a-z]+)-',

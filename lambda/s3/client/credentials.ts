@@ -1,11 +1,11 @@
 import { fromIni, fromTemporaryCredentials } from '@aws-sdk/credential-providers';
 
-/** What a role's sessions are called in CloudTrail. */
+/** Name of a role's sessions in CloudTrail. */
 const SESSION = 's3-log-rollup';
 
 /**
- * Credentials of a profile, or temporary ones of a role: assumed with those of the profile, or else with those that the
- * SDK finds by itself. A profile counts before the credentials in the environment.
+ * Credentials of a profile, or temporary ones of a role, which is assumed with the credentials of the profile or, without
+ * one, with those that the SDK finds by itself. A profile takes precedence over credentials in the environment.
  */
 export function findCredentials({
   profile,

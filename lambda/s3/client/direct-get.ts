@@ -12,55 +12,65 @@ import type { PacedRetryStrategy } from './retry.ts';
 import { Sha256 } from './sha256.ts';
 import type { Timeouts } from './timeouts.ts';
 
-/** SHA-256 of nothing: the payload of a GET. */
+/** SHA-256 of no bytes, in hex: the payload of a GET. */
 const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
-/** Of SlowDown. The SDK's GET that follows then waits for its turn, like all others. */
+/** HTTP statuses of throttling. The SDK's GET that follows then waits for its turn, like all other requests. */
 const THROTTLED = new Set([429, 503]);
 
-export interface Opened {
+/** A response to a GET whose body is not read yet. */
+export interface OpenedObject {
   body: Readable;
+  /** Bytes of the body; NaN where the response does not say. */
   length: number;
-  /** None for a range. */
+  /** Both undefined for a range: S3 has checksums of whole objects alone. */
   checksums: Checksums;
   contentEncoding: string | undefined;
 }
 
-/** What every request goes through. */
-export interface Lines {
+/** The parts that every request to one endpoint goes through. */
+export interface RequestPath {
   client: S3Client;
-  /** The client's own. */
+  /** The request handler of `client`, which has the capped agent. */
   handler: NodeHttpHandler;
   counter: RequestCounter;
+  /** The retry strategy of `client`, which slows requests down where S3 throttles. */
   pace: PacedRetryStrategy;
   timeouts: Timeouts;
 }
 
+/** Address and signer of a bucket. */
 interface Target {
   url: URL;
   signer: SignatureV4;
 }
 
 /**
- * A GET without the SDK's middleware, which takes four fifths of the client's time on it: signed and handed straight to
- * the client's own request handler. Credentials, endpoint rules and agent are the client's. For anything but the
- * expected answer it gives undefined, and the SDK's own GET is to be made: errors and retries are its business.
+ * Sends a GET without the SDK's middleware, which takes four fifths of the client's CPU time on one: it is signed here and
+ * given to the client's own request handler. Credentials, endpoint rules and agent are the client's.
  */
-export class FastLane {
+export class DirectGet {
   readonly #client: S3Client;
   readonly #handler: NodeHttpHandler;
   readonly #counter: RequestCounter;
   readonly #pace: PacedRetryStrategy;
   readonly #targets = new Map<string, Promise<Target | undefined>>();
 
-  constructor({ client, handler, counter, pace }: Lines) {
+  constructor({ client, handler, counter, pace }: RequestPath) {
     this.#client = client;
     this.#handler = handler;
     this.#counter = counter;
     this.#pace = pace;
   }
 
-  async get({ bucket, key, etag, range }: ReadFrom, signal: AbortSignal): Promise<Opened | undefined> {
+  /**
+   * Requests an object that still has its ETag.
+   *
+   * @returns undefined for any response but the expected one, and for a failed connection: the caller then sends the SDK's
+   * GET, which handles errors and retries
+   * @throws what the signal was aborted with
+   */
+  async get({ bucket, key, etag, range }: ReadFrom, signal: AbortSignal): Promise<OpenedObject | undefined> {
     const target = await this.#targetOf(bucket);
     if (target === undefined) return undefined;
     const { url, signer } = target;
@@ -97,7 +107,7 @@ export class FastLane {
         return { body, length: Number(length ?? NaN), checksums, contentEncoding };
       }
       if (THROTTLED.has(response.statusCode)) this.#pace.throttled();
-      // An error document is short: read to its end, it leaves the connection fit for use.
+      // An error document is short: once it is read to its end, the connection can be used again.
       body.resume();
     } catch (error) {
       if (signal.aborted) throw error;
@@ -114,7 +124,7 @@ export class FastLane {
     return target;
   }
 
-  /** Undefined for what is not plain SigV4 (multi-region access points, S3 Express), and where resolving fails. */
+  /** Undefined for buckets that need another signature than SigV4 (multi-region access points, S3 Express), and on failure. */
   async #resolve(bucket: string): Promise<Target | undefined> {
     const { config } = this.#client;
     try {

@@ -6,19 +6,27 @@ import type { CappedRequestHandler } from './request-handler.ts';
 import { PacedRetryStrategy } from './retry.ts';
 import type { Timeouts } from './timeouts.ts';
 
-/** How one side of a rollup is reached. */
+/** Address and credentials of the source or the destination. */
 export interface Endpoint {
-  /** Otherwise `AWS_REGION`, or the profile's. */
+  /** @defaultValue `AWS_REGION`, or that of the profile */
   region: string | undefined;
-  /** Otherwise `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, or S3's own. One that is given is addressed by path. */
+  /**
+   * URL of an endpoint, which is addressed by path: `http://127.0.0.1:9000/bucket/key`.
+   *
+   * @defaultValue `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, or S3's own
+   */
   endpointUrl: string | undefined;
-  /** A profile of the AWS configuration files. Otherwise the SDK's usual way to credentials. */
+  /**
+   * A profile of the AWS configuration files.
+   *
+   * @defaultValue the credentials that the SDK finds by itself
+   */
   profile: string | undefined;
-  /** A role to assume, with the credentials that there would be without it. */
+  /** ARN of a role to assume, with the credentials of the profile or those that the SDK finds. */
   roleArn: string | undefined;
 }
 
-/** What is not said of a side is what is said of both. */
+/** The endpoints of source and destination. `both` is for a region or URL that the settings do not give. */
 export function endpointsOf(
   settings: Settings,
   both: Partial<Pick<Endpoint, 'region' | 'endpointUrl'>>,
@@ -39,36 +47,38 @@ export function endpointsOf(
 }
 
 /**
- * Endpoints of one reach are of one owner's view of S3: asked on one of them, S3 copies from the other, also from another
- * region.
+ * A value that two endpoints share if S3 copies between them on one request: they have the same URL and credentials. Their
+ * regions may differ.
  */
 export function reachOf({ endpointUrl, profile, roleArn }: Endpoint): string {
   return JSON.stringify([endpointUrl, profile, roleArn]);
 }
 
+/** Objects that the clients of both endpoints share. */
 export interface ClientOptions {
   handler: CappedRequestHandler;
   counter: RequestCounter;
   timeouts: Timeouts;
 }
 
+/** Creates the SDK's client of an endpoint, and the strategy that paces its requests. */
 export function createClient(
-  side: Endpoint,
+  address: Endpoint,
   { handler, counter, timeouts }: ClientOptions,
 ): { client: S3Client; pace: PacedRetryStrategy } {
-  const { region, endpointUrl, profile, roleArn } = side;
+  const { region, endpointUrl, profile, roleArn } = address;
   const endpoint = endpointUrl ?? process.env['AWS_ENDPOINT_URL_S3'] ?? process.env['AWS_ENDPOINT_URL'];
   const pace = new PacedRetryStrategy(timeouts.retries);
   const client = new S3Client({
     retryStrategy: pace,
     requestHandler: handler,
-    // Bodies are checked as they readInto; the SDK's own check of CRC-64/NVME is JavaScript and costs more than TLS.
+    // Bodies are checked where they are read; the SDK's own check of CRC-64/NVME is JavaScript and costs more than TLS.
     responseChecksumValidation: 'WHEN_REQUIRED',
     followRegionRedirects: true,
-    // The pause that it asks for would be one for every part.
+    // Waiting for `100 Continue` would cost a round trip for every part.
     expectContinueHeader: false,
     ...(profile === undefined ? {} : { profile }),
-    ...(profile === undefined && roleArn === undefined ? {} : { credentials: credentialsOf(side) }),
+    ...(profile === undefined && roleArn === undefined ? {} : { credentials: credentialsOf(address) }),
     ...(region === undefined ? {} : { region }),
     ...(endpoint === undefined
       ? {}
@@ -84,16 +94,16 @@ type Credentials = Extract<
   (...given: never[]) => unknown
 >;
 
-/** Loads what knows profiles and roles, which most runs do without, when credentials are first asked for. */
-function credentialsOf(side: Endpoint): Credentials {
+/** Loads the module of profiles and roles, which most runs do without, when credentials are first needed. */
+function credentialsOf(address: Endpoint): Credentials {
   let found: Promise<Credentials> | undefined;
   return async (properties) => {
-    found ??= import('./credentials.ts').then(({ findCredentials }) => findCredentials(side));
+    found ??= import('./credentials.ts').then(({ findCredentials }) => findCredentials(address));
     return (await found)(properties);
   };
 }
 
-/** Other endpoints than S3's own mostly know no regions, but a signature names one. */
+/** A region for endpoints other than S3's own: most of them have none, but a signature must name one. */
 function environmentRegion(): string {
   const { AWS_REGION: region = '' } = process.env;
   return region === '' ? 'us-east-1' : region;

@@ -1,18 +1,21 @@
 import { readdirSync } from 'node:fs';
 
-/** The most that a run used at one time. `fileDescriptors` is absent where the system does not tell. */
+/** The highest use during a run. */
 export interface Peaks {
+  /** Open file descriptors of the process; absent on systems without /proc. */
   fileDescriptors?: number;
+  /** Open connections to S3. */
   connections: number;
+  /** Resident memory of the process. */
   rssBytes: number;
 }
 
 const SAMPLE_MS = 100;
 
-/** Descriptors that this process has open; undefined where there is no /proc. */
+/** The number of open file descriptors of this process; undefined where there is no /proc. */
 export function openDescriptors(): number | undefined {
   try {
-    // One of them is the listing's own.
+    // One of them is that of this listing.
     return readdirSync('/proc/self/fd').length - 1;
   } catch {
     return undefined;
@@ -20,15 +23,15 @@ export function openDescriptors(): number | undefined {
 }
 
 /**
- * Watches what the process uses. Connections are counted as they open, so their peak is exact; descriptors and
- * memory are sampled ten times a second, and descriptors at every new peak of connections too.
+ * Measures connections, descriptors and memory. Connections are counted when they open, so their peak is exact. Descriptors
+ * and memory are sampled ten times a second, and descriptors also at every new peak of connections.
  */
 export class Gauge {
   #peaks: Peaks = { connections: 0, rssBytes: 0 };
   #connections = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  /** Begins afresh, at what is in use now. */
+  /** Forgets the peaks and begins with what is in use now. */
   start(): void {
     this.#peaks = { connections: this.#connections, rssBytes: 0 };
     this.#sample();

@@ -5,8 +5,8 @@ import { CHECKSUM_MODE } from '../checksums.ts';
 const HASH_HEADER = 'x-amz-content-sha256';
 
 /**
- * Over TLS, spares the SHA-256 of what is uploaded: TLS protects it on the way, and S3 checks the CRC-32 that goes with
- * it. Without TLS the payload is signed as ever.
+ * Leaves out the SHA-256 of uploaded bodies where the connection is TLS, which protects them on the way; S3 checks the
+ * CRC-32 that goes with them. Without TLS the payload is signed.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
  */
 export function leavePayloadUnsigned(client: S3Client): void {
@@ -27,8 +27,8 @@ export function leavePayloadUnsigned(client: S3Client): void {
 }
 
 /**
- * Makes S3 tell its checksums with the object. The command's own input for that would make the SDK check the body too,
- * CRC-64/NVME in JavaScript.
+ * Makes S3 send its checksums with the object. The command's own input `ChecksumMode` would make the SDK check the body
+ * too, with CRC-64/NVME in JavaScript.
  */
 export function askForChecksums(command: GetObjectCommand): void {
   command.middlewareStack.add(

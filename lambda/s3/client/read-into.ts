@@ -3,10 +3,13 @@ import { crc32 } from 'node:zlib';
 import { RollupError } from '../../errors.ts';
 
 /**
- * Copies a body into a buffer of just its length, as it arrives, and returns its CRC-32. The body's chunks are no use
- * to anybody afterwards.
- * A body that sends nothing for `idleMs` has stalled: the SDK's timeouts end with the response headers.
- * Throws `ShortBody`, `BodyStalled`, and what the signal was aborted with.
+ * Copies a body into a buffer of just its length, as it arrives. The memory of the body's chunks is freed: nobody else may
+ * use them.
+ *
+ * @param key names the object in errors
+ * @param idleMs milliseconds without a byte after which the body has stalled: the SDK's timeouts end with the headers
+ * @returns the CRC-32 of the bytes
+ * @throws RollupError `ShortBody`, `BodyStalled`, `Aborted` or what the signal was aborted with
  */
 export function readInto(
   body: Readable,
@@ -54,17 +57,19 @@ export function readInto(
 }
 
 /**
- * Frees the memory of a chunk that nobody needs any more, if it has memory of its own. The garbage collector would get
- * to it thousands of chunks later.
+ * Frees the memory of a chunk that was copied, if no other buffer shares it. The garbage collector would free it thousands
+ * of chunks later.
  */
 function release({ buffer, byteLength }: Buffer): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
 }
 
+/** The error of a body that sent no byte for `idleMs` milliseconds. */
 export function stalled(key: string, idleMs: number): RollupError {
   return new RollupError('BodyStalled', `${key} sent nothing for ${idleMs / 1000} s.`, { key });
 }
 
+/** The error of a body of another length than its response announced, in bytes. */
 export function short(key: string, got: number, expected: number, cause?: unknown): RollupError {
   return new RollupError('ShortBody', `${key} sent ${got} bytes where ${expected} were announced.`, {
     key,

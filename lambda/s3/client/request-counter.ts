@@ -1,39 +1,46 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 
-/** Requests that were sent, by the classes in which S3 prices them; repeated ones are counted again. */
+/** The number of requests that were sent, by the classes in which S3 prices them. A retry is counted as a request too. */
 export interface Requests {
   list: number;
   get: number;
   put: number;
   copy: number;
   delete: number;
-  /** How many of them repeated one that had failed. */
+  /** The number of requests that repeated a failed one. */
   retries: number;
 }
 
 type RequestClass = Exclude<keyof Requests, 'retries'>;
 
+/** Counts requests to S3. */
 export class RequestCounter {
   #counts: Requests = zero();
 
+  /**
+   * Counts one request.
+   *
+   * @param commandName of the SDK: `GetObjectCommand`, or the operation's own name
+   * @param attempt 1 for the first
+   */
   count(commandName: string, attempt: number): void {
     this.#counts[classOf(commandName)]++;
     if (attempt > 1) this.#counts.retries++;
   }
 
-  /** A download that was begun again after its body had failed. */
+  /** Counts a retry whose request is counted by itself: a download that is repeated because its body failed. */
   countRetry(): void {
     this.#counts.retries++;
   }
 
-  /** The counts since the last call. */
+  /** Returns the counts since the last call. */
   take(): Requests {
     const counts = this.#counts;
     this.#counts = zero();
     return counts;
   }
 
-  /** Counts every request that the client sends, those of its retries too. */
+  /** Counts every request that a client sends from now on, retries included. */
   watch(client: S3Client): void {
     client.middlewareStack.add(
       (next, context) => {
@@ -43,7 +50,7 @@ export class RequestCounter {
           return next(args);
         };
       },
-      // Inside the retries, so that each of them passes.
+      // Behind the retry middleware, so that each retry is counted.
       { name: 'requestCounter', step: 'finalizeRequest', priority: 'low' },
     );
   }

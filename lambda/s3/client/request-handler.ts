@@ -4,22 +4,24 @@ import type { Duplex } from 'node:stream';
 import { Readable } from 'node:stream';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { Gauge } from './gauge.ts';
-import { type Created, reusing } from './shared-read-buffer.ts';
+import { type Created, withSharedReadBuffer } from './shared-read-buffer.ts';
 import type { Timeouts } from './timeouts.ts';
 
+/** Milliseconds of silence before the system probes a connection. */
 const KEEP_ALIVE_MS = 30_000;
+/** Milliseconds until a connection that waits for its next request is closed. */
 const IDLE_CONNECTION_MS = 90_000;
 
-/** One write of a whole part makes Node hold several copies of it; slices of this much, with backpressure, do not. */
+/** Bytes of one write. A whole part in one write makes Node hold several copies of it; slices with backpressure do not. */
 const SLICE = 64 * 1024;
 
 type HandledRequest = Parameters<NodeHttpHandler['handle']>[0];
 
 /**
- * Tells the gauge of every connection that the agents open. An agent's own bound is for one host: where there are two,
- * a connection that is idle at one of them gives way to one that the other needs.
+ * Counts every connection that the agents open, and keeps them to `maxSockets` in all. An agent's own bound is for one host:
+ * with two hosts, an idle connection to one is closed when the other needs a new one.
  */
-function count(agents: HttpAgent[], maxSockets: number, gauge: Gauge): void {
+function watchConnections(agents: HttpAgent[], maxSockets: number, gauge: Gauge): void {
   const closers = new WeakMap<Duplex, () => void>();
   const makeRoom = (): void => {
     const idle = agents.flatMap(({ freeSockets }) => Object.values(freeSockets)).flatMap((free = []) => free);
@@ -28,7 +30,7 @@ function count(agents: HttpAgent[], maxSockets: number, gauge: Gauge): void {
     if (oldest !== undefined) closers.get(oldest)?.();
   };
   for (const agent of agents) {
-    const create = reusing(agent.createConnection.bind(agent));
+    const create = withSharedReadBuffer(agent.createConnection.bind(agent));
     agent.createConnection = (options: ClientRequestArgs, callback?: Created) => {
       if (gauge.connections >= maxSockets) makeRoom();
       const stream = create(options, callback);
@@ -45,14 +47,20 @@ function count(agents: HttpAgent[], maxSockets: number, gauge: Gauge): void {
   }
 }
 
+/** Options of the request handler. */
 export interface RequestHandlerOptions {
+  /** The most connections, to all hosts together. */
   maxSockets: number;
   gauge: Gauge;
+  /** PEM of the certificate authority to trust, in place of Node's. */
   ca?: string | undefined;
   timeouts: Timeouts;
 }
 
-/** The one way to S3: it never opens more than `maxSockets` connections to a host, nor keeps more open in all. */
+/**
+ * The request handler of every client of a process: it never opens more than `maxSockets` connections to a host, nor keeps
+ * more open in all.
+ */
 export class CappedRequestHandler extends NodeHttpHandler {
   readonly #bodyIdleMs: number;
 
@@ -66,7 +74,7 @@ export class CappedRequestHandler extends NodeHttpHandler {
     };
     const httpAgent = new HttpAgent(options);
     const httpsAgent = new HttpsAgent(ca === undefined ? options : { ...options, ca });
-    count([httpAgent, httpsAgent], maxSockets, gauge);
+    watchConnections([httpAgent, httpsAgent], maxSockets, gauge);
     super({
       httpAgent,
       httpsAgent,
@@ -83,14 +91,14 @@ export class CappedRequestHandler extends NodeHttpHandler {
     const handled = await super.handle(inSlices(request), options);
     const { statusCode, headers } = handled.response;
     const body: unknown = handled.response.body;
-    // The bytes of an object have an idle timer of their own, which knows whether somebody waits for them.
+    // Bodies of objects have an idle timer where they are read, which runs only while a reader waits for bytes.
     const isObject = request.method === 'GET' && statusCode < 300 && headers['etag'] !== undefined;
     if (!isObject && body instanceof IncomingMessage) endIdle(body, this.#bodyIdleMs);
     return handled;
   }
 }
 
-/** The SDK reads listings, results and errors to their end, however long that takes: it has no timeout for bodies. */
+/** Ends a response that stalls. The SDK reads listings, results and errors without a timeout for their bodies. */
 function endIdle(body: IncomingMessage, idleMs: number): void {
   const { socket } = body;
   const end = (): void => {
@@ -104,6 +112,7 @@ function endIdle(body: IncomingMessage, idleMs: number): void {
   });
 }
 
+/** The request with a large body as a stream of slices. */
 function inSlices(request: HandledRequest): HandledRequest {
   const body: unknown = request.body;
   if (!(body instanceof Uint8Array) || body.byteLength <= SLICE) return request;

@@ -2,53 +2,58 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DefaultRateLimiter } from '@smithy/core/retry';
 import type { ResponseMetadata, RetryErrorInfo, RetryStrategyV2, StandardRetryToken } from '@smithy/types';
 
-/** Sends of one request, the first included. A connection that is refused five times is no passing fault. */
+/** Attempts of one request, the first included: a connection that is refused five times is no transient fault. */
 const TRANSIENT_ATTEMPTS = 5;
 const TRANSIENT_DELAY_MS = 100;
-/** S3 answers SlowDown for as long as it takes to split a prefix; a minute of it is worth waiting for. */
+/** Attempts of a throttled request: S3 answers SlowDown until it has split a prefix, which is worth a minute of waiting. */
 const THROTTLED_ATTEMPTS = 9;
 const THROTTLED_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 20_000;
-/** What S3 calls a signature that is too old or too new. */
+/** S3's names for a signature that is too old or too new. */
 const CLOCK_IS_OFF = new Set(['RequestTimeTooSkewed', 'RequestExpired']);
 
-/** Requests a second. S3 throttles a prefix at thousands: the SDK's floor of one in two seconds only makes a run late. */
+/** The least requests a second. S3 throttles a prefix at thousands: the SDK's floor of one in two seconds only delays a run. */
 const LEAST_RATE = 5;
 
-/** A random part of a delay that doubles with every attempt: those that failed together do not return together. */
+/**
+ * Milliseconds to wait: a random part of a delay that doubles with every attempt, so that requests that failed together are
+ * not repeated together.
+ */
 export function backoff(firstMs: number, attempt: number): number {
   return Math.random() * Math.min(LONGEST_DELAY_MS, firstMs * 2 ** attempt);
 }
 
-/** What is known of a request that failed: how often, and when it is given up. */
+/** State of one request between its attempts. */
 interface PacedToken extends StandardRetryToken {
+  /** Time by `performance.now()` after which it is not repeated. */
   giveUpAt: number;
 }
 
 /**
- * Retries without the SDK's quota of them, which a run of 30,000 requests would use up, but with its adaptive rate
- * limiter: one request that is told to slow down slows all of them.
+ * The retry strategy of a client: without the SDK's quota of retries, which a run of 30,000 requests would use up, and with
+ * its adaptive rate limiter, by which one request that S3 throttles slows all of them down.
  */
 export class PacedRetryStrategy implements RetryStrategyV2 {
   readonly mode = 'adaptive';
   readonly #limiter = new DefaultRateLimiter({ minFillRate: LEAST_RATE, minCapacity: LEAST_RATE });
   readonly #budgetMs: number;
 
-  /** `budgetMs`: how long after its first failure a request is still repeated. Waits for a turn do not count. */
+  /** @param budgetMs milliseconds after its first failure in which a request is repeated. Waits for a turn do not count. */
   constructor(budgetMs: number) {
     this.#budgetMs = budgetMs;
   }
 
-  /** Waits for a turn. Until S3 throttles there is no wait. */
+  /** Waits until a request may be sent. There is no wait until S3 throttles. */
   turn(): Promise<void> {
     return this.#limiter.getSendToken();
   }
 
-  /** S3 said to slow down. */
+  /** Records that S3 throttled a request. */
   throttled(): void {
     this.#limiter.updateClientSendingRate({ errorType: 'THROTTLING' });
   }
 
+  /** Records a request that S3 answered. */
   succeeded(): void {
     this.#limiter.updateClientSendingRate({});
   }
@@ -67,7 +72,7 @@ export class PacedRetryStrategy implements RetryStrategyV2 {
       : info.errorType === 'TRANSIENT' && attempts < TRANSIENT_ATTEMPTS && !isFinal(info);
     const giveUpAt = Math.min(token.giveUpAt, performance.now() + this.#budgetMs);
     const pauseMs = backoff(throttled ? THROTTLED_DELAY_MS : TRANSIENT_DELAY_MS, attempts);
-    // The SDK then throws what the request failed with.
+    // The SDK catches this and throws the failure of the request.
     if (!worth || performance.now() + pauseMs > giveUpAt) throw new Error('No retry token available');
     await delay(pauseMs);
     const asked = performance.now();
@@ -86,8 +91,8 @@ interface Answered extends ResponseMetadata {
 }
 
 /**
- * On a machine whose clock is off by minutes the SDK takes every refusal for one that the clock is to blame for, an
- * object that is not there too, and would repeat it.
+ * True for a refusal that a retry cannot change. On a machine whose clock is off by minutes the SDK blames the clock for every
+ * refusal, also for that of an object that does not exist, and would repeat it.
  */
 function isFinal({ error }: RetryErrorInfo): boolean {
   if (!(error instanceof Error) || CLOCK_IS_OFF.has(error.name) || !('$metadata' in error)) return false;

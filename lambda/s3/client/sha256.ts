@@ -1,19 +1,19 @@
 import { type KeyObject, createHash, createHmac, createSecretKey } from 'node:crypto';
 import type { Checksum, SourceData } from '@smithy/types';
 
-/** Of a hash and of an HMAC alike. */
+/** The methods that a hash and an HMAC share. */
 interface Digest {
   update(data: Uint8Array): unknown;
   digest(): Buffer;
 }
 
-/** Secrets that are known: the credentials' and the signing key of the day. */
+/** Keys that are kept: those of the credentials and the signing key of the day, of both endpoints. */
 const MOST_KEYS = 8;
 const keys = new Map<SourceData, KeyObject>();
 
 /**
- * SHA-256 and its HMAC for a signer. Node takes seven times as long for an HMAC where it is given the bytes of a secret
- * instead of a key that it has seen.
+ * SHA-256, and its HMAC where there is a secret, for the SDK's signer. The keys of secrets are kept: Node takes seven times
+ * as long for an HMAC with the bytes of a secret.
  */
 export class Sha256 implements Checksum {
   #hash: Digest;

@@ -2,35 +2,37 @@ import type { ClientRequestArgs } from 'node:http';
 import type { OnReadOpts } from 'node:net';
 import type { Duplex } from 'node:stream';
 
+/** An agent's `createConnection`. */
 export type Create = (options: ClientRequestArgs, callback?: Created) => Duplex | null | undefined;
+/** The callback of `createConnection`. */
 export type Created = (error: Error | null, stream: Duplex) => void;
 
-/** What connections read into, one after another: Node reads in one thread, and hands over what it has read at once. */
+/** The buffer that all connections read into, one after another: Node reads in one thread, and emits what it read at once. */
 const RECEIVED = Buffer.allocUnsafeSlow(64 * 1024);
 
 /**
- * Connections that share one buffer for what they read, where each read would else bring a buffer of its own for the
- * garbage collector. For Node's HTTP client alone: it has parsed what is 'data' when the event ends, and its parser
+ * Makes the connections of an agent share one read buffer; otherwise each read makes a buffer of its own for the garbage
+ * collector. It is right for Node's HTTP client alone, which has parsed a chunk when its 'data' event ends, and whose parser
  * copies the bytes of a body.
  */
-export function reusing(create: Create): (...args: Parameters<Create>) => Duplex {
+export function withSharedReadBuffer(create: Create): (...args: Parameters<Create>) => Duplex {
   return (options, callback) => {
     const onread: OnReadOpts = {
       buffer: RECEIVED,
       callback: (length) => {
-        // With `onread` a socket says nothing of its own accord, and the HTTP client listens to nothing else.
+        // With `onread` a socket emits no 'data', and the HTTP client listens to nothing else.
         stream.emit('data', RECEIVED.subarray(0, length));
         return true;
       },
     };
     const reading: ClientRequestArgs & { onread: OnReadOpts } = { ...options, onread };
-    const stream = madeAtOnce(create(reading, callback));
+    const stream = required(create(reading, callback));
     return stream;
   };
 }
 
-/** As Node's own agents make them. Of another nothing would ever be heard. */
-function madeAtOnce(stream: Duplex | null | undefined): Duplex {
+/** Throws a `TypeError` for an agent that gives its connection to the callback alone, unlike Node's own: it would not emit. */
+function required(stream: Duplex | null | undefined): Duplex {
   if (!stream) throw new TypeError('The agent has to give its connection at once.');
   return stream;
 }

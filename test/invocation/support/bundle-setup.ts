@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 
-/** What came of `npx cdk synth`. */
+/** The outcome of `npx cdk synth`. */
 interface Synthesis {
   /** The cloud assembly's folder. */
   output: string;
   status: number | null;
   stderr: string;
-  /** Processor time, which does not depend on what else the machine does. */
+  /** Processor time, which depends little on other work of the machine. */
   cpuSeconds: number;
 }
 
@@ -23,11 +23,11 @@ declare module 'vitest' {
 }
 
 const root = join(import.meta.dirname, '..', '..', '..');
-/** Tests of the function. */
+/** The folder of tests of the function. */
 const TESTS = join(root, 'test', 'invocation');
 const bin = join(root, 'node_modules', '.bin');
 
-/** Of the tests elsewhere, the one that looks at this synthesis. */
+/** The one test outside of that folder that examines this synthesis. */
 const APP_TEST = join(root, 'test', 'lib', 'app.test.ts');
 
 /** One synthesis a test run, before its first test, and only where a test that needs it is among them. */
@@ -49,9 +49,9 @@ export default function setup(project: TestProject) {
   return remove;
 }
 
-/** As `npx cdk` runs it: with the project's own Node first. A Docker that is called fails the synthesis. */
+/** Runs `cdk synth` with the project's own Node first in PATH, like `npx cdk`. A call of Docker fails the synthesis. */
 export function cdkSynth(...options: string[]): Omit<Synthesis, 'output'> {
-  // The shell's `times` tells the processor time of what it ran, user and system, in its second line.
+  // The second line of the shell's `times` is the processor time of its children, user and system.
   const timed = '"$0" "$@"; status=$?; times; exit $status';
   const { status, stdout, stderr } = spawnSync(
     'bash',

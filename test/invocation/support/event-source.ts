@@ -4,13 +4,13 @@ import type { Invoked, LambdaProcess } from './lambda-process.ts';
 export interface Delivery extends Invoked {
   body: string;
   receives: number;
-  /** For how long the message was to stay hidden after it failed. */
+  /** Seconds for which the message was hidden after it failed. */
   hiddenSeconds: number;
 }
 
 /**
- * Plays the event source mapping until its queue is empty: one message an invocation, deleted when the function
- * answered, given again when it failed, without the wait that is left.
+ * Acts as the event source mapping until the queue is empty: one message an invocation. It is deleted when the function
+ * answers, and delivered again at once when it fails.
  */
 export async function drain(queues: QueueServer, lambda: LambdaProcess): Promise<Delivery[]> {
   const deliveries: Delivery[] = [];
@@ -31,7 +31,7 @@ export async function drain(queues: QueueServer, lambda: LambdaProcess): Promise
   return deliveries;
 }
 
-/** Does what a move task does: dead letters go back to the queue as new messages. */
+/** Acts as a move task of SQS: sends dead letters to the queue as new messages. */
 export async function moveBack(queues: QueueServer): Promise<void> {
   while ((await queues.depth(queues.deadLetterUrl)) > 0) {
     const message = await queues.receive(queues.deadLetterUrl);

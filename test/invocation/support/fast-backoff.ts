@@ -1,6 +1,6 @@
 /**
- * Imported before the function: what it waits between two attempts, and what the SDK's rate limiter makes it wait
- * after it was throttled, passes a hundred times as fast. Timeouts and deadlines keep their time.
+ * Imported before the function. Its waits between two attempts, and those of the SDK's rate limiter after throttling, are a
+ * hundred times as short. Timeouts and deadlines are not changed.
  */
 import { syncBuiltinESMExports } from 'node:module';
 import timers from 'node:timers/promises';

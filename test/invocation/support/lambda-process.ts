@@ -11,18 +11,19 @@ import { LAMBDA_FLAGS } from '../../../bench/process/node-flags.ts';
 export interface Invocation {
   id: string;
   event: unknown;
-  /** What the context says is left at the start; a second of it passes in a second / `speed`. */
+  /** Milliseconds that the context gives as remaining at the start. */
   remainingMs: number;
+  /** The rate at which they pass: 10 for ten seconds in one. */
   speed: number;
 }
 
 export interface Usage {
   descriptors: number;
-  /** After a collection. */
+  /** Resident memory after a garbage collection. */
   rssBytes: number;
 }
 
-/** What came of an invocation: a result, or what Lambda makes of an error. */
+/** The answer of an invocation: a result, or an error as Lambda returns it. */
 export interface Answer {
   id: string;
   result?: unknown;
@@ -54,7 +55,7 @@ export interface LambdaOptions {
   execArgv?: string[];
 }
 
-/** A process with nothing but this environment that has imported the bundle. */
+/** Starts a process with only this environment, which imports the bundle. */
 export async function startLambda({ env, execArgv = [] }: LambdaOptions): Promise<LambdaProcess> {
   const child = fork(RUNTIME, [join(inject('bundle'), 'index.mjs')], {
     env: {
@@ -94,13 +95,13 @@ export async function startLambda({ env, execArgv = [] }: LambdaOptions): Promis
   };
 }
 
-/** What Lambda answers for a function that it killed. */
+/** Lambda's answer for an invocation that it killed. */
 function timedOut(id: string): Answer {
   const failure = { errorType: 'Sandbox.Timedout', errorMessage: 'Task timed out' };
   return { id, failure, leftMs: 0, usage: { descriptors: 0, rssBytes: 0 } };
 }
 
-/** The lines up to the one that ends an invocation, or to the end of the process. What is not JSON is the text of a line. */
+/** Collects the lines up to the one that ends an invocation, or to the end of the process. Lines that are not JSON become `text`. */
 function collect(stream: Readable | null): (id: string) => Promise<LogLine[]> {
   if (stream === null) throw new Error('The process has no output.');
   let lines: LogLine[] = [];

@@ -1,6 +1,6 @@
 /**
- * A process as Lambda starts it: imports the bundle, then hands it one event at a time. The clock that the context
- * tells may run faster than time does. A line on stdout and one on stderr end what each invocation writes.
+ * A process like Lambda's: it imports the bundle, and then calls its handler with one event at a time. The clock of the
+ * context may run faster than time does. A line on stdout and one on stderr mark the end of an invocation's output.
  */
 import { readdirSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
@@ -13,7 +13,7 @@ type Handler = (event: unknown, context: unknown) => Promise<unknown>;
 const bundle = process.argv[2] ?? '';
 const began = process.cpuUsage();
 const imported = z.object({ handler: z.custom<Handler>() }).parse(await import(pathToFileURL(bundle).href));
-// Of the processor: that is what it takes where nothing else runs.
+// Processor time: that is the duration on a machine where nothing else runs.
 const { user, system } = process.cpuUsage(began);
 const importMs = (user + system) / 1000;
 
@@ -41,7 +41,7 @@ async function answer({ id, event, remainingMs, speed }: Invocation): Promise<An
     const result = await imported.handler(event, context);
     return { id, result, leftMs: left(), usage: await usage() };
   } catch (thrown) {
-    // As Lambda's runtime for Node answers.
+    // Lambda's runtime for Node answers with these fields.
     const error = thrown instanceof Error ? thrown : new Error(String(thrown));
     const failure = { errorType: error.name, errorMessage: error.message };
     return { id, failure, leftMs: left(), usage: await usage() };

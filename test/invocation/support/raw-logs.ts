@@ -16,7 +16,7 @@ export function hourText(hour: number): string {
   return `2025-11-21T${String(hour).padStart(2, '0')}`;
 }
 
-/** Requests that no deployment of the stream `checkout` may carry out, with the code of each. Raw logs of another are in the way. */
+/** Requests that no deployment of the stream `checkout` may carry out, with the code of each. There are raw logs of another stream for them to touch. */
 export function outsideRequests(): [string, Record<string, unknown>, string][] {
   const now = new Date().toISOString();
   const running = `${now.slice(0, 10).replaceAll('-', '')}/${now.slice(11, 13)}/`;
@@ -56,7 +56,7 @@ export function environmentOf({ endpoint }: Sandbox, more: Record<string, string
   };
 }
 
-/** Raw logs of an hour, and what they come to, joined. */
+/** Writes raw logs of an hour, and returns them joined. */
 export function putHour(
   sandbox: Sandbox,
   hour: number,

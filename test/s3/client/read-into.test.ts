@@ -9,18 +9,18 @@ const KEY = 'raw/a.log';
 const IDLE_MS = 10_000;
 const unstopped = (): AbortSignal => new AbortController().signal;
 
-/** A body that a test feeds. */
+/** A body into which a test pushes chunks. */
 function openBody(): Readable {
   return new Readable({ read: () => undefined });
 }
 
-/** Until what was pushed has been taken. */
+/** Waits until the pushed chunks were read. */
 async function taken(): Promise<void> {
   await new Promise(setImmediate);
 }
 
-describe('a body that lands', () => {
-  it('is in its place, with its CRC-32, in whatever chunks it came', async () => {
+describe('readInto', () => {
+  it('fills the buffer and returns the CRC-32, whatever the chunks are', async () => {
     const chunks = fc.array(fc.uint8Array({ minLength: 1, maxLength: 50 }), { maxLength: 10 });
     await fc.assert(
       fc.asyncProperty(chunks, async (given) => {
@@ -33,7 +33,7 @@ describe('a body that lands', () => {
     );
   });
 
-  it('gives back the memory of its chunks, unless there is more in it', async () => {
+  it('frees the memory of chunks, unless another buffer shares it', async () => {
     const own = Buffer.from(new Uint8Array([1, 2, 3]).buffer);
     const shared = Buffer.from('abcdef');
     const into = Buffer.alloc(6);
@@ -120,7 +120,7 @@ describe('a body that stalls', () => {
     vi.useRealTimers();
   });
 
-  it('is cut once nothing has come for as long as it may', async () => {
+  it('is ended after the idle time without a byte', async () => {
     const body = openBody();
     const landing = readInto(body, Buffer.alloc(4), KEY, unstopped(), IDLE_MS);
     const failing = expect(landing).rejects.toMatchObject({ code: 'BodyStalled', key: KEY });
@@ -137,7 +137,7 @@ describe('a body that stalls', () => {
     expect(body.destroyed).toBe(true);
   });
 
-  it('leaves no timer behind, whatever its end', async () => {
+  it('leaves no timer behind, however it ends', async () => {
     const good = Readable.from([Buffer.from('abcd')]);
     await readInto(good, Buffer.alloc(4), KEY, unstopped(), IDLE_MS);
     await readInto(Readable.from([Buffer.from('ab')]), Buffer.alloc(4), KEY, unstopped(), IDLE_MS).catch(

@@ -19,7 +19,7 @@ const next = async (stream: AsyncIterator<Buffer> | undefined): Promise<Buffer |
 const isThere = (chunk: Buffer | undefined): chunk is Buffer => chunk !== undefined;
 
 describe.each([{ tls: false }, { tls: true }])('connections that share a buffer (TLS: $tls)', (options) => {
-  it('leave every chunk as it came, however late it is looked at', async () => {
+  it('do not overwrite chunks that are read late', async () => {
     await using world = await openWorld({}, options);
     const bodies = Array.from({ length: 4 }, () => randomBytes(SIZE));
     for (const [i, body] of bodies.entries()) world.put(`${i}.log`, body);
@@ -29,7 +29,7 @@ describe.each([{ tls: false }, { tls: true }])('connections that share a buffer 
       world.connection.store.stream(from)[Symbol.asyncIterator](),
     );
     const kept = [await next(first)];
-    // The first waits with part of its bytes while the others come, in turns.
+    // The first response pauses after part of its bytes while the others arrive, in turns.
     const rest: Buffer[][] = others.map(() => []);
     for (let chunks = await Promise.all(others.map(next)); chunks.some(isThere);) {
       chunks.forEach((chunk, i) => isThere(chunk) && rest[i]?.push(chunk));
@@ -41,7 +41,7 @@ describe.each([{ tls: false }, { tls: true }])('connections that share a buffer 
     for (const [i, body] of bodies.entries()) expect(read[i]?.equals(body)).toBe(true);
   });
 
-  it('bring bodies at once to their places', async () => {
+  it('fill buffers with several bodies at once', async () => {
     await using world = await openWorld({}, options);
     const bodies = Array.from({ length: 16 }, () => randomBytes(SIZE));
     for (const [i, body] of bodies.entries()) world.put(`${String(i).padStart(2, '0')}.log`, body);

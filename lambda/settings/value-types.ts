@@ -4,7 +4,11 @@ import type { ValueType } from './row.ts';
 
 const SIZE = /^\s*\d+(\.\d+)?\s*(B|[KMG](i?B)?)?\s*$/;
 
-/** Bytes, or text such as `32MiB`. `why` tells where the least comes from. */
+/**
+ * A number of bytes, or text such as `32MiB`.
+ *
+ * @param why the origin of `min`, for the message
+ */
 export function size(min: number, max: number, why: string) {
   const message = `must be a size from ${formatSize(min)} (${why}) to ${formatSize(max)}, such as 32MiB`;
   const bytes = z.int(message).min(min, message).max(max, message);
@@ -16,6 +20,7 @@ export function size(min: number, max: number, why: string) {
   return { schema: z.union([bytes, text], message), fromText: (written: string) => written };
 }
 
+/** A whole number, both limits included. */
 export function whole(min: number, max: number) {
   const message = `must be a whole number from ${min} to ${max}`;
   return {
@@ -24,6 +29,7 @@ export function whole(min: number, max: number) {
   };
 }
 
+/** One of several words. */
 export function choice<const Values extends readonly [string, ...string[]]>(values: Values) {
   return {
     schema: z.enum(values, `must be ${values.join(' or ')}`),
@@ -31,7 +37,7 @@ export function choice<const Values extends readonly [string, ...string[]]>(valu
   };
 }
 
-/** On or off. */
+/** True or false; a switch on the command line. */
 export function toggle() {
   return {
     schema: z.boolean('must be true or false'),
@@ -39,12 +45,12 @@ export function toggle() {
   };
 }
 
-/** Text that a schema of its own checks. */
+/** Text that the given schema checks. */
 export function text<Schema extends z.ZodType>(schema: Schema): ValueType<Schema> {
   return { schema, fromText: (written) => written };
 }
 
-/** A list or an object; in a variable or behind `-c` it is JSON. */
+/** A list or an object that the given schema checks; JSON in a variable or behind `-c`. */
 export function json<Schema extends z.ZodType>(schema: Schema): ValueType<Schema> {
   return {
     schema,
