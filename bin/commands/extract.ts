@@ -57,7 +57,7 @@ export const extract = destinationCommand('extract', 'write one original object,
     }
   });
 
-/** A reader that has seen enough (`| head`) ends it well. */
+/** Writes to stdout. A reader that closes the pipe early (`| head`) is no failure. */
 async function writeOut(bytes: AsyncIterable<Buffer>): Promise<void> {
   try {
     await pipeline(bytes, process.stdout, { end: false });

@@ -16,13 +16,13 @@ It shows what is in the dead-letter queue, moves all of it back to the queue
 that it came from, and follows that to its end. A message whose cause is not
 mended comes back after three more attempts.`;
 
-/** What `redrive` prints. */
+/** The result that `redrive` prints. */
 interface Redrive {
   status: 'moved' | 'empty' | 'dry-run';
   deadLetterUrl: string;
-  /** About as many were in the queue. */
+  /** Approximate number of messages in the queue. */
   messages: number;
-  /** Some of them. */
+  /** Some of the messages, at most ten. */
   sample: DeadLetter[];
   moved: number;
 }
@@ -49,7 +49,7 @@ export const redrive = operatorCommand('redrive', 'move dead letters back to the
         printResult({ ...found, status: messages === 0 ? 'empty' : 'dry-run' }, formatAll, options);
         return;
       }
-      // Before anything is moved.
+      // Shown before anything is moved.
       if (options.json !== true) process.stdout.write(formatLines([...formatFound(found), '']));
       let told: Move | undefined;
       const read = () => {

@@ -87,14 +87,14 @@ export const run = rollupCommand('run', 'roll up one prefix')
     }
   });
 
-/** Throws `InvalidArgumentError`. */
+/** Parses the value of `--workers`. Throws `InvalidArgumentError`. */
 function parseWorkers(text: string): number {
   const number = /^\d+$/.test(text) ? Number(text) : NaN;
   if (number >= 1 && number <= MOST_WORKERS) return number;
   throw new InvalidArgumentError(`It must be a whole number from 1 to ${MOST_WORKERS}.`);
 }
 
-/** With what the workers took: requests and peaks are sums. */
+/** The result with the usage of the workers added: requests and peaks are sums over all processes. */
 function withEfforts(result: RunResult, efforts: readonly RunUsage[]): RunResult {
   const { requests, peak } = result;
   const all = [{ requests, peak }, ...efforts];

@@ -15,9 +15,9 @@ import {
 import { hasCode } from '../../lambda/errors.ts';
 
 /**
- * `rolled-up`: everything that is in raw is in the rollup. `late`: something came, or was changed, after it.
- * `missing`: there are raw objects and no manifest. `open`: likewise, but the hour goes on. `empty`: there is neither.
- * `unreadable`: there is a manifest, and it is not one of this source.
+ * `rolled-up`: every raw object is in the rollup. `late`: a raw object came, or was changed, after the commit.
+ * `missing`: raw objects, and no manifest. `open`: likewise, but the hour has not ended. `empty`: neither.
+ * `unreadable`: a manifest that cannot be read, or that is of another source.
  */
 export type HourState = 'rolled-up' | 'late' | 'missing' | 'open' | 'empty' | 'unreadable';
 
@@ -25,24 +25,24 @@ export const BAD_STATES: readonly HourState[] = ['late', 'missing', 'unreadable'
 
 export interface HourStatus {
   hour: Hour;
-  /** Where the stack told of its streams. */
+  /** Name of the stream, if the stack's outputs list streams. */
   stream?: string;
   state: HourState;
   source: string;
   destination: string;
-  /** In raw now, without empty ones. Sizes are in bytes. */
+  /** Raw objects now, without empty ones. Sizes are in bytes. */
   objects: number;
   bytes: number;
-  /** Sources and outputs of the commit. */
+  /** Sources of the commit; its outputs are `outputs`. */
   rolledUp: number;
   outputs: number;
-  /** Raw objects that are not in the rollup, or not as they are now. */
+  /** Raw objects that are not in the rollup with their present ETag. */
   late: number;
-  /** Why the manifest is unreadable. */
+  /** The reason for `unreadable`. */
   problem?: string;
 }
 
-/** Reads the manifest with its index, and lists raw; nothing else. */
+/** The status of one hour. Reads the manifest and its index and lists raw, and nothing else. */
 export async function readHourStatus(
   sides: Endpoints,
   hour: Hour,
