@@ -49,8 +49,8 @@ export const extract = destinationCommand('extract', 'write one original object,
         const written = await writeWhole(output, bytes);
         if (options.progress)
           process.stderr.write(formatLines([`wrote ${output}, ${formatCount(written)} bytes`]));
-        const told = { key: source.key, bytes: written, output };
-        if (options.json === true) process.stdout.write(formatJson(told));
+        const result = { key: source.key, bytes: written, output };
+        if (options.json === true) process.stdout.write(formatJson(result));
       }
     } finally {
       connection.close();

@@ -3,10 +3,10 @@ import {
   type RollupEvent,
   estimateRequests,
   parseLocation,
-  planAll as surveyOnce,
+  planAll as planOnce,
 } from '../../lambda/rollup/index.ts';
 import { formatSize } from '../../lambda/size.ts';
-import { type Forecast, forecast } from '../output/time-left.ts';
+import { type Forecast, forecast } from '../output/forecast.ts';
 import { formatHistogram } from '../output/histogram.ts';
 import { interruptible } from '../interrupt.ts';
 import { parseRollup, rollupCommand } from '../options/options.ts';
@@ -62,7 +62,7 @@ export const plan = rollupCommand('plan', 'what run would do, and its cost')
           tally.add(event);
           display.update();
         };
-        return surveyOnce(request, { store, raw, settings, signal, now: () => new Date(), report });
+        return planOnce(request, { store, raw, settings, signal, now: () => new Date(), report });
       }, 'Nothing was written.');
       const uploads = await store.listUploads(request.destination);
       display.finish();

@@ -51,16 +51,16 @@ export const redrive = operatorCommand('redrive', 'move dead letters back to the
       }
       // Shown before anything is moved.
       if (options.json !== true) process.stdout.write(formatLines([...formatFound(found), '']));
-      let told: Move | undefined;
+      let latest: Move | undefined;
       const read = () => {
-        const { moved = 0, toMove = messages } = told ?? {};
+        const { moved = 0, toMove = messages } = latest ?? {};
         const text = `${formatCount(moved)} of ${formatNoun(toMove, 'message')}`;
         return { phase: 'moving', done: toMove === 0 ? 1 : moved / toMove, brief: text, full: text };
       };
       const display = showProgress(read, { enabled: options.progress });
       try {
         const progress = (move: Move): void => {
-          told = move;
+          latest = move;
           display.update();
         };
         const to = deployment && (await services.queue(deployment.queueUrl)).arn;

@@ -19,7 +19,7 @@ export interface BackfillResult {
 export interface BackfillOptions {
   queueUrl: string;
   maxInQueue: number;
-  progress: (told: { sent: number; inQueue: number; waiting: boolean }) => void;
+  progress: (state: { sent: number; inQueue: number; waiting: boolean }) => void;
   signal: AbortSignal;
 }
 

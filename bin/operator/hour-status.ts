@@ -44,12 +44,12 @@ export interface HourStatus {
 
 /** The status of one hour. Reads the manifest and its index and lists raw, and nothing else. */
 export async function readHourStatus(
-  sides: Endpoints,
+  endpoints: Endpoints,
   hour: Hour,
   { source, destination }: { source: Location; destination: Location },
   now: Date,
 ): Promise<HourStatus> {
-  const told = (state: HourState, counts: Counts, manifest: Manifest | undefined): HourStatus => ({
+  const statusOf = (state: HourState, counts: Counts, manifest: Manifest | undefined): HourStatus => ({
     hour,
     state,
     source: formatLocation(source),
@@ -59,15 +59,15 @@ export async function readHourStatus(
     outputs: manifest?.totals.outputs ?? 0,
   });
   try {
-    return await withCommitted(sides.store, destination, source, async (rollup) => {
-      const counts = await countRaw(sourceStore(sides), source, rollup);
-      return told(stateOf(rollup, counts, now < hourEnd(hour)), counts, rollup?.manifest);
+    return await withCommitted(endpoints.store, destination, source, async (rollup) => {
+      const counts = await countRaw(sourceStore(endpoints), source, rollup);
+      return statusOf(stateOf(rollup, counts, now < hourEnd(hour)), counts, rollup?.manifest);
     });
   } catch (error) {
     if (!hasCode(error, 'BadManifest', 'ManifestVersion', 'ManifestOfAnotherSource')) throw error;
     const { message } = error as Error;
-    const counts = await countRaw(sourceStore(sides), source, undefined);
-    return { ...told('unreadable', counts, undefined), problem: message };
+    const counts = await countRaw(sourceStore(endpoints), source, undefined);
+    return { ...statusOf('unreadable', counts, undefined), problem: message };
   }
 }
 

@@ -1,7 +1,7 @@
 import { CreateMultipartUploadCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatForecast } from '../../bin/commands/plan.ts';
-import type { Forecast } from '../../bin/output/time-left.ts';
+import type { Forecast } from '../../bin/output/forecast.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { withCrc32 } from '../support/world.ts';
 import { BUCKET, DESTINATION, SOURCE, cli, json, lines } from './command-line.ts';
