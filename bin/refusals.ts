@@ -10,7 +10,9 @@ export function named<T>(name: string, parse: () => T): T {
   }
 }
 
-/** Runs every parser and returns the results by name. Throws one `InvalidArgument` with the messages of all that failed. */
+/**
+ * Runs every parser and returns the results by name. Throws one `InvalidArgument` with the messages of all that failed.
+ */
 export function parseAll<Parsers extends Record<string, () => unknown>>(
   parsers: Parsers,
 ): { [Name in keyof Parsers]: ReturnType<Parsers[Name]> } {

@@ -21,11 +21,11 @@ export const SOURCE = parseLocation('s3://logs/raw/checkout/20261121/08/');
 export const DESTINATION = parseLocation('s3://logs/aggregated/checkout/20261121/08/');
 
 const PAGE = 1000;
-/** One in so many has a late one behind it. */
+/** One source in this many is followed by a late one. */
 const LATE = 1000;
 const TIME = '2026-11-21T08:12:34.000Z';
 
-/** What is kept of an output. */
+/** The fields of an output that are kept. */
 interface Kept {
   size: number;
   etag: string;
@@ -33,8 +33,8 @@ interface Kept {
 }
 
 /**
- * An hour of very many small raw objects, which takes no memory: they are made up as they are listed and read. The index
- * and the manifest are files of a folder, and of outputs nothing but size and checksum is kept.
+ * A store with an hour of very many small raw objects, which takes no memory: they are made up as they are listed and
+ * read. The index and the manifest are files in a folder, and of outputs only size and checksum are kept.
  */
 export class MadeUpStore implements Store {
   readonly #folder: string;
@@ -42,7 +42,7 @@ export class MadeUpStore implements Store {
   readonly #late: boolean;
   readonly #outputs: Map<string, Kept>;
 
-  /** `late`: some objects came late. */
+  /** @param late true if late objects are listed too */
   constructor(folder: string, count: number, late: boolean) {
     this.#folder = folder;
     this.#count = count;
@@ -53,7 +53,7 @@ export class MadeUpStore implements Store {
     );
   }
 
-  /** So that another process finds the outputs. */
+  /** Saves the list of outputs for another process. */
   save(): void {
     writeFileSync(join(this.#folder, 'outputs.json'), JSON.stringify([...this.#outputs]));
   }
@@ -173,7 +173,7 @@ export class MadeUpStore implements Store {
   }
 }
 
-/** 100 bytes, in order. */
+/** The key of the i-th source: 100 bytes, ascending. */
 export function keyOf(i: number): string {
   const id = String(i).padStart(9, '0');
   return `${SOURCE.prefix}${id}-i-${etagOf(i).slice(0, 17)}/application-logs-of-the-checkout-${id}.log`;
@@ -183,7 +183,7 @@ function sizeOf(i: number): number {
   return 1 + (i % 99);
 }
 
-/** 32 hexadecimal digits that do not compress. */
+/** An ETag of 32 hexadecimal digits that does not compress. */
 function etagOf(n: number): string {
   return [0x9e3779b1, 0x85ebca6b, 0xc2b2ae35, 0x27d4eb2f]
     .map((factor) => {
@@ -194,7 +194,7 @@ function etagOf(n: number): string {
     .join('');
 }
 
-/** The first of the sources whose keys come behind this one, or one before it. */
+/** Number of the first source whose key is behind this one, or of the one before it. */
 function firstBehind(after: string, count: number): number {
   let [low, high] = [0, count];
   while (low < high) {

@@ -53,7 +53,10 @@ function codeOf(error: unknown, name: string, message: string): string {
   return BY_NAME[name] ?? name;
 }
 
-/** Node's error code. A refused connection to a name with several addresses is an `AggregateError` whose first error has it. */
+/**
+ * Node's error code. A refused connection to a name with several addresses is an `AggregateError` whose first error has
+ * it.
+ */
 function nodeCode(error: unknown): string {
   if (error instanceof AggregateError) return nodeCode(error.errors[0]);
   return error instanceof Error && 'code' in error ? String(error.code) : '';

@@ -3,7 +3,9 @@ import type { RequestMessage } from '../../lambda/invocation/message.ts';
 import { OperatorError } from './operator-error.ts';
 import type { Services } from './services.ts';
 
-/** Milliseconds between two looks at the queue. SQS's counts lag by seconds: more frequent looks would send too many. */
+/**
+ * Milliseconds between two looks at the queue. SQS's counts lag by seconds: more frequent looks would send too many.
+ */
 const POLL_MS = 5_000;
 
 export interface BackfillResult {

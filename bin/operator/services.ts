@@ -14,7 +14,10 @@ export interface Services {
   startMove: (deadLetterArn: string, to: string | undefined) => Promise<void>;
   /** The task that was started last; undefined if there never was one. */
   lastMove: (deadLetterArn: string) => Promise<Move | undefined>;
-  /** Invokes the function and waits for its answer. If it fails, the code of the `OperatorError` is the name of its error. */
+  /**
+   * Invokes the function and waits for its answer. If it fails, the code of the `OperatorError` is the name of its
+   * error.
+   */
   invoke: (functionName: string, request: unknown) => Promise<unknown>;
   close: () => void;
 }

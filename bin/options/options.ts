@@ -94,7 +94,9 @@ interface DestinationOptions {
   byDefault?: RawSettings;
 }
 
-/** Parses the arguments and options of a command for a destination alone, and connects. Throws as `parseRollup` does. */
+/**
+ * Parses the arguments and options of a command for a destination alone, and connects. Throws as `parseRollup` does.
+ */
 export async function parseDestination(
   destination: string | undefined,
   options: ConnectedOptions,

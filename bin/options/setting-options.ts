@@ -9,7 +9,9 @@ const TYPED_ROWS = ROWS.filter(({ only }) => only !== 'stack');
 
 /** One value of a flag that may be repeated. */
 interface Entry {
-  /** Number of repeated flags that were typed before this one: several flags can feed one setting, in the order typed. */
+  /**
+   * Number of repeated flags that were typed before this one: several flags can feed one setting, in the order typed.
+   */
   at: number;
   entry: unknown;
 }

@@ -10,7 +10,9 @@ import {
 import { type Bucket, bucketsOf } from './histogram.ts';
 import { PRICES, totalCost } from './prices.ts';
 
-/** The result that `plan` prints: the outcome that `run` would have, its requests and their cost. Sizes are in bytes. */
+/**
+ * The result that `plan` prints: the outcome that `run` would have, its requests and their cost. Sizes are in bytes.
+ */
 export interface Forecast {
   /** The status that `run` would end with. */
   expected: 'committed' | 'unchanged' | 'empty';
@@ -21,7 +23,10 @@ export interface Forecast {
   skipped: { empty: number; filtered: number };
   /** The first keys that are filtered. */
   filtered: string[];
-  /** In order of their index. Sizes leave out newlines that would be added; with a codec they are estimates from samples. */
+  /**
+   * In order of their index. Sizes leave out newlines that would be added; with a codec they are estimates from
+   * samples.
+   */
   outputs: { index: number; key: string; action: OutputAction; sources: number; size: number }[];
   /** Histogram of the sizes of all sources, including those in sealed outputs. */
   sizes: Bucket[];

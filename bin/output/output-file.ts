@@ -11,12 +11,16 @@ export class UnwritableFile extends Error {
   readonly code = 'UnwritableFile';
 }
 
-/** A typed path as an absolute one. npm runs scripts in the project's folder and keeps the user's folder in INIT_CWD. */
+/**
+ * A typed path as an absolute one. npm runs scripts in the project's folder and keeps the user's folder in INIT_CWD.
+ */
 export function resolveTyped(path: string): string {
   return resolve(process.env['INIT_CWD'] ?? '', path);
 }
 
-/** Writes a file that appears once it is whole, and returns its size. Throws `UnwritableFile`, and errors of the source. */
+/**
+ * Writes a file that appears once it is whole, and returns its size. Throws `UnwritableFile`, and errors of the source.
+ */
 export async function writeWhole(file: string, bytes: AsyncIterable<Buffer>): Promise<number> {
   const partial = `${file}.partial-${process.pid}`;
   const stream = createWriteStream(partial, { flags: 'wx' });

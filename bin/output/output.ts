@@ -10,7 +10,10 @@ export function printResult<T>(
   process.stdout.write(json === true ? formatJson(result) : formatLines(format(result)));
 }
 
-/** Lines with their line ends. Control characters in names are escaped, so that no name ends a line or reaches a terminal. */
+/**
+ * Lines with their line ends. Control characters in names are escaped, so that no name ends a line or reaches a
+ * terminal.
+ */
 export function formatLines(lines: string[]): string {
   return lines.map((line) => `${printable(line)}\n`).join('');
 }

@@ -29,7 +29,9 @@ const LINE_MS = 3_000;
 const BAR_WIDTH = 16;
 const PHASE_WIDTH = 11;
 
-/** Shows a bar on a terminal; otherwise writes a line at every new phase and every few seconds. `read` gives the state. */
+/**
+ * Shows a bar on a terminal; otherwise writes a line at every new phase and every few seconds. `read` gives the state.
+ */
 export function showProgress(
   read: () => Progress,
   { enabled, stream = process.stderr }: { enabled: boolean; stream?: ProgressStream },
