@@ -17,7 +17,7 @@ import { ObjectTable, type Change } from './storage/object-table.ts';
  * is written before it takes effect. At the start the lines are replayed, and the index is rewritten without changes that
  * were undone since.
  */
-export function openFolderStore(folder: string): { table: ObjectTable; close: () => void } {
+export function openFolderTable(folder: string): { table: ObjectTable; close: () => void } {
   mkdirSync(folder, { recursive: true });
   const index = join(folder, 'index.jsonl');
   const content = new FolderContent(join(folder, 'data'));

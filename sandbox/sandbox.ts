@@ -1,6 +1,6 @@
 import type { Fault, Hook, SandboxRequest } from './faults.ts';
 import { Gauges, type Stats } from './gauges.ts';
-import { openFolderStore } from './journal.ts';
+import { openFolderTable } from './journal.ts';
 import { memoryContent } from './storage/memory-content.ts';
 import type { Operation } from './http/route.ts';
 import { createCertificate, listen } from './http/server.ts';
@@ -50,7 +50,7 @@ const MOST_LOGGED = 20_000;
 /** Starts a local S3 on 127.0.0.1. */
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const now = options.now ?? (() => new Date());
-  const folder = options.folder === undefined ? undefined : openFolderStore(options.folder);
+  const folder = options.folder === undefined ? undefined : openFolderTable(options.folder);
   const table = folder?.table ?? new ObjectTable(memoryContent);
   for (const bucket of options.buckets ?? []) {
     if (!table.buckets.has(bucket)) table.commit({ type: 'bucket-created', bucket, at: now().getTime() });

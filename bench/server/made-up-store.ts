@@ -41,6 +41,8 @@ export class MadeUpStore implements Store {
   readonly #count: number;
   readonly #late: boolean;
   readonly #outputs: Map<string, Kept>;
+  /** Index and manifest, as this process put them. */
+  readonly #put = new Map<string, ObjectHead>();
 
   /** @param late true if late objects are listed too */
   constructor(folder: string, count: number, late: boolean) {
@@ -88,7 +90,7 @@ export class MadeUpStore implements Store {
   }
 
   head({ key }: ObjectAt): Promise<ObjectHead | undefined> {
-    return Promise.resolve(this.#outputs.get(key));
+    return Promise.resolve(this.#outputs.get(key) ?? this.#put.get(key));
   }
 
   getIfPresent(at: ObjectAt): Promise<{ body: Buffer; etag: string } | undefined> {
@@ -130,7 +132,9 @@ export class MadeUpStore implements Store {
 
   put(at: ObjectAt, body: Buffer): Promise<{ etag: string }> {
     writeFileSync(this.#pathOf(at), body);
-    return Promise.resolve({ etag: etagOf(crc32(body)) });
+    const etag = etagOf(crc32(body));
+    this.#put.set(at.key, { size: body.length, etag, metadata: {} });
+    return Promise.resolve({ etag });
   }
 
   upload(at: ObjectAt, { body, crc32: crc }: UploadContent): Promise<Written> {
