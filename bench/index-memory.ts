@@ -13,8 +13,8 @@ import { DESTINATION, MadeUpStore, SOURCE, keyOf } from './server/made-up-store.
 /**
  * Memory and CPU of the first run of an hour and of later ones, by how many sources are committed:
  * `node bench/index-memory.ts 300000 1000000`. Each run is a process of its own, started as Lambda starts Node in
- * 1,024 MB. Raw objects are made up as they are listed and read, the index and the manifest are files, and of outputs
- * nothing but size and checksum is kept: so what is measured is the run.
+ * 1,024 MB. Raw objects are made up as they are listed and read, the index and the manifest are files, and of outputs only
+ * size and checksum are kept, so that the memory of the store is not measured with the run's.
  */
 
 const RUNS = ['first', 'unchanged', 'late', 'status', 'verify', 'extract', 'delete', 'repack'] as const;

@@ -8,18 +8,18 @@ import type { RemoteServer } from './server/remote-server.ts';
 import type { Used, VariantOrder } from './variants/variant-process.ts';
 import type { VariantName } from './variants/variant.ts';
 
-/** One run of one variant over all objects. */
+/** Figures of one run of one variant over all objects. */
 export interface Measured {
   objects: number;
   bytes: number;
   cpuSeconds: number;
   wallSeconds: number;
   rssBytes: number;
-  /** Absent where the system does not tell. */
+  /** Absent if the system does not tell. */
   fileDescriptors?: number;
-  /** Of the CPU time, the share of the thread that runs JavaScript. */
+  /** Share of the CPU time that the thread with JavaScript took. */
   mainThreadShare?: number;
-  /** By the server's count. */
+  /** Connections, counted by the server. */
   connections: number;
   requests: number;
   serverCpuSeconds: number;
@@ -71,7 +71,7 @@ function describe(
   };
 }
 
-/** The joined outputs have the length and the CRC-32 of the joined raw objects, or this throws. */
+/** Throws unless the joined outputs have the length and the CRC-32 of the joined raw objects. */
 export function checkOutputs(name: string, raw: Stream, outputs: Stream): void {
   if (outputs.bytes === raw.bytes && outputs.crc32 === raw.crc32) return;
   const text = ({ bytes, crc32 }: Stream): string => `${bytes} bytes of CRC-32 ${crc32.toString(16)}`;

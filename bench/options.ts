@@ -7,7 +7,7 @@ import type { DataSetOptions } from './server/data-set.ts';
 
 const { concurrency, outputsInFlight } = DEFAULT_SETTINGS;
 
-/** The objects of the mission: 100 KB to 1 MB. */
+/** Sizes of objects by default: 100 KB to 1 MB. */
 export const SIZES = { minSize: 100_000, maxSize: 1_000_000 } as const;
 
 export function parseCount(text: string): number {
@@ -21,7 +21,7 @@ function parseBytes(text: string): number {
   throw new InvalidArgumentError('must be a size such as 100KB.');
 }
 
-/** A command that measures: what the objects are like, and the settings of s3-log-rollup. */
+/** A command that measures, with options for the objects and the settings of s3-log-rollup. */
 export function measuringCommand(name: string, description: string, objects: number) {
   return new Command(name)
     .description(description)
@@ -52,7 +52,7 @@ export function dataSetOf({ objects, minSize, maxSize, checksum }: MeasuringOpti
   return { objects, minSize, maxSize, checksum };
 }
 
-/** Where figures were measured, in general terms. */
+/** A general description of this machine, for the report. */
 export function machine(): { date: string; node: string; cores: number; memoryGb: number; platform: string } {
   return {
     date: new Date().toISOString().slice(0, 10),

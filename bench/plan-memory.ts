@@ -6,7 +6,7 @@ import { DEFAULT_SETTINGS } from '../lambda/settings/settings.ts';
 import { startSandbox } from '../sandbox/sandbox.ts';
 import { commandLineFlags } from './process/node-flags.ts';
 
-/** What the plan step takes for very many objects: `node bench/plan-memory.ts 1000000`. The store is another process. */
+/** Measures the plan step with very many objects: `node bench/plan-memory.ts 1000000`. The store is another process. */
 const [count = '1000000', endpoint] = process.argv.slice(2);
 
 if (endpoint === undefined) {

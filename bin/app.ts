@@ -7,9 +7,7 @@ import { LogRollupStack } from '../lib/log-rollup-stack.ts';
 import { formatLines } from './output/output.ts';
 import { readSettingsFile } from './options/settings-file.ts';
 
-/**
- * CDK entry: context, over what the settings file says -> stack. A cdk-nag finding ends the synthesis.
- */
+/** CDK entry: creates the stack from the context and the settings file. A cdk-nag finding ends the synthesis. */
 try {
   const app = new App();
   const { config, ...context } = app.node.getAllContext() as Record<string, unknown>;

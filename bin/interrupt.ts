@@ -3,7 +3,7 @@ import { RollupError } from '../lambda/errors.ts';
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 type Name = keyof typeof EXIT_CODES;
 
-/** The user, or the system, wanted the command to end. */
+/** Thrown where SIGINT or SIGTERM ended a command. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
   readonly exitCode: number;
@@ -15,8 +15,8 @@ export class Interrupted extends Error {
 }
 
 /**
- * Work that ends cleanly on the first SIGINT or SIGTERM: uploads are aborted, then it throws `Interrupted`.
- * The second kills, as it does without this.
+ * Runs work that ends cleanly on the first SIGINT or SIGTERM: its signal is aborted, its uploads are aborted with it, and
+ * `Interrupted` is thrown. A second signal kills the process, as is usual.
  */
 export async function interruptible<T>(
   work: (signal: AbortSignal) => Promise<T>,
@@ -36,7 +36,7 @@ export async function interruptible<T>(
   try {
     return await work(controller.signal);
   } catch (error) {
-    // Whatever failed after the signal failed because of it.
+    // A failure after the signal is a consequence of it.
     throw interrupted ?? error;
   } finally {
     ignore();

@@ -4,7 +4,7 @@ import { surviveClosedPipes } from './output/output.ts';
 
 const DESCRIPTION = 'Rolls an hour of small S3 log objects up into a few large ones.';
 
-/** Runs the command that the arguments name. Returns the exit code of a failure, which is told on stderr. */
+/** Runs the command that the arguments name. A failure is written to stderr, and its exit code is returned. */
 export async function runProgram(
   commands: CommandUnknownOpts[],
   args: string[],
@@ -15,7 +15,7 @@ export async function runProgram(
     return undefined;
   } catch (error) {
     if (isHelp(error)) return undefined;
-    // Even arguments that could not be parsed say in which form their user wants to read it.
+    // Arguments that cannot be parsed may still hold --json.
     process.stderr.write(formatFailure(error, { json: args.includes('--json') }));
     return exitCodeOf(error);
   }
@@ -26,9 +26,9 @@ export function createProgram(commands: CommandUnknownOpts[]): Command {
     .description(DESCRIPTION)
     .usage('<command> [options]')
     .exitOverride()
-    // Errors are told in one place, with all others.
+    // Errors of commander are written by runProgram, like all others.
     .configureOutput({ outputError: () => undefined })
-    // Without the "[options]" that every command has, which would push the list past 80 columns.
+    // Leaves out "[options]", which every command has: with it the list would exceed 80 columns.
     .configureHelp({
       subcommandTerm: (command) =>
         [command.name(), ...command.registeredArguments.map((argument) => `<${argument.name()}>`)].join(' '),

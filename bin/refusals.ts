@@ -1,6 +1,6 @@
 import { RollupError, hasCode } from '../lambda/errors.ts';
 
-/** Says which of the arguments an `InvalidArgument` is about. */
+/** Puts an argument's name before the message of an `InvalidArgument` that its parser throws. */
 export function named<T>(name: string, parse: () => T): T {
   try {
     return parse();
@@ -10,7 +10,9 @@ export function named<T>(name: string, parse: () => T): T {
   }
 }
 
-/** Runs every parser. Throws one `InvalidArgument` with the messages of all that were refused. */
+/**
+ * Runs every parser and returns the results by name. Throws one `InvalidArgument` with the messages of all that failed.
+ */
 export function parseAll<Parsers extends Record<string, () => unknown>>(
   parsers: Parsers,
 ): { [Name in keyof Parsers]: ReturnType<Parsers[Name]> } {

@@ -6,7 +6,9 @@ import type { RawObject } from './raw-logs.ts';
 
 const CONNECTIONS = 16;
 
-/** A bucket of the sandbox over bare HTTP: nothing of what is being shown is used to prepare or to check it. */
+/**
+ * A bucket of the sandbox over plain HTTP, so that the demo prepares and checks data without the code that it shows.
+ */
 export class Bucket {
   readonly #root: string;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
@@ -15,7 +17,9 @@ export class Bucket {
     this.#root = `${endpoint}/${bucket}/`;
   }
 
-  /** Writes all of them, several at once, and says what it came to. The checksum is that of their bodies in order. */
+  /**
+   * Writes objects, several at once. Returns their number, their bytes and the CRC-32 of their bodies in this order.
+   */
   async putAll(objects: Iterable<RawObject>): Promise<{ objects: number; bytes: number; crc32: number }> {
     const total = { objects: 0, bytes: 0, crc32: 0 };
     const source = objects[Symbol.iterator]();
@@ -36,7 +40,7 @@ export class Bucket {
     return buffer(await this.#send('GET', key));
   }
 
-  /** Of the objects' bytes, joined in this order. */
+  /** The CRC-32 of the objects' bytes, joined in this order. */
   async crc32(keys: string[]): Promise<number> {
     let crc = 0;
     for (const key of keys) {
@@ -45,7 +49,7 @@ export class Bucket {
     return crc;
   }
 
-  /** Ends its connections; the next request opens new ones. */
+  /** Closes all connections; the next request opens new ones. */
   disconnect(): void {
     this.#agent.destroy();
   }

@@ -4,16 +4,16 @@ import { text } from 'node:stream/consumers';
 
 const CLI = join(import.meta.dirname, '../bin/s3-rollup.ts');
 
-/** What a user would type, over lines that fit a terminal. */
+/** The command as a user would type it, on lines that fit a terminal. */
 export function formatCommand(args: string[], indent: string): string {
-  // A new line for every location.
+  // Every location is on a line of its own.
   const words = args.map((arg) => (arg.startsWith('s3:') ? `\\\n${indent}    ${arg}` : arg));
   return `${indent}$ npm run --silent s3-rollup -- ${words.join(' ')}`;
 }
 
 /**
- * Runs the command line as a process of its own and returns the JSON that it printed. Its progress goes where the
- * demo's own stderr goes. Throws where it fails, or is stopped.
+ * Runs the command line as a process of its own, and returns the JSON that it printed. Its progress goes to the demo's
+ * stderr. Throws if it fails or is stopped.
  */
 export async function runCommand(
   args: string[],

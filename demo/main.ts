@@ -70,7 +70,7 @@ async function demonstrate(): Promise<void> {
     await Promise.race([story, stopped]);
   } finally {
     await sandbox.close();
-    // Without its sandbox it has ended, one way or the other.
+    // Once the sandbox is closed the story ends, and its failure has no meaning any more.
     await story.catch(() => undefined);
   }
   const { failed } = terminal;

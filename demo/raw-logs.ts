@@ -10,7 +10,9 @@ const HOUR = Date.UTC(2026, 10, 21, 8);
 const HOUR_MS = 3_600_000;
 const SMALLEST = 100_000;
 const LARGEST = 1_000_000;
-/** Bodies are cut out of this much text: rendering every line of a gigabyte anew would take longer than the rollup. */
+/**
+ * Bytes of text that bodies are cut out of: rendering the lines of a whole gigabyte would take longer than the rollup.
+ */
 const TEXT_BYTES = 6_000_000;
 const NEWLINE = 0x0a;
 
@@ -24,7 +26,7 @@ export function* rawLogs(prefix: string, count: number): Generator<RawObject> {
   }
 }
 
-/** Objects that come when the hour is rolled up already; their keys sort before, between and behind the others. */
+/** Objects for after the first rollup. Their keys sort before, between and behind the others. */
 export function* lateLogs(prefix: string, count: number): Generator<RawObject> {
   const random = randomFrom(SEED + 1);
   const text = renderLines(random);
@@ -34,13 +36,13 @@ export function* lateLogs(prefix: string, count: number): Generator<RawObject> {
   }
 }
 
-/** `…/checkout-2026-11-21-08-00-01-3f2a9c1b7d4e.log` */
+/** Such as `…/checkout-2026-11-21-08-00-01-3f2a9c1b7d4e.log`. */
 function keyAt(prefix: string, time: number, name: string): string {
   const stamp = new Date(time).toISOString().slice(0, 19).replace(/[T:]/g, '-');
   return `${prefix}checkout-${stamp}-${createHash('sha256').update(name).digest('hex').slice(0, 12)}.log`;
 }
 
-/** Whole lines from about that far into the hour. */
+/** Whole lines of the text, from about this share of the hour on. */
 function cut(text: Buffer, share: number, random: () => number): Buffer {
   const size = SMALLEST + Math.floor(random() * (LARGEST - SMALLEST));
   const start = text.indexOf(NEWLINE, Math.floor(share * (text.length - LARGEST - 1_000))) + 1;

@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Order, Seen } from './sandbox-process.ts';
 
-/** A sandbox in a process of its own, so that what a client measures of itself is its own alone. */
+/** A sandbox in a process of its own, so that the memory and descriptors of the client are measured without it. */
 export interface RemoteSandbox {
   endpoint: string;
-  /** What the server saw since this was last asked. */
+  /** Requests that the server got since the last call of `seen`. */
   seen(): Promise<Seen>;
   /** Resolves when the process is gone. */
   close(): Promise<void>;
@@ -15,7 +15,7 @@ export interface RemoteSandbox {
 export interface RemoteSandboxOptions {
   bucket: string;
   rawPrefix: string;
-  /** In memory without one. */
+  /** Folder of the sandbox; without one, it is in memory. */
   folder?: string | undefined;
 }
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-// What the demo reads of the command line's JSON and of the manifest, as any script would.
+// Schemas of the fields that the demo reads from the command line's JSON and from the manifest, as any script would.
 
 const whole = z.number().int();
 

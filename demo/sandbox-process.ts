@@ -1,22 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startSandbox, type Operation } from '../sandbox/sandbox.ts';
 
-/** What the server saw since it was last asked. */
+/** Requests that the server got since the last order `seen`. */
 export interface Seen {
-  /** Requests for the bodies of raw objects. */
+  /** Number of GETs of raw objects. */
   rawReads: number;
-  /** Objects that came to be: keys, in order. */
+  /** Keys of objects that were created, in order. */
   written: string[];
   peakConnections: number;
 }
 
-/** From the demo to this process, which answers each with one message. */
+/** Messages from the demo to this process, which answers each with one message. */
 export type Order = { type: 'start'; bucket: string; rawPrefix: string; folder?: string } | { type: 'seen' };
 
 const CLOSING_MS = 5;
 const WRITES = new Set<Operation>(['PutObject', 'CopyObject', 'CompleteMultipartUpload']);
 
-// The demo ends it by closing the channel; a Ctrl-C is for the demo to handle.
+// The demo ends this process by closing the channel. Ctrl-C is handled by the demo.
 process.on('SIGINT', () => undefined);
 
 let answer: ((order: Order) => Promise<unknown>) | undefined;
@@ -46,7 +46,7 @@ async function start(order: Order): Promise<(order: Order) => Promise<unknown>> 
 
   return async ({ type }) => {
     if (type === 'start') return sandbox.endpoint;
-    // Whoever asks has ended its own connections, and the next who comes is to be counted alone.
+    // The demo has closed its connections; the next client should be counted alone.
     while (sandbox.stats().connections > 0) await sleep(CLOSING_MS);
     const seen: Seen = { rawReads, written, peakConnections: sandbox.stats().peakConnections };
     rawReads = 0;

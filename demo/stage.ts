@@ -14,12 +14,12 @@ export const DESTINATION = `s3://${BUCKET}/${AGGREGATED}`;
 export interface StageInput {
   sandbox: RemoteSandbox;
   terminal: Terminal;
-  /** With which a command finds the sandbox. */
+  /** Environment variables by which a command finds the sandbox. */
   env: Record<string, string>;
   signal: AbortSignal;
 }
 
-/** What the chapters of the demo do: type commands, and look at what came of them. */
+/** Runs commands for the chapters of the demo, and reads their results. */
 export class Stage {
   readonly terminal: Terminal;
   readonly bucket: Bucket;
@@ -31,7 +31,7 @@ export class Stage {
     this.bucket = new Bucket(input.sandbox.endpoint, BUCKET);
   }
 
-  /** A run, and what the server saw of it. */
+  /** Runs `run`, and returns its result with the requests that the server got. */
   async run(): Promise<{ result: RunResult; seen: Seen }> {
     this.bucket.disconnect();
     await this.#input.sandbox.seen();

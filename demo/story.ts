@@ -7,11 +7,12 @@ import { count, mebibytes, noun } from './terminal.ts';
 
 const LATE = 10;
 const TARGET = 32 * 2 ** 20;
-/** Of a Lambda, and of this program whatever is set. */
+/** Open file descriptors that Lambda allows a process. */
 const DESCRIPTOR_LIMIT = 1024;
+/** Most connections of the program, whatever its settings are. */
 const CONNECTION_LIMIT = 250;
 
-/** The demo, from the first raw object to the last figure. The terminal counts what did not come as expected. */
+/** Tells the demo, from the first raw object to the last figure. The terminal counts expectations that failed. */
 export async function tellStory(input: StageInput, objects: number): Promise<void> {
   const stage = new Stage(input);
   try {

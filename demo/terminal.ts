@@ -3,7 +3,7 @@ import { styleText } from 'node:util';
 const MiB = 2 ** 20;
 const GAUGE_WIDTH = 24;
 
-/** Tells the demo's story on stdout, and keeps count of the expectations that did not hold. */
+/** Writes the demo's story to stdout, and counts the expectations that did not hold. */
 export class Terminal {
   #step = 0;
   failed = 0;
@@ -24,13 +24,13 @@ export class Terminal {
     console.log(styleText('dim', text));
   }
 
-  /** What is expected, and whether it came so. */
+  /** Shows an expectation, and that it holds or not. */
   expect(what: string, holds: boolean): void {
     if (!holds) this.failed++;
     console.log(`   ${holds ? styleText('green', '✔') : styleText('red', '✘')} ${what}`);
   }
 
-  /** A peak and the limit that it stays below. */
+  /** Shows a peak and the limit that it has to stay below. */
   gauge(name: string, value: number, limit: number): void {
     const filled = Math.min(GAUGE_WIDTH, Math.max(1, Math.round((value / limit) * GAUGE_WIDTH)));
     const bar = '█'.repeat(filled) + '░'.repeat(GAUGE_WIDTH - filled);

@@ -7,7 +7,7 @@ export const ALGORITHMS = ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256'] as 
 export type ChecksumAlgorithm = (typeof ALGORITHMS)[number];
 export type ChecksumType = 'FULL_OBJECT' | 'COMPOSITE';
 
-/** Value as in the header: base64, of a composite with `-parts` behind it. */
+/** A checksum. Its value is as in the header: base64, and for a composite one followed by `-<number of parts>`. */
 export interface Checksum {
   algorithm: ChecksumAlgorithm;
   type: ChecksumType;
@@ -35,11 +35,14 @@ class Crc32Digest implements Digest {
   }
 }
 
-/** hash-wasm's CRCs by their reflected polynomials. Each lives in a memory of its own, made once. */
+// hash-wasm names CRCs by their reflected polynomials. Each instance has its own WebAssembly memory, so it is made
+// once.
 const CRC32C = await createCRC32(0x82f63b78);
 const CRC64NVME = await createCRC64('9a6c9329ac4bc9b5');
 
-/** One of many digests that share a hasher: its state, of a dozen bytes, is loaded before each piece and saved after. */
+/**
+ * One of many digests that share a hasher. Its state, a dozen bytes, is loaded before each update and saved after it.
+ */
 class SharedDigest implements Digest {
   readonly #hasher: IHasher;
   #state: Uint8Array;
@@ -86,7 +89,7 @@ export function parseAlgorithm(name: string): ChecksumAlgorithm {
   );
 }
 
-/** A checksum's value in the right shape, or InvalidRequest as S3 has it. */
+/** Returns a checksum's value if it has the right length and encoding. Throws `InvalidRequest`, as S3 does. */
 export function checkValue(algorithm: ChecksumAlgorithm, value: string): string {
   const bytes = Buffer.from(value, 'base64');
   if (bytes.length !== BYTES[algorithm] || bytes.toString('base64') !== value) {
@@ -99,7 +102,7 @@ function isCrc(algorithm: ChecksumAlgorithm): algorithm is CrcName {
   return algorithm.startsWith('CRC');
 }
 
-/** Which type an upload has, from what its creation asked for; S3 refuses the pairs that it cannot compute. */
+/** The checksum type of an upload, from the headers of its creation. Throws for pairs that S3 refuses. */
 export function checksumType(algorithm: ChecksumAlgorithm, asked: string | undefined): ChecksumType {
   const type = asked ?? (algorithm === 'CRC64NVME' ? 'FULL_OBJECT' : 'COMPOSITE');
   if (type !== 'FULL_OBJECT' && type !== 'COMPOSITE') {
@@ -135,7 +138,7 @@ function combineCrc(name: CrcName, first: bigint, second: bigint, secondLength: 
     return product;
   };
   let shift = one;
-  // x^8, then its squares: one factor for each bit of the length in bytes.
+  // x^8, x^16, x^32 and so on: one factor for each bit of the length in bytes.
   let power = one >> 8n;
   for (let rest = BigInt(secondLength); rest > 0n; rest >>= 1n) {
     if (rest & 1n) shift = multiply(shift, power);

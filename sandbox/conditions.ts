@@ -1,9 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { S3Error } from './http/s3-error.ts';
-import type { StoredObject } from './storage/store.ts';
+import type { StoredObject } from './storage/object-table.ts';
 
 /**
- * Conditions of a write on what is there now. Called in the same turn as the commit, so nothing comes in between.
+ * Checks the conditions of a write against the existing object. It is called in the same turn of the event loop as the
+ * commit, so that nothing comes between them.
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
  */
 export function checkWrite(
@@ -32,7 +33,7 @@ export function checkWrite(
 }
 
 /**
- * A delete that names an ETag: of what has another one, and of what is not there.
+ * Checks the condition of a delete that names an ETag. Throws if the object has another one or does not exist.
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
  */
 export function checkDelete(
@@ -45,7 +46,10 @@ export function checkDelete(
   if (!matches(match, existing)) throw failed('If-Match');
 }
 
-/** Conditions of a read, RFC 9110 13.2.2: an ETag's verdict makes the date's irrelevant. */
+/**
+ * Checks the conditions of a read, by RFC 9110 13.2.2: where a condition on the ETag is given, that on the date is
+ * ignored.
+ */
 export function checkRead(headers: IncomingHttpHeaders, object: StoredObject): void {
   const verdict = judge(
     {
@@ -60,7 +64,7 @@ export function checkRead(headers: IncomingHttpHeaders, object: StoredObject): v
   if (verdict.unchanged) throw new S3Error('NotModified', 'Not Modified');
 }
 
-/** The same on the source of a copy, where nothing is "not modified": it fails. */
+/** Checks the same conditions on the source of a copy, which has no answer "not modified": it fails instead. */
 export function checkCopySource(headers: IncomingHttpHeaders, object: StoredObject): void {
   const named = (name: string) => {
     const value = headers[`x-amz-copy-source-${name}`];

@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import { parseAttributes } from './storage/attributes.ts';
 import { checksumHeader } from './checksums.ts';
 import { S3Error } from './http/s3-error.ts';
-import type { Attributes, Store, StoredObject } from './storage/store.ts';
+import type { Attributes, ObjectTable, StoredObject } from './storage/object-table.ts';
 
-/** The store without HTTP, for tests. A bucket that does not exist throws, a key that does not is undefined. */
+/** Access to objects without HTTP, for tests. An unknown bucket throws; an unknown key is undefined. */
 export interface DirectAccess {
-  /** Of checksums among the headers, a CRC-32 is kept, as it is given. */
+  /** Puts an object. Of checksums among the headers only a CRC-32 is kept, and not checked. */
   put(
     bucket: string,
     key: string,
@@ -14,28 +14,28 @@ export interface DirectAccess {
     options?: { lastModified?: Date; storageClass?: string; headers?: Record<string, string> },
   ): { etag: string };
   get(bucket: string, key: string): Buffer | undefined;
-  /** The ETag without quotes; checksums by header name. */
+  /** The ETag is without quotes; checksums are by header name. */
   head(
     bucket: string,
     key: string,
   ): { size: number; etag: string; lastModified: Date; checksums: Record<string, string> } | undefined;
   attributes(bucket: string, key: string): Attributes | undefined;
-  /** In UTF-8 byte order. */
+  /** Keys in UTF-8 byte order. */
   keys(bucket: string, prefix?: string): string[];
   delete(bucket: string, key: string): void;
-  /** Moves LastModified into the past. */
+  /** Moves LastModified into the past, by milliseconds. */
   age(bucket: string, key: string, byMs: number): void;
   openUploads(bucket: string): { key: string; uploadId: string; initiated: Date }[];
 }
 
 const CRC32 = { algorithm: 'CRC32', type: 'FULL_OBJECT' } as const;
 
-export function directAccess(store: Store, now: () => Date): DirectAccess {
+export function directAccess(table: ObjectTable, now: () => Date): DirectAccess {
   const find = (bucket: string, key: string): StoredObject | undefined =>
-    store.bucket(bucket).objects.get(key);
+    table.bucket(bucket).objects.get(key);
   return {
     put(bucket, key, body, { lastModified = now(), storageClass, headers = {} } = {}) {
-      store.bucket(bucket);
+      table.bucket(bucket);
       const bytes = Buffer.from(body);
       const etag = createHash('md5').update(bytes).digest('hex');
       const attributes = parseAttributes({
@@ -43,7 +43,7 @@ export function directAccess(store: Store, now: () => Date): DirectAccess {
         ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }),
       });
       const seconds = Math.floor(lastModified.getTime() / 1000) * 1000;
-      const content = store.content.keep(bytes);
+      const content = table.content.keep(bytes);
       const value = headers['x-amz-checksum-crc32'];
       const checksum = value === undefined ? {} : { checksum: { ...CRC32, value } };
       const object = {
@@ -55,17 +55,17 @@ export function directAccess(store: Store, now: () => Date): DirectAccess {
         attributes,
         ...checksum,
       };
-      store.commit({ type: 'object-put', bucket, object });
+      table.commit({ type: 'object-put', bucket, object });
       return { etag };
     },
     get(bucket, key) {
       const object = find(bucket, key);
-      return object && Buffer.concat([...store.content.readNow(object.content)]);
+      return object && Buffer.concat([...table.content.readNow(object.content)]);
     },
     head(bucket, key) {
       const object = find(bucket, key);
       if (!object) return undefined;
-      const { algorithm, value } = store.checksum(object);
+      const { algorithm, value } = table.checksum(object);
       const checksums = { [checksumHeader(algorithm)]: value };
       return { size: object.size, etag: object.etag, lastModified: new Date(object.lastModified), checksums };
     },
@@ -73,22 +73,22 @@ export function directAccess(store: Store, now: () => Date): DirectAccess {
       return find(bucket, key)?.attributes;
     },
     keys(bucket, prefix = '') {
-      return store
+      return table
         .bucket(bucket)
         .keys.all()
         .filter((key) => key.startsWith(prefix));
     },
     delete(bucket, key) {
-      if (find(bucket, key)) store.commit({ type: 'object-deleted', bucket, key });
+      if (find(bucket, key)) table.commit({ type: 'object-deleted', bucket, key });
     },
     age(bucket, key, byMs) {
       const object = find(bucket, key);
       if (!object) throw new S3Error('NoSuchKey', 'The specified key does not exist.', { Key: key });
       const lastModified = object.lastModified - byMs;
-      store.commit({ type: 'object-put', bucket, object: { ...object, lastModified } });
+      table.commit({ type: 'object-put', bucket, object: { ...object, lastModified } });
     },
     openUploads(bucket) {
-      return Array.from(store.bucket(bucket).uploads.values(), ({ key, uploadId, initiated }) => ({
+      return Array.from(table.bucket(bucket).uploads.values(), ({ key, uploadId, initiated }) => ({
         key,
         uploadId,
         initiated: new Date(initiated),

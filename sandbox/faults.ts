@@ -1,14 +1,14 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Operation } from './http/route.ts';
 
-/** A request as a hook and the log see it, before anything of it was done. */
+/** A request as a hook and the log see it, before it is executed. */
 export interface SandboxRequest {
-  /** Counts from 1 in the order of arrival. */
+  /** Number of the request, from 1, in the order of arrival. */
   id: number;
   operation: Operation;
   bucket?: string;
   key?: string;
-  /** Of a listing. */
+  /** Prefix of a listing. */
   prefix?: string;
   partNumber?: number;
   uploadId?: string;
@@ -16,9 +16,9 @@ export interface SandboxRequest {
   headers: IncomingHttpHeaders;
 }
 
-/** What a hook can make of a request. Bytes are counted in the response body. */
+/** A fault that a hook can inject. Bytes are counted in the response body. */
 export type Fault =
-  /** Waits, then goes on normally. */
+  /** The request waits, then goes on normally. */
   | { kind: 'delay'; ms: number }
   /** Refused with S3's XML; not executed. */
   | { kind: 'error'; status: number; code: string; message?: string; headers?: Record<string, string> }
@@ -34,10 +34,12 @@ export type Fault =
   | { kind: 'stall'; afterBytes: number }
   /** One byte of the body is flipped; length and headers are right. */
   | { kind: 'corrupt'; atByte: number }
-  /** Of DeleteObjects: executed, but for the keys that are given a code, each refused in S3's XML. */
+  /**
+   * For DeleteObjects: keys for which `code` returns a code are refused with it in S3's XML; the others are deleted.
+   */
   | { kind: 'refuse-keys'; code: (key: string) => string | undefined }
   /** 200 with an Error document, as CompleteMultipartUpload, CopyObject and DeleteObjects can answer; not executed. */
   | { kind: 'error-in-body'; code: string };
 
-/** Decides over a request. It may await: a promise that resolves to undefined holds the request until then. */
+/** Returns the fault for a request, or undefined for none. A promise holds the request until it resolves. */
 export type Hook = (request: SandboxRequest) => Fault | undefined | Promise<Fault | undefined>;

@@ -8,8 +8,8 @@ export interface Stats {
 }
 
 /**
- * What the server sees of its clients. A request is in flight from its headers to just before its last byte goes
- * out: never longer than the client itself has it in flight, so a client's ceiling can be asserted here.
+ * Counts connections and requests in flight, as the server sees them. A request is in flight from its headers to just
+ * before its last byte goes out: never longer than it is for the client, so a client's ceiling can be asserted here.
  */
 export class Gauges {
   #connections = 0;

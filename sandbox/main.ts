@@ -29,7 +29,7 @@ const command = new Command('sandbox')
   .option('--secret-key <secret>', 'the secret that goes with --access-key')
   .addHelpText('after', EXAMPLE)
   .showHelpAfterError('(--help shows the options)')
-  // Commander itself knows one code for all errors.
+  // commander exits with 1 for every error; wrong usage is 2 here.
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
 
 const options = command.parse().opts();

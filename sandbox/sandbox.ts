@@ -1,56 +1,59 @@
 import type { Fault, Hook, SandboxRequest } from './faults.ts';
 import { Gauges, type Stats } from './gauges.ts';
-import { openFolderStore } from './journal.ts';
+import { openFolderTable } from './journal.ts';
 import { memoryContent } from './storage/memory-content.ts';
 import type { Operation } from './http/route.ts';
 import { createCertificate, listen } from './http/server.ts';
 import { serve } from './service.ts';
 import type { Credentials } from './http/sigv4.ts';
-import { Store } from './storage/store.ts';
+import { ObjectTable } from './storage/object-table.ts';
 import { directAccess, type DirectAccess } from './direct-access.ts';
 
 export type { Fault, Hook, Operation, SandboxRequest, Stats };
 
 export interface SandboxOptions {
-  /** HTTPS with a certificate made at start. */
+  /** Serves HTTPS, with a new certificate. @defaultValue false */
   tls?: boolean;
-  /** Keep everything in this folder, across restarts. In memory otherwise. */
+  /** Folder in which everything is kept across restarts. Without one, it is in memory. */
   folder?: string;
-  /** 0, the default, takes any that is free. */
+  /** Port; 0 takes any free one. @defaultValue 0 */
   port?: number;
-  /** Created at start, where they are not there yet. */
+  /** Buckets that are created at the start, if they do not exist. */
   buckets?: string[];
-  /** When given, every request's SigV4 signature has to be one of theirs; otherwise anything is accepted. */
+  /** Credentials that requests must be signed with (SigV4). Without them, every request is accepted. */
   credentials?: Credentials | readonly Credentials[];
   hook?: Hook;
-  /** The clock of LastModified and the Date header. */
+  /** Clock for LastModified and the Date header. */
   now?: () => Date;
 }
 
-/** A local S3 on 127.0.0.1. */
+/** A running local S3 on 127.0.0.1. */
 export interface Sandbox extends DirectAccess {
   endpoint: string;
-  /** PEM, with TLS. */
+  /** Certificate authority as PEM, with TLS. */
   ca?: string;
   hook: Hook | undefined;
-  /** In the order of arrival, since the start or the last clearRequests(); the latest tens of thousands. */
+  /**
+   * Requests in the order of arrival since the start or the last clearRequests(), but only the latest 10,000 to 20,000.
+   */
   requests: SandboxRequest[];
   clearRequests(): void;
-  /** Measured on the server's side. */
+  /** Connections and requests as the server sees them. */
   stats(): Stats;
   resetPeaks(): void;
-  /** Ends everything, open connections too. */
+  /** Closes the server and all open connections. */
   close(): Promise<void>;
 }
 
 const MOST_LOGGED = 20_000;
 
+/** Starts a local S3 on 127.0.0.1. */
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const now = options.now ?? (() => new Date());
-  const folder = options.folder === undefined ? undefined : openFolderStore(options.folder);
-  const store = folder?.store ?? new Store(memoryContent);
+  const folder = options.folder === undefined ? undefined : openFolderTable(options.folder);
+  const table = folder?.table ?? new ObjectTable(memoryContent);
   for (const bucket of options.buckets ?? []) {
-    if (!store.buckets.has(bucket)) store.commit({ type: 'bucket-created', bucket, at: now().getTime() });
+    if (!table.buckets.has(bucket)) table.commit({ type: 'bucket-created', bucket, at: now().getTime() });
   }
   const gauges = new Gauges();
   const certificate = options.tls ? await createCertificate() : undefined;
@@ -58,7 +61,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   let lastId = 0;
 
   const sandbox: Sandbox = {
-    ...directAccess(store, now),
+    ...directAccess(table, now),
     endpoint: `${certificate ? 'https' : 'http'}://127.0.0.1:${listener.port}`,
     ...(certificate && { ca: certificate.cert }),
     hook: options.hook,
@@ -76,8 +79,8 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       folder?.close();
     },
   };
-  const host = {
-    store,
+  const context = {
+    table,
     gauges,
     credentials: options.credentials && [options.credentials].flat(),
     now,
@@ -91,8 +94,8 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     rawSocket: listener.rawSocket,
   };
   listener.server.on('request', (request, response) => {
-    serve(host, request, response).catch((error: unknown) => {
-      // Nothing can be said to this client any more.
+    serve(context, request, response).catch((error: unknown) => {
+      // The response has begun: the client can only be cut off.
       response.destroy(error instanceof Error ? error : undefined);
     });
   });

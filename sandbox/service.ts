@@ -10,12 +10,12 @@ import { matchOperation, parseAddress, refusal, type Address, type Operation } f
 import { formatError, S3Error } from './http/s3-error.ts';
 import { closed, sendReply } from './http/send-reply.ts';
 import { authenticate, type Credentials } from './http/sigv4.ts';
-import type { Store } from './storage/store.ts';
+import type { ObjectTable } from './storage/object-table.ts';
 import { document, branch, leaf } from './http/xml.ts';
 
-/** What a service works on; the hook is read anew for every request. */
-export interface Host {
-  store: Store;
+/** Everything that serving a request needs. The hook is read for every request, so that tests can replace it. */
+export interface ServiceContext {
+  table: ObjectTable;
   gauges: Gauges;
   credentials: readonly Credentials[] | undefined;
   now: () => Date;
@@ -24,18 +24,22 @@ export interface Host {
   rawSocket: (socket: Socket) => Socket;
 }
 
-/** `dropped`: the connection is to be reset. `gone`: the client has left, there is nobody to answer. */
+/** `dropped`: the connection has to be reset. `gone`: the client has left. */
 type Served = { reply: Reply; fault: Fault | undefined } | 'dropped' | 'gone';
 
-/** One request from its headers to its last byte. */
-export async function serve(host: Host, request: IncomingMessage, response: ServerResponse): Promise<void> {
+/** Serves one request, from its headers to the last byte of the reply. */
+export async function serve(
+  context: ServiceContext,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const { operation, address } = identify(request);
-  const ended = host.gauges.began(operation === 'GetObject');
+  const ended = context.gauges.began(operation === 'GetObject');
   response.once('close', ended);
-  const logged = host.log(describe(request, operation, address));
+  const logged = context.log(describe(request, operation, address));
   const requestId = logged.id.toString(16).toUpperCase().padStart(16, '0');
-  const served = await answer(host, request, response, { logged, address, requestId });
-  const socket = host.rawSocket(request.socket);
+  const served = await answer(context, request, response, { logged, address, requestId });
+  const socket = context.rawSocket(request.socket);
   if (served === 'gone') return;
   if (served === 'dropped') {
     socket.resetAndDestroy();
@@ -43,25 +47,25 @@ export async function serve(host: Host, request: IncomingMessage, response: Serv
   }
   const { reply, fault } = served;
   try {
-    response.setHeader('date', host.now().toUTCString());
+    response.setHeader('date', context.now().toUTCString());
     response.setHeader('server', 'AmazonS3');
     response.setHeader('x-amz-request-id', requestId);
     response.setHeader('x-amz-id-2', 'sandbox');
-    await sendReply(response, reply, { content: host.store.content, fault, socket, last: ended });
-    // A refused body is read to its end, or the connection could not be used again.
+    await sendReply(response, reply, { content: context.table.content, fault, socket, last: ended });
+    // Reads a refused body to its end: otherwise the connection could not be used again.
     if (!request.complete) request.resume();
   } finally {
-    release(host, reply);
+    release(context, reply);
   }
 }
 
-function release({ store }: Host, { body }: Reply): void {
-  if (body && !Buffer.isBuffer(body)) store.content.release(body.content);
+function release({ table }: ServiceContext, { body }: Reply): void {
+  if (body && !Buffer.isBuffer(body)) table.content.release(body.content);
 }
 
 interface Identified {
   operation: Operation;
-  /** Or why the URL cannot be understood. */
+  /** The parsed URL, or the error if it cannot be parsed. */
   address: Address | S3Error;
 }
 
@@ -105,7 +109,7 @@ interface Asked {
 }
 
 async function answer(
-  host: Host,
+  context: ServiceContext,
   request: IncomingMessage,
   response: ServerResponse,
   asked: Asked,
@@ -115,7 +119,7 @@ async function answer(
     formatError({ code, message, resource, requestId: asked.requestId, ...(details && { details }) });
   const xml = { 'content-type': 'application/xml' };
 
-  const fault = await host.hook()?.(asked.logged);
+  const fault = await context.hook()?.(asked.logged);
   switch (fault?.kind) {
     case 'delay':
       await sleep(fault.ms, undefined, { ref: false });
@@ -143,9 +147,9 @@ async function answer(
   }
   try {
     const refuses = fault?.kind === 'refuse-keys' ? fault.code : undefined;
-    const reply = await execute(host, request, asked, refuses);
+    const reply = await execute(context, request, asked, refuses);
     if (fault?.kind !== 'reset-after') return { reply, fault };
-    release(host, reply);
+    release(context, reply);
     return 'dropped';
   } catch (cause) {
     if (request.destroyed && !request.complete) return 'gone';
@@ -163,7 +167,7 @@ async function answer(
 }
 
 async function execute(
-  host: Host,
+  context: ServiceContext,
   request: IncomingMessage,
   { logged, address }: Asked,
   refuses: Call['refuses'],
@@ -171,16 +175,17 @@ async function execute(
   if (address instanceof S3Error) throw address;
   const { headers, method = '', url = '/' } = request;
   const { operation } = logged;
-  const signer = host.credentials && authenticate({ method, url, headers }, host.credentials, host.now());
+  const signer =
+    context.credentials && authenticate({ method, url, headers }, context.credentials, context.now());
   if (operation === 'Other') throw refusal(method, address);
   const about = operation === 'CompleteMultipartUpload' ? 'object' : 'body';
   const call: Call = {
     ...address,
     operation,
     headers,
-    store: host.store,
+    table: context.table,
     refuses,
-    now: () => Math.floor(host.now().getTime() / 1000) * 1000,
+    now: () => Math.floor(context.now().getTime() / 1000) * 1000,
     receive: (sink) => receiveBody(request, { signer, about }, sink),
   };
   return HANDLERS[operation](call);

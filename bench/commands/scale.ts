@@ -7,7 +7,7 @@ import { formatSeries } from '../report/series.ts';
 import { summarize } from '../report/summary.ts';
 import { startRemoteServer } from '../server/remote-server.ts';
 
-/** Log objects that an idle service writes. */
+/** Sizes in bytes of objects that an idle service writes. */
 const TINY_SIZES = { minSize: 1000, maxSize: 2000 } as const;
 const { concurrency } = DEFAULT_SETTINGS;
 
@@ -18,7 +18,7 @@ interface Point {
   concurrency: number;
 }
 
-/** What is looked at: how each figure changes along one of these. */
+/** Series of measurements, each along one of these quantities. */
 const SERIES = {
   mission: [1000, 3000, 10_000, 30_000].map((objects): Point => ({ objects, ...SIZES, concurrency })),
   tiny: [30_000, 100_000, 300_000].map((objects): Point => ({ objects, ...TINY_SIZES, concurrency })),

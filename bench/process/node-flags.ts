@@ -5,11 +5,13 @@ import type { VariantName } from '../variants/variant.ts';
 
 const Package = z.object({ scripts: z.object({ 's3-rollup': z.string() }) });
 
-/** `own`: each program as its users start it; `alike`: all with the flags of s3-log-rollup; `lambda`: as there. */
+/**
+ * `own`: each program as its users start it. `alike`: all with the flags of s3-log-rollup. `lambda`: all as in Lambda.
+ */
 export const STARTS = ['own', 'alike', 'lambda'] as const;
 export type Start = (typeof STARTS)[number];
 
-/** As Lambda's runtime starts Node in 1,024 MB: by what its bootstrap for Node 18 does, the last that is published. */
+/** The flags of Lambda's runtime with 1,024 MB, from its bootstrap for Node 18, the last that is published. */
 export const LAMBDA_FLAGS = [
   '--expose-gc',
   '--max-http-header-size=81920',

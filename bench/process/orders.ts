@@ -1,7 +1,7 @@
-/** What goes back for an order. */
+/** The answer to an order. */
 export type Answer = { value: unknown } | { error: string };
 
-/** In a worker: answers the orders of the process that forked it, one after another. */
+/** Called in a worker: answers the orders of the process that forked it, one after another. */
 export function answerOrders(answer: (order: never) => unknown): void {
   let before = Promise.resolve();
   const say = (message: Answer): void => {
@@ -16,6 +16,6 @@ export function answerOrders(answer: (order: never) => unknown): void {
       }
     });
   });
-  // Whoever forked it is done, or gone.
+  // The process that forked this one is done, or gone.
   process.once('disconnect', () => process.exit());
 }

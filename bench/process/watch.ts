@@ -1,21 +1,21 @@
 import { readFileSync, readdirSync } from 'node:fs';
 
-/** What another process used at most, seen from outside; absent where there is no /proc. */
+/** Peaks and CPU time of another process, seen from outside. Absent on systems without /proc. */
 export interface Watched {
   fileDescriptors?: number;
   /** The kernel's own high-water mark. */
   rssBytes?: number;
-  /** User + system, all threads. */
+  /** User and system time of all threads. */
   cpuSeconds?: number;
-  /** Of these, what the first thread used: the one that runs JavaScript. */
+  /** The part of the first thread, which runs JavaScript. */
   mainThreadSeconds?: number;
 }
 
 const SAMPLE_MS = 50;
-/** What /proc counts CPU time in; 100 on every Linux that Node runs on. */
+/** Unit of CPU time in /proc; 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
 
-/** Samples a process until `stop`. It costs that process nothing. */
+/** Samples a process until `stop` is called. It costs that process nothing. */
 export function watch(pid: number): { stop: () => Watched } {
   const watched: Watched = {};
   const sample = (): void => {
@@ -27,7 +27,7 @@ export function watch(pid: number): { stop: () => Watched } {
       watched.cpuSeconds = cpuSeconds(`/proc/${pid}/stat`);
       watched.mainThreadSeconds = cpuSeconds(`/proc/${pid}/task/${pid}/stat`);
     } catch {
-      // It has ended, or this is not Linux.
+      // The process has ended, or this is not Linux.
     }
   };
   sample();

@@ -4,13 +4,13 @@ import { basename } from 'node:path';
 import { say } from '../report/say.ts';
 import type { Answer } from './orders.ts';
 
-/** A process of its own, so that what is measured of it is its own alone. */
+/** A process of its own, so that it is measured alone. */
 export class Worker<Order> {
   readonly #child: ChildProcess;
   readonly #exited: Promise<never>;
   #ending = false;
 
-  /** `nodeFlags`: otherwise those of this process. */
+  /** @param nodeFlags default: those of this process */
   constructor(module: string, environment: NodeJS.ProcessEnv = {}, nodeFlags: string[] = process.execArgv) {
     // stdout is for the result.
     this.#child = fork(module, {
@@ -20,7 +20,7 @@ export class Worker<Order> {
     });
     this.#exited = once(this.#child, 'exit').then(([code, signal]) => {
       const message = `${basename(module)} ended: ${String(signal ?? code)}.`;
-      // What others meet is a consequence: connections that are reset.
+      // Failures of other processes, such as reset connections, are a consequence of this one.
       if (!this.#ending) say(message);
       throw new Error(message);
     });
@@ -31,13 +31,13 @@ export class Worker<Order> {
     return this.#child.pid ?? 0;
   }
 
-  /** One order at a time; its answer. */
+  /** Gives an order and waits for its answer. Only one order may be open at a time. */
   async ask<Value>(order: Order): Promise<Value> {
     const answered = once(this.#child, 'message') as Promise<[Answer]>;
     this.#child.send(order as object);
     const [answer] = await Promise.race([answered, this.#exited]);
     if ('error' in answer) throw new Error(answer.error);
-    // The protocol of this repository alone, both ends of it in the same commit.
+    // Both ends of this protocol are in this repository, so the answer is not checked.
     return answer.value as Value;
   }
 

@@ -11,7 +11,7 @@ export interface Comparison {
   rounds: number;
   settings: Settings;
   variants: Record<VariantName, Summary>;
-  /** s3-log-rollup by the others. */
+  /** Figures of s3-log-rollup divided by those of the others. */
   ratios: Record<'floor' | 'simple', Ratios>;
 }
 
@@ -74,7 +74,7 @@ function cells(summary: Summary): string[] {
   ];
 }
 
-/** Says so where the server's one thread is what the clients wait for. */
+/** The server's load, and a warning if the clients waited for its one thread. */
 function serverLine(variants: Comparison['variants']): string {
   const shares = VARIANTS.map((name) => {
     const { serverLoad, serverCpuSecondsPerGb } = variants[name];

@@ -43,7 +43,7 @@ export function formatHour({ machine, raw, first, serverCpuSeconds, verified, ag
   ].join('\n');
 }
 
-/** What a command printed, and what its process used in all: loading, work and exit. */
+/** The JSON that a command printed, and the usage of its process in all: loading, work and exit. */
 export interface Ended<Result> {
   result: Result;
   used: Watched;

@@ -1,4 +1,4 @@
-/** Progress, where somebody reads along; stdout is for the result. */
+/** Writes progress to stderr; stdout is for the result. */
 export function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }

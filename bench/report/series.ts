@@ -41,7 +41,7 @@ export function formatSeries({ name, points }: Series): string {
   return [`${name}:`, '', formatTable(HEAD, rows), '', growth(points)].join('\n');
 }
 
-/** Each point against the one before it: what is linear has 1.00 everywhere. */
+/** Each point divided by the one before it: a linear cost gives 1.00 everywhere. */
 function growth(points: SeriesPoint[]): string {
   const steps = points.slice(1).map((point, i) => {
     const before = points[i] ?? point;

@@ -15,7 +15,7 @@ const SHOWN = [
 interface Panel {
   left: number;
   title: string;
-  /** Of the vertical axis. */
+  /** Highest value of the vertical axis. */
   most: number;
   step: number;
   format: (value: number) => string;
@@ -41,7 +41,7 @@ const PANELS: Panel[] = [
   },
 ];
 
-/** Memory to the right; one line a concurrency. */
+/** Memory on the horizontal axis, and one line for each concurrency. */
 export function simulationChart(model: Model): string {
   const legend = SHOWN.map(({ concurrency, outputsInFlight }, i) =>
     drawText({

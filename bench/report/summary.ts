@@ -1,6 +1,6 @@
 import type { Measured } from '../measure.ts';
 
-/** What is compared: medians of several runs. Memory is in bytes, GB are of 10^9. */
+/** Figures that are compared: medians of several runs. Memory is in bytes; a GB is 10^9 bytes. */
 export interface Summary {
   cpuSecondsPerGb: number;
   cpuSecondsPer1000Objects: number;
@@ -10,7 +10,7 @@ export interface Summary {
   connections: number;
   requests: number;
   serverCpuSecondsPerGb: number;
-  /** The server's CPU time by wall time: near 1, its one thread is what all wait for. */
+  /** The server's CPU time divided by wall time. Near 1, all clients wait for its one thread. */
   serverLoad: number;
   mainThreadShare: number | undefined;
 }

@@ -1,4 +1,4 @@
-/** What the charts are drawn with: readable on a light and on a dark page. */
+/** Colour of text and lines, readable on a light and on a dark page. */
 export const INK = '#57606a';
 export const COLORS = ['#8c959f', '#bf8700', '#1a7f37', '#0969da', '#8250df', '#cf222e'] as const;
 

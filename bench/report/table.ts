@@ -16,7 +16,7 @@ export function formatTable(head: string[], rows: string[][]): string {
   return [line(head), line(rule), ...rows.map(line)].join('\n');
 }
 
-/** 0.4712 -> `0.47`, 12.34 -> `12.3`, 1234.5 -> `1,235`: three digits that mean something. */
+/** 0.4712 -> `0.47`, 12.34 -> `12.3`, 1234.5 -> `1,235`: about three significant digits. */
 export function formatNumber(value: number): string {
   const digits = value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
   return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });

@@ -4,7 +4,7 @@ import { createCRC64 } from 'hash-wasm';
 import type { Checksum } from '../../sandbox/checksums.ts';
 import { Gauges } from '../../sandbox/gauges.ts';
 import { createCertificate, listen } from '../../sandbox/http/server.ts';
-import { Store } from '../../sandbox/storage/store.ts';
+import { ObjectTable } from '../../sandbox/storage/object-table.ts';
 import { say } from '../report/say.ts';
 import { type DataSetOptions, type RawObject, rawObjects } from './data-set.ts';
 import { DigestedContent } from './digested-content.ts';
@@ -16,7 +16,7 @@ export const OUTPUT_PREFIX = 'aggregated/checkout/20261121/08/';
 
 const CLOSING_MS = 5;
 
-/** Bytes in key order, by their length and CRC-32. */
+/** Length and CRC-32 of bytes in key order. */
 export interface Stream {
   objects: number;
   bytes: number;
@@ -30,7 +30,7 @@ export interface Started {
   raw: Stream;
 }
 
-/** What the server saw since the last reset, and used itself. */
+/** Requests and connections since the last reset, and the server's own CPU time. */
 export interface Seen {
   outputs: Stream;
   requests: number;
@@ -38,25 +38,27 @@ export interface Seen {
   cpuSeconds: number;
 }
 
-/** The sandbox's operations over TLS, its raw objects views of one buffer and its outputs digested. */
+/**
+ * Serves the sandbox's operations over TLS. Raw objects are views of one buffer, and of outputs only digests are kept.
+ */
 export async function startBenchServer(options: DataSetOptions) {
   const content = new DigestedContent();
-  const store = new Store(content);
-  store.commit({ type: 'bucket-created', bucket: BUCKET, at: Date.now() });
-  const raw = await fill(store, options);
+  const table = new ObjectTable(content);
+  table.commit({ type: 'bucket-created', bucket: BUCKET, at: Date.now() });
+  const raw = await fill(table, options);
 
   const gauges = new Gauges();
   const certificate = await createCertificate();
   const listener = await listen(0, certificate, gauges);
   listener.server.on('request', (request, response) => {
-    serveFast({ store, gauges }, request, response).catch((error: unknown) => {
+    serveFast({ table, gauges }, request, response).catch((error: unknown) => {
       say(`the server failed at ${request.method} ${request.url}: ${String(error)}`);
       response.destroy(error instanceof Error ? error : undefined);
     });
   });
 
   const outputKeys = (): string[] =>
-    store
+    table
       .bucket(BUCKET)
       .keys.all()
       .filter((key) => key.startsWith(OUTPUT_PREFIX));
@@ -64,11 +66,11 @@ export async function startBenchServer(options: DataSetOptions) {
   const started: Started = { endpoint: `https://127.0.0.1:${listener.port}`, ca: certificate.cert, raw };
   return {
     started,
-    /** Deletes all outputs and counts afresh. */
+    /** Deletes all outputs and resets all counts. */
     async reset(): Promise<void> {
-      // Whoever was measured last has ended, and whoever comes is to be counted alone.
+      // The last client has ended; the next one should be counted alone.
       while (gauges.stats().connections > 0) await sleep(CLOSING_MS);
-      for (const key of outputKeys()) store.commit({ type: 'object-deleted', bucket: BUCKET, key });
+      for (const key of outputKeys()) table.commit({ type: 'object-deleted', bucket: BUCKET, key });
       gauges.requests = 0;
       gauges.resetPeaks();
       cpu = process.cpuUsage();
@@ -77,10 +79,10 @@ export async function startBenchServer(options: DataSetOptions) {
       const { user, system } = process.cpuUsage(cpu);
       const outputs: Stream = { objects: 0, bytes: 0, crc32: 0 };
       for (const key of outputKeys()) {
-        // As Athena, Hive and Spark have it, what begins with an underscore is no data.
+        // Names that begin with an underscore are no data, as for Athena, Hive and Spark.
         if (key.startsWith('_', OUTPUT_PREFIX.length)) continue;
         outputs.objects++;
-        Object.assign(outputs, content.append(outputs, store.object(BUCKET, key).content));
+        Object.assign(outputs, content.append(outputs, table.object(BUCKET, key).content));
       }
       const { requests, peakConnections } = gauges.stats();
       return { outputs, requests, peakConnections, cpuSeconds: (user + system) / 1e6 };
@@ -88,7 +90,7 @@ export async function startBenchServer(options: DataSetOptions) {
   };
 }
 
-async function fill(store: Store, options: DataSetOptions): Promise<Stream> {
+async function fill(table: ObjectTable, options: DataSetOptions): Promise<Stream> {
   const raw: Stream = { objects: 0, bytes: 0, crc32: 0 };
   const lastModified = Math.floor(Date.now() / 1000) * 1000;
   const checksumOf = await checksums(options);
@@ -108,7 +110,7 @@ async function fill(store: Store, options: DataSetOptions): Promise<Stream> {
       attributes,
       checksum,
     };
-    store.commit({ type: 'object-put', bucket: BUCKET, object: stored });
+    table.commit({ type: 'object-put', bucket: BUCKET, object: stored });
   }
   return raw;
 }

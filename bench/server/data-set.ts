@@ -4,12 +4,12 @@ import { seededRandom } from '../random.ts';
 
 export type ChecksumName = 'crc32' | 'crc64';
 
-/** What the objects of a run are like. Sizes are in bytes and evenly spread. */
+/** Number and sizes of the objects of a run. Sizes are in bytes and evenly distributed. */
 export interface DataSetOptions {
   objects: number;
   minSize: number;
   maxSize: number;
-  /** Which checksum the objects were written with: CRC-32 as SDKs do today, CRC-64/NVME as S3 does without one. */
+  /** Checksum that the objects were written with: CRC-32 as by SDKs today, or CRC-64/NVME as S3 adds it. */
   checksum: ChecksumName;
 }
 
@@ -37,7 +37,7 @@ export function* rawObjects(options: DataSetOptions, prefix: string): Generator<
     const from = 1 + lines.indexOf(NEWLINE, Math.floor(random() * (lines.length - 2 * maxSize)));
     const bytes = lines.subarray(from, 1 + lines.indexOf(NEWLINE, from + wanted));
     const key = `${prefix}2026-11-21T08-${String(index).padStart(7, '0')}.log`;
-    // Not an MD5, as with objects that S3 encrypts by KMS: nobody may rely on it being one.
+    // Not the MD5 of the body, as with objects that S3 encrypts by KMS: no client may rely on it.
     const etag = createHash('md5').update(`${index}:${from}:${bytes.length}`).digest('hex');
     yield { key, bytes, crc32: crc32(bytes), etag };
   }

@@ -3,13 +3,12 @@ import { randomUUID } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type { Content, ContentStore, Spool } from '../../sandbox/storage/content.ts';
 
-/** Bodies smaller than a part are kept: manifests and indexes, which are read again, and the last parts of outputs. */
+/** Bodies of fewer bytes are kept: manifests and indexes, which are read again, and the last parts of outputs. */
 const DROPPED_SIZE = 8 * 1024 * 1024;
 
 /**
- * Where the bytes of outputs go in a benchmark: they are counted and their CRC-32 is taken, then they are dropped, so
- * that 16 GB of outputs need no memory. What the server says of an object stays true; to read one that was dropped
- * is an error. Objects that were put in directly are kept by reference.
+ * Counts the bytes of outputs, takes their CRC-32 and drops them, so that 16 GB of outputs need no memory. Sizes and
+ * checksums of objects stay right; to read an object that was dropped is an error. Objects that were put in directly are kept by reference.
  */
 export class DigestedContent implements ContentStore {
   readonly #digests = new Map<string, number>();
@@ -71,7 +70,7 @@ export class DigestedContent implements ContentStore {
     }
   }
 
-  /** Length and CRC-32 of what is before, with this content behind it. */
+  /** Length and CRC-32 of some bytes followed by this content. */
   append(before: { bytes: number; crc32: number }, content: Content): { bytes: number; crc32: number } {
     return content.reduce(({ bytes, crc32: crc }, segment) => {
       if ('bytes' in segment) {

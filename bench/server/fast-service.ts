@@ -8,22 +8,22 @@ import { bodyLength, type Received, type Sink } from '../../sandbox/http/receive
 import { matchOperation, parseAddress, type Operation } from '../../sandbox/http/route.ts';
 import { S3Error, formatError } from '../../sandbox/http/s3-error.ts';
 import { sendReply } from '../../sandbox/http/send-reply.ts';
-import type { Store } from '../../sandbox/storage/store.ts';
+import type { ObjectTable } from '../../sandbox/storage/object-table.ts';
 
 export interface FastHost {
-  store: Store;
+  table: ObjectTable;
   gauges: Gauges;
 }
 
 let received = 0;
 
 /**
- * The sandbox's operations without what takes most of its time: the MD5 of every body, the checks of signatures and
- * checksums, the log. With them, the server would be what a benchmark waits for. What bodies it stored is compared at
+ * Serves the sandbox's operations without the parts that take most of its time: the MD5 of every body, the checks of
+ * signatures and checksums, the log. With them, a benchmark would wait for the server. The stored bodies are compared at
  * the end of each run.
  */
 export async function serveFast(
-  { store, gauges }: FastHost,
+  { table, gauges }: FastHost,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -34,14 +34,14 @@ export async function serveFast(
   response.once('close', ended);
   const receive = (sink: Sink): Promise<Received> => receiveFast(request, operation, sink);
   const now = (): number => Math.floor(Date.now() / 1000) * 1000;
-  const reply = await answer({ ...address, operation, headers, store, now, receive });
+  const reply = await answer({ ...address, operation, headers, table, now, receive });
   await sendReply(response, reply, {
-    content: store.content,
+    content: table.content,
     fault: undefined,
     socket: request.socket,
     last: ended,
   });
-  if (reply.body !== undefined && !Buffer.isBuffer(reply.body)) store.content.release(reply.body.content);
+  if (reply.body !== undefined && !Buffer.isBuffer(reply.body)) table.content.release(reply.body.content);
   if (!request.complete) request.resume();
 }
 
@@ -74,7 +74,7 @@ function receiveFast(request: IncomingMessage, operation: Operation, sink: Sink)
         reject(new S3Error('IncompleteBody', `${size} bytes came.`));
         return;
       }
-      // An ETag of its own for every body, as with objects that S3 encrypts by KMS: it is no MD5 there either.
+      // A different ETag for every body, as with objects that S3 encrypts by KMS, where it is no MD5 either.
       const md5 = createHash('md5').update(String(++received)).digest('hex');
       const checksum = { algorithm: 'CRC32', value: String(crc32) } as const;
       resolve({ size, md5, ...(isOfBody && crc32 !== undefined && { checksum }) });

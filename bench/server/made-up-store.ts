@@ -21,11 +21,11 @@ export const SOURCE = parseLocation('s3://logs/raw/checkout/20261121/08/');
 export const DESTINATION = parseLocation('s3://logs/aggregated/checkout/20261121/08/');
 
 const PAGE = 1000;
-/** One in so many has a late one behind it. */
+/** One source in this many is followed by a late one. */
 const LATE = 1000;
 const TIME = '2026-11-21T08:12:34.000Z';
 
-/** What is kept of an output. */
+/** What is kept of an object under the destination. */
 interface Kept {
   size: number;
   etag: string;
@@ -33,29 +33,29 @@ interface Kept {
 }
 
 /**
- * An hour of very many small raw objects, which takes no memory: they are made up as they are listed and read. The index
- * and the manifest are files of a folder, and of outputs nothing but size and checksum is kept.
+ * A store with an hour of very many small raw objects, which takes no memory: they are made up as they are listed and
+ * read. The index and the manifest are files in a folder, and of outputs only size and checksum are kept.
  */
 export class MadeUpStore implements Store {
   readonly #folder: string;
   readonly #count: number;
   readonly #late: boolean;
-  readonly #outputs: Map<string, Kept>;
+  readonly #objects: Map<string, Kept>;
 
-  /** `late`: some objects came late. */
+  /** @param late true if late objects are listed too */
   constructor(folder: string, count: number, late: boolean) {
     this.#folder = folder;
     this.#count = count;
     this.#late = late;
     const state = join(folder, 'outputs.json');
-    this.#outputs = new Map(
+    this.#objects = new Map(
       existsSync(state) ? (JSON.parse(readFileSync(state, 'utf8')) as [string, Kept][]) : [],
     );
   }
 
   /** So that another process finds the outputs. */
   save(): void {
-    writeFileSync(join(this.#folder, 'outputs.json'), JSON.stringify([...this.#outputs]));
+    writeFileSync(join(this.#folder, 'outputs.json'), JSON.stringify([...this.#objects]));
   }
 
   async *list(
@@ -66,7 +66,7 @@ export class MadeUpStore implements Store {
     if (prefix === SOURCE.prefix) yield* this.#listRaw(after);
     else
       yield await Promise.resolve(
-        [...this.#outputs]
+        [...this.#objects]
           .map(([key, { size, etag }]) => ({ key, size, etag, lastModified: TIME }))
           .sort((a, b) => (a.key < b.key ? -1 : 1)),
       );
@@ -88,7 +88,7 @@ export class MadeUpStore implements Store {
   }
 
   head({ key }: ObjectAt): Promise<ObjectHead | undefined> {
-    return Promise.resolve(this.#outputs.get(key));
+    return Promise.resolve(this.#objects.get(key));
   }
 
   getIfPresent(at: ObjectAt): Promise<{ body: Buffer; etag: string } | undefined> {
@@ -128,14 +128,18 @@ export class MadeUpStore implements Store {
     }
   }
 
+  /** The bytes become a file, and the object is listed like an output. */
   put(at: ObjectAt, body: Buffer): Promise<{ etag: string }> {
     writeFileSync(this.#pathOf(at), body);
-    return Promise.resolve({ etag: etagOf(crc32(body)) });
+    const crc = crc32(body);
+    const etag = etagOf(crc);
+    this.#objects.set(at.key, { size: body.length, etag, crc32: crc });
+    return Promise.resolve({ etag });
   }
 
   upload(at: ObjectAt, { body, crc32: crc }: UploadContent): Promise<Written> {
     const etag = etagOf(crc);
-    this.#outputs.set(at.key, { size: body.length, etag, crc32: crc });
+    this.#objects.set(at.key, { size: body.length, etag, crc32: crc });
     return Promise.resolve({ etag, crc32: crc });
   }
 
@@ -152,7 +156,7 @@ export class MadeUpStore implements Store {
   }
 
   delete(_bucket: string, keys: string[]): Promise<void> {
-    for (const key of keys) this.#outputs.delete(key);
+    for (const key of keys) this.#objects.delete(key);
     return Promise.resolve();
   }
 
@@ -173,7 +177,7 @@ export class MadeUpStore implements Store {
   }
 }
 
-/** 100 bytes, in order. */
+/** The key of the i-th source: 100 bytes, ascending. */
 export function keyOf(i: number): string {
   const id = String(i).padStart(9, '0');
   return `${SOURCE.prefix}${id}-i-${etagOf(i).slice(0, 17)}/application-logs-of-the-checkout-${id}.log`;
@@ -183,7 +187,7 @@ function sizeOf(i: number): number {
   return 1 + (i % 99);
 }
 
-/** 32 hexadecimal digits that do not compress. */
+/** An ETag of 32 hexadecimal digits that does not compress. */
 function etagOf(n: number): string {
   return [0x9e3779b1, 0x85ebca6b, 0xc2b2ae35, 0x27d4eb2f]
     .map((factor) => {
@@ -194,7 +198,7 @@ function etagOf(n: number): string {
     .join('');
 }
 
-/** The first of the sources whose keys come behind this one, or one before it. */
+/** Number of the first source whose key is behind this one, or of the one before it. */
 function firstBehind(after: string, count: number): number {
   let [low, high] = [0, count];
   while (low < high) {

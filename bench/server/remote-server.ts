@@ -7,12 +7,12 @@ import type { Seen, Started, Stream } from './bench-server.ts';
 import type { DataSetOptions } from './data-set.ts';
 import type { ServerOrder } from './server-process.ts';
 
-/** The server in its own process. */
+/** The server, in a process of its own. */
 export interface RemoteServer {
   raw: Stream;
-  /** What a client of it needs: endpoint, certificate authority, credentials. */
+  /** Environment variables for a client: endpoint, certificate authority, credentials. */
   environment: Record<string, string>;
-  /** Deletes all outputs and counts afresh. */
+  /** Deletes all outputs and resets all counts. */
   reset(): Promise<void>;
   seen(): Promise<Seen>;
   close(): Promise<void>;

@@ -2,12 +2,12 @@ type Action = () => void;
 
 interface Scheduled {
   at: number;
-  /** Of what is due at the same time, what was scheduled first comes first. */
+  /** Order of scheduling, which decides between events at the same time. */
   order: number;
   action: Action;
 }
 
-/** A clock that jumps from one event to the next: a binary heap. */
+/** A clock that jumps from one event to the next. The events are in a binary heap. */
 export class Events {
   readonly #heap: Scheduled[] = [];
   #order = 0;
@@ -28,7 +28,7 @@ export class Events {
     heap[index] = added;
   }
 
-  /** Until nothing is scheduled any more. */
+  /** Runs until no event is scheduled any more. */
   run(): void {
     for (let next = this.#take(); next !== undefined; next = this.#take()) {
       this.now = next.at;
@@ -61,19 +61,19 @@ function isBefore(a: Scheduled, b: Scheduled): boolean {
   return a.at < b.at || (a.at === b.at && a.order < b.order);
 }
 
-/** Something that does one thing after another: a core, a network. */
+/** A resource that works on one thing after another, such as a core or a network. */
 export class Server {
   readonly #events: Events;
   readonly #rate: number;
   #freeAt = 0;
 
-  /** `rate`: units of work a second. */
+  /** @param rate units of work a second */
   constructor(events: Events, rate: number) {
     this.#events = events;
     this.#rate = rate;
   }
 
-  /** `then` runs when this work is done, behind all that came before. */
+  /** Queues work behind all earlier work, and calls `then` when it is done. */
   serve(work: number, then: Action): void {
     this.#freeAt = Math.max(this.#freeAt, this.#events.now) + work / this.#rate;
     this.#events.at(this.#freeAt, then);

@@ -7,10 +7,12 @@ import { DEFAULT_MEMORY, type Load, MISSION } from './scenarios.ts';
 import { cpuRate } from './transfer.ts';
 
 const PAGE = 1000;
-/** As in lambda/rollup/plan/list.ts and lambda/rollup/fan-out/commit-step.ts. */
+/**
+ * Listings at once, as in lambda/rollup/plan/list.ts, and looks at once, as in lambda/rollup/fan-out/commit-step.ts.
+ */
 const LISTINGS = 8;
 const LOOKS = 64;
-// https://aws.amazon.com/step-functions/pricing/: a standard workflow in us-east-1, November 2026. A batch is three.
+// https://aws.amazon.com/step-functions/pricing/: a standard workflow in us-east-1, November 2026. A batch takes three transitions.
 const DOLLARS_PER_TRANSITION = 0.025 / 1000;
 const TRANSITIONS_A_BATCH = 3;
 
@@ -31,11 +33,11 @@ export interface FanOutHour {
   planSeconds: number;
   writeSeconds: number;
   commitSeconds: number;
-  /** To S3, by all workers together, while they write. */
+  /** GETs to S3 a second by all workers together, while they write. */
   getsPerSecond: number;
-  /** Of Lambda and Step Functions. */
+  /** Cost of Lambda and Step Functions. */
   dollars: number;
-  /** Whether plan and commit end within an invocation each. */
+  /** True if plan, commit and each batch end within one invocation. */
   fits: boolean;
 }
 
@@ -73,7 +75,12 @@ export function fanOutHour(model: Model, load: Load, figures: Figures): FanOutHo
 
   const gbSeconds = ((planSeconds + commitSeconds + batches * batchSeconds) * memory) / 1024;
   return {
-    ...{ outputs, batches, workers, planSeconds, writeSeconds, commitSeconds },
+    outputs,
+    batches,
+    workers,
+    planSeconds,
+    writeSeconds,
+    commitSeconds,
     getsPerSecond: load.objects / writeSeconds,
     dollars:
       gbSeconds * lambda.dollarsPerGbSecond +

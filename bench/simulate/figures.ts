@@ -1,41 +1,41 @@
 import type { LatencyOptions } from './latency.ts';
 
 /**
- * What the model is fed with, all in one place. `MEASURED` comes from this benchmark, the rest is assumed; each can
- * be replaced when a deployed function has shown its own figures. Seconds, bytes, US dollars.
+ * All inputs of the model. `MEASURED` comes from this benchmark, the rest is assumed; each can be replaced by figures of a
+ * deployed function. Units are seconds, bytes and US dollars.
  */
 export interface Figures {
-  /** Of the client, on one core of the machine that was measured on. */
+  /** CPU time of the client, on one core of the machine that was measured. */
   cpu: {
-    /** Signing, sending, parsing and landing one GET, with its share of plan and manifest. */
+    /** Signing, sending, parsing and storing one GET, with its share of plan and manifest. */
     perObject: number;
-    /** Receiving: TLS, landing, CRC-32. */
+    /** Receiving a byte: TLS, copying to its offset, CRC-32. */
     perByteIn: number;
-    /** Sending: checksum, TLS. */
+    /** Sending a byte: checksum, TLS. */
     perByteOut: number;
-    /** One upload request besides its bytes. */
+    /** One upload request, without its bytes. */
     perRequestOut: number;
     /** Listing and planning one object that is rolled up already. */
     perListed: number;
-    /** Looking at one output that is there already. */
+    /** Looking at one existing output. */
     perFinished: number;
     /** Listing and planning one object that goes into a plan file. */
     perPlanned: number;
-    /** SourceRange one object's line of a plan file and writing that of the index. */
+    /** Reading one object's line of a plan file, and writing its line of the index. */
     perCommitted: number;
-    /** Of all CPU time, what the JavaScript thread takes: it has one core at most. */
+    /** Share of all CPU time that the JavaScript thread takes. It has one core at most. */
     mainThreadShare: number;
   };
   memory: {
     base: number;
-    /** A slab. */
+    /** The buffer of one output. */
     perOutput: number;
     perConnection: number;
     /** One object that is listed or planned ahead; see `plannedAhead`. */
     perPlanned: number;
-    /** Of the index of sources, which stays. */
+    /** One object's share of the index of sources, which stays. */
     perObject: number;
-    /** What the kernel and the runtime need beside the process. */
+    /** Memory of the kernel and the runtime beside the process. */
     beside: number;
   };
   latency: {
@@ -47,9 +47,9 @@ export interface Figures {
     list: LatencyOptions;
   };
   network: {
-    /** Bytes a second, each way. */
+    /** Bytes a second, in each direction. */
     bandwidth: number;
-    /** Whether both ways share the one. */
+    /** True if both directions share one bandwidth. */
     shared: boolean;
     /** Bytes a second of one connection. */
     perConnection: number;
@@ -57,12 +57,12 @@ export interface Figures {
   lambda: {
     /** Memory that comes with one core. */
     memoryOfOneCore: number;
-    /** Speed of its core by that of the machine that was measured on. */
+    /** Speed of Lambda's core, divided by that of the machine that was measured. */
     coreRatio: number;
     timeout: number;
-    /** Kept of the timeout for a clean end; see lambda/invocation/deadline.ts. */
+    /** Seconds of the timeout that are kept for a clean end; see lambda/invocation/deadline.ts. */
     lastCall: number;
-    /** An output is begun while there is time for this many of the slowest. */
+    /** An output is begun only if there is time for this many of the slowest one. */
     safety: number;
     coldStart: number;
     /** From a continuation message to its invocation. */

@@ -4,11 +4,11 @@ import type { Figures } from './figures.ts';
 import { meanLatency } from './latency.ts';
 import { type Sizes, type Transfer, cpuRate, simulateTransfer } from './transfer.ts';
 
-/** More than these are not simulated one by one: it repeats itself, and the time is in proportion. */
+/** Most objects that are simulated one by one; the time of larger hours is in proportion. */
 const MOST_OBJECTS = 10_000;
 const MOST_OUTPUTS = 20;
 const PAGE = 1000;
-/** As lambda/rollup/plan/list.ts holds them ready, with what is being fetched and planned; others are compressed. */
+/** Pages of the listing that are in memory as a rule: being fetched, waiting, or being planned. */
 const PAGES_AHEAD = 4;
 
 export interface HourOptions extends Sizes {
@@ -25,16 +25,16 @@ export type SimulatedHour =
       invocations: number;
       dollars: number;
       bytes: number;
-      /** What the transfer takes at least by each of its limits. */
+      /** Least time of the transfer by each of its limits. */
       cpuSeconds: number;
       networkSeconds: number;
     }
-  /** It runs out of memory, or an invocation ends before it has written one output. */
+  /** The hour needs too much memory, or an invocation ends before it has written one output. */
   | { fits: false; why: 'memory' | 'no progress'; needed: number };
 
 export type Model = (options: HourOptions) => SimulatedHour;
 
-/** Hours through Lambda, their continuations included; the same figures and seed give the same hours. */
+/** A model of hours in Lambda, with their continuations. The same figures and seed give the same hours. */
 export function createModel(figures: Figures, seed = 1): Model {
   const transfers = new Map<string, Transfer>();
   const transferOf = (options: HourOptions, objects: number): Transfer => {
@@ -50,7 +50,7 @@ export function createModel(figures: Figures, seed = 1): Model {
   };
 }
 
-/** What earlier invocations of the hour did. */
+/** The work of earlier invocations of the hour. */
 interface Finished {
   share: number;
   outputs: number;
@@ -71,9 +71,9 @@ function invocationsOf(options: HourOptions, figures: Figures, sample: Transfer)
   let [left, invocations, seconds, billed] = [transfer.seconds, 0, 0, 0];
   while (left > 0) {
     const share = 1 - left / transfer.seconds;
-    const writtenOutput = { share, outputs: outputs * share };
+    const finished = { share, outputs: outputs * share };
     const start = invocations === 0 ? lambda.coldStart : 0;
-    const before = start + overhead({ ...options, writtenOutput }, figures);
+    const before = start + overhead({ ...options, finished }, figures);
     const end = endingOf(figures);
     const room = lambda.timeout - lambda.lastCall - lambda.safety * sample.slowestOutput - before;
     if (before + left + end <= lambda.timeout - lambda.lastCall) {
@@ -114,30 +114,32 @@ export function memoryOf(options: HourOptions, { memory }: Figures): number {
   );
 }
 
-/** Objects in memory at once: of outputs that are planned, twice those in flight, and the pages listed beyond. */
+/**
+ * Objects in memory at once: those of planned outputs, twice as many as are in flight, and of the pages listed ahead.
+ */
 function plannedAhead({ objects, minSize, maxSize, settings }: HourOptions): number {
   const perOutput = settings.targetSize / ((minSize + maxSize) / 2);
   return Math.min(objects, 2 * settings.outputsInFlight * perOutput + PAGES_AHEAD * PAGE);
 }
 
 /**
- * What comes before the first download: the destination's listing, and that of the source up to the first object that
- * is not rolled up yet; of what is, a HEAD each. The rest of the listing goes on beside the downloads.
+ * Seconds before the first download: the destination's listing, the source's listing up to the first object that is not
+ * rolled up yet, and a HEAD of each existing output. The rest of the listing goes on beside the downloads.
  */
 function overhead(
-  { objects, memory, settings, writtenOutput }: HourOptions & { writtenOutput: Finished },
+  { objects, memory, settings, finished }: HourOptions & { finished: Finished },
   figures: Figures,
 ): number {
   const { cpu, latency } = figures;
-  const passed = objects * writtenOutput.share;
+  const passed = objects * finished.share;
   const listing = Math.ceil((passed + 1) / PAGE) * meanLatency(latency.list);
-  const heads = (writtenOutput.outputs * meanLatency(latency.get)) / (2 * settings.outputsInFlight);
-  const work = passed * cpu.perListed + writtenOutput.outputs * cpu.perFinished;
-  const destination = Math.ceil((writtenOutput.outputs + 1) / PAGE) * meanLatency(latency.list);
+  const heads = (finished.outputs * meanLatency(latency.get)) / (2 * settings.outputsInFlight);
+  const work = passed * cpu.perListed + finished.outputs * cpu.perFinished;
+  const destination = Math.ceil((finished.outputs + 1) / PAGE) * meanLatency(latency.list);
   return destination + Math.max(listing, heads, work / cpuRate(memory, figures));
 }
 
-/** The index, the manifest, and the listing of open uploads. */
+/** Seconds for the index, the manifest and the listing of open uploads. */
 function endingOf({ latency }: Figures): number {
   return 2 * meanLatency(latency.put) + meanLatency(latency.list);
 }

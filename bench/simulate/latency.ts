@@ -1,6 +1,6 @@
 import { seededRandom } from '../random.ts';
 
-/** Seconds. Lognormal: half of all are below the median, one in a hundred is above `p99`. */
+/** A lognormal latency in seconds: half are below the median, one in a hundred is above `p99`. */
 export interface LatencyOptions {
   median: number;
   p99: number;
@@ -9,7 +9,7 @@ export interface LatencyOptions {
 /** The 99th percentile of the standard normal distribution. */
 const Z99 = 2.3263;
 
-/** The latency of the n-th request: the same for the same seed and n, whatever was asked before. */
+/** Returns the latency of the n-th request. It depends on seed and n alone, and not on earlier calls. */
 export function latencies({ median, p99 }: LatencyOptions, seed: number): (n: number) => number {
   const sigma = Math.log(p99 / median) / Z99;
   const random = seededRandom(seed);

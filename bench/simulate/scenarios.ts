@@ -7,7 +7,7 @@ import type { Sizes } from './transfer.ts';
 export const MEMORIES = [512, 768, 1024, 1280, 1769, 2048, 3008] as const;
 export const CONCURRENCIES = [16, 32, 64, 128, 250] as const;
 export const OUTPUTS_IN_FLIGHT = [1, 2, 3, 4, 6, 8] as const;
-/** As the stack deploys it. */
+/** Memory in MB as the stack deploys it. */
 export const DEFAULT_MEMORY = 1024;
 
 export interface Load extends Sizes {
@@ -16,7 +16,7 @@ export interface Load extends Sizes {
 
 export const MISSION: Load = { objects: 30_000, minSize: 100_000, maxSize: 1_000_000 };
 
-/** More of the same objects, and the same bytes in smaller ones. */
+/** Hours with more of the same objects, and with the same bytes in smaller objects. */
 export const LOADS: Load[] = [
   MISSION,
   { ...MISSION, objects: 300_000 },
@@ -25,7 +25,7 @@ export const LOADS: Load[] = [
   { objects: 3_000_000, minSize: 1000, maxSize: 10_000 },
 ];
 
-/** The same hour, should an assumption not hold. */
+/** The same hour with one assumption changed. */
 export const ASSUMPTIONS: { name: string; figures: Figures }[] = [
   { name: 'as assumed', figures: FIGURES },
   { name: 'core half as fast', figures: changed('lambda', { coreRatio: FIGURES.lambda.coreRatio / 2 }) },
@@ -58,7 +58,7 @@ export interface Pick extends Setting {
   hour: SimulatedHour & { fits: true };
 }
 
-/** Of all memory sizes and concurrencies, what costs least and what takes least time. Undefined where none fits. */
+/** The cheapest and the fastest of all memory sizes and concurrencies. Undefined if none fits. */
 export function best(model: Model, load: Load): { cheapest: Pick; fastest: Pick } | undefined {
   const picks = MEMORIES.flatMap((memory) =>
     CONCURRENCIES.flatMap((concurrency): Pick[] => {
@@ -73,7 +73,7 @@ export function best(model: Model, load: Load): { cheapest: Pick; fastest: Pick 
   return cheapest === undefined || fastest === undefined ? undefined : { cheapest, fastest };
 }
 
-/** The most objects, of these sizes, that one invocation takes before its time is up. */
+/** Most objects of these sizes that one invocation can roll up in its time. */
 export function mostInOneInvocation(model: Model, load: Load, setting: Setting): number {
   let [low, high] = [0, 10_000_000];
   while (high - low > 1000) {

@@ -5,7 +5,7 @@ import { Events, Server } from './events.ts';
 import type { Figures } from './figures.ts';
 import { latencies } from './latency.ts';
 
-/** What a connection sends or takes before it is another's turn. */
+/** Bytes that a connection transfers before it is the next one's turn. */
 const SLICE = 128 * 1024;
 
 export interface Sizes {
@@ -14,9 +14,9 @@ export interface Sizes {
 }
 
 export interface TransferOptions extends Sizes {
-  /** Simulated one by one. */
+  /** Number of objects, which are simulated one by one. */
   objects: number;
-  /** Of the function, in MB as Lambda has it. */
+  /** Memory of the function in MB, as Lambda counts them. */
   memory: number;
   settings: Pick<Settings, 'concurrency' | 'outputsInFlight' | 'targetSize' | 'partSize'>;
   figures: Figures;
@@ -24,19 +24,19 @@ export interface TransferOptions extends Sizes {
 }
 
 export interface Transfer {
-  /** From the first download to the last upload. */
+  /** Time from the first download to the last upload. */
   seconds: number;
   objects: number;
   bytes: number;
   outputs: number;
-  /** Of the slowest output, from its beginning to its end. */
+  /** Time of the slowest output, from its beginning to its end. */
   slowestOutput: number;
 }
 
-/** Work that a second of wall time does, in seconds of a core of the machine that was measured on. */
+/** CPU seconds of the measured machine's core that this function does in one second. */
 export function cpuRate(memory: number, { cpu, lambda }: Figures): number {
   const cores = memory / lambda.memoryOfOneCore;
-  // One thread does nearly all: more than a core for it is of no use.
+  // One thread does nearly all the work, and cannot use more than one core.
   return lambda.coreRatio * Math.min(cores, 1 / cpu.mainThreadShare);
 }
 
@@ -57,7 +57,7 @@ export function simulateTransfer(options: TransferOptions): Transfer {
   const waiting: (() => void)[] = [];
   let [downloads, gets, puts, next, slowestOutput] = [0, 0, 0, 0, 0];
 
-  function download(size: number, landed: () => void): void {
+  function download(size: number, done: () => void): void {
     const first = getLatency(gets++);
     let left = size;
     const receive = (): void => {
@@ -66,7 +66,7 @@ export function simulateTransfer(options: TransferOptions): Transfer {
       const earliest = events.now + slice / network.perConnection;
       inbound.serve(slice, () => {
         events.at(Math.max(events.now, earliest), () => {
-          core.serve(slice * cost.perByteIn, left > 0 ? () => undefined : landed);
+          core.serve(slice * cost.perByteIn, left > 0 ? () => undefined : done);
           if (left > 0) receive();
         });
       });
@@ -116,7 +116,7 @@ export function simulateTransfer(options: TransferOptions): Transfer {
         else part();
       });
     };
-    // It is created first and completed last.
+    // The upload is created first and completed last.
     request(0, () => {
       for (let i = 0; i < PARTS_IN_FLIGHT; i++) part();
     });

@@ -6,25 +6,26 @@ import pLimit from 'p-limit';
 import { maxSockets } from '../../lambda/settings/settings.ts';
 import { groupsOf, outputName, type Job, type Listed } from './variant.ts';
 
-/** Larger writes make Node hold several copies of them. */
+/** Bytes of one write. Node holds several copies of larger ones. */
 const SLICE = 256 * 1024;
 
 /**
- * What Node needs at least: GETs into a buffer and PUTs of it over `node:https`, unsigned, without checksums, retries
- * or a manifest. No program that moves these bytes with Node's TLS can take much less.
+ * The least that Node needs: GETs into a buffer and PUTs of it over `node:https`, unsigned, without checksums, retries or a
+ * manifest. No program that moves these bytes with Node's TLS can take much less.
  */
 export async function floor({ bucket, source, destination, settings }: Job): Promise<void> {
   const endpoint = new URL(process.env['AWS_ENDPOINT_URL'] ?? '');
   const sockets = maxSockets(settings);
-  // Apart: Node's server ends a connection on which a body comes before it knows that its last answer has gone out
-  // (HPE_PAUSED), and here is nobody to try again.
+  // Separate agents for GET and PUT: Node's server ends a connection on which a body comes before it knows that its
+  // last
+  // answer has gone out (HPE_PAUSED), and this program has no retries.
   const agents = {
     GET: new Agent({ keepAlive: true, maxSockets: sockets, maxFreeSockets: sockets }),
     PUT: new Agent({ keepAlive: true, maxSockets: settings.outputsInFlight }),
   };
   const downloads = pLimit(settings.concurrency);
   const begun = pLimit(settings.outputsInFlight);
-  const slabs: Buffer[] = [];
+  const buffers: Buffer[] = [];
 
   function send(method: 'GET' | 'PUT', path: string, body?: Buffer): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
@@ -67,16 +68,16 @@ export async function floor({ bucket, source, destination, settings }: Job): Pro
   await Promise.all(
     groupsOf(listed, settings.targetSize).map((group, index) =>
       begun(async () => {
-        const slab = slabs.pop() ?? Buffer.allocUnsafeSlow(settings.targetSize + 1024 * 1024);
+        const buffer = buffers.pop() ?? Buffer.allocUnsafeSlow(settings.targetSize + 1024 * 1024);
         let size = 0;
         await Promise.all(
           group.map((object) => {
-            const place = slab.subarray(size, (size += object.size));
+            const place = buffer.subarray(size, (size += object.size));
             return downloads(() => get(object.key, place));
           }),
         );
-        await textOf(await send('PUT', `/${destination}${outputName(index)}`, slab.subarray(0, size)));
-        slabs.push(slab);
+        await textOf(await send('PUT', `/${destination}${outputName(index)}`, buffer.subarray(0, size)));
+        buffers.push(buffer);
       }),
     ),
   );
@@ -87,7 +88,7 @@ function* slices(body: Buffer): Generator<Buffer> {
   for (let at = 0; at < body.length; at += SLICE) yield body.subarray(at, at + SLICE);
 }
 
-/** Reads an answer to its end. */
+/** Reads an answer to its end, and passes its chunks to `take`. */
 function read(response: IncomingMessage, take: (chunk: Buffer) => void): Promise<void> {
   if (response.statusCode !== 200) throw new Error(`The server answered ${String(response.statusCode)}.`);
   return new Promise((resolve, reject) => {

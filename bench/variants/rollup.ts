@@ -2,7 +2,7 @@ import { run } from '../../lambda/run.ts';
 import { connect } from '../../lambda/s3/connection.ts';
 import type { Job } from './variant.ts';
 
-/** s3-log-rollup, as its command line and its function run it. */
+/** s3-log-rollup, run as by its command line and its function. */
 export async function rollup({ bucket, source, destination, settings }: Job): Promise<void> {
   const connection = connect({ settings });
   const request = { source: { bucket, prefix: source }, destination: { bucket, prefix: destination } };

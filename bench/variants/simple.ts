@@ -3,7 +3,7 @@ import { Upload } from '@aws-sdk/lib-storage';
 import pLimit from 'p-limit';
 import { groupsOf, outputName, type Job, type Listed } from './variant.ts';
 
-/** The obvious program: the SDK as its examples use it, with its defaults. */
+/** The obvious program: it uses the SDK as its examples do, with its defaults. */
 export async function simple({ bucket, source, destination, settings }: Job): Promise<void> {
   const client = new S3Client({ forcePathStyle: true });
   const limit = pLimit(settings.concurrency);

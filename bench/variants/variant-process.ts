@@ -3,11 +3,11 @@ import type { Job, Variant, VariantName } from './variant.ts';
 
 export type VariantOrder = { type: 'load'; name: VariantName } | { type: 'run'; job: Job };
 
-/** What a program used itself, by its own account. CPU is user + system of all its threads. */
+/** Usage of a program, measured by itself. CPU time is user and system time of all its threads. */
 export interface Used {
   cpuSeconds: number;
   wallSeconds: number;
-  /** Over the life of the process. */
+  /** Peak over the life of the process. */
   rssBytes: number;
 }
 
@@ -19,7 +19,7 @@ answerOrders(async (order: VariantOrder): Promise<Used | undefined> => {
     return undefined;
   }
   if (variant === undefined) throw new Error('No variant was loaded.');
-  // What loading took is not part of it: as deployed, the function is one bundle.
+  // Loading is not measured: as deployed, the function is one bundle.
   const cpuBefore = process.cpuUsage();
   const began = performance.now();
   await variant(order.job);

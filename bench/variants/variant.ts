@@ -3,7 +3,7 @@ import type { Settings } from '../../lambda/settings/table.ts';
 export const VARIANTS = ['floor', 'simple', 's3-log-rollup'] as const;
 export type VariantName = (typeof VARIANTS)[number];
 
-/** What a variant is to do: the objects under one prefix, joined in key order, in outputs under the other. */
+/** The job of a variant: join the objects under one prefix, in key order, into outputs under the other. */
 export interface Job {
   bucket: string;
   source: string;
@@ -11,7 +11,7 @@ export interface Job {
   settings: Settings;
 }
 
-/** A program that can do it; it resolves when the last output is stored. */
+/** A program for the job. It resolves when the last output is stored. */
 export type Variant = (job: Job) => Promise<void>;
 
 export interface Listed {
@@ -19,7 +19,7 @@ export interface Listed {
   size: number;
 }
 
-/** As s3-log-rollup packs: an output closes once it holds `targetSize` or more. */
+/** Packs as s3-log-rollup does: an output closes once it holds `targetSize` or more. */
 export function groupsOf(listed: Listed[], targetSize: number): Listed[][] {
   const groups: Listed[][] = [];
   let size = Infinity;

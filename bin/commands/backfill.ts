@@ -68,12 +68,12 @@ export const backfill = operatorCommand('backfill', 'have a range of hours rolle
           prefixes,
         };
       }
-      let told = { sent: 0, inQueue: 0, waiting: false };
+      let latest = { sent: 0, inQueue: 0, waiting: false };
       const read = () => ({
-        phase: told.waiting ? 'waiting' : 'queueing',
-        done: told.sent / hours.length,
-        brief: `${told.sent}/${hours.length} hours`,
-        full: `${formatCount(told.sent)} of ${formatNoun(hours.length, 'hour')}, ${formatCount(told.inQueue)} in the queue`,
+        phase: latest.waiting ? 'waiting' : 'queueing',
+        done: latest.sent / hours.length,
+        brief: `${latest.sent}/${hours.length} hours`,
+        full: `${formatCount(latest.sent)} of ${formatNoun(hours.length, 'hour')}, ${formatCount(latest.inQueue)} in the queue`,
       });
       const display = showProgress(read, { enabled: options.progress });
       try {
@@ -83,7 +83,7 @@ export const backfill = operatorCommand('backfill', 'have a range of hours rolle
             maxInQueue,
             signal,
             progress: (now) => {
-              told = now;
+              latest = now;
               display.update();
             },
           });

@@ -49,15 +49,15 @@ export const extract = destinationCommand('extract', 'write one original object,
         const written = await writeWhole(output, bytes);
         if (options.progress)
           process.stderr.write(formatLines([`wrote ${output}, ${formatCount(written)} bytes`]));
-        const told = { key: source.key, bytes: written, output };
-        if (options.json === true) process.stdout.write(formatJson(told));
+        const result = { key: source.key, bytes: written, output };
+        if (options.json === true) process.stdout.write(formatJson(result));
       }
     } finally {
       connection.close();
     }
   });
 
-/** A reader that has seen enough (`| head`) ends it well. */
+/** Writes to stdout. A reader that closes the pipe early (`| head`) is no failure. */
 async function writeOut(bytes: AsyncIterable<Buffer>): Promise<void> {
   try {
     await pipeline(bytes, process.stdout, { end: false });

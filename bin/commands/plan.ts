@@ -3,10 +3,10 @@ import {
   type RollupEvent,
   estimateRequests,
   parseLocation,
-  planAll as surveyOnce,
+  planAll as planOnce,
 } from '../../lambda/rollup/index.ts';
 import { formatSize } from '../../lambda/size.ts';
-import { type Forecast, forecast } from '../output/time-left.ts';
+import { type Forecast, forecast } from '../output/forecast.ts';
 import { formatHistogram } from '../output/histogram.ts';
 import { interruptible } from '../interrupt.ts';
 import { parseRollup, rollupCommand } from '../options/options.ts';
@@ -33,7 +33,7 @@ It lists both sides and reads the manifest, if there is one. It writes nothing.
 Of an output it says write (download, join, upload), copy (inside S3), reuse
 (there from a run that was cut short), or sealed (committed, stays as it is).`;
 
-/** Outputs shown of a long plan: the first ones and the last ones. */
+/** Number of outputs that are shown of a long plan, from its beginning and from its end. */
 const SHOWN = { first: 10, last: 5 };
 
 const ACTIONS: Record<OutputAction, string> = {
@@ -62,14 +62,14 @@ export const plan = rollupCommand('plan', 'what run would do, and its cost')
           tally.add(event);
           display.update();
         };
-        return surveyOnce(request, { store, raw, settings, signal, now: () => new Date(), report });
+        return planOnce(request, { store, raw, settings, signal, now: () => new Date(), report });
       }, 'Nothing was written.');
       const uploads = await store.listUploads(request.destination);
       display.finish();
       const surveyed = {
-        // A listing of nothing takes a request too.
+        // Listing an empty prefix takes a request too.
         list: Math.max(1, pages) + Math.max(1, Math.ceil(planAll.present.size / 1000)),
-        // The manifest, the index, and with a codec samples of sources.
+        // GETs of the manifest, of the index and, with a codec, of samples of sources.
         get: connection.takeRequests().get,
       };
       const { destination } = request;
@@ -105,7 +105,7 @@ export function formatForecast(plan: Forecast): string[] {
   return sections.flatMap((lines, i) => (i === 0 ? lines : ['', ...lines]));
 }
 
-/** What a run would do, as a sentence. */
+/** One sentence about the outcome that `run` would have. */
 function formatExpected({ expected, outputs, requests }: Forecast): string {
   const verbs = Object.entries({ write: 'write', copy: 'copy', reuse: 'reuse' }).flatMap(([action, verb]) => {
     const count = outputs.filter((output) => output.action === action).length;
@@ -129,7 +129,7 @@ function formatFiltered({ filtered, skipped }: Forecast): string[] {
   return ['filtered: left out, or in no group', ...[...filtered, ...more].map((text) => `  ${text}`)];
 }
 
-/** Keys as they are called below the destination. */
+/** One line an output, with its key below the destination. */
 function formatOutputs(outputs: Forecast['outputs'], destination: string): string[] {
   const { prefix } = parseLocation(destination);
   const rows = outputs.map(({ index, key, action, sources, size }) => [

@@ -16,13 +16,13 @@ It shows what is in the dead-letter queue, moves all of it back to the queue
 that it came from, and follows that to its end. A message whose cause is not
 mended comes back after three more attempts.`;
 
-/** What `redrive` prints. */
+/** The result that `redrive` prints. */
 interface Redrive {
   status: 'moved' | 'empty' | 'dry-run';
   deadLetterUrl: string;
-  /** About as many were in the queue. */
+  /** Approximate number of messages in the queue. */
   messages: number;
-  /** Some of them. */
+  /** Some of the messages, at most ten. */
   sample: DeadLetter[];
   moved: number;
 }
@@ -49,18 +49,18 @@ export const redrive = operatorCommand('redrive', 'move dead letters back to the
         printResult({ ...found, status: messages === 0 ? 'empty' : 'dry-run' }, formatAll, options);
         return;
       }
-      // Before anything is moved.
+      // Shown before anything is moved.
       if (options.json !== true) process.stdout.write(formatLines([...formatFound(found), '']));
-      let told: Move | undefined;
+      let latest: Move | undefined;
       const read = () => {
-        const { moved = 0, toMove = messages } = told ?? {};
+        const { moved = 0, toMove = messages } = latest ?? {};
         const text = `${formatCount(moved)} of ${formatNoun(toMove, 'message')}`;
         return { phase: 'moving', done: toMove === 0 ? 1 : moved / toMove, brief: text, full: text };
       };
       const display = showProgress(read, { enabled: options.progress });
       try {
         const progress = (move: Move): void => {
-          told = move;
+          latest = move;
           display.update();
         };
         const to = deployment && (await services.queue(deployment.queueUrl)).arn;

@@ -19,7 +19,7 @@ An hour that is rolled up already stays as it is, but for what came late.
 With --invoke it ends with 1 where the function failed, or did not come to
 the end of the hour.`;
 
-/** What `rerun` prints. `result` is the function's, with `--invoke`. */
+/** The result that `rerun` prints. `result` is the function's answer, with `--invoke`. */
 interface Rerun {
   status: string;
   request: RequestMessage;

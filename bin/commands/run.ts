@@ -68,10 +68,12 @@ export const run = rollupCommand('run', 'roll up one prefix')
         const { workers, region } = options;
         pool = new WorkerPool({ workers, store, settings, endpointUrl, region, report, signal });
         const own = await runOnce(request, connection, {
-          ...{ settings, signal, report },
+          settings,
+          signal,
+          report,
           distribute: pool.distribute,
         });
-        return withEfforts(own, pool.efforts);
+        return withUsage(own, pool.usage);
       }, 'What is written is kept: run again to go on from there.');
       display.finish();
       printResult(result, formatRun, options);
@@ -87,17 +89,17 @@ export const run = rollupCommand('run', 'roll up one prefix')
     }
   });
 
-/** Throws `InvalidArgumentError`. */
+/** Parses the value of `--workers`. Throws `InvalidArgumentError`. */
 function parseWorkers(text: string): number {
   const number = /^\d+$/.test(text) ? Number(text) : NaN;
   if (number >= 1 && number <= MOST_WORKERS) return number;
   throw new InvalidArgumentError(`It must be a whole number from 1 to ${MOST_WORKERS}.`);
 }
 
-/** With what the workers took: requests and peaks are sums. */
-function withEfforts(result: RunResult, efforts: readonly RunUsage[]): RunResult {
+/** The result with the usage of the workers added: requests and peaks are sums over all processes. */
+function withUsage(result: RunResult, workers: readonly RunUsage[]): RunResult {
   const { requests, peak } = result;
-  const all = [{ requests, peak }, ...efforts];
+  const all = [{ requests, peak }, ...workers];
   const { fileDescriptors, ...peaks } = sumOf(
     all.map(({ peak: { fileDescriptors: open = 0, ...rest } }) => ({ ...rest, fileDescriptors: open })),
     ['connections', 'rssBytes', 'fileDescriptors'],
@@ -152,6 +154,6 @@ function describeDeleted({ objects, bytes, kept, complete }: Deleted): string[][
   return [
     ['deleted', `${formatNoun(objects, 'source')}, ${formatSize(bytes)}`],
     ...(left === '' ? [] : [['', `left: ${left}`]]),
-    ...(complete ? [] : [['', 'not writtenOutput: run again']]),
+    ...(complete ? [] : [['', 'not finished: run again']]),
   ];
 }

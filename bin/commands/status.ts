@@ -32,7 +32,7 @@ Examples:
 It reads manifests and lists raw prefixes, and ends with 1 where an hour is
 missing, or late: raw objects came, or were changed, after it was rolled up.`;
 
-/** Hours looked at in parallel. Each holds the index of its sources in memory. */
+/** Hours that are checked in parallel. */
 const AT_ONCE = 8;
 
 interface Status {
@@ -50,7 +50,7 @@ export const status = operatorCommand('status', 'which hours are rolled up, late
   .action(async (options) => {
     const { stack } = options;
     const file = readSettingsFile(options.config);
-    // What was typed is not mixed with what the file says: the two may be of different rollups.
+    // Typed locations are not combined with those of the settings file: they may belong to different rollups.
     const isTyped = [stack, options.source, options.destination].some((value) => value !== undefined);
     const { source, destination } = isTyped ? options : file;
     const { hours } = parseAll({

@@ -17,7 +17,7 @@ Examples:
 It ends with 1 where what is stored is not what was committed, or where raw
 holds what is not in the rollup.`;
 
-/** An output is compared through two downloads: its own, and that of one source after another. */
+/** Downloads in flight for one output under comparison: the output itself, and one source after another. */
 const STREAMS = 2;
 const DEFAULT_CONCURRENCY = 16;
 const SHOWN_PROBLEMS = 20;

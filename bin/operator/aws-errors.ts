@@ -23,7 +23,11 @@ const ADVICE: Partial<Record<string, string>> = {
     'Every run that the function has room for is taken: without --invoke the request waits in the queue.',
 };
 
-/** Any failure of a call as an `OperatorError` that says what it was about and what to do. */
+/**
+ * Turns any failure of a call to AWS into an `OperatorError` with advice.
+ *
+ * @param what the subject of the message, such as the name of the queue
+ */
 export function toOperatorError(error: unknown, what: string): OperatorError {
   if (error instanceof OperatorError) return error;
   const { name, message } = error instanceof Error ? error : new Error(String(error));
@@ -42,14 +46,17 @@ export function toOperatorError(error: unknown, what: string): OperatorError {
 function codeOf(error: unknown, name: string, message: string): string {
   if (/region is missing/i.test(message)) return 'NoRegion';
   if (name === 'ValidationError' && message.includes('does not exist')) return 'NoSuchStack';
-  // SQS has no error of its own for this; it answers with InvalidParameterValue or UnsupportedOperation.
+  // SQS has no error code for this; it answers with InvalidParameterValue or UnsupportedOperation.
   if (/already a task running|active task/i.test(message)) return 'RedriveRunning';
   const node = nodeCode(error);
   if (/^(ECONN|EHOST|ENET|ENOTFOUND|EAI_|EPIPE|EPROTO|ERR_SSL_)/.test(node)) return 'EndpointUnreachable';
   return BY_NAME[name] ?? name;
 }
 
-/** A refused connection to a name with several addresses is an `AggregateError`, its code on the first of them. */
+/**
+ * Node's error code. A refused connection to a name with several addresses is an `AggregateError` whose first error has
+ * it.
+ */
 function nodeCode(error: unknown): string {
   if (error instanceof AggregateError) return nodeCode(error.errors[0]);
   return error instanceof Error && 'code' in error ? String(error.code) : '';

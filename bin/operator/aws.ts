@@ -15,27 +15,27 @@ import { toOperatorError } from './aws-errors.ts';
 import { OperatorError } from './operator-error.ts';
 import type { Message, Move, QueueState, Services } from './services.ts';
 
-/** Longer than a function can run: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html */
+/** Timeout of an invocation, longer than a function can run: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html */
 const INVOKE_MS = 910_000;
 const ANSWER_MS = 20_000;
 const CONNECT_MS = 5_000;
 const SAMPLE = 10;
-/** A receive may answer with a part of what there is. */
+/** Receives of one look at a queue: each may return only some of the messages. */
 const PEEK_RECEIVES = 5;
-/** How long a message that was looked at stays hidden, should this process not live to release it. */
+/** Seconds for which a message that was looked at stays hidden, if this process ends before it releases it. */
 const PEEK_SECONDS = 10;
 
 const moveStatus = z.enum(['RUNNING', 'COMPLETED', 'CANCELLING', 'CANCELLED', 'FAILED']);
 const functionError = z.object({ errorType: z.string().optional(), errorMessage: z.string() });
 
 export interface AwsOptions {
-  /** Otherwise `AWS_REGION`, or the profile's. */
+  /** Default: `AWS_REGION`, or the profile's. */
   region: string | undefined;
-  /** Of every service; otherwise `AWS_ENDPOINT_URL_SQS` and the like, or AWS's own. */
+  /** Endpoint of every service. Default: `AWS_ENDPOINT_URL_SQS` and the like, or AWS's own. */
   endpointUrl: string | undefined;
 }
 
-/** The only place of the command line that makes AWS clients, but for S3's. */
+/** Creates the AWS clients of the operator's commands. Clients for S3 are created in lambda/s3. */
 export function openServices({ region, endpointUrl }: AwsOptions): Services {
   const requestHandler = {
     connectionTimeout: CONNECT_MS,
@@ -51,7 +51,7 @@ export function openServices({ region, endpointUrl }: AwsOptions): Services {
   const cloudFormation = new CloudFormationClient(options);
   const lambda = new LambdaClient({
     ...options,
-    // An invocation is not repeated because its answer is late.
+    // A late answer must not repeat an invocation.
     maxAttempts: 1,
     requestHandler: { ...requestHandler, requestTimeout: INVOKE_MS },
   });
@@ -128,7 +128,7 @@ async function peek(sqs: SQSClient, queueUrl: string): Promise<Message[]> {
     id,
     body: Body,
     sentAt: new Date(Number(Attributes.SentTimestamp ?? 0)).toISOString(),
-    // This look is one of them.
+    // The count includes this receive.
     receives: Math.max(0, Number(Attributes.ApproximateReceiveCount ?? 1) - 1),
     attributes: Object.fromEntries(
       Object.entries(MessageAttributes).map(([name, { StringValue = '' }]) => [name, StringValue]),

@@ -3,7 +3,9 @@ import type { RequestMessage } from '../../lambda/invocation/message.ts';
 import { OperatorError } from './operator-error.ts';
 import type { Services } from './services.ts';
 
-/** SQS's counts follow what happens by seconds: asked more often they would let more through than there is room for. */
+/**
+ * Milliseconds between two looks at the queue. SQS's counts lag by seconds: more frequent looks would send too many.
+ */
 const POLL_MS = 5_000;
 
 export interface BackfillResult {
@@ -11,7 +13,7 @@ export interface BackfillResult {
   queueUrl: string;
   hours: number;
   sent: number;
-  /** Of a dry run: what would be queued, and what it comes to. */
+  /** Only for a dry run: the messages that would be sent. */
   requests?: RequestMessage[];
   prefixes?: { hour: string; source: string; destination?: string }[];
 }
@@ -19,11 +21,15 @@ export interface BackfillResult {
 export interface BackfillOptions {
   queueUrl: string;
   maxInQueue: number;
-  progress: (told: { sent: number; inQueue: number; waiting: boolean }) => void;
+  progress: (state: { sent: number; inQueue: number; waiting: boolean }) => void;
   signal: AbortSignal;
 }
 
-/** Queues a message a request, in order, never more than there is room for. Throws with the hour to go on from. */
+/**
+ * Sends one message for each request, in order, and waits while the queue is full.
+ *
+ * @throws OperatorError whose message names the hour to go on from
+ */
 export async function backfillHours(
   services: Pick<Services, 'queue' | 'send'>,
   requests: RequestMessage[],

@@ -5,20 +5,20 @@ import { type Roots, type Stream, streamUnder } from '../../lambda/invocation/st
 import { OperatorError } from './operator-error.ts';
 import type { Services } from './services.ts';
 
-/** Where things are: as the stack's outputs say. */
+/** The parts of a deployed stack that commands use, from the stack's outputs. */
 export interface Deployment {
   queueUrl: string;
   deadLetterUrl: string;
   functionName: string;
   roots: Roots;
   streams: Stream[];
-  /** Whether the function takes other prefixes than those of its streams; an earlier release, which does not say, does. */
+  /** True if the function takes prefixes of no stream. An earlier release has no such output, and takes them. */
   allowAnyPrefix: boolean;
 }
 
 const streamsSchema = z.array(z.object({ name: z.string(), source: z.string() }));
 
-/** Undefined where no stack was named. Throws `NoSuchStack`, and `NotARollupStack` where an output is missing. */
+/** Undefined if no stack was named. Throws `NoSuchStack`, and `NotARollupStack` if an output of it is missing. */
 export async function findDeployment(
   services: Pick<Services, 'stackOutputs'>,
   stackName: string | undefined,

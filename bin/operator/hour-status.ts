@@ -15,9 +15,9 @@ import {
 import { hasCode } from '../../lambda/errors.ts';
 
 /**
- * `rolled-up`: everything that is in raw is in the rollup. `late`: something came, or was changed, after it.
- * `missing`: there are raw objects and no manifest. `open`: likewise, but the hour goes on. `empty`: there is neither.
- * `unreadable`: there is a manifest, and it is not one of this source.
+ * `rolled-up`: every raw object is in the rollup. `late`: a raw object came, or was changed, after the commit.
+ * `missing`: raw objects, and no manifest. `open`: likewise, but the hour has not ended. `empty`: neither.
+ * `unreadable`: a manifest that cannot be read, or that is of another source.
  */
 export type HourState = 'rolled-up' | 'late' | 'missing' | 'open' | 'empty' | 'unreadable';
 
@@ -25,31 +25,31 @@ export const BAD_STATES: readonly HourState[] = ['late', 'missing', 'unreadable'
 
 export interface HourStatus {
   hour: Hour;
-  /** Where the stack told of its streams. */
+  /** Name of the stream, if the stack's outputs list streams. */
   stream?: string;
   state: HourState;
   source: string;
   destination: string;
-  /** In raw now, without empty ones. Sizes are in bytes. */
+  /** Raw objects now, without empty ones. Sizes are in bytes. */
   objects: number;
   bytes: number;
-  /** Sources and outputs of the commit. */
+  /** Sources of the commit; its outputs are `outputs`. */
   rolledUp: number;
   outputs: number;
-  /** Raw objects that are not in the rollup, or not as they are now. */
+  /** Raw objects that are not in the rollup with their present ETag. */
   late: number;
-  /** Why the manifest is unreadable. */
+  /** The reason for `unreadable`. */
   problem?: string;
 }
 
-/** Reads the manifest with its index, and lists raw; nothing else. */
+/** The status of one hour. Reads the manifest and its index and lists raw, and nothing else. */
 export async function readHourStatus(
-  sides: Endpoints,
+  endpoints: Endpoints,
   hour: Hour,
   { source, destination }: { source: Location; destination: Location },
   now: Date,
 ): Promise<HourStatus> {
-  const told = (state: HourState, counts: Counts, manifest: Manifest | undefined): HourStatus => ({
+  const statusOf = (state: HourState, counts: Counts, manifest: Manifest | undefined): HourStatus => ({
     hour,
     state,
     source: formatLocation(source),
@@ -59,15 +59,15 @@ export async function readHourStatus(
     outputs: manifest?.totals.outputs ?? 0,
   });
   try {
-    return await withCommitted(sides.store, destination, source, async (rollup) => {
-      const counts = await countRaw(sourceStore(sides), source, rollup);
-      return told(stateOf(rollup, counts, now < hourEnd(hour)), counts, rollup?.manifest);
+    return await withCommitted(endpoints.store, destination, source, async (rollup) => {
+      const counts = await countRaw(sourceStore(endpoints), source, rollup);
+      return statusOf(stateOf(rollup, counts, now < hourEnd(hour)), counts, rollup?.manifest);
     });
   } catch (error) {
     if (!hasCode(error, 'BadManifest', 'ManifestVersion', 'ManifestOfAnotherSource')) throw error;
     const { message } = error as Error;
-    const counts = await countRaw(sourceStore(sides), source, undefined);
-    return { ...told('unreadable', counts, undefined), problem: message };
+    const counts = await countRaw(sourceStore(endpoints), source, undefined);
+    return { ...statusOf('unreadable', counts, undefined), problem: message };
   }
 }
 

@@ -3,7 +3,7 @@ import { RollupError } from '../../lambda/errors.ts';
 import { refuseGlob } from '../options/locations.ts';
 import { named, parseAll } from '../refusals.ts';
 
-/** Ten years. */
+/** Most hours of a range: ten years. */
 const MOST_HOURS = 87_672;
 
 /** Every hour from the first to the last, both included. Throws `InvalidArgument`. */
@@ -23,7 +23,7 @@ export function parseRange(fromText: string, toText: string): Hour[] {
   return hours;
 }
 
-/** Throws `InvalidArgument` for a glob, and where two hours of a range would be one prefix. */
+/** Throws `InvalidArgument` for a glob, and if two hours of a range would have the same prefix. */
 export function refuseShared(flag: string, template: string, hours: Hour[]): void {
   named(flag, () => {
     refuseGlob(template);

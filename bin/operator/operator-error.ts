@@ -1,4 +1,4 @@
-/** A failure of what the operator's commands talk to, under the name that its service has for it or one of these. */
+/** A failure of an AWS service that the operator's commands call. `code` is the service's own or one of those below. */
 export class OperatorError extends Error {
   override readonly name = 'OperatorError';
   readonly code: string;

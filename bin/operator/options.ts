@@ -3,7 +3,7 @@ import { RollupError } from '../../lambda/errors.ts';
 import { parseEndpoint } from '../options/options.ts';
 import type { Services } from './services.ts';
 
-/** A command over what is deployed. */
+/** A command for a deployed stack, with the options that all of these share. */
 export function operatorCommand(name: string, description: string) {
   return (
     new Command(name)
@@ -19,31 +19,31 @@ export function operatorCommand(name: string, description: string) {
         'endpoint of every service; otherwise AWS_ENDPOINT_URL_SQS and the like',
       )
       .option('--region <region>', "region; otherwise AWS_REGION, or the profile's")
-      // What a command adds goes with the first.
+      // Options that a command adds belong to the first group of help.
       .optionsGroup('Options:')
   );
 }
 
 export type OperatorOptions = ReturnType<ReturnType<typeof operatorCommand>['opts']>;
 
-/** Throws `InvalidArgument` where none of these was typed. */
+/** Throws `InvalidArgument` if none of these flags was typed. */
 export function requireOneOf(flags: Record<string, unknown>): void {
   if (Object.values(flags).some((value) => value !== undefined)) return;
   throw new RollupError('InvalidArgument', `Give ${Object.keys(flags).join(' or ')}.`);
 }
 
-/** `--name`'s value. Throws `InvalidArgument` where it is no whole number from `least` on. */
+/** The value of a flag as a whole number. Throws `InvalidArgument` if it is none, or below `least`. */
 export function parseWhole(flag: string, text: string, least: number): number {
   if (/^\d{1,9}$/.test(text) && Number(text) >= least) return Number(text);
   throw new RollupError('InvalidArgument', `${flag} must be a whole number from ${least}, not "${text}".`);
 }
 
-/** Throws `InvalidArgument`. */
+/** Throws `InvalidArgument` if `--endpoint-url` is no URL. */
 export function refuseBadEndpoint({ endpointUrl }: OperatorOptions): void {
   if (endpointUrl !== undefined) parseEndpoint(endpointUrl);
 }
 
-/** Runs with AWS clients, and ends them. Loads the SDK, which takes longer than all else, only then. */
+/** Runs work with AWS clients and closes them. The SDK, which takes long to load, is loaded only here. */
 export async function withServices<T>(
   options: OperatorOptions,
   use: (services: Services) => Promise<T>,

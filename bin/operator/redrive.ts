@@ -5,16 +5,16 @@ import type { Message, Move, Services } from './services.ts';
 
 const POLL_MS = 1_000;
 
-/** Attributes in which Lambda and EventBridge leave why they gave up on a message. */
+/** Attributes in which Lambda and EventBridge say why they gave up on a message. */
 const REASONS = ['ErrorMessage', 'ERROR_MESSAGE', 'ErrorCode', 'ERROR_CODE'];
 
-/** A message of the dead-letter queue, as far as it can be told from outside why it is there. */
+/** A message of the dead-letter queue, with the reason if it can be told from the message. */
 export interface DeadLetter {
   id: string;
   sentAt: string;
   receives: number;
   body: string;
-  /** Absent where nothing tells: the function's log does. */
+  /** Absent if the message says nothing; then the function's log does. */
   reason?: string;
 }
 
@@ -24,7 +24,7 @@ export function describeDeadLetter({ id, sentAt, receives, body, attributes }: M
   return { id, sentAt, receives, body, ...(reason === undefined ? {} : { reason }) };
 }
 
-/** Why the function will refuse a message whenever it comes; undefined where it will not. */
+/** The reason for which the function will always refuse a message; undefined if it will not. */
 function refusal(body: string): string | undefined {
   try {
     parseEvent({ Records: [{ messageId: 'it', body }] });
@@ -34,7 +34,7 @@ function refusal(body: string): string | undefined {
   }
 }
 
-/** Throws `RedriveRunning`. */
+/** Throws `RedriveRunning` if the last task has not ended. */
 export function refuseRunning(last: Move | undefined): void {
   if (last?.status !== 'RUNNING' && last?.status !== 'CANCELLING') return;
   throw new OperatorError(
@@ -43,7 +43,7 @@ export function refuseRunning(last: Move | undefined): void {
   );
 }
 
-/** Starts to move what is in a dead-letter queue, and follows the task to its end. Throws where it did not complete. */
+/** Moves all messages of a dead-letter queue, and follows the task to its end. Throws if it did not complete. */
 export async function moveAll(
   services: Pick<Services, 'startMove' | 'lastMove'>,
   deadLetterArn: string,

@@ -8,7 +8,7 @@ import { refuseGlob, refuseIdleHour } from '../options/locations.ts';
 import type { Deployment } from './deployment.ts';
 import { requireOneOf } from './options.ts';
 
-/** What `rerun` and `backfill` are typed with. */
+/** The options of `rerun` and `backfill` that say which hours are meant. */
 export interface TypedRequest {
   source?: string | undefined;
   destination?: string | undefined;
@@ -21,11 +21,11 @@ export interface BuiltRequest {
   message: RequestMessage;
   /** `s3://bucket/prefix/`, filled. */
   source: string;
-  /** Likewise; undefined where only the function knows. */
+  /** Likewise; undefined if only the function knows it. */
   destination: string | undefined;
 }
 
-/** What is wrong in itself, before a deployment is asked for. Throws `InvalidArgument` and `HourNotEnded`. */
+/** Checks options by themselves, before the deployment is looked up. Throws `InvalidArgument` and `HourNotEnded`. */
 export function refuseBadRequest(
   typed: TypedRequest & { stack?: string | undefined },
   hour: Hour | undefined,
@@ -48,8 +48,9 @@ export function refuseBadRequest(
 }
 
 /**
- * The message that the function is sent. What it would refuse is refused here, before it is queued: throws
- * `InvalidArgument`, `HourNotEnded`, and where the stack tells of its roots and streams, `OutsideRoot` and `OutsideStream`.
+ * Builds the message for the function. A request that the function would refuse is refused here, before it is queued:
+ * throws `InvalidArgument`, `HourNotEnded` and, if the stack's outputs have its roots and streams, `OutsideRoot` and
+ * `OutsideStream`.
  */
 export function buildRequest(
   typed: TypedRequest,
@@ -79,7 +80,7 @@ export function buildRequest(
   };
   const { roots = anywhere, streams = [], allowAnyPrefix = true } = deployment ?? {};
   const settings = { ...DEFAULT_SETTINGS, allowAnyPrefix };
-  // Whether the hour has ended is told here, in the command line's words.
+  // The end of the hour was checked above, in the command line's words.
   const resolved = resolveRequest(
     { ...message, force: true },
     { ...roots, streams, settings, queueUrl: undefined },

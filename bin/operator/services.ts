@@ -1,39 +1,42 @@
-/** The calls that the operator's commands make to AWS besides S3, and no others. Each throws an `OperatorError`. */
+/** The calls to AWS, besides S3, that the operator's commands make. Each throws an `OperatorError`. */
 export interface Services {
   /** Outputs of a stack, by name. */
   stackOutputs: (stackName: string) => Promise<Record<string, string>>;
-  /** Returns the message's id. */
+  /** Sends a message and returns its id. */
   send: (queueUrl: string, body: unknown) => Promise<string>;
   queue: (queueUrl: string) => Promise<QueueState>;
-  /** Some of the messages, at most ten. They stay where they are. */
+  /** Some of the messages, at most ten. They stay in the queue. */
   peek: (queueUrl: string) => Promise<Message[]>;
   /**
-   * Moves every message of a dead-letter queue to another, or back to the queue that it came from: what EventBridge put
-   * there came from none.
+   * Begins to move every message of a dead-letter queue to `to`, or, if that is undefined, back to the queue that it came
+   * from. Messages that EventBridge sent came from no queue, and need `to`.
    */
   startMove: (deadLetterArn: string, to: string | undefined) => Promise<void>;
-  /** The task that was started last; undefined where there never was one. */
+  /** The task that was started last; undefined if there never was one. */
   lastMove: (deadLetterArn: string) => Promise<Move | undefined>;
-  /** Waits for the function's answer. A function that failed throws, under its own error's name. */
+  /**
+   * Invokes the function and waits for its answer. If it fails, the code of the `OperatorError` is the name of its
+   * error.
+   */
   invoke: (functionName: string, request: unknown) => Promise<unknown>;
   close: () => void;
 }
 
-/** Counts are approximate: SQS says so. */
+/** Counts of messages, which SQS gives approximately. */
 export interface QueueState {
   arn: string;
   waiting: number;
-  /** Received and not deleted. */
+  /** Messages that were received and not deleted yet. */
   inWork: number;
 }
 
 export interface Message {
   id: string;
   body: string;
-  /** ISO 8601. */
+  /** ISO 8601 time. */
   sentAt: string;
   receives: number;
-  /** What its sender attached. */
+  /** Message attributes of the sender. */
   attributes: Record<string, string>;
 }
 

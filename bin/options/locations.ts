@@ -11,8 +11,8 @@ import { named, parseAll } from '../refusals.ts';
 import { SETTINGS_FILE, type SettingsFile } from './settings-file.ts';
 
 /**
- * What was typed as `s3://bucket/prefix/`, by the names of its arguments, and what the settings file says in place of
- * what was not. Throws `InvalidArgument`.
+ * Parses the locations of a command: typed as `s3://bucket/prefix/`, or else taken from the settings file. Fills in the
+ * hour. Throws one `InvalidArgument` for all of them.
  */
 export function parseLocations<Name extends 'source' | 'destination'>(
   typed: Record<Name, string | undefined>,
@@ -44,7 +44,7 @@ function missing(name: string): RollupError {
   );
 }
 
-/** Throws `InvalidArgument` where an hour was typed that no location has room for. */
+/** Throws `InvalidArgument` if no location has placeholders for the hour that was typed. */
 export function refuseIdleHour(hour: Hour, uris: string[]): void {
   if (uris.some(hasPlaceholders)) return;
   const message = `--hour ${hour} fills nothing: no location has {yyyy}, {MM}, {dd} or {HH} in it. Leave it out, or put the placeholders in.`;

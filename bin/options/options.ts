@@ -15,7 +15,7 @@ import { parseLocations } from './locations.ts';
 import { addSettingOptions, typedSettings } from './setting-options.ts';
 import { SETTINGS_FILE, type SettingsFile, readSettingsFile, settingsOver } from './settings-file.ts';
 
-/** A command that talks to S3. */
+/** A command that talks to S3, with the options that all of these share. */
 export function connectedCommand(name: string, description: string) {
   return (
     new Command(name)
@@ -31,19 +31,19 @@ export function connectedCommand(name: string, description: string) {
       .option('--region <region>', "region; otherwise AWS_REGION, or the profile's")
       .option('--json', 'the result as one JSON object on stdout, an error as one on stderr')
       .option('--no-progress', 'no progress on stderr')
-      // What a command adds goes with the hour.
+      // Options that a command adds belong to the group of --hour.
       .optionsGroup('Options:')
   );
 }
 
-/** A command over what is committed under a destination. */
+/** A command for the rollup under a destination. */
 export function destinationCommand(name: string, description: string) {
   const command = connectedCommand(name, description);
   addSettingOptions(command, Object.keys(sides));
   return command.optionsGroup('Options:');
 }
 
-/** A command over a source and a destination. */
+/** A command for a source and a destination, with a flag for every setting. */
 export function rollupCommand(name: string, description: string) {
   const command = connectedCommand(name, description)
     .argument('[source]', 'prefix to roll up: s3://bucket/prefix/')
@@ -56,7 +56,11 @@ export function rollupCommand(name: string, description: string) {
 type ConnectedOptions = ReturnType<ReturnType<typeof connectedCommand>['opts']>;
 type RollupOptions = ReturnType<ReturnType<typeof rollupCommand>['opts']>;
 
-/** What was typed for `run` and `plan`. Throws one `InvalidArgument` that names all that is wrong. */
+/**
+ * Parses the arguments and options of `run` and `plan`, and connects.
+ *
+ * @throws RollupError `InvalidArgument`, one for all problems
+ */
 export async function parseRollup(
   source: string | undefined,
   destination: string | undefined,
@@ -84,13 +88,15 @@ export async function parseRollup(
 
 interface DestinationOptions {
   file?: SettingsFile;
-  /** Settings for which the command has flags. */
+  /** Settings that were typed as flags. */
   typed?: RawSettings;
-  /** Settings whose default is another for this command. */
+  /** Defaults of this command that differ from the usual ones. */
   byDefault?: RawSettings;
 }
 
-/** What was typed for a command over a destination alone. Throws as `parseRollup` does. */
+/**
+ * Parses the arguments and options of a command for a destination alone, and connects. Throws as `parseRollup` does.
+ */
 export async function parseDestination(
   destination: string | undefined,
   options: ConnectedOptions,
@@ -105,7 +111,7 @@ export async function parseDestination(
   return { destination: locations.destination, settings, connection };
 }
 
-/** Loads the SDK, which takes longer than all else: help and wrong usage do without. */
+/** Connects. Only here the SDK is loaded, which takes long: help and wrong usage do without it. */
 async function open(
   settings: Settings,
   endpointUrl: string | undefined,
@@ -115,7 +121,7 @@ async function open(
   return connect({ settings, endpointUrl, region });
 }
 
-/** Throws `InvalidArgument`. */
+/** The endpoint that was typed or set in the environment. Throws `InvalidArgument` if it is no URL. */
 export function parseEndpoint(flag: string | undefined): string | undefined {
   const typed = Object.entries({
     '--endpoint-url': flag,

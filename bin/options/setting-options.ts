@@ -7,8 +7,11 @@ type SettingRow = (typeof ROWS)[number];
 
 const TYPED_ROWS = ROWS.filter(({ only }) => only !== 'stack');
 
-/** What one text of a repeated flag came to, and how many were typed before it. */
+/** One value of a flag that may be repeated. */
 interface Entry {
+  /**
+   * Number of repeated flags that were typed before this one: several flags can feed one setting, in the order typed.
+   */
   at: number;
   entry: unknown;
 }
@@ -17,11 +20,11 @@ interface Entry {
 export interface SettingFlag {
   setting: SettingName;
   heading: string;
-  /** `--target-size <size>` */
+  /** Such as `--target-size <size>`. */
   flags: string;
   description: string;
   default: string;
-  /** `--target-size 64MiB` */
+  /** Such as `--target-size 64MiB`. */
   example: string;
 }
 
@@ -38,13 +41,13 @@ export const SETTING_FLAGS: SettingFlag[] = TYPED_ROWS.flatMap((row) => {
   }));
 });
 
-/** Gives a command a flag for every setting, or for those named, under the headings of their groups. */
+/** Adds a flag for every setting, or for those named in `only`, under the headings of their groups. */
 export function addSettingOptions(command: CommandUnknownOpts, only?: readonly string[]): void {
   let typed = 0;
   for (const row of TYPED_ROWS.filter(({ name }) => only?.includes(name) ?? true)) {
     command.optionsGroup(row.heading);
-    for (const told of SETTING_FLAGS.filter(({ setting }) => setting === row.name)) {
-      const option = new Option(told.flags, describe(told));
+    for (const flag of SETTING_FLAGS.filter(({ setting }) => setting === row.name)) {
+      const option = new Option(flag.flags, describe(flag));
       const repeated = row.flags?.find(({ name }) => name === option.name());
       if (repeated !== undefined) {
         option.argParser<Entry[]>((text, before: Entry[] | undefined) => [
@@ -53,13 +56,13 @@ export function addSettingOptions(command: CommandUnknownOpts, only?: readonly s
         ]);
       }
       command.addOption(option);
-      // So that it can be typed against a settings file that turns it on.
+      // Turns off a switch that the settings file turns on.
       if (option.isBoolean()) command.addOption(new Option(`--no-${option.name()}`).hideHelp());
     }
   }
 }
 
-/** The settings among what was typed. */
+/** The settings among the parsed options, by their names. */
 export function typedSettings(options: Readonly<Record<string, unknown>>): RawSettings {
   const typed = TYPED_ROWS.map(({ name, flags }) => {
     if (flags === undefined) return [name, options[name]];
@@ -73,8 +76,8 @@ export function typedSettings(options: Readonly<Record<string, unknown>>): RawSe
 /** The flag that a setting, or a part of it, was typed with: `targetSize` -> `--target-size`. */
 export function flagOf(setting: SettingName, path: PropertyKey[] = []): string {
   const names = TYPED_ROWS.find(({ name }) => name === setting)?.flags?.map(({ name }) => name);
-  const told = names?.find((name) => path.includes(name)) ?? names?.join(' or --') ?? kebab(setting);
-  return `--${told}`;
+  const flag = names?.find((name) => path.includes(name)) ?? names?.join(' or --') ?? kebab(setting);
+  return `--${flag}`;
 }
 
 function describe({ description, default: byDefault, example }: SettingFlag): string {
@@ -86,7 +89,7 @@ function describe({ description, default: byDefault, example }: SettingFlag): st
   return notes.length === 0 ? description : `${description} (${notes.join('; ')})`;
 }
 
-/** Empty where there is none to speak of. */
+/** The default as help shows it; empty for a switch and for a setting without a default. */
 function defaultOf({ value, default: byDefault, defaultText }: SettingRow): string {
   if (defaultText !== undefined) return defaultText;
   if (typeof byDefault === 'number') return value === '<size>' ? formatSize(byDefault) : String(byDefault);

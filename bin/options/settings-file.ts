@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { getSystemErrorMessage } from 'node:util';
+import { Command, CommanderError, Option } from 'commander';
 import { z } from 'zod';
 import { RollupError } from '../../lambda/errors.ts';
 import {
@@ -11,18 +12,17 @@ import {
 } from '../../lambda/settings/settings.ts';
 import { type Settings } from '../../lambda/settings/table.ts';
 import { resolveTyped } from '../output/output-file.ts';
-import { nearestOf } from './nearest.ts';
 import { flagOf } from './setting-options.ts';
 
-/** Read where it stands in the folder from which a command or a synthesis is started. */
+/** Name of the file that is read, if it exists, from the folder in which a command or a synthesis is started. */
 export const SETTINGS_FILE = 's3-log-rollup.json';
 
-/** What `s3-log-rollup.json` says. Its values are sound, each by itself; those of `stack` are the stack's to check. */
+/** The contents of `s3-log-rollup.json`. Each setting is valid by itself; the stack checks the values under `stack`. */
 export interface SettingsFile {
-  /** As it is called in messages; undefined where there is none. */
+  /** Name of the file for messages; undefined if there is no file. */
   name: string | undefined;
   settings: RawSettings;
-  /** Templates: `s3://bucket/raw/{yyyy}{MM}{dd}/{HH}/`. */
+  /** A template: `s3://bucket/raw/{yyyy}{MM}{dd}/{HH}/`. */
   source?: string;
   destination?: string;
   stack: Readonly<Record<string, unknown>>;
@@ -30,7 +30,7 @@ export interface SettingsFile {
 
 const template = z.string('must be text such as s3://bucket/prefix/{yyyy}{MM}{dd}/{HH}/').optional();
 
-/** What it may hold besides settings. */
+/** Fields of the file besides settings. */
 export const besides = z.object({
   $schema: z.string('must be text').optional(),
   source: template,
@@ -41,8 +41,11 @@ export const besides = z.object({
 const NAMES = [...Object.keys(besides.shape), ...ROWS.map(({ name }) => name)];
 
 /**
- * Reads the file that `--config` names, or the one in this folder, if there is one. Throws one `InvalidArgument` with
- * all that is wrong in it. `stackNames`: the values that a stack has, where somebody is there to check them.
+ * Reads the file that `--config` names, or `s3-log-rollup.json` in this folder, if there is one.
+ *
+ * @param config the value of `--config`
+ * @param stackNames names that are allowed under `stack`; without them, `stack` is not checked
+ * @throws RollupError `InvalidArgument`, one for all problems of the file
  */
 export function readSettingsFile(config: string | undefined, stackNames?: readonly string[]): SettingsFile {
   const name = config ?? SETTINGS_FILE;
@@ -58,7 +61,7 @@ export function readSettingsFile(config: string | undefined, stackNames?: readon
     ...unknownNames(json, NAMES),
     ...(stackNames === undefined ? [] : unknownNames(stack, stackNames, 'stack.')),
     ...(known.error?.issues ?? []).map(({ path, message }) => `${path.join('.')} ${message}`),
-    // What settings must not be together is checked once flags are known, which override them.
+    // Relations between settings are checked once flags are known, which override the file.
     ...formatProblems(checkValues(settings).problems, settings, (setting, path) =>
       pathOf([setting, ...path]),
     ),
@@ -74,7 +77,11 @@ export function readSettingsFile(config: string | undefined, stackNames?: readon
   };
 }
 
-/** What was typed, over what the file says. Throws one `InvalidArgument`, with every value as its user wrote it. */
+/**
+ * The settings of the file, overridden by those that were typed.
+ *
+ * @throws RollupError `InvalidArgument`, one for all problems, each under the name that its user wrote
+ */
 export function settingsOver({ name = '', settings }: SettingsFile, typed: RawSettings): Settings {
   const given = Object.entries(typed).filter(([, value]) => value !== undefined);
   const flags = new Set(given.map(([setting]) => setting));
@@ -83,7 +90,7 @@ export function settingsOver({ name = '', settings }: SettingsFile, typed: RawSe
   );
 }
 
-/** Undefined where nobody asked for the file and it is not there. */
+/** The text of the file; undefined if it is absent and not required. */
 function readText(name: string, required: boolean): string | undefined {
   try {
     return readFileSync(resolveTyped(name), 'utf8');
@@ -115,6 +122,19 @@ function unknownNames(given: Record<string, unknown>, names: readonly string[], 
       const hint = nearest === undefined ? '' : ` (did you mean ${inside}${nearest}?)`;
       return `${inside}${name} is no setting${hint}`;
     });
+}
+
+/** The known name that was probably meant. commander compares it, as it does for options; undefined if none is near. */
+function nearestOf(typed: string, names: readonly string[]): string | undefined {
+  const command = new Command().exitOverride().configureOutput({ outputError: () => undefined });
+  for (const name of names) command.addOption(new Option(`--${name}`));
+  try {
+    command.parse([`--${typed}`], { from: 'user' });
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return /Did you mean (?:one of )?--(\w+)/.exec(error.message)?.[1];
+  }
 }
 
 /** `['filters', 0, 'include']` -> `filters[0].include`. */

@@ -13,7 +13,7 @@ interface Failure {
   key?: string;
 }
 
-/** Help that was asked for ends as an error of commander's, too. */
+/** True for the error with which commander ends after it has printed help that was asked for. */
 export function isHelp(error: unknown): boolean {
   return error instanceof CommanderError && error.exitCode === 0;
 }
@@ -25,7 +25,7 @@ export function exitCodeOf(error: unknown): number {
 
 /**
  * An error for stderr: `error: … (Code)`, or with `--json` as `{"error":{"code","message","key"?}}`.
- * A stack is shown only to who debugs.
+ * The stack is added if `DEBUG` or `NODE_DEBUG` is set.
  */
 export function formatFailure(error: unknown, { json }: { json: boolean }): string {
   const failure = describe(error);
@@ -36,7 +36,7 @@ export function formatFailure(error: unknown, { json }: { json: boolean }): stri
   return formatLines([`error: ${failure.message} (${failure.code})`, ...hint, ...stack]);
 }
 
-/** Its message, which may hold any name, is one line of it. */
+/** The lines of a stack. Its message, which may hold any name, is made printable first, and so stays one line. */
 function stackOf({ stack = '', message }: Error): string[] {
   return stack.replace(message, () => printable(message)).split('\n');
 }

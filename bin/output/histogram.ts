@@ -2,9 +2,9 @@ import { formatSize } from '../../lambda/size.ts';
 import { formatColumns, formatCount } from './output.ts';
 
 export interface Bucket {
-  /** Sizes from this, in bytes, … */
+  /** Least size in bytes. */
   from: number;
-  /** … to below this. */
+  /** Sizes are below this, in bytes. */
   below: number;
   objects: number;
   bytes: number;
@@ -13,7 +13,7 @@ export interface Bucket {
 const BAR_WIDTH = 32;
 const EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
-/** Sizes by powers of two, from the smallest to the largest that there is, without a gap between them. */
+/** Counts sizes by powers of two, from the smallest size to the largest, empty buckets between them included. */
 export function bucketsOf(sizes: Iterable<number>): Bucket[] {
   const buckets = new Map<number, Bucket>();
   for (const size of sizes) {
@@ -41,13 +41,13 @@ export function formatHistogram(buckets: Bucket[]): string[] {
   return formatColumns(rows, 'rlrl');
 }
 
-/** One of three empty buckets or more in a row: they are left out. */
+/** True for one of three or more empty buckets in a row, which are left out. */
 function isInGap(buckets: Bucket[], at: number): boolean {
   const isEmpty = (i: number): boolean => buckets[i]?.objects === 0;
   return [at - 2, at - 1, at].some((i) => isEmpty(i) && isEmpty(i + 1) && isEmpty(i + 2)) && isEmpty(at);
 }
 
-/** 0.5 -> sixteen blocks; what there is at all is seen. */
+/** 0.5 -> sixteen blocks. Anything above 0 has at least an eighth of a block. */
 function formatBar(share: number): string {
   const eighths = Math.max(share > 0 ? 1 : 0, Math.round(share * BAR_WIDTH * 8));
   return '█'.repeat(Math.floor(eighths / 8)) + (EIGHTHS[eighths % 8] ?? '');

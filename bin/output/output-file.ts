@@ -5,18 +5,22 @@ import { pipeline } from 'node:stream/promises';
 import { getSystemErrorMessage } from 'node:util';
 import { RollupError } from '../../lambda/errors.ts';
 
-/** A file that was typed cannot be written. */
+/** Thrown if the file of `--output` cannot be written. */
 export class UnwritableFile extends Error {
   override readonly name = 'UnwritableFile';
   readonly code = 'UnwritableFile';
 }
 
-/** Where a typed path leads: npm runs its scripts in the project's folder and keeps where its user is. */
+/**
+ * A typed path as an absolute one. npm runs scripts in the project's folder and keeps the user's folder in INIT_CWD.
+ */
 export function resolveTyped(path: string): string {
   return resolve(process.env['INIT_CWD'] ?? '', path);
 }
 
-/** Writes a file that appears once it is whole. Returns its size. Throws `UnwritableFile`, and what the source throws. */
+/**
+ * Writes a file that appears once it is whole, and returns its size. Throws `UnwritableFile`, and errors of the source.
+ */
 export async function writeWhole(file: string, bytes: AsyncIterable<Buffer>): Promise<number> {
   const partial = `${file}.partial-${process.pid}`;
   const stream = createWriteStream(partial, { flags: 'wx' });
@@ -30,7 +34,7 @@ export async function writeWhole(file: string, bytes: AsyncIterable<Buffer>): Pr
   }
 }
 
-/** What S3 and the network fail with is a `RollupError` by then. */
+/** True for an error of the file system; failures of S3 and the network are `RollupError`s. */
 function isOfFiles(error: unknown): error is Error & { code: string; errno: number } {
   return error instanceof Error && !(error instanceof RollupError) && 'errno' in error && 'code' in error;
 }

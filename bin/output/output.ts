@@ -1,7 +1,7 @@
 import Table from 'cli-table3';
 import { printable } from '../../lambda/printable.ts';
 
-/** The result of a command: one JSON object, or the lines that tell it. Nothing else goes to stdout. */
+/** Writes the result of a command to stdout: one JSON object, or lines. Nothing else goes to stdout. */
 export function printResult<T>(
   result: T,
   format: (result: T) => string[],
@@ -10,17 +10,20 @@ export function printResult<T>(
   process.stdout.write(json === true ? formatJson(result) : formatLines(format(result)));
 }
 
-/** One line each, whatever names of objects are in it: nothing in a line ends it, or is obeyed by a terminal. */
+/**
+ * Lines with their line ends. Control characters in names are escaped, so that no name ends a line or reaches a
+ * terminal.
+ */
 export function formatLines(lines: string[]): string {
   return lines.map((line) => `${printable(line)}\n`).join('');
 }
 
-/** One line. What is escaped stands within strings: who parses it gets every name as it is. */
+/** JSON on one line. Escapes are inside strings, so that a parser gets every name unchanged. */
 export function formatJson(value: unknown): string {
   return formatLines([JSON.stringify(value)]);
 }
 
-/** Whoever reads along may have gone (`| head`). That is no failure of the command. */
+/** Ignores that a reader has closed the pipe (`| head`): that is no failure of the command. */
 export function surviveClosedPipes(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -35,14 +38,14 @@ const NO_LINES = Object.fromEntries(
     .map((name) => [name, '']),
 );
 
-/** Rows as aligned columns without rules, a line each, indented by two; `aligns` has `l` or `r` for each column. */
+/** Rows as aligned columns, one line each, indented by two. `aligns` has `l` or `r` for each column. */
 export function formatColumns(rows: string[][], aligns: string): string[] {
   const table = new Table({
     chars: { ...NO_LINES, middle: '  ' },
     style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
     colAligns: Array.from(aligns, (align) => (align === 'r' ? 'right' : 'left')),
   });
-  // Escaped before their widths are taken.
+  // Escaped first: it changes the width.
   table.push(...rows.map((row) => row.map(printable)));
   return table
     .toString()
@@ -50,7 +53,7 @@ export function formatColumns(rows: string[][], aligns: string): string[] {
     .map((line) => `  ${line.trimEnd()}`);
 }
 
-/** Thousands with commas. */
+/** 30000 -> `30,000`. */
 export function formatCount(count: number): string {
   return count.toLocaleString('en-US');
 }

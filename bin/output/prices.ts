@@ -3,7 +3,7 @@ import type { Requests } from '../../lambda/s3/connection.ts';
 export type RequestClass = Exclude<keyof Requests, 'retries'>;
 
 /**
- * What S3 asks for 1,000 requests, in US dollars: S3 Standard in us-east-1, November 2026.
+ * Prices of 1,000 requests in US dollars: S3 Standard in us-east-1, November 2026.
  * https://aws.amazon.com/s3/pricing/ (HEAD is priced as GET; each request of a multipart upload as PUT).
  */
 export const PRICES: { of: string; per1000: Record<RequestClass, number> } = {

@@ -3,10 +3,10 @@ import type { WriteStream } from 'node:tty';
 import { printable } from '../../lambda/printable.ts';
 import { formatLines } from './output.ts';
 
-/** How far a command has come. */
+/** The progress of a command. */
 export interface Progress {
   phase: string;
-  /** Between 0 and 1; undefined where the end is not known yet. */
+  /** Between 0 and 1; undefined while the total is not known. */
   done?: number | undefined;
   /** For one line of a terminal, about 40 characters. */
   brief: string;
@@ -16,20 +16,22 @@ export interface Progress {
 
 export interface ProgressDisplay {
   update(): void;
-  /** All went well: what it came to stays to be read where there is no terminal. Stops, too. */
+  /** Stops after a success; if stderr is no terminal, a last line says what was done. */
   finish(): void;
-  /** Leaves a terminal as it was. */
+  /** Stops, and leaves a terminal as it was. */
   stop(): void;
 }
 
-/** Where progress is written: a terminal, or anything else. */
+/** The stream that progress is written to, a terminal or not. */
 export type ProgressStream = Pick<WriteStream, 'write'> & { isTTY?: boolean; columns?: number };
 
 const LINE_MS = 3_000;
 const BAR_WIDTH = 16;
 const PHASE_WIDTH = 11;
 
-/** A bar on a terminal; otherwise a line at every new phase and every few seconds. `read` is asked at each of them. */
+/**
+ * Shows a bar on a terminal; otherwise writes a line at every new phase and every few seconds. `read` gives the state.
+ */
 export function showProgress(
   read: () => Progress,
   { enabled, stream = process.stderr }: { enabled: boolean; stream?: ProgressStream },
@@ -70,7 +72,7 @@ function showBar(read: () => Progress, stream: WriteStream): ProgressDisplay {
     barCompleteChar: '\u2588',
     barIncompleteChar: '\u2591',
     clearOnComplete: true,
-    // A command that is killed leaves cursor and line wrapping as they were, and handles its own signals.
+    // Cursor, line wrapping and signals stay untouched, so that a killed command leaves the terminal as it was.
     hideCursor: false,
     linewrap: true,
     gracefulExit: false,

@@ -5,11 +5,11 @@ import type { Progress } from './progress.ts';
 
 type Phase = 'listing' | 'rolling up' | 'committing' | 'deleting';
 
-/** What the events of a run come to, as progress to show. */
+/** Adds up the events of a run, and gives the progress to show. */
 export class RunTally {
   #phase: Phase = 'listing';
   #listed = { objects: 0, bytes: 0 };
-  /** All that there is to do; undefined while that is not known. */
+  /** The whole work of the run; undefined while the listing goes on. */
   #total: { objects: number; bytes: number; outputs: number | undefined } | undefined;
   #done = { objects: 0, bytes: 0, outputs: 0 };
   #deleted = { objects: 0, bytes: 0 };
@@ -18,7 +18,7 @@ export class RunTally {
   readonly #now: () => number;
   readonly #inUse: () => string;
 
-  /** `now` in milliseconds; `inUse` tells of connections and the like. */
+  /** `now` is in milliseconds; `inUse` describes connections and descriptors in use. */
   constructor({ now, inUse }: { now: () => number; inUse: () => string }) {
     this.#now = now;
     this.#inUse = inUse;
@@ -81,7 +81,7 @@ export class RunTally {
       return { phase: this.#phase, done: 1, brief: 'nothing new', full: `nothing new among ${among}` };
     }
     const done = this.#done;
-    // While the listing goes on, the total is what was listed so far, and more.
+    // While the listing goes on, the total is the part that is listed so far, and a plus sign.
     const more = this.#total === undefined ? '+' : '';
     const { objects, bytes } = this.#total ?? this.#listed;
     const outputs = this.#total?.outputs;

@@ -1,7 +1,7 @@
 import { itemSchema } from '../../lambda/rollup/index.ts';
 import { z } from 'zod';
 
-/** What a run and its workers say to one another. */
+/** The messages between a run and its worker processes. */
 
 const count = z.number().nonnegative();
 const item = itemSchema.pick({ offset: true, length: true });
@@ -11,14 +11,14 @@ export const toWorkerSchema = z.discriminatedUnion('type', [
     type: z.literal('start'),
     plan: z.string(),
     etag: z.string(),
-    /** That of the run, which the plan is held against. */
+    /** Source of the run, which the plan must be for. */
     source: z.string(),
     repack: z.boolean(),
     settings: z.record(z.string(), z.unknown()),
     endpointUrl: z.string().optional(),
     region: z.string().optional(),
   }),
-  /** The answer to `next`; null where there are no more. */
+  /** The answer to `next`; null if there are no more items. */
   z.strictObject({ type: z.literal('item'), item: item.nullable() }),
   z.strictObject({ type: z.literal('stop') }),
 ]);
@@ -27,25 +27,38 @@ export type ToWorker = z.infer<typeof toWorkerSchema>;
 const counts = z.strictObject({ written: count, copied: count, reused: count });
 const usage = {
   requests: z.strictObject({
-    ...{ list: count, get: count, put: count, copy: count, delete: count, retries: count },
+    list: count,
+    get: count,
+    put: count,
+    copy: count,
+    delete: count,
+    retries: count,
   }),
   peak: z.strictObject({
-    ...{ connections: count, rssBytes: count, fileDescriptors: count.optional() },
+    connections: count,
+    rssBytes: count,
+    fileDescriptors: count.optional(),
   }),
 };
 
 export const fromWorkerSchema = z.discriminatedUnion('type', [
   /** Asks for an item. */
   z.strictObject({ type: z.literal('next') }),
-  /** Since the last of them, and what is in use. */
+  /** Objects and bytes since the last message of this type, and connections and descriptors in use now. */
   z.strictObject({
     type: z.literal('progress'),
-    ...{ objects: count, bytes: count, connections: count, descriptors: count },
+    objects: count,
+    bytes: count,
+    connections: count,
+    descriptors: count,
   }),
   z.strictObject({ type: z.literal('begun'), key: z.string(), bytes: count }),
   z.strictObject({
     type: z.literal('output'),
-    ...{ key: z.string(), how: z.enum(['written', 'copied', 'reused']), bytes: count, sources: count },
+    key: z.string(),
+    how: z.enum(['written', 'copied', 'reused']),
+    bytes: count,
+    sources: count,
   }),
   z.strictObject({
     type: z.literal('done'),
@@ -53,7 +66,9 @@ export const fromWorkerSchema = z.discriminatedUnion('type', [
       z.strictObject({ status: z.literal('lost') }),
       z.strictObject({
         status: z.enum(['written', 'incomplete']),
-        ...{ counts, bytes: count, peakInFlightBytes: count },
+        counts,
+        bytes: count,
+        peakInFlightBytes: count,
       }),
     ]),
     ...usage,

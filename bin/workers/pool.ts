@@ -28,36 +28,44 @@ export interface PoolOptions {
   signal: AbortSignal;
 }
 
-/** Processes that carry out a plan together: each is given an item whenever it asks for one. */
+/** Processes that carry out a plan together. Each is sent an item of the plan whenever it asks for one. */
 export class WorkerPool {
   readonly #options: PoolOptions;
-  readonly #efforts: RunUsage[] = [];
+  readonly #usage: RunUsage[] = [];
   readonly #inUse = new Map<ChildProcess, { connections: number; descriptors: number }>();
 
   constructor(options: PoolOptions) {
     this.#options = options;
   }
 
-  /** What all of them have in use now. */
+  /** Connections and descriptors that all processes together have in use now. */
   get inUse(): { connections: number; descriptors: number } {
     return sumOf([...this.#inUse.values()], ['connections', 'descriptors']);
   }
 
-  /** What they took that have ended. Peaks are summed, as if all had been reached at one time. */
-  get efforts(): readonly RunUsage[] {
-    return this.#efforts;
+  /** Requests and peaks of each process that has ended. */
+  get usage(): readonly RunUsage[] {
+    return this.#usage;
   }
 
-  /** Throws what failed first, once every process has ended; `WorkerEnded` where one did so without a word. */
+  /**
+   * Has all outputs of a plan written, and waits until every process has ended.
+   *
+   * @throws RollupError the first failure; `WorkerEnded` if a process ended without a result
+   */
   readonly distribute: Distribute = async ({ at, etag, totals }, { source, repack = false }) => {
     const { store, signal, settings, endpointUrl, region } = this.#options;
     const header = await readHeader(store, { at, etag }, signal);
-    // Removed by a run that committed first.
+    // The plan was removed by a run that committed first.
     if (header === undefined) return { status: 'lost' };
     const items = readItems(store, at, header, signal);
     const stop = new AbortController();
     const start: ToWorker = {
-      ...{ type: 'start', plan: formatPlanAt(at), etag, source: formatLocation(source), repack },
+      type: 'start',
+      plan: formatPlanAt(at),
+      etag,
+      source: formatLocation(source),
+      repack,
       settings: { ...settings },
       ...(endpointUrl === undefined ? {} : { endpointUrl }),
       ...(region === undefined ? {} : { region }),
@@ -66,7 +74,7 @@ export class WorkerPool {
     const stopped = AbortSignal.any([stop.signal, signal]);
     let failure: { error: unknown } | undefined;
     const working = Array.from({ length: count }, () =>
-      this.#employ(start, items, stopped).catch((error: unknown) => {
+      this.#runWorker(start, items, stopped).catch((error: unknown) => {
         failure ??= { error };
         stop.abort();
       }),
@@ -76,15 +84,15 @@ export class WorkerPool {
     return steps.reduce<WriteStep>((sum, step) => (step === undefined ? sum : added(sum, step)), NOTHING);
   };
 
-  /** One process, from its start to its end. */
-  async #employ(
+  /** Runs one process from its start to its end. */
+  async #runWorker(
     start: ToWorker,
     items: AsyncIterator<Pick<PlanItem, 'offset' | 'length'>>,
     signal: AbortSignal,
   ): Promise<WriteStep> {
     const worker = fork(WORKER, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     const say = (message: ToWorker): void => {
-      // A failure to say something to one that has ended is told by its end.
+      // If the process has ended meanwhile, its exit is handled below.
       if (worker.connected) worker.send(message, () => undefined);
     };
     const onStop = (): void => {
@@ -115,7 +123,7 @@ export class WorkerPool {
       const [code, killedBy] = (await once(worker, 'exit')) as [number | null, NodeJS.Signals | null];
       if (failure !== undefined) throw failure.error;
       if (end === undefined) throw ended(killedBy ?? `exit code ${code ?? 0}`);
-      this.#efforts.push({ requests: end.requests, peak: end.peak });
+      this.#usage.push({ requests: end.requests, peak: end.peak });
       if (end.type === 'done') return end.step;
       const { code: name, message, key } = end.error;
       throw new RollupError(name as ErrorCode, message, { key });
@@ -153,7 +161,7 @@ function added(one: WriteStep, other: WriteStep): WriteStep {
   };
 }
 
-/** Field by field. */
+/** Sums of the named fields over all objects; an absent field counts as 0. */
 export function sumOf<Name extends string>(
   all: readonly Partial<Record<Name, number>>[],
   names: readonly Name[],

@@ -13,7 +13,7 @@ import { type Connection, connect } from '../../lambda/s3/connection.ts';
 import { parseSettings } from '../../lambda/settings/settings.ts';
 import { type FromWorker, type ToWorker, toWorkerSchema } from './messages.ts';
 
-/** One of the processes that carry out a plan: asks for an item whenever it has room for one. */
+/** One of the processes of `run --workers`. It asks for an item of the plan whenever it has room for one. */
 
 const PROGRESS_MS = 200;
 
@@ -27,7 +27,7 @@ stop.signal.addEventListener('abort', () => {
   receive(null);
 });
 
-// Whoever started this one says when it is to end; a terminal sends its signals to both.
+// A terminal sends its signals to this process too, but the run that started it decides when it ends.
 for (const name of ['SIGINT', 'SIGTERM']) process.on(name, () => undefined);
 process.on('disconnect', () => {
   stop.abort(new RollupError('Aborted', 'The run that this worker belongs to is gone.'));
@@ -51,39 +51,46 @@ async function work({
   const connection = connect({ settings, endpointUrl: options.endpointUrl, region: options.region });
   const { store, gauge } = connection;
   gauge.start();
-  const landed = { objects: 0, bytes: 0 };
-  const tell = (): void => {
-    tellRun({
+  const read = { objects: 0, bytes: 0 };
+  const sendProgress = (): void => {
+    send({
       type: 'progress',
-      ...landed,
+      objects: read.objects,
+      bytes: read.bytes,
       connections: gauge.connections,
       descriptors: openDescriptors() ?? 0,
     });
-    Object.assign(landed, { objects: 0, bytes: 0 });
+    Object.assign(read, { objects: 0, bytes: 0 });
   };
-  const telling = setInterval(tell, PROGRESS_MS);
+  const timer = setInterval(sendProgress, PROGRESS_MS);
   const report = (event: RollupEvent): void => {
-    if (event.type === 'output' || event.type === 'begun') tellRun(event);
+    if (event.type === 'output' || event.type === 'begun') send(event);
     if (event.type !== 'read') return;
-    landed.objects += event.objects;
-    landed.bytes += event.bytes;
+    read.objects += event.objects;
+    read.bytes += event.bytes;
   };
   let end: FromWorker;
   try {
-    const sides = { store, raw: connection.raw };
-    const context = { ...sides, settings, report, hasTime: () => true, signal: stop.signal };
+    const context = {
+      store,
+      raw: connection.raw,
+      settings,
+      report,
+      hasTime: () => true,
+      signal: stop.signal,
+    };
     const at = parsePlanAt(plan);
     const request = { source: parseLocation(source), destination: at.destination, repack };
     const step = await writeItems({ at, etag }, itemsOfRun(), request, context);
-    end = { type: 'done', step, ...effortOf(connection) };
+    end = { type: 'done', step, ...usageOf(connection) };
   } catch (error) {
     const known =
       error instanceof RollupError ? error : new RollupError('S3Error', String(error), { cause: error });
-    end = { type: 'failed', error: known.toJSON(), ...effortOf(connection) };
+    end = { type: 'failed', error: known.toJSON(), ...usageOf(connection) };
   }
-  clearInterval(telling);
-  tell();
-  tellRun(end);
+  clearInterval(timer);
+  sendProgress();
+  send(end);
   connection.close();
   if (process.connected) process.disconnect();
 }
@@ -92,7 +99,7 @@ async function* itemsOfRun(): AsyncGenerator<Item> {
   for (;;) {
     const item = await new Promise<Item | null>((resolve) => {
       receive = resolve;
-      tellRun({ type: 'next' });
+      send({ type: 'next' });
     });
     stop.signal.throwIfAborted();
     if (item === null) return;
@@ -100,10 +107,10 @@ async function* itemsOfRun(): AsyncGenerator<Item> {
   }
 }
 
-function effortOf(connection: Connection) {
+function usageOf(connection: Connection) {
   return { requests: connection.takeRequests(), peak: connection.gauge.stop() };
 }
 
-function tellRun(message: FromWorker): void {
+function send(message: FromWorker): void {
   if (process.connected) process.send?.(message);
 }

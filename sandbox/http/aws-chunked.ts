@@ -2,11 +2,11 @@ import { createHash, type Hash } from 'node:crypto';
 import { S3Error } from './s3-error.ts';
 import type { ChunkSigner } from './sigv4.ts';
 
-/** A chunk header or a trailer line longer than this is not one. */
+/** Most bytes of a chunk header or a trailer line. */
 const LONGEST_LINE = 16 * 1024;
 
 /**
- * Takes the framing of an `aws-chunked` body off: `size[;chunk-signature=...]\r\n data \r\n`, a chunk of size 0,
+ * Removes the framing of an `aws-chunked` body: `size[;chunk-signature=...]\r\n data \r\n`, a chunk of size 0,
  * then trailers. https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
  */
 export class AwsChunkedDecoder {

@@ -4,18 +4,18 @@ import type { Content } from '../storage/content.ts';
 import type { Received, Sink } from './receive-body.ts';
 import type { Address, ServedOperation } from './route.ts';
 import { S3Error } from './s3-error.ts';
-import type { Store } from '../storage/store.ts';
+import type { ObjectTable } from '../storage/object-table.ts';
 import { parseXml } from './xml.ts';
 
-/** One request, on its way through the operation that it asks for. */
+/** One request, as its operation gets it. */
 export interface Call extends Address {
   operation: ServedOperation;
   headers: IncomingHttpHeaders;
-  store: Store;
+  table: ObjectTable;
   now: () => number;
-  /** The code with which a fault refuses one key of many. */
+  /** Set by a fault: returns the code with which a key of DeleteObjects is refused. */
   refuses?: ((key: string) => string | undefined) | undefined;
-  /** Takes the request's body in; throws unless it is whole and right. */
+  /** Reads the request's body. Throws unless it is whole and has the length and checksums that the client announced. */
   receive: (sink: Sink) => Promise<Received>;
 }
 
@@ -25,7 +25,7 @@ export interface Reply {
   body?: Buffer | StoredBody;
 }
 
-/** Bytes out of the store. The operation has retained the content; whoever sends or drops the reply releases it. */
+/** A body of stored bytes. The operation has retained the content; whoever sends or drops the reply releases it. */
 export interface StoredBody {
   content: Content;
   length: number;
@@ -59,7 +59,7 @@ export function parseCount(call: Call, name: string, fallback: number, largest: 
 
 const LARGEST_DOCUMENT = 2 * 1024 * 1024;
 
-/** The body as an XML document of this shape. */
+/** Reads the body as an XML document of this shape. */
 export async function receiveDocument<T>(call: Call, shape: z.ZodType<T>): Promise<T> {
   const chunks: Buffer[] = [];
   let size = 0;

@@ -12,17 +12,17 @@ import {
 import { S3Error } from './s3-error.ts';
 import type { ChunkSigner } from './sigv4.ts';
 
-/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
+/** Most bytes of a PUT: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
 export const LARGEST_PUT = 5 * 1024 ** 3;
 
 export interface Received {
   size: number;
-  /** Hex, as in an ETag. */
+  /** In hex, as in an ETag. */
   md5: string;
   checksum?: { algorithm: ChecksumAlgorithm; value: string };
 }
 
-/** Where the bytes of a body go, in order. */
+/** Takes the bytes of a body, in order. */
 export type Sink = (bytes: Buffer) => void | Promise<void>;
 
 interface Expected {
@@ -32,7 +32,7 @@ interface Expected {
   checksum: { algorithm: ChecksumAlgorithm; value: string | undefined } | undefined;
 }
 
-/** Announced length of the body itself, without framing. */
+/** The announced length of the body itself, without framing. */
 export function bodyLength(headers: IncomingHttpHeaders): number {
   const decoded = headers['x-amz-decoded-content-length'];
   const text = decoded === undefined ? headers['content-length'] : String(decoded);
@@ -43,8 +43,8 @@ export function bodyLength(headers: IncomingHttpHeaders): number {
 }
 
 /**
- * Takes a body in and checks it against everything the client said of it. Only what came back from here may be
- * committed: a body that is short, long or different throws.
+ * Reads a body and checks it against everything that the client announced: length, MD5, checksums, signature. Throws for a
+ * body that differs, so only a body that was returned from here may be committed.
  */
 export async function receiveBody(
   request: IncomingMessage,
@@ -53,7 +53,7 @@ export async function receiveBody(
 ): Promise<Received> {
   const { headers } = request;
   const expected = parseExpected(headers);
-  // On CompleteMultipartUpload x-amz-checksum-* speaks of the object, not of this body.
+  // On CompleteMultipartUpload, x-amz-checksum-* is about the object, not about this body.
   if (about === 'object') expected.checksum = undefined;
   const md5 = createHash('md5');
   const sha256 = expected.sha256 === undefined ? undefined : createHash('sha256');

@@ -5,10 +5,12 @@ type Target = 'service' | 'bucket' | 'object';
 interface Route {
   target: Target;
   method: string;
-  /** Query parameters that must be there, and those that may. Any other means an operation that is not here. */
+  /**
+   * Query parameters that are required, and those that are allowed. Any other is an operation that is not implemented.
+   */
   needs?: string[];
   takes?: string[];
-  /** Set apart by a header, where nothing else does. */
+  /** True for an operation that only the header x-amz-copy-source tells apart. */
   copy?: true;
 }
 
@@ -55,7 +57,7 @@ const ROUTES = {
 
 export type ServedOperation = keyof typeof ROUTES;
 
-/** `Other`: anything that S3 has and this does not, or that is no S3 request at all. */
+/** `Other` is an operation that is not implemented, or no S3 request at all. */
 export type Operation = ServedOperation | 'Other';
 
 export interface Address {
@@ -66,7 +68,7 @@ export interface Address {
 
 const LONGEST_KEY_BYTES = 1024;
 
-/** Path-style: `/bucket/key?query`. A key is what follows, as it is: `..` and empty segments are part of it. */
+/** Parses `/bucket/key?query`. The key is taken as it is: `..` and empty segments are part of it. */
 export function parseAddress(url: string): Address {
   const question = url.indexOf('?');
   const path = question < 0 ? url : url.slice(0, question);
@@ -87,7 +89,7 @@ function decode(part: string): string {
   }
 }
 
-/** The operation that a request asks for. `x-id` is the SDK's note to itself. */
+/** The operation that a request asks for. The SDK adds `x-id`, which means nothing. */
 export function matchOperation(method: string, { bucket, key, query }: Address, isCopy: boolean): Operation {
   const target: Target = bucket === '' ? 'service' : key === '' ? 'bucket' : 'object';
   const given = [...query.keys()].filter((name) => name !== 'x-id');
@@ -106,7 +108,7 @@ export function matchOperation(method: string, { bucket, key, query }: Address, 
   return 'Other';
 }
 
-/** Why a request that matches nothing is refused. */
+/** The error for a request that matches no operation. */
 export function refusal(method: string, { query }: Address): S3Error {
   if (['GET', 'HEAD', 'PUT', 'POST', 'DELETE'].includes(method) && query.size > 0) {
     return new S3Error(

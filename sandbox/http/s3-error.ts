@@ -1,6 +1,6 @@
 import { document, leaf, branch } from './xml.ts';
 
-/** Codes and statuses: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html */
+/** Statuses by code: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html */
 const STATUS = {
   AccessDenied: 403,
   AuthorizationHeaderMalformed: 400,
@@ -44,7 +44,7 @@ const STATUS = {
 
 export type S3ErrorCode = keyof typeof STATUS;
 
-/** A refusal in S3's words. Details become further elements of the XML. */
+/** An error with one of S3's codes. Details become further elements of the XML. */
 export class S3Error extends Error {
   readonly code: S3ErrorCode;
   readonly status: number;

@@ -5,19 +5,21 @@ import type { Reply } from './call.ts';
 import { slice, type Content, type ContentStore } from '../storage/content.ts';
 import type { Fault } from '../faults.ts';
 
-/** Larger writes make Node hold several copies of them, on TLS above all. */
+/** Bytes of one write. Node holds several copies of a larger one, above all with TLS. */
 const SLICE = 256 * 1024;
 
 export interface Delivery {
   content: ContentStore;
   fault: Fault | undefined;
-  /** The TCP socket, under TLS too: only that can be reset. */
+  /** The TCP socket, also where TLS is on top of it: only a TCP socket can be reset. */
   socket: Socket;
-  /** Called before the last bytes go out, so that a client never sees an answer whole that still counts as in flight. */
+  /**
+   * Called before the last bytes go out, so that a request never counts as in flight once the client has its answer.
+   */
   last: () => void;
 }
 
-/** Sends a reply, or as much of it as the fault lets through. */
+/** Sends a reply, or the part of it that the fault lets through. */
 export async function sendReply(response: ServerResponse, reply: Reply, delivery: Delivery): Promise<void> {
   const { fault, socket } = delivery;
   const body = bodyOf(reply);
@@ -48,24 +50,24 @@ function bodyOf({ body }: Reply): { content: Content; length: number } {
   return Buffer.isBuffer(body) ? { content: [{ bytes: body }], length: body.length } : body;
 }
 
-/** RFC 9110 8.6: neither of these has a Content-Length. */
+/** False for replies that must not have a Content-Length: RFC 9110 8.6. */
 function hasLength({ status }: Reply): boolean {
   return status !== 204 && status !== 304;
 }
 
-/** Writes the content, and ends the response if that was all of it. */
+/** Writes the content, and ends the response once `length` bytes are written. */
 async function write(
   response: ServerResponse,
   content: Content,
-  { content: store, fault, last }: Delivery,
+  { content: contentStore, fault, last }: Delivery,
   length = Infinity,
 ): Promise<void> {
   let sent = 0;
-  // A body made for this reply is in memory whatever the store is.
+  // A body that was made for this reply is in memory, whichever content store the sandbox has.
   const inMemory = content.every((segment) => 'bytes' in segment);
   const source = inMemory
     ? content.map((segment) => ('bytes' in segment ? segment.bytes : Buffer.alloc(0)))
-    : store.read(content);
+    : contentStore.read(content);
   for await (const block of source) {
     for (let at = 0; at < block.length; at += SLICE) {
       if (response.destroyed) return;
@@ -101,7 +103,7 @@ async function drained(response: ServerResponse): Promise<void> {
   }
 }
 
-/** Waits until what was written has left for the client. */
+/** Waits until the written bytes have gone to the client. */
 async function flush(response: ServerResponse): Promise<void> {
   response.flushHeaders();
   const { socket } = response;

@@ -11,7 +11,7 @@ export interface Certificate {
   cert: string;
 }
 
-/** For 127.0.0.1 and localhost, its own authority, made anew each time. */
+/** A new self-signed certificate for 127.0.0.1 and localhost. */
 export async function createCertificate(): Promise<Certificate> {
   const pems = await generate([{ name: 'commonName', value: 'localhost' }], {
     keyType: 'ec',
@@ -35,7 +35,7 @@ export async function createCertificate(): Promise<Certificate> {
 export interface Listener {
   server: Server;
   port: number;
-  /** The TCP socket under a request's socket; the same without TLS. */
+  /** The TCP socket under a request's socket; without TLS, the same socket. */
   rawSocket: (socket: Socket) => Socket;
   close: () => Promise<void>;
 }
@@ -46,7 +46,7 @@ export async function listen(
   gauges: Gauges,
 ): Promise<Listener> {
   const server = certificate ? createHttpsServer(certificate) : createHttpServer();
-  // A client keeps its connections for as long as it likes; a test that holds a request decides how long.
+  // No timeouts: clients keep their connections, and a test that holds a request decides for how long.
   server.keepAliveTimeout = 0;
   server.requestTimeout = 0;
   server.headersTimeout = 0;
@@ -81,7 +81,10 @@ export async function listen(
   };
 }
 
-/** Node's parser has given up on the connection. An end of input within a body is the one case that S3 has words for. */
+/**
+ * The answer on a connection whose input Node's parser refused. Only for a body that ends early S3 has an error of its
+ * own.
+ */
 function formatClientError({ code = '', message }: NodeJS.ErrnoException): Buffer {
   const body =
     code === 'HPE_INVALID_EOF_STATE'

@@ -5,7 +5,7 @@ import { S3Error } from './s3-error.ts';
 export interface Credentials {
   accessKeyId: string;
   secretAccessKey: string;
-  /** Of temporary credentials. */
+  /** Only of temporary credentials. */
   sessionToken?: string;
 }
 
@@ -16,10 +16,10 @@ export interface SignedRequest {
   headers: IncomingHttpHeaders;
 }
 
-/** Checks the signatures of an aws-chunked body, each of which covers the one before it. */
+/** Checks the signatures of an aws-chunked body. Each covers the one before it. */
 export interface ChunkSigner {
   chunk(sha256: string, signature: string): void;
-  /** `signed` is the trailers as `name:value\n` each. */
+  /** `signed` holds the trailers, each as `name:value\n`. */
   trailers(signed: string, signature: string | undefined): void;
 }
 
@@ -30,7 +30,7 @@ const EMPTY_SHA256 = sha256('');
 
 /**
  * Checks a request's Authorization header. https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
- * Returns what checks the chunks of the body, if it is a signed aws-chunked one.
+ * Returns a checker for the chunks of a signed aws-chunked body, and undefined for any other body.
  */
 export function authenticate(
   request: SignedRequest,
@@ -126,7 +126,7 @@ function canonicalRequest({ method, url, headers }: SignedRequest, names: string
   ].join('\n');
 }
 
-/** RFC 3986 encoding, whatever the client left unencoded on its way. */
+/** Encodes by RFC 3986, including characters that the client left unencoded. */
 function recode(part: string): string {
   return encodeURIComponent(decodeURIComponent(part)).replace(
     /[!'()*]/g,
@@ -157,7 +157,7 @@ function checkSignature(key: Buffer, toSign: string, given: string, details: Rec
   );
 }
 
-/** https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html */
+/** A checker of chunk signatures: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html */
 function chunkSigner(key: Buffer, timeAndScope: string, seed: string, withTrailers: boolean): ChunkSigner {
   let previous = seed;
   return {

@@ -2,7 +2,7 @@ import { XMLParser } from 'fast-xml-parser';
 
 const NAMED: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
 
-// Line ends and other control characters as references: an XML parser would normalise or refuse them raw.
+// Written as references: a parser would normalise raw line ends, and refuse raw control characters.
 // eslint-disable-next-line no-control-regex
 const SPECIAL = /[&<>"\u0000-\u001f\u007f\ufffe\uffff]/g;
 
@@ -10,7 +10,7 @@ function escape(value: string): string {
   return value.replace(SPECIAL, (char) => NAMED[char] ?? `&#x${char.charCodeAt(0).toString(16)};`);
 }
 
-/** An element with text, or nothing at all when there is no value. */
+/** An element with text, or the empty string if there is no value. */
 export function leaf(name: string, value: string | number | boolean | undefined): string {
   return value === undefined ? '' : `<${name}>${escape(String(value))}</${name}>`;
 }
@@ -38,14 +38,14 @@ const parser = new XMLParser({
   isArray: (name) => REPEATED.has(name),
 });
 
-// What is no character of XML 1.0, by itself: https://www.w3.org/TR/xml/#charsets
+// Code points that are no characters of XML 1.0: https://www.w3.org/TR/xml/#charsets
 // eslint-disable-next-line no-control-regex
 const NOT_IN_XML = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ud800-\udfff\ufffe\uffff]/u;
 const REFERENCE = /&#(?:x([0-9a-f]+)|([0-9]+));/gi;
 
 /**
- * A request document as plain objects; the caller parses what it expects out of it. Throws for what XML 1.0 cannot
- * carry, raw or as a reference: https://www.w3.org/TR/xml/#sec-references
+ * Parses a request document into plain objects, which the caller checks. Throws for characters that XML 1.0 does not
+ * allow, raw or as a reference: https://www.w3.org/TR/xml/#sec-references
  */
 export function parseXml(body: Buffer): unknown {
   const text = body.toString();

@@ -5,45 +5,45 @@ import { formatTime } from './list-objects.ts';
 
 export const REGION = 'us-east-1';
 
-export function createBucket({ store, bucket, now }: Call): Reply {
+export function createBucket({ table, bucket, now }: Call): Reply {
   if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(bucket)) {
     throw new S3Error('InvalidBucketName', 'The specified bucket is not valid.', { BucketName: bucket });
   }
-  if (store.buckets.has(bucket)) {
+  if (table.buckets.has(bucket)) {
     throw new S3Error(
       'BucketAlreadyOwnedByYou',
       'Your previous request to create the named bucket succeeded and you already own it.',
       { BucketName: bucket },
     );
   }
-  store.commit({ type: 'bucket-created', bucket, at: now() });
+  table.commit({ type: 'bucket-created', bucket, at: now() });
   return { status: 200, headers: { location: `/${bucket}` } };
 }
 
-export function headBucket({ store, bucket }: Call): Reply {
-  store.bucket(bucket);
+export function headBucket({ table, bucket }: Call): Reply {
+  table.bucket(bucket);
   return { status: 200, headers: { 'x-amz-bucket-region': REGION } };
 }
 
-export function deleteBucket({ store, bucket }: Call): Reply {
-  // Uploads that are still open do not count, and go with the bucket.
-  if (store.bucket(bucket).objects.size > 0) {
+export function deleteBucket({ table, bucket }: Call): Reply {
+  // Open uploads do not keep a bucket from being deleted, and are deleted with it.
+  if (table.bucket(bucket).objects.size > 0) {
     throw new S3Error('BucketNotEmpty', 'The bucket you tried to delete is not empty', {
       BucketName: bucket,
     });
   }
-  store.commit({ type: 'bucket-deleted', bucket });
+  table.commit({ type: 'bucket-deleted', bucket });
   return { status: 204 };
 }
 
-/** Empty stands for us-east-1. */
-export function getBucketLocation({ store, bucket }: Call): Reply {
-  store.bucket(bucket);
+/** Answers with an empty location, which means us-east-1. */
+export function getBucketLocation({ table, bucket }: Call): Reply {
+  table.bucket(bucket);
   return xmlReply(result('LocationConstraint'));
 }
 
-export function listBuckets({ store }: Call): Reply {
-  const buckets = [...store.buckets.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+export function listBuckets({ table }: Call): Reply {
+  const buckets = [...table.buckets.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   return xmlReply(
     result(
       'ListAllMyBucketsResult',

@@ -4,7 +4,7 @@ import { header, receiveDocument, xmlReply, type Call, type Reply } from '../htt
 import { ALGORITHMS, checksumHeader, combineParts, type Checksum } from '../checksums.ts';
 import { checkWrite } from '../conditions.ts';
 import { S3Error } from '../http/s3-error.ts';
-import type { OpenUpload, Part, Store, StoredObject } from '../storage/store.ts';
+import type { OpenUpload, Part, ObjectTable, StoredObject } from '../storage/object-table.ts';
 import { leaf, result } from '../http/xml.ts';
 import { uploadOf } from './uploads.ts';
 
@@ -23,31 +23,34 @@ type NamedPart = z.output<typeof NamedPart>;
 
 const Completion = z.object({ CompleteMultipartUpload: z.object({ Part: z.array(NamedPart).min(1) }) });
 
-/** What remains of the parts is shared, not copied; the upload ends in the same change that shows the object. */
+/**
+ * CompleteMultipartUpload. The object shares the bytes of its parts, and appears in the same change that ends the
+ * upload.
+ */
 export async function completeUpload(call: Call): Promise<Reply> {
-  const { store, bucket, key, headers } = call;
+  const { table, bucket, key, headers } = call;
   uploadOf(call);
   const named = (await receiveDocument(call, Completion)).CompleteMultipartUpload.Part;
 
-  // From here on nothing waits.
+  // No await from here on.
   const upload = uploadOf(call);
   const parts = chosenParts(upload, named);
   const size = parts.reduce((sum, part) => sum + part.size, 0);
-  const checksum = wholeChecksum(store, upload, parts);
+  const checksum = wholeChecksum(table, upload, parts);
   checkClaims(call, checksum ?? unnamedChecksum(call, parts), size);
-  checkWrite(headers, key, store.bucket(bucket).objects.get(key));
+  checkWrite(headers, key, table.bucket(bucket).objects.get(key));
   const object: StoredObject = {
     key,
     size,
     etag: multipartEtag(parts),
-    // Not when it ended: S3 dates a multipart object from the start of its upload.
+    // S3 dates a multipart object by the start of its upload.
     lastModified: upload.initiated,
     content: parts.flatMap(({ content }) => content),
     attributes: upload.attributes,
     parts: parts.map((part) => part.size),
     ...(checksum && { checksum }),
   };
-  store.commit({ type: 'object-put', bucket, object, completes: upload.uploadId });
+  table.commit({ type: 'object-put', bucket, object, completes: upload.uploadId });
   return xmlReply(
     result(
       'CompleteMultipartUploadResult',
@@ -106,24 +109,24 @@ function invalidPart({ PartNumber, ETag }: NamedPart): S3Error {
   );
 }
 
-function wholeChecksum(store: Store, { checksum }: OpenUpload, parts: Part[]): Checksum | undefined {
+function wholeChecksum(table: ObjectTable, { checksum }: OpenUpload, parts: Part[]): Checksum | undefined {
   if (!checksum) return undefined;
   const { algorithm, type } = checksum;
   const values = parts.map(({ size, content, checksum: value }) => ({
     size,
-    value: value?.value ?? store.digest(algorithm, content),
+    value: value?.value ?? table.digest(algorithm, content),
   }));
   return combineParts(algorithm, type, values);
 }
 
-/** An upload without an algorithm has a CRC-64/NVME in the end, which is worked out now if the request speaks of it. */
-function unnamedChecksum({ store, headers }: Call, parts: Part[]): Checksum | undefined {
+/** The CRC-64/NVME of an upload without an algorithm, which is computed only if the request claims one. */
+function unnamedChecksum({ table, headers }: Call, parts: Part[]): Checksum | undefined {
   if (headers[checksumHeader('CRC64NVME')] === undefined) return undefined;
   const content = parts.flatMap((part) => part.content);
-  return { algorithm: 'CRC64NVME', type: 'FULL_OBJECT', value: store.digest('CRC64NVME', content) };
+  return { algorithm: 'CRC64NVME', type: 'FULL_OBJECT', value: table.digest('CRC64NVME', content) };
 }
 
-/** What the request says of the whole object has to be so. */
+/** Throws if the request claims another size or checksum of the whole object. */
 function checkClaims(call: Call, checksum: Checksum | undefined, size: number): void {
   for (const algorithm of ALGORITHMS) {
     const value = header(call, checksumHeader(algorithm));

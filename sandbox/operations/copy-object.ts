@@ -7,14 +7,14 @@ import type { Content } from '../storage/content.ts';
 import { LARGEST_PUT } from '../http/receive-body.ts';
 import { checkKey } from '../http/route.ts';
 import { S3Error } from '../http/s3-error.ts';
-import type { Attributes, Store, StoredObject } from '../storage/store.ts';
+import type { Attributes, ObjectTable, StoredObject } from '../storage/object-table.ts';
 import { leaf, result } from '../http/xml.ts';
 import { formatTime } from './list-objects.ts';
 
-/** Shares the source's bytes. Everything happens in one turn: source and conditions hold when it is visible. */
+/** CopyObject. The copy shares the source's bytes. Nothing awaits, so the conditions still hold when it appears. */
 export function copyObject(call: Call): Reply {
-  const { store, bucket, key, headers } = call;
-  const { objects } = store.bucket(bucket);
+  const { table, bucket, key, headers } = call;
+  const { objects } = table.bucket(bucket);
   checkKey(key);
   const source = copySource(call);
   if (source.object.size > LARGEST_PUT) {
@@ -40,14 +40,14 @@ export function copyObject(call: Call): Reply {
   const object: StoredObject = {
     key,
     size,
-    // The ETag of a multipart object is of its parts, which a copy does not have.
-    etag: etagOf(attributes, source.object.parts ? md5(store, content) : source.object.etag),
+    // The ETag of a multipart object is made from its parts, and a copy has none.
+    etag: etagOf(attributes, source.object.parts ? md5(table, content) : source.object.etag),
     lastModified: call.now(),
     content,
     attributes,
     ...(checksum && { checksum }),
   };
-  store.commit({ type: 'object-put', bucket, object });
+  table.commit({ type: 'object-put', bucket, object });
   return xmlReply(copyResult('CopyObjectResult', object, checksum));
 }
 
@@ -66,7 +66,7 @@ export function copyResult(
   );
 }
 
-/** The object that `x-amz-copy-source` names, which meets the conditions on it. */
+/** The object that `x-amz-copy-source` names. Throws if it does not meet the conditions on it. */
 export function copySource(call: Call): { bucket: string; object: StoredObject } {
   const text = header(call, 'x-amz-copy-source') ?? '';
   if (text.includes('?'))
@@ -74,13 +74,13 @@ export function copySource(call: Call): { bucket: string; object: StoredObject }
   const [, bucket = '', key = ''] = /^\/?([^/]+)\/(.+)$/s.exec(decodeSource(text)) ?? [];
   if (bucket === '')
     throw new S3Error('InvalidArgument', 'Copy Source must mention the source bucket and key');
-  const object = call.store.object(bucket, key);
+  const object = call.table.object(bucket, key);
   checkCopySource(call.headers, object);
   checkReadable(object);
   return { bucket, object };
 }
 
-/** Form-encoded: a plus sign that is meant as one has to come as %2B. */
+/** Decodes form encoding, in which a plus sign is %2B. */
 function decodeSource(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '));
@@ -89,16 +89,16 @@ function decodeSource(text: string): string {
   }
 }
 
-export function md5(store: Store, content: Content): string {
+export function md5(table: ObjectTable, content: Content): string {
   const hash = createHash('md5');
-  for (const bytes of store.content.readNow(content)) hash.update(bytes);
+  for (const bytes of table.content.readNow(content)) hash.update(bytes);
   return hash.digest('hex');
 }
 
 function copiedAttributes(call: Call, source: StoredObject): Attributes {
   const given = parseAttributes(call.headers);
   return {
-    // Its storage class, encryption and ACL are never those of the source.
+    // Storage class, encryption and ACL are never taken from the source.
     ...given,
     headers:
       directive(call, 'x-amz-metadata-directive') === 'REPLACE' ? given.headers : source.attributes.headers,
@@ -123,12 +123,15 @@ function sameAttributes(call: Call, { storageClass, encryption }: Attributes, so
   );
 }
 
-/** Asked for, or of the source's algorithm; always over the whole, so that of a composite is made anew. */
+/**
+ * Checksum of the copy, by the algorithm asked for or that of the source. It is of the whole, so a composite is
+ * recomputed.
+ */
 function copiedChecksum(call: Call, source: StoredObject): Checksum | undefined {
   const asked = header(call, 'x-amz-checksum-algorithm');
   const algorithm = asked === undefined ? source.checksum?.algorithm : parseAlgorithm(asked);
   if (!algorithm) return undefined;
   if (source.checksum?.algorithm === algorithm && source.checksum.type === 'FULL_OBJECT')
     return source.checksum;
-  return { algorithm, type: 'FULL_OBJECT', value: call.store.digest(algorithm, source.content) };
+  return { algorithm, type: 'FULL_OBJECT', value: call.table.digest(algorithm, source.content) };
 }

@@ -5,17 +5,17 @@ import { checkKey } from '../http/route.ts';
 import { S3Error } from '../http/s3-error.ts';
 import { branch, leaf, result } from '../http/xml.ts';
 
-/** 204 whether there was an object or not. */
+/** DeleteObject. The status is 204, also if there was no object. */
 export function deleteObject(call: Call): Reply {
   remove(call, call.key, header(call, 'if-match'));
   return { status: 204 };
 }
 
-function remove({ store, bucket }: Call, key: string, match: string | undefined): void {
+function remove({ table, bucket }: Call, key: string, match: string | undefined): void {
   checkKey(key);
-  const existing = store.bucket(bucket).objects.get(key);
+  const existing = table.bucket(bucket).objects.get(key);
   checkDelete(match, key, existing);
-  if (existing) store.commit({ type: 'object-deleted', bucket, key });
+  if (existing) table.commit({ type: 'object-deleted', bucket, key });
 }
 
 const MOST_KEYS = 1000;
@@ -36,7 +36,7 @@ const Batch = z.object({
 });
 
 export async function deleteObjects(call: Call): Promise<Reply> {
-  call.store.bucket(call.bucket);
+  call.table.bucket(call.bucket);
   const hasDigest = Object.keys(call.headers).some(
     (name) => name === 'content-md5' || name.startsWith('x-amz-checksum-'),
   );

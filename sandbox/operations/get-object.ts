@@ -4,7 +4,7 @@ import { checksumHeader } from '../checksums.ts';
 import { checkRead } from '../conditions.ts';
 import { slice } from '../storage/content.ts';
 import { S3Error } from '../http/s3-error.ts';
-import type { StoredObject } from '../storage/store.ts';
+import type { StoredObject } from '../storage/object-table.ts';
 
 interface Range {
   start: number;
@@ -14,14 +14,14 @@ interface Range {
 
 /** GetObject and HeadObject: the same headers, and a body that is not sent for a HEAD. */
 export function getObject(call: Call): Reply {
-  const { store, bucket, key, operation } = call;
-  const object = store.object(bucket, key);
+  const { table, bucket, key, operation } = call;
+  const object = table.object(bucket, key);
   checkRead(call.headers, object);
   if (operation === 'GetObject') checkReadable(object);
   const range = partRange(call, object) ?? parseRange(header(call, 'range'), object.size);
   const { start, end } = range ?? { start: 0, end: object.size };
   const content = slice(object.content, start, end);
-  store.content.retain(content);
+  table.content.retain(content);
   return {
     status: range ? 206 : 200,
     headers: {
@@ -33,7 +33,7 @@ export function getObject(call: Call): Reply {
       ...storageHeaders(object),
       ...(call.query.has('partNumber') &&
         object.parts && { 'x-amz-mp-parts-count': String(object.parts.length) }),
-      // S3 has no checksum of a range.
+      // S3 sends no checksum of a range.
       ...(!range &&
         header(call, 'x-amz-checksum-mode')?.toUpperCase() === 'ENABLED' &&
         checksumHeaders(call, object)),
@@ -57,8 +57,8 @@ function storageHeaders({
   };
 }
 
-function checksumHeaders({ store }: Call, object: StoredObject): Record<string, string> {
-  const { algorithm, type, value } = store.checksum(object);
+function checksumHeaders({ table }: Call, object: StoredObject): Record<string, string> {
+  const { algorithm, type, value } = table.checksum(object);
   return { [checksumHeader(algorithm)]: value, 'x-amz-checksum-type': type };
 }
 
@@ -72,7 +72,7 @@ function partRange(call: Call, object: StoredObject): Range | undefined {
   return { start, end: start + size };
 }
 
-/** A header that is not a single byte range is ignored, as RFC 9110 and S3 have it. */
+/** Parses a Range header. Anything but a single byte range is ignored, as in RFC 9110 and S3. */
 export function parseRange(text: string | undefined, size: number): Range | undefined {
   const [, first = '', last = ''] = /^bytes=(\d*)-(\d*)$/.exec(text ?? '') ?? [];
   if (first === '' && last === '') return undefined;

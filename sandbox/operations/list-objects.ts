@@ -1,16 +1,16 @@
 import { parseCount, xmlReply, type Call, type Reply } from '../http/call.ts';
 import { S3Error } from '../http/s3-error.ts';
-import type { Bucket, StoredObject } from '../storage/store.ts';
+import type { Bucket, StoredObject } from '../storage/object-table.ts';
 import { branch, leaf, result } from '../http/xml.ts';
 
 interface Page {
   objects: StoredObject[];
   prefixes: string[];
-  /** Where the next page starts. */
+  /** Start of the next page; absent on the last one. */
   next?: Position;
 }
 
-/** After this key, or after all keys that start with it. */
+/** A position after this key, or after all keys that begin with it. */
 interface Position {
   after: string;
   whole: boolean;
@@ -20,7 +20,7 @@ export function listObjects(call: Call): Reply {
   const { query } = call;
   if (query.get('list-type') !== '2')
     throw new S3Error('InvalidArgument', 'Invalid List Type: only 2 is served');
-  const bucket = call.store.bucket(call.bucket);
+  const bucket = call.table.bucket(call.bucket);
   const limit = parseCount(call, 'max-keys', 1000, 1000);
   const prefix = query.get('prefix') ?? '';
   const delimiter = query.get('delimiter') ?? '';
@@ -49,7 +49,8 @@ export function listObjects(call: Call): Reply {
 }
 
 function formatObject(object: StoredObject, encode: (key: string) => string): string {
-  // An object without a checksum of its own has S3's CRC-64/NVME; its value is not listed and need not be computed.
+  // An object that was written without a checksum has S3's CRC-64/NVME. Its value is not listed, and is not computed
+  // here.
   const { algorithm, type } = object.checksum ?? { algorithm: 'CRC64NVME', type: 'FULL_OBJECT' };
   return branch(
     'Contents',
@@ -63,12 +64,12 @@ function formatObject(object: StoredObject, encode: (key: string) => string): st
   );
 }
 
-/** Listings show whole seconds. */
+/** A time as listings show it, in whole seconds. */
 export function formatTime(time: number): string {
   return new Date(Math.floor(time / 1000) * 1000).toISOString();
 }
 
-/** How keys are written in a listing: as they are, or with `encoding-type=url`, form-encoded but for the slashes. */
+/** The encoding of keys in a listing: none, or with `encoding-type=url` form encoding without that of slashes. */
 export function keyEncoding({ query }: Call): (key: string) => string {
   const type = query.get('encoding-type');
   if (type === null) return (key) => key;
@@ -103,7 +104,7 @@ function listPage(bucket: Bucket, { prefix, delimiter, limit, position }: Listin
       if (object) page.objects.push(object);
       index++;
     } else {
-      // A start-after within a common prefix leaves it listed, one equal to it does not.
+      // A common prefix is still listed if start-after lies within it, but not if they are equal.
       if (common !== position.after) page.prefixes.push(common);
       index = bucket.keys.skip(common, index);
     }

@@ -7,19 +7,19 @@ import { bodyLength, type Received } from '../http/receive-body.ts';
 import { checkKey } from '../http/route.ts';
 
 export async function putObject(call: Call): Promise<Reply> {
-  const { store, bucket, key, headers } = call;
-  const { objects } = store.bucket(bucket);
+  const { table, bucket, key, headers } = call;
+  const { objects } = table.bucket(bucket);
   checkKey(key);
   const attributes = parseAttributes(headers);
   checkWrite(headers, key, objects.get(key));
   const { received, content } = await spoolBody(call);
 
-  // From here to the commit nothing waits: the conditions hold when the object becomes visible.
+  // No await from here to the commit, so that the conditions still hold when the object appears.
   const checksum: Checksum | undefined = received.checksum && { ...received.checksum, type: 'FULL_OBJECT' };
   try {
-    checkWrite(headers, key, store.bucket(bucket).objects.get(key));
+    checkWrite(headers, key, table.bucket(bucket).objects.get(key));
   } catch (error) {
-    store.content.discard(content);
+    table.content.discard(content);
     throw error;
   }
   const { size, md5 } = received;
@@ -33,7 +33,7 @@ export async function putObject(call: Call): Promise<Reply> {
     attributes,
     ...(checksum && { checksum }),
   };
-  store.commit({ type: 'object-put', bucket, object });
+  table.commit({ type: 'object-put', bucket, object });
   return { status: 200, headers: { etag: `"${etag}"`, ...checksumReply(checksum) } };
 }
 
@@ -42,9 +42,9 @@ export function checksumReply(checksum: Checksum | undefined): Record<string, st
   return { [checksumHeader(checksum.algorithm)]: checksum.value, 'x-amz-checksum-type': checksum.type };
 }
 
-/** Takes a body in; what is left of one that is refused goes. */
+/** Reads a body into the content store. Discards it if it is refused. */
 export async function spoolBody(call: Call): Promise<{ received: Received; content: Content }> {
-  const spool = call.store.content.spool(bodyLength(call.headers));
+  const spool = call.table.content.spool(bodyLength(call.headers));
   try {
     const received = await call.receive((bytes) => spool.write(bytes));
     return { received, content: await spool.finish() };

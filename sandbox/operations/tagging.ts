@@ -12,8 +12,8 @@ const Tagging = z.object({
   }),
 });
 
-export function getTagging({ store, bucket, key }: Call): Reply {
-  const { tags } = store.object(bucket, key).attributes;
+export function getTagging({ table, bucket, key }: Call): Reply {
+  const { tags } = table.object(bucket, key).attributes;
   return xmlReply(
     result(
       'Tagging',
@@ -38,9 +38,9 @@ export function deleteTagging(call: Call): Reply {
   return { status: 204 };
 }
 
-function setTags({ store, bucket, key }: Call, tags: Record<string, string>): void {
-  const object = store.object(bucket, key);
-  store.commit({
+function setTags({ table, bucket, key }: Call, tags: Record<string, string>): void {
+  const object = table.object(bucket, key);
+  table.commit({
     type: 'object-put',
     bucket,
     object: { ...object, attributes: { ...object.attributes, tags } },

@@ -4,34 +4,34 @@ import { checksumHeader, type ChecksumAlgorithm } from '../checksums.ts';
 import { slice } from '../storage/content.ts';
 import { LARGEST_PUT } from '../http/receive-body.ts';
 import { S3Error } from '../http/s3-error.ts';
-import type { OpenUpload, Part } from '../storage/store.ts';
+import type { OpenUpload, Part } from '../storage/object-table.ts';
 import { copyResult, copySource, md5 } from './copy-object.ts';
 import { spoolBody } from './put-object.ts';
 import { uploadOf } from './uploads.ts';
 
-/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
+/** Most parts of an upload: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
 const MOST_PARTS = 10_000;
 const LEAST_RANGED_SOURCE = 5 * 1024 * 1024;
 
 export async function uploadPart(call: Call): Promise<Reply> {
-  const { store, bucket } = call;
+  const { table, bucket } = call;
   const partNumber = parsePartNumber(call);
   const { uploadId, checksum, attributes } = uploadOf(call);
   const { received, content } = await spoolBody(call);
   const given = received.checksum;
   try {
     checkAlgorithm(checksum, given?.algorithm);
-    // The upload may have ended while the body came in.
+    // The upload may have ended while the body was read.
     uploadOf(call);
   } catch (error) {
-    store.content.discard(content);
+    table.content.discard(content);
     throw error;
   }
   const { size, md5 } = received;
   const etag = etagOf(attributes, md5);
   const part: Part = { partNumber, size, etag, lastModified: call.now(), content };
   if (given) part.checksum = given;
-  store.commit({ type: 'part-put', bucket, uploadId, part });
+  table.commit({ type: 'part-put', bucket, uploadId, part });
   return {
     status: 200,
     headers: { etag: `"${etag}"`, ...(given && { [checksumHeader(given.algorithm)]: given.value }) },
@@ -52,8 +52,8 @@ function parsePartNumber(call: Call): number {
 }
 
 /**
- * An upload that names no algorithm takes any. Where S3 can compute a part's checksum itself (FULL_OBJECT), a part may
- * come without one.
+ * Throws if a part has a checksum of another algorithm than its upload. An upload without an algorithm takes any. A part
+ * may have none if S3 can compute it (FULL_OBJECT).
  */
 function checkAlgorithm(expected: OpenUpload['checksum'], actual: ChecksumAlgorithm | undefined): void {
   if (!expected || actual === expected.algorithm) return;
@@ -65,7 +65,7 @@ function checkAlgorithm(expected: OpenUpload['checksum'], actual: ChecksumAlgori
 }
 
 export function uploadPartCopy(call: Call): Reply {
-  const { store, bucket } = call;
+  const { table, bucket } = call;
   const partNumber = parsePartNumber(call);
   const { uploadId, checksum, attributes } = uploadOf(call);
   const { object } = copySource(call);
@@ -80,13 +80,13 @@ export function uploadPartCopy(call: Call): Reply {
   const part: Part = {
     partNumber,
     size: end - start,
-    etag: etagOf(attributes, md5(store, content)),
+    etag: etagOf(attributes, md5(table, content)),
     lastModified: call.now(),
     content,
   };
   if (checksum)
-    part.checksum = { algorithm: checksum.algorithm, value: store.digest(checksum.algorithm, content) };
-  store.commit({ type: 'part-put', bucket, uploadId, part });
+    part.checksum = { algorithm: checksum.algorithm, value: table.digest(checksum.algorithm, content) };
+  table.commit({ type: 'part-put', bucket, uploadId, part });
   return xmlReply(copyResult('CopyPartResult', part, part.checksum));
 }
 

@@ -5,13 +5,13 @@ import { checksumType, parseAlgorithm } from '../checksums.ts';
 import { checkKey } from '../http/route.ts';
 import { S3Error } from '../http/s3-error.ts';
 import { compareUtf8 } from '../storage/sorted-keys.ts';
-import type { Upload } from '../storage/store.ts';
+import type { Upload } from '../storage/object-table.ts';
 import { branch, leaf, result } from '../http/xml.ts';
 import { formatTime, keyEncoding } from './list-objects.ts';
 
 export function createUpload(call: Call): Reply {
-  const { store, bucket, key } = call;
-  store.bucket(bucket);
+  const { table, bucket, key } = call;
+  table.bucket(bucket);
   checkKey(key);
   const checksum = askedChecksum(call);
   const upload: Upload = {
@@ -21,7 +21,7 @@ export function createUpload(call: Call): Reply {
     attributes: parseAttributes(call.headers),
     ...(checksum && { checksum }),
   };
-  store.commit({ type: 'upload-began', bucket, upload });
+  table.commit({ type: 'upload-began', bucket, upload });
   return xmlReply(
     result(
       'InitiateMultipartUploadResult',
@@ -48,12 +48,12 @@ function askedChecksum(call: Call): Upload['checksum'] {
 }
 
 export function uploadOf(call: Call) {
-  return call.store.upload(call.bucket, call.key, call.query.get('uploadId') ?? '');
+  return call.table.upload(call.bucket, call.key, call.query.get('uploadId') ?? '');
 }
 
 export function abortUpload(call: Call): Reply {
   const { uploadId } = uploadOf(call);
-  call.store.commit({ type: 'upload-aborted', bucket: call.bucket, uploadId });
+  call.table.commit({ type: 'upload-aborted', bucket: call.bucket, uploadId });
   return { status: 204 };
 }
 
@@ -94,7 +94,7 @@ export function listParts(call: Call): Reply {
   );
 }
 
-/** By key, then by when they began. */
+/** ListMultipartUploads, in order of key and of start. */
 export function listUploads(call: Call): Reply {
   const { query } = call;
   const limit = parseCount(call, 'max-uploads', 1000, 1000);
@@ -104,7 +104,7 @@ export function listUploads(call: Call): Reply {
   const idMarker = query.get('upload-id-marker') ?? '';
   if (delimiter !== '') throw new S3Error('NotImplemented', 'A delimiter is not implemented for uploads.');
   const encode = keyEncoding(call);
-  const all = [...call.store.bucket(call.bucket).uploads.values()]
+  const all = [...call.table.bucket(call.bucket).uploads.values()]
     .filter(({ key }) => key.startsWith(prefix))
     .sort((a, b) => compareUploads(a, b));
   const begin = all.findIndex((upload) => compareUtf8(upload.key, keyMarker) > 0);

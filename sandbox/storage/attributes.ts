@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { S3Error } from '../http/s3-error.ts';
-import type { Attributes, StoredObject } from './store.ts';
+import type { Attributes, StoredObject } from './object-table.ts';
 
 const KEPT = ['content-type', 'cache-control', 'content-disposition', 'content-language', 'expires'];
 const CLASSES = [
@@ -14,7 +14,7 @@ const CLASSES = [
   'GLACIER',
   'DEEP_ARCHIVE',
 ];
-// https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#canned-acl
+// Canned ACLs: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#canned-acl
 const ACLS = [
   'private',
   'public-read',
@@ -24,7 +24,7 @@ const ACLS = [
   'bucket-owner-read',
   'bucket-owner-full-control',
 ];
-/** Headers that change what a write means in ways that are not here. Ignoring them would be a lie. */
+/** Headers that change the meaning of a write and are not implemented: they are refused, not ignored. */
 const REFUSED = [
   'x-amz-server-side-encryption-customer-algorithm',
   'x-amz-object-lock-mode',
@@ -32,7 +32,7 @@ const REFUSED = [
   'x-amz-website-redirect-location',
   'x-amz-write-offset-bytes',
 ];
-/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html */
+/** Most bytes of metadata: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html */
 const LARGEST_METADATA = 2 * 1024;
 const MOST_TAGS = 10;
 
@@ -57,7 +57,7 @@ export function parseAttributes(headers: IncomingHttpHeaders): Attributes {
   if (metadata > LARGEST_METADATA) {
     throw new S3Error('MetadataTooLarge', 'Your metadata headers exceed the maximum allowed metadata size');
   }
-  // `aws-chunked` says how the body travelled, not what it is.
+  // `aws-chunked` is about the transfer, and no encoding of the object.
   const encoding = (headers['content-encoding'] ?? '')
     .split(',')
     .map((part) => part.trim())
@@ -93,7 +93,7 @@ function parseAcl(acl: string | string[] | undefined): Pick<Attributes, 'acl'> {
   throw new S3Error('InvalidArgument', 'The canned ACL is not one of S3', { ArgumentName: 'x-amz-acl' });
 }
 
-/** Under SSE-KMS an ETag is no digest of what is stored: the same bytes written twice have two. */
+/** The ETag of an object. Under SSE-KMS it is no digest: the same bytes written twice have two ETags. */
 export function etagOf({ encryption }: Attributes, md5: string): string {
   return encryption === undefined ? md5 : randomUUID().replaceAll('-', '');
 }
@@ -119,7 +119,7 @@ export function checkTags(tags: [string, string][]): Record<string, string> {
   return unique;
 }
 
-/** Archived objects have to be restored before their bytes can be had. */
+/** Throws for an archived object, which has to be restored before it can be read. */
 export function checkReadable({ attributes: { storageClass } }: StoredObject): void {
   if (storageClass === 'GLACIER' || storageClass === 'DEEP_ARCHIVE') {
     throw new S3Error('InvalidObjectState', "The operation is not valid for the object's storage class", {

@@ -1,27 +1,27 @@
-/** A run of bytes kept in memory, or in a file of the sandbox's folder. Neither is ever written to again. */
+/** Bytes in memory, or in a file of the sandbox's folder. They never change. */
 export type Segment = { bytes: Buffer } | { file: string; start: number; length: number };
 
 /** An object's bytes: its segments in order. Parts are joined and copies made by sharing segments. */
 export type Content = Segment[];
 
-/** Takes one body in. What `finish` returned belongs to nobody until it is retained; `discard` drops it. */
+/** Receives one body. The content that `finish` returns has to be retained or discarded. */
 export interface Spool {
   write(chunk: Buffer): void | Promise<void>;
   finish(): Promise<Content>;
   discard(): void;
 }
 
-/** Where bytes are kept. Whoever holds content retains it, a read in progress too, and releases it once. */
+/** Keeps bytes and counts their holders. Every holder retains content and releases it once, also a read in progress. */
 export interface ContentStore {
   spool(length: number): Spool;
-  /** A whole body at once. */
+  /** Stores a whole body at once. */
   keep(bytes: Buffer): Content;
   retain(content: Content): void;
   release(content: Content): void;
-  /** Drops what a spool made and nobody came to hold. */
+  /** Drops content that nobody has retained. */
   discard(content: Content): void;
   read(content: Content): Iterable<Buffer> | AsyncIterable<Buffer>;
-  /** The same at once, for what has to be decided without waiting. */
+  /** Reads synchronously, for decisions that must not await. */
   readNow(content: Content): Iterable<Buffer>;
 }
 
@@ -29,7 +29,7 @@ function segmentLength(segment: Segment): number {
   return 'bytes' in segment ? segment.bytes.length : segment.length;
 }
 
-/** The bytes from `start` up to `end`, which is not in it. */
+/** The bytes from `start` to `end`, exclusive. */
 export function slice(content: Content, start: number, end: number): Content {
   const within: Content = [];
   let offset = 0;

@@ -29,13 +29,13 @@ class FileSpool implements Spool {
   }
 
   discard(): void {
-    // Closing twice is harmless, and the file may never have been opened.
+    // The file may be closed already, or may never have been opened.
     void this.#handle?.close().catch(() => undefined);
     rmSync(this.#path, { force: true });
   }
 }
 
-/** One file a body, under a name of its own; the index says which key it belongs to. Removed with its last holder. */
+/** Keeps each body in a file of its own, until its last holder releases it. The index says which key it belongs to. */
 export class FolderContent implements ContentStore {
   readonly #folder: string;
   readonly #holders = new Map<string, number>();
@@ -47,7 +47,7 @@ export class FolderContent implements ContentStore {
     }
   }
 
-  /** Bodies that nothing holds once the index has been read: puts that a crash cut short. */
+  /** Deletes bodies that nothing holds once the index has been read: those of writes that a crash cut short. */
   sweep(): void {
     for (const name of readdirSync(this.#folder, { recursive: true, withFileTypes: true })) {
       if (name.isFile() && !this.#holders.has(name.name)) rmSync(join(name.parentPath, name.name));

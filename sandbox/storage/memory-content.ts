@@ -2,7 +2,7 @@ import type { Content, ContentStore, Spool } from './content.ts';
 
 const BLOCK = 1024 * 1024;
 
-/** Bodies as blocks of at most 1 MiB, each of the size that it needs: small chunks of a socket are not kept alive. */
+/** Collects a body in blocks of at most 1 MiB, so that small chunks of a socket are not kept alive. */
 class MemorySpool implements Spool {
   readonly #blocks: Buffer[] = [];
   #block = Buffer.alloc(0);
@@ -48,7 +48,7 @@ function* blocks(content: Content): Iterable<Buffer> {
   }
 }
 
-/** The garbage collector does the counting. */
+/** Keeps bodies in memory. Holders are not counted: the garbage collector frees bodies. */
 export const memoryContent: ContentStore = {
   spool: (length) => new MemorySpool(length),
   keep: (bytes) => [{ bytes }],

@@ -1,6 +1,6 @@
 const SURROGATE = /[\ud800-\udfff]/;
 
-/** Order of the UTF-8 bytes. UTF-16 order differs from it only where surrogates meet U+E000 to U+FFFF. */
+/** Compares by UTF-8 bytes. UTF-16 order differs only between surrogates and U+E000 to U+FFFF. */
 export function compareUtf8(a: string, b: string): number {
   const shared = Math.min(a.length, b.length);
   for (let i = 0; i < shared; i++) {
@@ -20,20 +20,20 @@ function compareUtf16(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** Keys in UTF-8 byte order. Changes are gathered and merged in at the next look. */
+/** Keys in UTF-8 byte order. Changes are collected, and merged at the next read. */
 export class SortedKeys {
   #sorted: string[] = [];
   readonly #added = new Set<string>();
   readonly #removed = new Set<string>();
   #compare = compareUtf16;
 
-  /** Only for a key that is not in it. */
+  /** Adds a key that must not be in the list. */
   add(key: string): void {
     if (!this.#removed.delete(key)) this.#added.add(key);
     if (SURROGATE.test(key)) this.#compare = compareUtf8;
   }
 
-  /** Only for a key that is in it. */
+  /** Removes a key that must be in the list. */
   remove(key: string): void {
     if (!this.#added.delete(key)) this.#removed.add(key);
   }
@@ -47,12 +47,12 @@ export class SortedKeys {
     return this.#sorted;
   }
 
-  /** The index of the first key that is not before `bound`, looking from `from` on. */
+  /** Index of the first key, from index `from` on, that is not before `bound`. */
   seek(bound: string, from = 0): number {
     return lowerBound(this.all(), (key) => this.#before(key, bound), from);
   }
 
-  /** The index of the first key after `index` without this prefix, which the one at `index` has. */
+  /** Index of the first key after `index` that does not begin with `prefix`; the key at `index` must. */
   skip(prefix: string, index: number): number {
     return lowerBound(this.all(), (key) => key.startsWith(prefix), index);
   }

@@ -19,7 +19,7 @@ describe('the benchmark, small', () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'bench-test-'));
     const flags = ['--objects', '40', '--rounds', '1', '--json', '--svg', join(folder, 'bench.svg')];
-    // It fails where a variant's outputs are not the raw objects.
+    // It fails if a variant's outputs differ from the raw objects.
     const { stdout } = await run(process.execPath, [MAIN, ...flags]);
     comparison = JSON.parse(stdout) as Comparison;
   });
@@ -28,14 +28,14 @@ describe('the benchmark, small', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it.each(VARIANTS)('tells what %s took', (name) => {
+  it.each(VARIANTS)('shows the figures of %s', (name) => {
     const { cpuSecondsPerGb, wallSeconds, rssBytes, requests, connections } = comparison.variants[name];
     for (const figure of [cpuSecondsPerGb, wallSeconds, rssBytes]) expect(figure).toBeGreaterThan(0);
     expect(requests).toBeGreaterThan(40);
     expect(connections).toBeGreaterThan(0);
   });
 
-  it('tells the ratios of what it shows', () => {
+  it('shows the ratios of its figures', () => {
     const { floor, 's3-log-rollup': own } = comparison.variants;
     expect(comparison.ratios.floor.cpu).toBeCloseTo(own.cpuSecondsPerGb / floor.cpuSecondsPerGb);
   });

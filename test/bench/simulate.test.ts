@@ -11,7 +11,7 @@ import {
   hourAt,
 } from '../../bench/simulate/scenarios.ts';
 
-/** Order of events may cost a little where more of something is given: Graham's anomalies. */
+/** More resources may cost a little time by another order of events: Graham's anomalies. */
 const TOLERANCE = 1.03;
 const model = createModel(FIGURES);
 const LOAD: Load = { ...MISSION, objects: 3000 };
@@ -29,7 +29,7 @@ describe('the model', () => {
     expect(a).not.toEqual(c);
   });
 
-  // At higher ones outputs may fall into step, all downloading or all uploading: a faster core can make that worse.
+  // At higher concurrency, outputs may fall into step, all downloading or all uploading, and a faster core can make it worse.
   it.each(CONCURRENCIES.filter((most) => most <= 64))(
     'is not slower with more memory, at concurrency %i',
     (concurrency) => {
@@ -75,7 +75,7 @@ describe('the model', () => {
     expect(several.dollars).toBeGreaterThan(one.dollars);
   });
 
-  it('says so where memory or time never suffice', () => {
+  it('says that an hour does not fit if memory or time never suffice', () => {
     const at = { memory: 512, concurrency: 64 };
     const large = { ...FIGURES, memory: { ...FIGURES.memory, base: 2 ** 30 } };
     expect(hourAt(createModel(large), LOAD, at)).toMatchObject({ fits: false, why: 'memory' });

@@ -22,13 +22,13 @@ it.each([
       const run = await json(sandbox, ['run', ...BOTH, ...flags]);
       expect(run).toMatchObject({ status });
       expect({ ...(plan['requests'] as object), retries: 0 }).toEqual(run['requests']);
-      // What is deleted cannot be counted beforehand once some of it is gone.
+      // A second run cannot be forecast once sources are deleted.
       if (flags.includes('--delete-source')) break;
     }
   },
 );
 
-it('the lists name every output, and the index under a name that readers see', async () => {
+it('--symlink-manifest lists every output, and copies the index of sources to a name that readers see', async () => {
   await json(sandbox, ['run', ...BOTH, '--success-marker', '--symlink-manifest']);
   const keys = sandbox.keys(BUCKET, 'rolled/app/part-');
   expect(keys.length).toBeGreaterThan(1);

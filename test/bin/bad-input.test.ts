@@ -23,7 +23,7 @@ interface Failed {
   error: Record<string, unknown>;
 }
 
-/** Runs with `--json`, and asserts that nothing came to be. */
+/** Runs with `--json`, and expects that nothing was written. */
 async function fail(
   [command = '', ...rest]: string[],
   env: Record<string, string | undefined> = {},
@@ -140,7 +140,7 @@ describe('wrong usage ends with 2 and says what is wrong', () => {
     expect(sandbox.requests).toEqual([]);
   });
 
-  it('all at once', async () => {
+  it('all problems at once', async () => {
     const args = [
       'run',
       'raw',

@@ -14,12 +14,12 @@ beforeEach(async () => {
 });
 afterEach(() => sandbox.close());
 
-/** Bytes that do not shrink. */
+/** Bytes that do not compress. */
 function noise(seed: number, outputLength: number): Buffer {
   return createHash('shake256', { outputLength }).update(String(seed)).digest();
 }
 
-it('what plan says of a run with a codec is what it does; verify and extract see the text', async () => {
+it('with a codec, plan forecasts the run; verify and extract see the decoded text', async () => {
   const texts = Array.from({ length: 90 }, (_, i) => noise(i, 110_000));
   for (const [i, text] of texts.entries()) {
     const name = `raw/app/${String(i).padStart(2, '0')}.json`;

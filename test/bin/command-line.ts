@@ -22,7 +22,7 @@ export interface Started {
   ended: Promise<Ended>;
 }
 
-/** What a process needs to find the sandbox; nothing of the machine's own AWS configuration. */
+/** Environment in which a process finds the sandbox, without the machine's own AWS configuration. */
 export function environment(
   endpoint: string,
   more: Record<string, string | undefined> = {},
@@ -65,8 +65,8 @@ export function start(args: string[], env: NodeJS.ProcessEnv, shell?: string): S
 let before: Promise<unknown> = Promise.resolve();
 
 /**
- * Runs the command line in this process, one at a time: all of it but the two lines of bin/s3-rollup.ts that make the
- * arguments and the exit code the process's own. What signals, descriptors, pipes or memory have to do with is for `start`.
+ * Runs the command line in this process, one command at a time. Only the lines of bin/s3-rollup.ts that take arguments
+ * from the process and set its exit code are left out. Tests of signals, descriptors, pipes and memory use `start`.
  */
 export function runInProcess(args: string[], env: NodeJS.ProcessEnv): Promise<Ended> {
   const ended = before.then(() => runAlone(args, env));
@@ -99,7 +99,7 @@ function replaceEnvironment(env: NodeJS.ProcessEnv): void {
   for (const [name, value] of Object.entries(env)) if (value !== undefined) process.env[name] = value;
 }
 
-/** Takes what is written to a stream of this process, until the end. */
+/** Captures the text that is written to a stream of this process, until `end` is called. */
 function capture(name: 'stdout' | 'stderr'): { text: () => string; end: () => void } {
   const stream = process[name];
   const listeners = stream.listeners('error');
@@ -114,7 +114,7 @@ function capture(name: 'stdout' | 'stderr'): { text: () => string; end: () => vo
     text: () => Buffer.concat(chunks).toString(),
     end: () => {
       write.mockRestore();
-      // A command listens to what happens to its streams for as long as its process lives.
+      // A command leaves its error listeners on the streams, which end with its process otherwise.
       for (const listener of stream.listeners('error')) {
         if (!listeners.includes(listener)) stream.removeListener('error', listener as () => void);
       }
@@ -127,7 +127,7 @@ export function cli(sandbox: Pick<Sandbox, 'endpoint'>, args: string[]): Promise
   return runInProcess(args, environment(sandbox.endpoint));
 }
 
-/** The one object that a command with `--json` prints. Throws with what it said where it failed. */
+/** The object that a command with `--json` prints. Throws with the command's stderr if it failed. */
 export async function json(
   { endpoint }: Pick<Sandbox, 'endpoint'>,
   args: string[],
@@ -139,7 +139,7 @@ export async function json(
   return parseObject(stdout);
 }
 
-/** Exactly one JSON object on one line. */
+/** Parses exactly one JSON object on one line. */
 export function parseObject(line: string): Record<string, unknown> {
   if (!/^\{.*\}\n$/.test(line)) throw new Error(`Not one JSON object on one line: ${line}`);
   return JSON.parse(line) as Record<string, unknown>;

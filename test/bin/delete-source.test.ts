@@ -11,7 +11,7 @@ beforeEach(async () => {
 });
 afterEach(() => sandbox.close());
 
-it('deletes from raw what is committed, and says so', async () => {
+it('run --delete-source deletes committed sources from raw, and counts them', async () => {
   const { code, stdout, stderr } = await cli(sandbox, [...RUN, '--no-progress']);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(stdout).toMatch(/^committed\n/);
@@ -20,7 +20,7 @@ it('deletes from raw what is committed, and says so', async () => {
   expect(await json(sandbox, ['verify', DESTINATION, '--deep'])).toMatchObject({ status: 'ok', expired: 3 });
 });
 
-it('ends with 1 where S3 refuses some, names them, and is done with by running again', async () => {
+it('run --delete-source ends with 1 if S3 refuses some deletes, names them, and completes them when run again', async () => {
   sandbox.hook = ({ operation }) =>
     operation === 'DeleteObjects'
       ? { kind: 'refuse-keys', code: (key) => (key.endsWith('b.log') ? 'AccessDenied' : undefined) }

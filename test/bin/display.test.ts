@@ -10,7 +10,7 @@ import type { RollupEvent } from '../../lambda/rollup/model/events.ts';
 
 const MiB = 2 ** 20;
 
-/** A terminal, or a file: it keeps what is written. */
+/** A terminal or a file that keeps the written text. */
 class FakeStream extends EventEmitter {
   written = '';
   readonly columns = 80;
@@ -38,7 +38,7 @@ describe('progress', () => {
     expect(stream.written).toBe(`listing: 7 objects listed\nrolling up: 50%, ${'x'.repeat(90)}\n`);
   });
 
-  it('ends with what it came to where there is no terminal, if it ended well', () => {
+  it('ends with a last line if there is no terminal and the command succeeded', () => {
     const stream = new FakeStream(false);
     let now = listing;
     const display = showProgress(() => now, { enabled: true, stream });
@@ -64,7 +64,7 @@ describe('progress', () => {
     for (const text of drawn) expect(text.length).toBeLessThan(80);
   });
 
-  it('is nothing when it is not wanted', () => {
+  it('writes nothing when it is turned off', () => {
     const stream = new FakeStream(true);
     const display = showProgress(() => half, { enabled: false, stream });
     display.update();
@@ -75,7 +75,7 @@ describe('progress', () => {
 
 describe('the tally of a run', () => {
   const planned: RollupEvent = { type: 'planned', objects: 4, bytes: 4 * MiB, outputs: 2 };
-  const landed: RollupEvent = { type: 'read', objects: 2, bytes: 2 * MiB };
+  const read: RollupEvent = { type: 'read', objects: 2, bytes: 2 * MiB };
   const output: RollupEvent = { type: 'output', key: 'k', how: 'written', bytes: 2 * MiB, sources: 2 };
 
   it.each<[name: string, events: RollupEvent[], progress: Partial<Progress>]>([
@@ -87,7 +87,7 @@ describe('the tally of a run', () => {
     ],
     [
       'half of it',
-      [planned, landed, output],
+      [planned, read, output],
       {
         phase: 'rolling up',
         done: 0.5,
@@ -97,14 +97,14 @@ describe('the tally of a run', () => {
     ],
     [
       'some of it, while the listing goes on',
-      [{ type: 'listed', objects: 3, bytes: 3 * MiB }, { type: 'begun', key: 'k', bytes: 2 * MiB }, landed],
+      [{ type: 'listed', objects: 3, bytes: 3 * MiB }, { type: 'begun', key: 'k', bytes: 2 * MiB }, read],
       {
         phase: 'rolling up',
         brief: '2/3+ objects 1 MiB/s 0/? outputs',
         full: '2 of 3+ objects, 2 MiB of 3 MiB+, 1 MiB/s, 0 outputs, in use',
       },
     ],
-    ['all of it', [planned, landed, landed, output, output], { phase: 'committing', done: 1 }],
+    ['all of it', [planned, read, read, output, output], { phase: 'committing', done: 1 }],
     [
       'nothing new',
       [
@@ -117,8 +117,8 @@ describe('the tally of a run', () => {
       'a second attempt',
       [
         planned,
-        landed,
-        landed,
+        read,
+        read,
         output,
         output,
         { type: 'lost', attempt: 1 },
@@ -147,7 +147,7 @@ describe('histogram', () => {
     expect(bucketsOf([])).toEqual([]);
   });
 
-  it('draws what is rare, too', () => {
+  it('draws a bar for the rarest size, too', () => {
     const lines = formatHistogram(bucketsOf([1, ...Array<number>(5_000).fill(4)]));
     expect(lines).toEqual([
       '  1 B  to 2 B      1  ▏',
@@ -192,7 +192,7 @@ it.each([
   expect(formatDollars(amount)).toBe(text);
 });
 
-it('counts nouns', () => {
+it('formatNoun writes the plural for all counts but 1', () => {
   expect([0, 1, 2_000].map((count) => formatNoun(count, 'object'))).toEqual([
     '0 objects',
     '1 object',

@@ -14,7 +14,7 @@ const PAGES = [
 
 const read = (page: string): string => readFileSync(join(PROJECT, page), 'utf8');
 
-/** Every `npm run --silent s3-rollup -- …` of a text, its arguments as a shell hands them on. */
+/** The arguments of every `npm run --silent s3-rollup -- …` in a text, split as by a shell. */
 function commandLines(text: string): string[][] {
   const whole = text.replaceAll(/\\\n\s*/g, ' ');
   return [...whole.matchAll(/npm run --silent s3-rollup -- ([^\n`]*)/g)]
@@ -28,17 +28,17 @@ function split(line: string): string[] {
   return Array.from(typed.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g), ([, a, b, c]) => a ?? b ?? c ?? '');
 }
 
-const told: string[] = [];
-const program = createProgram(commands).configureOutput({ writeOut: (text) => told.push(text) });
-// Arguments are parsed, nothing is done.
+const helpText: string[] = [];
+const program = createProgram(commands).configureOutput({ writeOut: (text) => helpText.push(text) });
+// Commands parse their arguments, and do nothing.
 for (const command of commands) {
-  command.configureOutput({ writeOut: (text) => told.push(text) }).action(() => undefined);
+  command.configureOutput({ writeOut: (text) => helpText.push(text) }).action(() => undefined);
 }
 
 function helpOf(name: string): string {
-  told.length = 0;
+  helpText.length = 0;
   commands.find((command) => command.name() === name)?.outputHelp();
-  return told.join('');
+  return helpText.join('');
 }
 
 const documented = [
@@ -46,12 +46,12 @@ const documented = [
   ...commands.map((command) => [`${command.name()} --help`, commandLines(helpOf(command.name()))] as const),
 ].flatMap(([where, all]) => all.map((args) => [where, args.join(' '), args] as const));
 
-describe('a command line that is documented is one that is understood', () => {
-  it('and there are such', () => {
+describe('a command line in the docs or in the help', () => {
+  it('is found more than five times in the runbook', () => {
     expect(documented.filter(([where]) => where === 'docs/runbook.md').length).toBeGreaterThan(5);
   });
 
-  it.each(documented)('%s: %s', async (_, __, args) => {
+  it.each(documented)('is understood, in %s: %s', async (_, __, args) => {
     await program.parseAsync(args, { from: 'user' });
   });
 
@@ -59,7 +59,7 @@ describe('a command line that is documented is one that is understood', () => {
     ['status --stack LogRollup'],
     ['run s3://a/b/ s3://a/c/ s3://a/d/'],
     ['verify s3://a/b/ --deeper'],
-  ])('which %s is not', async (line) => {
+  ])('would be refused if it were malformed: %s', async (line) => {
     await expect(program.parseAsync(split(line), { from: 'user' })).rejects.toThrow(/^error: /);
   });
 });

@@ -16,19 +16,19 @@ const CREDENTIALS = {
 let source: Sandbox;
 let destination: Sandbox;
 let folder: string;
-let sides: string[];
+let endpointFlags: string[];
 
 beforeAll(async () => {
-  // Each knows the credentials of its own side alone, and its own bucket.
+  // Each knows only its own credentials and its own bucket.
   source = await startSandbox({ buckets: [RAW.bucket], credentials: CREDENTIALS.raw });
   destination = await startSandbox({ buckets: [ROLLED.bucket], credentials: CREDENTIALS.archive });
-  folder = mkdtempSync(join(tmpdir(), 's3-log-rollup-sides-'));
+  folder = mkdtempSync(join(tmpdir(), 's3-log-rollup-endpoints-'));
   const profiles = Object.entries(CREDENTIALS).map(
     ([name, { accessKeyId, secretAccessKey }]) =>
       `[${name}]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\n`,
   );
   writeFileSync(join(folder, 'credentials'), profiles.join('\n'));
-  sides = [
+  endpointFlags = [
     ...['--source-endpoint-url', source.endpoint, '--source-profile', 'raw', '--source-region', 'us-east-1'],
     ...['--destination-endpoint-url', destination.endpoint, '--destination-profile', 'archive'],
     ...['--destination-region', 'eu-west-1'],
@@ -39,8 +39,8 @@ afterAll(async () => {
   await Promise.all([source.close(), destination.close()]);
 });
 
-/** A command as somebody runs it whose own credentials reach neither side. */
-function cli(args: string[], more: string[] = sides): Promise<Ended> {
+/** Runs a command with credentials of its own that reach neither endpoint. */
+function cli(args: string[], more: string[] = endpointFlags): Promise<Ended> {
   const env = environment('http://127.0.0.1:1', { AWS_SHARED_CREDENTIALS_FILE: join(folder, 'credentials') });
   return runInProcess([...args, ...more], env);
 }
@@ -59,12 +59,12 @@ function manifest() {
 }
 
 describe('a source and a destination of two endpoints, each with credentials of its own', () => {
-  // 17 MiB and a bit, more than the four parts of a streamCopy hold at once, and no two parts alike.
+  // A little over 17 MiB: more than the four parts that a streamed copy holds at once. No two parts are alike.
   const large = Buffer.from(
     lines(26 * 2 ** 20 + 17, 'l').replace(/l{99}/g, (line, at) => `${at}`.padEnd(line.length, 'l')),
   );
 
-  it('are rolled up, a large source among others passed on; late, changed and expired ones as ever', async () => {
+  it('are rolled up, with a large source as a streamed copy, and later with late, changed and expired sources', async () => {
     for (let i = 10; i < 40; i++) put(`${i}.log`, lines(400_000, String(i)));
     put('25-large.log', large);
     const planned = await json(['plan', RAW.uri, ROLLED.uri, '--target-size', '5MiB', '--part-size', '5MiB']);
@@ -73,9 +73,9 @@ describe('a source and a destination of two endpoints, each with credentials of 
 
     const first = await run('--part-size', '5MiB');
     expect(first).toMatchObject({ status: 'committed', objects: 31, copied: 1 });
-    const relayed = manifest().outputs.find(({ size }) => size === large.length);
-    expect(destination.get(ROLLED.bucket, relayed?.key ?? '')?.equals(large)).toBe(true);
-    // The counts and the gauge are of both sides.
+    const streamed = manifest().outputs.find(({ size }) => size === large.length);
+    expect(destination.get(ROLLED.bucket, streamed?.key ?? '')?.equals(large)).toBe(true);
+    // Counts and peaks are of both endpoints.
     expect(first['requests']).toEqual({ ...(planned['requests'] as object), retries: 0, copy: 0 });
     expect(await run()).toMatchObject({ status: 'unchanged', written: 0, copied: 0 });
 
@@ -99,8 +99,8 @@ describe('a source and a destination of two endpoints, each with credentials of 
     expect(source.requests.filter(({ operation }) => !/^(Get|Head|List)/.test(operation))).toEqual([]);
   });
 
-  it('are told apart in what fails', async () => {
-    const [, , , , , , ...rest] = sides;
+  it('are told apart in errors', async () => {
+    const [, , , , , , ...rest] = endpointFlags;
     const wrong = ['--source-endpoint-url', source.endpoint, '--source-profile', 'archive', ...rest];
     const { code, stderr } = await cli(['run', RAW.uri, ROLLED.uri, '--json'], wrong);
     expect(code).toBe(1);
@@ -109,7 +109,7 @@ describe('a source and a destination of two endpoints, each with credentials of 
   });
 });
 
-describe('an output through the command line', () => {
+describe('an output of the command line', () => {
   it('has the attributes that were given', async () => {
     const to = 's3://rolled-logs/attributes/';
     source.put(RAW.bucket, 'app/09/a.log', 'line\n');

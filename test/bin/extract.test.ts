@@ -28,7 +28,7 @@ const BODIES: Record<string, Buffer> = {
 
 let sandbox: Sandbox;
 let folder: string;
-// One rollup for all, and nothing left in raw.
+// One rollup for all tests, with nothing left in raw.
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 's3-log-rollup-extract-'));
   sandbox = await startSandbox({ buckets: [BUCKET] });
@@ -42,7 +42,7 @@ afterAll(async () => {
   await sandbox.close();
 });
 
-it.each(Object.keys(BODIES))('gives %j back byte for byte after it has left raw', async (name) => {
+it.each(Object.keys(BODIES))('extract gives %j back byte for byte after it has left raw', async (name) => {
   const file = join(folder, 'object');
   const { code, stdout, stderr } = await cli(sandbox, [
     'extract',
@@ -65,13 +65,13 @@ it.each([
   ['behind the source prefix', 'a.log'],
   ['whole', 'raw/app/a.log'],
   ['as a URI', `${SOURCE}a.log`],
-])('takes the key %s, and writes to stdout', async (_, key) => {
+])('extract takes the key %s, and writes to stdout', async (_, key) => {
   const { code, stdout } = await cli(sandbox, ['extract', DESTINATION, key]);
   expect(code).toBe(0);
   expect(stdout).toBe(BODIES['a.log']?.toString());
 });
 
-it('reads no more than the object', async () => {
+it('extract reads no more than the object', async () => {
   sandbox.clearRequests();
   await cli(sandbox, ['extract', DESTINATION, 'e.log']);
   const ranges = sandbox.requests.filter(({ key = '' }) => key.includes('/part-')).map(({ range }) => range);
@@ -81,7 +81,7 @@ it('reads no more than the object', async () => {
 it.each<[string, string[], string]>([
   ['a key that is not in the rollup', [DESTINATION, 'nobody.log'], 'NotInRollup'],
   ['a prefix that is no rollup', [`s3://${BUCKET}/elsewhere/`, 'a.log'], 'NoManifest'],
-])('ends with 1 for %s, and leaves no file', async (_, args, expected) => {
+])('extract ends with 1 for %s, and leaves no file', async (_, args, expected) => {
   const file = join(folder, 'nothing');
   const { code, stdout, stderr } = await cli(sandbox, ['extract', ...args, '--output', file, '--json']);
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
@@ -89,13 +89,13 @@ it.each<[string, string[], string]>([
   expect(readdirSync(folder)).toEqual(['object']);
 });
 
-it('says with --json what it wrote, and nothing more with --no-progress', async () => {
+it('extract says with --json what it wrote, and nothing more with --no-progress', async () => {
   const output = join(folder, 'object');
   const printed = await json(sandbox, ['extract', DESTINATION, 'e.log', '--output', output]);
   expect(printed).toEqual({ key: 'raw/app/e.log', bytes: 1, output });
 });
 
-it('refuses --json where stdout is for the object', async () => {
+it('extract refuses --json if stdout is for the object', async () => {
   const { code, stdout, stderr } = await cli(sandbox, ['extract', DESTINATION, 'e.log', '--json']);
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   expect(parseObject(stderr)).toMatchObject({ error: { code: 'InvalidArgument' } });
@@ -112,7 +112,7 @@ it("takes a relative file from where npm's user is", async () => {
 it.each([
   ['a folder that is not there', 'none/object', 'no such file or directory (ENOENT)'],
   ['a folder', '.', 'illegal operation on a directory (EISDIR)'],
-])('ends with 1 where the file is %s', async (_, name, why) => {
+])('extract ends with 1 if the file is %s', async (_, name, why) => {
   const output = join(folder, name);
   const args = ['extract', DESTINATION, 'e.log', '--output', output];
   const { code, stderr } = await cli(sandbox, args);
@@ -121,7 +121,7 @@ it.each([
   expect(readdirSync(folder)).toEqual(['object']);
 });
 
-it('ends well where the reader of stdout has seen enough', async () => {
+it('extract ends with 0 if the reader of stdout closes the pipe early', async () => {
   const ended = start(
     ['extract', DESTINATION, 'large.log'],
     environment(sandbox.endpoint),
@@ -130,13 +130,13 @@ it('ends well where the reader of stdout has seen enough', async () => {
   expect(await ended).toMatchObject({ code: 0, stderr: '' });
 });
 
-it('says of an object that was empty that such are skipped', async () => {
+it('extract says of an empty object that empty objects are skipped', async () => {
   const { code, stderr } = await cli(sandbox, ['extract', DESTINATION, 'empty.log']);
   expect(code).toBe(1);
   expect(stderr).toMatch(/empty\.log is not in the rollup .* empty were skipped.* \(NotInRollup\)\n$/);
 });
 
-it('leaves no file where the output that holds the object has gone', async () => {
+it('extract leaves no file if the output that holds the object was deleted', async () => {
   for (const key of sandbox.keys(BUCKET, 'rolled/').filter((name) => name.includes('part-'))) {
     sandbox.delete(BUCKET, key);
   }

@@ -4,7 +4,7 @@ import { formatLines } from '../../bin/output/output.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { BUCKET, DESTINATION, type Ended, SOURCE, cli, lines, parseObject } from './command-line.ts';
 
-/** What log writers may call their objects, each with what a terminal would make of it. */
+/** Names that log writers may give objects, with control characters that a terminal obeys. */
 const NAMES = [
   'a\u001b[31mred.log',
   'b\nfake: line.log',
@@ -35,32 +35,32 @@ beforeAll(async () => {
 });
 afterAll(() => sandbox.close());
 
-/** What a terminal obeys, but for the line feeds with which the program ends its lines. */
+/** Characters that a terminal obeys, except the line feeds with which the program ends its lines. */
 // eslint-disable-next-line no-control-regex
 const OBEYED = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/;
 
 function expectPlain({ stdout, stderr }: Pick<Ended, 'stdout' | 'stderr'>): void {
   for (const text of [stdout, stderr]) {
     expect(text).not.toMatch(OBEYED);
-    // Each of the names would begin a line, or write over one, with this.
+    // Each of the names would begin a line with this, or overwrite one with it.
     expect(text.split('\n').filter((line) => /^\s*fake:/.test(line))).toEqual([]);
   }
 }
 
 const escaped = (text: string): string => formatLines([text]).slice(0, -1);
 
-describe('names that a terminal would obey', () => {
+describe('names with control characters', () => {
   it.each<[string, string[], number, string]>([
     [
-      'in what plan leaves out',
+      'in filtered sources of plan',
       ['plan', SOURCE, DESTINATION.replace('app', 'no'), '--exclude', '*'],
       0,
       `raw/app/${FIRST}`,
     ],
     ['in a destination', ['plan', `s3://${BUCKET}/raw/other/`, STRANGE], 0, STRANGE],
     ['in the destination of a run', ['run', `s3://${BUCKET}/raw/other/`, STRANGE], 0, STRANGE],
-    ['in what verify finds late', ['verify', DESTINATION], 1, `raw/app/${FIRST}.new`],
-    ['in what a deep verify finds late', ['verify', DESTINATION, '--deep'], 1, `raw/app/${FIRST}.new`],
+    ['in late sources of verify', ['verify', DESTINATION], 1, `raw/app/${FIRST}.new`],
+    ['in late sources of verify --deep', ['verify', DESTINATION, '--deep'], 1, `raw/app/${FIRST}.new`],
     [
       'in a key that is not in a rollup',
       ['extract', DESTINATION, 'no\u001b[2J\nfake: key', '--output', 'never.log'],
@@ -79,8 +79,8 @@ describe('names that a terminal would obey', () => {
       1,
       'missing',
     ],
-    ['in an option that there is none of', ['run', '--\u001b[2J\nfake: x'], 2, '\\u001b[2J'],
-    ['in a command that there is none of', ['\u001b[2J\nfake: x'], 2, '\\u001b[2J'],
+    ['in an unknown option', ['run', '--\u001b[2J\nfake: x'], 2, '\\u001b[2J'],
+    ['in an unknown command', ['\u001b[2J\nfake: x'], 2, '\\u001b[2J'],
     [
       'in a settings file',
       ['plan', SOURCE, DESTINATION, '--config', '\u001b[2J\nfake: x'],
@@ -93,7 +93,7 @@ describe('names that a terminal would obey', () => {
       2,
       '\\u001b[2J\\u000afake: x',
     ],
-  ])('%s', async (_, args, code, shown) => {
+  ])('are escaped %s', async (_, args, code, shown) => {
     // A process each: JSON of the others is made by the same function.
     const modes = args[0] === 'verify' ? [[], ['--json', '--no-progress']] : [[]];
     for (const more of modes) {
@@ -105,7 +105,7 @@ describe('names that a terminal would obey', () => {
     }
   });
 
-  it.each(NAMES.slice(0, 4))('%j: in the error of a run', async (name) => {
+  it.each(NAMES.slice(0, 4))('are escaped in the error of a run: %j', async (name) => {
     const include = ['--exclude', '*', '--include', `${name.replace('[', '[[]')}*`];
     const odd = await cli(sandbox, [
       'run',
@@ -131,7 +131,7 @@ describe('names that a terminal would obey', () => {
     expect(parseObject(asJson.stderr)['error']).toMatchObject({ key: `raw/app/${name}` });
   });
 
-  it('are exact where they are asked for: in JSON, and in what is extracted', async () => {
+  it('are exact in JSON and in extracted bytes', async () => {
     const { stdout } = await cli(sandbox, [
       'plan',
       SOURCE,
@@ -147,7 +147,7 @@ describe('names that a terminal would obey', () => {
     }
   });
 
-  it('are one line of a stack, too', () => {
+  it('are escaped in a stack, too', () => {
     const env = process.env['DEBUG'];
     process.env['DEBUG'] = '1';
     try {

@@ -1,7 +1,7 @@
 import { CreateMultipartUploadCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatForecast } from '../../bin/commands/plan.ts';
-import type { Forecast } from '../../bin/output/time-left.ts';
+import type { Forecast } from '../../bin/output/forecast.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { withCrc32 } from '../support/world.ts';
 import { BUCKET, DESTINATION, SOURCE, cli, json, lines } from './command-line.ts';
@@ -27,7 +27,7 @@ function fill(small = 30): void {
   put('e.log', '');
 }
 
-/** What plan said, what run then told of itself, and what the sandbox counted. */
+/** The forecast of plan, the result of the run after it, and the requests that the sandbox counted. */
 async function planAndRun(...options: string[]) {
   const before = sandbox.keys(BUCKET).map((key) => [key, sandbox.head(BUCKET, key)]);
   sandbox.clearRequests();
@@ -35,7 +35,7 @@ async function planAndRun(...options: string[]) {
   const reads = new Set(['ListObjectsV2', 'ListMultipartUploads', 'GetObject']);
   expect(sandbox.requests.filter(({ operation }) => !reads.has(operation))).toEqual([]);
   expect(sandbox.keys(BUCKET).map((key) => [key, sandbox.head(BUCKET, key)])).toEqual(before);
-  // Few at once: on a machine that is busy with other things none of them waits so long that it is tried again.
+  // Few downloads at once, so that none waits long enough on a busy machine to be tried again.
   const run = await json(sandbox, ['run', ...BOTH, ...SMALL, '--concurrency', '8', ...options]);
   return { plan, run };
 }
@@ -47,7 +47,7 @@ function actions(plan: Record<string, unknown>): Record<string, number> {
   return counts;
 }
 
-describe('what plan says is what run does', () => {
+describe('the outputs and requests that plan forecasts are those of run', () => {
   it('for a first run', async () => {
     fill(1_050);
     const { plan, run } = await planAndRun();
@@ -130,7 +130,7 @@ describe('what plan says is what run does', () => {
   });
 });
 
-it('says what the requests cost, from one table of prices', async () => {
+it('plan says what the requests cost, from one table of prices', async () => {
   fill();
   const { requests, cost } = await json(sandbox, ['plan', ...BOTH, ...SMALL]);
   const { list, get, put, copy } = requests as Record<'list' | 'get' | 'put' | 'copy', number>;
@@ -138,7 +138,7 @@ it('says what the requests cost, from one table of prices', async () => {
   expect(cost).toEqual({ usd: Number(usd.toFixed(6)), prices: 'S3 Standard in us-east-1, 2026-11' });
 });
 
-it('shows tables that fit a terminal', async () => {
+it('plan shows tables that fit a terminal', async () => {
   fill(1_050);
   const { code, stdout, stderr } = await cli(sandbox, ['plan', ...BOTH, ...SMALL]);
   expect(code).toBe(0);
@@ -167,7 +167,7 @@ it.each<[string, Partial<Forecast>, string]>([
     },
     'a run would write 1 output, reuse 2 outputs and commit',
   ],
-])('begins with what a run would do: %s', (_, plan, sentence) => {
+])('plan begins with a sentence about the run: %s', (_, plan, sentence) => {
   const lines = formatForecast({
     expected: 'committed',
     source: SOURCE,
@@ -185,7 +185,7 @@ it.each<[string, Partial<Forecast>, string]>([
   expect(lines[0]).toBe(sentence);
 });
 
-it('shortens a long table of outputs', () => {
+it('plan shortens a long table of outputs', () => {
   const outputs = Array.from({ length: 400 }, (_, index) => ({
     ...{ index, key: `rolled/app/part-${index}`, action: 'write' as const, sources: 60, size: 32 * MiB },
   }));

@@ -27,7 +27,7 @@ function fill(count: number, bytes: number): void {
   }
 }
 
-it('prints one object with --json: first committed, then unchanged', async () => {
+it('run prints one object with --json: first committed, then unchanged', async () => {
   fill(7, MiB);
   sandbox.put(BUCKET, 'raw/app/marker/', '');
   const first = await json(sandbox, [...RUN, '--target-size', '5MiB']);
@@ -57,7 +57,7 @@ it('prints one object with --json: first committed, then unchanged', async () =>
   expect(again).toMatchObject({ status: 'unchanged', outputs: 2, written: 0, reused: 2 });
 });
 
-it('fills the hour into both locations', async () => {
+it('run fills the hour into both locations', async () => {
   sandbox.put(BUCKET, 'raw/20261121/08/a.log', 'a\n');
   const [source, destination] = ['raw', 'rolled'].map(
     (root) => `s3://${BUCKET}/${root}/{yyyy}{MM}{dd}/{HH}/`,
@@ -70,7 +70,7 @@ it('fills the hour into both locations', async () => {
   });
 });
 
-it('prints a short table to stdout and progress to stderr, a line a phase', async () => {
+it('run prints a short table to stdout and progress to stderr, a line a phase', async () => {
   fill(20, 1_000);
   const { code, stdout, stderr } = await cli(sandbox, RUN);
   expect(code).toBe(0);
@@ -82,7 +82,7 @@ it('prints a short table to stdout and progress to stderr, a line a phase', asyn
   expect((await cli(sandbox, [...RUN, '--no-progress'])).stderr).toBe('');
 });
 
-it('builds everything anew with --repack', async () => {
+it('run builds every output anew with --repack', async () => {
   fill(3, 1_000);
   await json(sandbox, RUN);
   const before = sandbox.keys(BUCKET, 'rolled/');
@@ -92,7 +92,7 @@ it('builds everything anew with --repack', async () => {
   ]);
 });
 
-it('rolls 2,000 objects up with 128 descriptors', async () => {
+it('run rolls 2,000 objects up with 128 descriptors', async () => {
   fill(2_000, 1_000);
   const args = [...RUN, '--concurrency', '64', '--json', '--no-progress'];
   const { code, stdout, stderr } = await start(args, environment(sandbox.endpoint), 'ulimit -n 128').ended;
@@ -100,7 +100,7 @@ it('rolls 2,000 objects up with 128 descriptors', async () => {
   expect(parseObject(stdout)).toMatchObject({ status: 'committed', objects: 2_000 });
 });
 
-it('is not troubled by a reader that has gone', async () => {
+it('run ends with 0 although the reader of its output has closed the pipe', async () => {
   fill(1, 1_000);
   const reader = 'exec > >(exec true); wait $!';
   const { code, stderr } = await start([...RUN, '--no-progress'], environment(sandbox.endpoint), reader)
@@ -151,7 +151,7 @@ describe('a signal', () => {
     },
   );
 
-  it('a second one kills', async () => {
+  it('that comes a second time kills the run', async () => {
     fill(12, 1.2 * MiB);
     const { child, ended } = start([...RUN, ...SMALL, '--no-progress'], environment(sandbox.endpoint));
     sandbox.hook = ({ operation }) => {

@@ -14,12 +14,12 @@ beforeAll(async () => {
 });
 afterAll(() => sandbox.close());
 
-// The order across both flags is what decides: every .log but those of zz, and zz/07 again.
+// The last match across both flags decides: every .log, without those of zz, but with zz/07.
 const SELECTION = ['--exclude', '*', '--include=*.log', '--exclude', 'zz/*']
   .concat(['--include', 'zz/0[7-7].log'])
   .concat(['--group-by', '^([^/]+)/(\\w+)']);
 
-it('plan names what is left out, and run, verify, extract and status go by it', async () => {
+it('plan names the sources that are filtered out; run, verify, extract and status leave them out', async () => {
   const plan = await json(sandbox, ['plan', SOURCE, DESTINATION, ...SELECTION]);
   const keys = (plan['outputs'] as { key: string }[]).map(({ key }) => key);
   expect(keys.map((key) => key.replace(/part-.*/, '…'))).toEqual(
@@ -54,7 +54,7 @@ it('plan names what is left out, and run, verify, extract and status go by it', 
   expect(await json(sandbox, status)).toMatchObject({ status: 'complete', hours: [{ late: 0, outputs: 7 }] });
 });
 
-it('what cannot be is refused with all else that is wrong, by its flag', async () => {
+it('bad filters and groups are refused under their flags, together with all other problems', async () => {
   const wrong = ['--exclude', '', '--include', '*', '--group-by', '([', '--concurrency', '0'];
   const { code, stderr } = await cli(sandbox, ['plan', SOURCE, DESTINATION, ...wrong]);
   expect(code).toBe(2);

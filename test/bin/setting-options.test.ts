@@ -11,7 +11,7 @@ import { checkValues } from '../../lambda/settings/settings.ts';
 
 const PAGE = readFileSync(new URL('../../docs/command-line.md', import.meta.url), 'utf8');
 
-/** What a line of a Markdown table says, without what aligns it. */
+/** The cells of a line of a Markdown table, without the blanks that align them. */
 function cells(line: string): string[] {
   return line
     .split(/(?<!\\)\|/)

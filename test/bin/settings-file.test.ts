@@ -19,7 +19,7 @@ function write(content: unknown, name = 's3-log-rollup.json'): string {
   return file;
 }
 
-/** What a file is refused with, without its name. */
+/** The message with which a file is refused, without the file's name. */
 function refusal(content: unknown, stackNames?: string[]): string {
   const file = write(content, 'refused.json');
   try {
@@ -68,7 +68,7 @@ describe('a settings file that is refused', () => {
     else expect(refusal(content)).toMatch(expected);
   });
 
-  it('a value of the stack that there is not, where somebody knows those of stacks', () => {
+  it('an unknown value under stack, if the names of stack values are given', () => {
     const content = { stack: { rawRot: 'raw/' } };
     expect(refusal(content, ['rawRoot', 'streams'])).toBe(
       'stack.rawRot is no setting (did you mean stack.rawRoot?).',
@@ -78,14 +78,14 @@ describe('a settings file that is refused', () => {
 });
 
 describe('a settings file', () => {
-  it('may be absent, but not where it is asked for', () => {
+  it('may be absent, unless --config names it', () => {
     expect(readSettingsFile(undefined).settings).toEqual({});
     expect(() => readSettingsFile(join(folder, 'absent.json'))).toThrow(
       /absent\.json: it cannot be read: no such file or directory \(ENOENT\)\./,
     );
   });
 
-  it('gives way to what was typed, and that is told by its flag', () => {
+  it('is overridden by typed flags, and errors in these name the flag', () => {
     const file = readSettingsFile(write({ targetSize: '64MiB', concurrency: 8 }));
     expect(settingsOver(file, { concurrency: '9', newline: undefined })).toEqual({
       ...DEFAULT_SETTINGS,
@@ -120,7 +120,7 @@ describe('the command line with a settings file in its folder', () => {
   const result = async (...args: string[]) =>
     parseObject((await line(...args, '--json', '--no-progress')).stdout);
 
-  it('needs no locations, and takes flags over it', async () => {
+  it('needs no typed locations, and lets flags override the file', async () => {
     expect(await result('plan', ...HOUR)).toMatchObject({
       source: `s3://${BUCKET}/raw/20261121/08/`,
       destination: `s3://${BUCKET}/rolled/20261121/08/`,
@@ -141,7 +141,7 @@ describe('the command line with a settings file in its folder', () => {
     expect(await result('status', ...range)).toMatchObject({ status: 'complete', hours: [{ outputs: 1 }] });
   });
 
-  it('takes a location that is typed over that of the file, and names what is missing', async () => {
+  it('prefers a typed location to that of the file, and names a missing one', async () => {
     expect(await result('plan', `s3://${BUCKET}/other/`, `s3://${BUCKET}/rolled/other/`)).toMatchObject({
       source: `s3://${BUCKET}/other/`,
       expected: 'empty',

@@ -3,7 +3,7 @@ import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { BUCKET, DESTINATION, SOURCE, cli, json, lines, parseObject } from './command-line.ts';
 
 let sandbox: Sandbox;
-// One rollup for all: the tests behind the first ones add to raw.
+// One rollup for all tests. Later tests add objects to raw.
 beforeAll(async () => {
   sandbox = await startSandbox({ buckets: [BUCKET] });
   for (const name of ['1', '2', '3']) sandbox.put(BUCKET, `raw/app/${name}.log`, lines(2_000, name));
@@ -15,7 +15,7 @@ it.each([
   ['the listings', []],
   ['every byte', ['--deep']],
   ['every byte, one output at a time', ['--deep', '--concurrency', '1']],
-])('compares %s', async (_, options) => {
+])('verify compares %s', async (_, options) => {
   expect(await json(sandbox, ['verify', DESTINATION, ...options])).toEqual({
     status: 'ok',
     source: SOURCE,
@@ -31,14 +31,14 @@ it.each([
   });
 });
 
-it('writes nothing', async () => {
+it('verify writes nothing', async () => {
   sandbox.clearRequests();
   await json(sandbox, ['verify', DESTINATION, '--deep']);
   const operations = new Set(sandbox.requests.map(({ operation }) => operation));
   expect([...operations].sort()).toEqual(['GetObject', 'HeadObject', 'ListObjectsV2']);
 });
 
-it('ends with 1 on a mismatch, and names what differs', async () => {
+it('verify ends with 1 on a mismatch, and names the objects that differ', async () => {
   sandbox.put(BUCKET, 'raw/app/4.log', 'late\n');
   const { code, stdout, stderr } = await cli(sandbox, ['verify', DESTINATION, '--json']);
   expect(code).toBe(1);
@@ -49,7 +49,7 @@ it('ends with 1 on a mismatch, and names what differs', async () => {
   expect(stderr).not.toContain('error');
 });
 
-it('prints a short table to stdout and progress to stderr', async () => {
+it('verify prints a short table to stdout and progress to stderr', async () => {
   sandbox.put(BUCKET, 'raw/app/4.log', 'late\n');
   const { code, stdout, stderr } = await cli(sandbox, ['verify', DESTINATION, '--deep']);
   expect(code).toBe(1);

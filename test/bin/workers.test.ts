@@ -17,7 +17,7 @@ const MiB = 2 ** 20;
 const FLAGS = ['--target-size', '5MiB', '--outputs-in-flight', '1', '--json', '--no-progress'];
 const RUN = ['run', SOURCE, DESTINATION, ...FLAGS];
 
-/** In a process of its own, which starts others and whose memory is measured. */
+/** Runs in a process of its own, because it starts others and its memory is measured. */
 const run = (args: string[], env: NodeJS.ProcessEnv) => start(args, env).ended;
 
 let sandbox: Sandbox;
@@ -28,7 +28,7 @@ beforeEach(async () => {
 });
 afterEach(() => sandbox.close());
 
-/** The processes that a process has started and that have not ended. */
+/** Ids of the running children of a process. */
 function childrenOf(pid: number): number[] {
   const listed = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
   return listed.split(' ').filter(Boolean).map(Number);
@@ -48,7 +48,7 @@ const names = (prefix: string): string[] =>
 
 const outputs = (prefix: string): string[] => names(prefix).filter((name) => name.startsWith('part-'));
 
-/** Holds the first upload until told, and says when it has come. */
+/** Holds the first upload until `release` is called. `held` resolves when it has come. */
 function holdFirstUpload(): { held: Promise<void>; release: () => void } {
   let release = (): void => undefined;
   const released = new Promise<undefined>(
@@ -67,7 +67,7 @@ function holdFirstUpload(): { held: Promise<void>; release: () => void } {
   return { held, release };
 }
 
-it('shares a run out among processes, to the same outputs', async () => {
+it('run --workers shares the outputs out among processes, to the same outputs', async () => {
   const shared = await json(sandbox, [...RUN, '--workers', '2'], run);
   const alone = await json(sandbox, ['run', SOURCE, `s3://${BUCKET}/alone/`, ...FLAGS], run);
   expect(shared).toMatchObject({ status: 'committed', objects: 41, outputs: 9, written: 9, reused: 0 });
@@ -79,7 +79,7 @@ it('shares a run out among processes, to the same outputs', async () => {
   expect(await json(sandbox, [...RUN, '--workers', '2'], run)).toMatchObject({ status: 'unchanged' });
 });
 
-it('fails where a process is killed: nothing is committed, and another run uses what is there', async () => {
+it('run --workers fails if a process is killed: nothing is committed, and another run reuses the outputs', async () => {
   const { held, release } = holdFirstUpload();
   const { child, ended } = start([...RUN, '--workers', '2'], environment(sandbox.endpoint));
   await held;
@@ -101,7 +101,7 @@ it('fails where a process is killed: nothing is committed, and another run uses 
   });
 });
 
-it('stops every process on SIGINT, and leaves no upload open', async () => {
+it('run --workers stops every process on SIGINT, and leaves no upload open', async () => {
   const { held, release } = holdFirstUpload();
   const { child, ended } = start([...RUN, '--workers', '2'], environment(sandbox.endpoint));
   await held;
@@ -118,7 +118,7 @@ it.each([
   ['before any of them began', 1],
   ['before one of them read it', 2],
   ['before the commit', 4],
-])('fails where the plan is swapped %s, and nothing is committed', async (_, read) => {
+])('run --workers fails if the plan is swapped %s, and nothing is committed', async (_, read) => {
   let reads = 0;
   sandbox.hook = ({ operation, key = '' }) => {
     if (operation === 'GetObject' && /_plan\/[0-9a-f]{16}\.json$/.test(key) && ++reads === read)
@@ -133,7 +133,7 @@ it.each([
   expect(names('rolled/app/')).not.toContain('_manifest.json');
 });
 
-it('refuses a number of processes that is none', async () => {
+it('run refuses --workers 0', async () => {
   const { code, stderr } = await cli(sandbox, [...RUN, '--workers', '0']);
   expect(code).toBe(2);
   expect(parseObject(stderr)).toMatchObject({

@@ -19,7 +19,7 @@ afterEach(() => {
   rmSync(temporary, { recursive: true });
 });
 
-/** In a process group of its own, so that whatever it leaves behind can be seen. */
+/** Starts the demo in a process group of its own, in which processes that it leaves behind can be found. */
 function demo(...args: string[]) {
   const child = spawn(process.execPath, [DEMO, ...args], {
     detached: true,
@@ -35,7 +35,7 @@ function expectNoProcess(group: number | undefined): void {
   expect(() => process.kill(-(group ?? NaN), 0)).toThrow('ESRCH');
 }
 
-it('ends well and leaves nothing behind', async () => {
+it('the demo ends with 0, and leaves no process and no file behind', async () => {
   const { child, ended } = demo('--objects', '60');
   const { code, stdout } = await ended;
   expect(stdout).toMatch(/60 objects became 1 output\n/);
@@ -46,7 +46,7 @@ it('ends well and leaves nothing behind', async () => {
   expect(readdirSync(temporary)).toEqual([]);
 });
 
-it('keeps its bucket with --keep', async () => {
+it('the demo keeps its bucket with --keep', async () => {
   const { code, stdout } = await demo('--objects', '20', '--keep').ended;
   expect(code).toBe(0);
   const [folder = ''] = readdirSync(temporary);
@@ -66,7 +66,7 @@ it('keeps its bucket with --keep', async () => {
 it.each([
   ['SIGINT', 130],
   ['SIGTERM', 143],
-] as const)('leaves nothing behind when %s ends it half-way', async (signal, expected) => {
+] as const)('the demo leaves nothing behind when %s ends it half-way', async (signal, expected) => {
   const { child, ended } = demo('--objects', '200', '--keep');
   child.stderr.once('data', () => child.kill(signal));
   const { code, stderr } = await ended;
@@ -76,7 +76,7 @@ it.each([
   expect(readdirSync(temporary)).toEqual([]);
 });
 
-it('generates the same hour every time: whole lines of JSON, 100 KB to 1 MB an object, in key order', () => {
+it('the demo generates the same hour every time: whole lines of JSON, 100 KB to 1 MB an object, in key order', () => {
   const objects = [...rawLogs('raw/', 50)];
   const digest = (object: RawObject): string => `${object.key} ${crc32(object.body)}`;
   expect([...rawLogs('raw/', 50)].map(digest)).toEqual(objects.map(digest));

@@ -7,7 +7,7 @@ const ROOT = join(import.meta.dirname, '../..');
 const PAGES = globSync('{*.md,docs/**/*.md}', { cwd: ROOT }).toSorted();
 const read = (page: string): string => readFileSync(join(ROOT, page), 'utf8');
 
-/** What is wrong with a link on a page, both given from the root of the repository; undefined where it leads somewhere. */
+/** The problem of a link on a page; undefined for a good one. The page's path is from the root of the repository. */
 function problemOf(page: string, link: string): string | undefined {
   const [path = '', anchor] = link.split('#');
   const target = path === '' ? page : normalize(join(dirname(page), path));
@@ -17,7 +17,7 @@ function problemOf(page: string, link: string): string | undefined {
   return anchors(read(target)).includes(anchor) ? undefined : `${target} has no heading for #${anchor}`;
 }
 
-/** The links of a page and its pictures, but those to other sites. */
+/** Links and pictures of a page, without links to other sites. */
 function linksOf(page: string): string[] {
   const links = [...read(page).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = '']) => link);
   return [...new Set(links)].filter((link) => !/^\w+:/.test(link));
@@ -45,7 +45,7 @@ it('every page of docs/ is reached from the README, by links alone', () => {
     for (const link of linksOf(page)) {
       const target = normalize(join(dirname(page), link.split('#')[0] ?? ''));
       if (PAGES.includes(target)) reached.add(target);
-      // A folder shows its pages.
+      // A link to a folder reaches its pages.
       else for (const inside of PAGES) if (dirname(inside) === target) reached.add(inside);
     }
   }

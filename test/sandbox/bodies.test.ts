@@ -47,12 +47,12 @@ describe('aws-chunked bodies', () => {
     const reply = await send(sandbox.endpoint, 'PUT', '/b/x', { headers: { ...UNSIGNED, ...headers }, body });
     expect(reply).toMatchObject({ status: code === undefined ? 200 : 400, code });
     expect(sandbox.get('b', 'x')?.toString()).toBe(code === undefined ? 'hello world' : 'old');
-    // How it travelled is no part of the object.
+    // aws-chunked belongs to the transfer, and is not kept with the object.
     const head = await send(sandbox.endpoint, 'HEAD', '/b/x');
     expect(head.headers['content-encoding']).toBeUndefined();
   });
 
-  it('in pieces of any size', async () => {
+  it('may arrive in pieces of any size', async () => {
     const { hostname, port } = new URL(sandbox.endpoint);
     const headers = { ...UNSIGNED, ...trailer, 'transfer-encoding': 'chunked' };
     const sent = request({ hostname, port, method: 'PUT', path: '/b/x', headers });
@@ -100,12 +100,12 @@ describe('a body that is cut', () => {
   });
 });
 
-/** Until nothing is in flight any more. */
+/** Resolves once no request is in flight. */
 async function settled(): Promise<void> {
   while (sandbox.stats().inFlight > 0) await new Promise((resolve) => setImmediate(resolve));
 }
 
-it('an object being written is not visible, one being overwritten is the old one', async () => {
+it('an object is not visible while it is written, and keeps its old bytes while it is overwritten', async () => {
   const { hostname, port } = new URL(sandbox.endpoint);
   const begin = (key: string) => {
     const sent = request({
@@ -140,7 +140,7 @@ it('an object being written is not visible, one being overwritten is the old one
   expect(sandbox.get('b', 'x')?.toString()).toBe('1234567890');
 });
 
-describe('what is not served', () => {
+describe('a request that is refused', () => {
   it.each([
     ['PUT', '/b/x?acl', 501, 'NotImplemented'],
     ['PUT', '/b/x?retention', 501, 'NotImplemented'],
@@ -149,7 +149,7 @@ describe('what is not served', () => {
     ['POST', '/b/x', 405, 'MethodNotAllowed'],
     ['PATCH', '/b/x', 405, 'MethodNotAllowed'],
     ['GET', '/b/%ff', 400, 'InvalidURI'],
-  ])('%s %s', async (method, path, status, code) => {
+  ])('because it is not implemented or malformed: %s %s', async (method, path, status, code) => {
     const body = method === 'PUT' ? '<Anything/>' : undefined;
     expect(await send(sandbox.endpoint, method, path, body === undefined ? {} : { body })).toMatchObject({
       status,
@@ -158,7 +158,7 @@ describe('what is not served', () => {
     expect(sandbox.get('b', 'x')?.toString()).toBe('old');
   });
 
-  it('is said in S3 words', async () => {
+  it('has an error document with code, key and request id', async () => {
     const { body, headers } = await send(sandbox.endpoint, 'GET', '/b/a%26b%0Ac');
     const requestId = headers['x-amz-request-id'] as string;
     expect(requestId).toMatch(/^[0-9A-F]{16}$/);
@@ -171,15 +171,15 @@ describe('what is not served', () => {
   it.each([
     ['not XML', '<<<'],
     ['another document', '<Nonsense/>'],
-    ['nothing in it', '<CompleteMultipartUpload/>'],
-  ])('a document with %s', async (_name, body) => {
+    ['an empty element', '<CompleteMultipartUpload/>'],
+  ])('because its document is malformed: %s', async (_name, body) => {
     const created = await send(sandbox.endpoint, 'POST', '/b/m?uploads');
     const uploadId = /<UploadId>(\w+)</.exec(created.body.toString())?.[1] ?? '';
     const reply = await send(sandbox.endpoint, 'POST', `/b/m?uploadId=${uploadId}`, { body });
     expect(reply).toMatchObject({ status: 400, code: 'MalformedXML' });
   });
 
-  it('a batch delete without a digest', async () => {
+  it('because it is a batch delete without a digest', async () => {
     const body = '<Delete><Object><Key>x</Key></Object></Delete>';
     expect(await send(sandbox.endpoint, 'POST', '/b?delete', { body })).toMatchObject({
       code: 'InvalidRequest',
@@ -187,7 +187,7 @@ describe('what is not served', () => {
     expect(sandbox.get('b', 'x')?.toString()).toBe('old');
   });
 
-  it('a body without a length', async () => {
+  it('because its body has no length', async () => {
     const reply = await send(sandbox.endpoint, 'PUT', '/b/x', {
       headers: { 'transfer-encoding': 'chunked' },
       body: 'x',
@@ -196,7 +196,7 @@ describe('what is not served', () => {
   });
 });
 
-it('a connection is usable after a refused upload', async () => {
+it('a connection can be used again after a refused upload', async () => {
   const body = 'x'.repeat(1_000_000);
   const put = `PUT /none/x HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
   const reply = await sendBytes(

@@ -104,7 +104,7 @@ describe('an upload', () => {
       complete,
     } = await begin({ ChecksumAlgorithm, ChecksumType, ContentType: 'text/x' });
     const more = { ChecksumAlgorithm };
-    // In any order, one of them twice: the last one counts.
+    // Parts may come in any order, and twice: the last one counts.
     const third = await part(7, LAST, more);
     await part(1, SECOND, more);
     const second = await part(3, SECOND, more);
@@ -117,7 +117,7 @@ describe('an upload', () => {
     const head = await client.send(new HeadObjectCommand({ Bucket, Key, ChecksumMode: 'ENABLED' }));
     expect(head).toMatchObject({ ETag, ChecksumType, ContentType: 'text/x', ContentLength: WHOLE.length });
     const composite = expect.stringMatching(/=*-3$/) as string;
-    // The same checksum, computed by S3 over the bytes of a copy.
+    // S3 computes the same checksum for a copy.
     const copied = await client.send(
       new CopyObjectCommand({
         Bucket,
@@ -153,7 +153,7 @@ describe('an upload', () => {
     expect(await get(key)).toEqual(LAST);
   });
 
-  it('dates its object from its own beginning', async () => {
+  it('gives its object the time of its own start', async () => {
     const { key, UploadId, part, complete } = await begin();
     const { client, bucket: Bucket } = target;
     const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: key }));
@@ -300,7 +300,7 @@ describe('aborting', () => {
 });
 
 describe('listing', () => {
-  it('parts, in pages', async () => {
+  it('returns parts in pages', async () => {
     const { client, bucket: Bucket } = target;
     const { key: Key, UploadId, part } = await begin({ ChecksumAlgorithm: 'CRC32' });
     for (const number of [5, 1, 9, 3]) await part(number, Buffer.from(String(number)));
@@ -321,7 +321,7 @@ describe('listing', () => {
     expect(found).toEqual([1, 3, 5, 9]);
   });
 
-  it('uploads, in pages and under a prefix', async () => {
+  it('returns uploads in pages and under a prefix', async () => {
     const { client, bucket: Bucket } = target;
     const prefix = target.prefix();
     const names = ['b', 'a', 'a', '\u{1f600}', '\ue000', 'B', 'c d+e'];

@@ -94,7 +94,7 @@ describe('keys', () => {
     expect(await text(copy)).toBe('hello');
 
     if (name === 'other control characters') {
-      // XML 1.0 has no way to say it.
+      // XML 1.0 cannot carry this key.
       await target.client.send(new DeleteObjectCommand({ Bucket: target.bucket, Key: copy }));
     } else {
       const Delete = { Objects: [{ Key: copy }], Quiet: true };
@@ -107,7 +107,7 @@ describe('keys', () => {
     expect((await list({ Prefix: prefix })).KeyCount).toBe(0);
   });
 
-  it('are listed as they are without an encoding', async () => {
+  it('are listed unencoded if no encoding is asked for', async () => {
     const prefix = target.prefix();
     const odd = ['a\nb', 'a b+c&d<e>"f"', '\u{1f600}', ' edge '];
     for (const key of odd) await put(prefix + key, '');
@@ -306,13 +306,13 @@ describe('GetObject and HeadObject', () => {
     else expect((await refusal(head)).status).toBe(status);
   });
 
-  it('a key that does not exist', async () => {
+  it('of a key that does not exist are NoSuchKey and 404', async () => {
     expect(await refusal(get(`${key}-not`))).toEqual({ code: 'NoSuchKey', status: 404 });
     const head = target.client.send(new HeadObjectCommand({ Bucket: target.bucket, Key: `${key}-not` }));
     expect(await refusal(head)).toEqual({ code: 'NotFound', status: 404 });
   });
 
-  it('give back what was sent along', async () => {
+  it('return the headers and metadata that were sent with the object', async () => {
     const rich = `${key}-rich`;
     await put(rich, 'hello', {
       ContentType: 'text/plain; charset=utf-8',
@@ -348,7 +348,7 @@ describe('GetObject and HeadObject', () => {
     expect((await target.client.send(tags)).TagSet).toEqual([{ Key: 'only', Value: 'one' }]);
   });
 
-  it('show checksums when asked, but none of a range', async () => {
+  it('return checksums when asked, but none of a range', async () => {
     const mode = { ChecksumMode: 'ENABLED' as const };
     const whole = await get(key, mode);
     await whole.Body?.transformToByteArray();
@@ -425,7 +425,7 @@ describe('PutObject', () => {
     expect(await text(key)).toBe('hello');
   });
 
-  it('of nothing is an object', async () => {
+  it('of an empty body creates an object', async () => {
     const key = `${target.prefix()}empty`;
     await put(key, '');
     expect(await get(key)).toMatchObject({ ContentLength: 0, ETag: '"d41d8cd98f00b204e9800998ecf8427e"' });
@@ -508,7 +508,7 @@ describe('CopyObject', () => {
     }
   });
 
-  it('onto itself has to change something', async () => {
+  it('onto itself is refused unless it changes something', async () => {
     const key = `${target.prefix()}a`;
     await put(key, 'hello');
     expect(await refusal(copy(key, key))).toEqual({ code: 'InvalidRequest', status: 400 });
@@ -518,12 +518,12 @@ describe('CopyObject', () => {
 });
 
 describe('deleting', () => {
-  it('a missing object is no error', async () => {
+  it('of a missing object is no error', async () => {
     const gone = new DeleteObjectCommand({ Bucket: target.bucket, Key: `${target.prefix()}x` });
     expect((await target.client.send(gone)).$metadata.httpStatusCode).toBe(204);
   });
 
-  it('with If-Match only what has that ETag', async () => {
+  it('with If-Match deletes only an object with that ETag', async () => {
     const key = `${target.prefix()}x`;
     await put(key, 'hello');
     const remove = (IfMatch: string) =>
@@ -535,7 +535,7 @@ describe('deleting', () => {
     expect(await refusal(remove(`"${MD5}"`))).toEqual({ code: 'NoSuchKey', status: 404 });
   });
 
-  it('in a batch, each only if it has its ETag', async () => {
+  it('in a batch with ETags deletes only objects that have theirs', async () => {
     const prefix = target.prefix();
     for (const name of ['changed', 'same', 'unconditional']) await put(prefix + name, 'hello');
     const Objects = [
@@ -553,7 +553,7 @@ describe('deleting', () => {
     expect((await list({ Prefix: prefix })).Contents?.map(({ Key }) => Key)).toEqual([`${prefix}changed`]);
   });
 
-  it.each([true, false])('in a batch, quiet: %s', async (Quiet) => {
+  it.each([true, false])('in a batch names deleted keys, or is quiet: %s', async (Quiet) => {
     const prefix = target.prefix();
     for (const name of ['a', 'b', 'keep']) await put(prefix + name, name);
     const Objects = ['a', 'b', 'missing'].map((name) => ({ Key: prefix + name }));
@@ -565,7 +565,7 @@ describe('deleting', () => {
   });
 
   it.each(['\u0001', '\u001b[31m', '\ufffe'])(
-    'in no batch of keys that XML 1.0 cannot carry: %j',
+    'in a batch is refused for a key that XML 1.0 cannot carry: %j',
     async (odd) => {
       const prefix = target.prefix();
       const key = `${prefix}${odd}`;
@@ -581,7 +581,7 @@ describe('deleting', () => {
     },
   );
 
-  it('in a batch of 1,000 at most', async () => {
+  it('in a batch takes 1,000 keys at most', async () => {
     const prefix = target.prefix();
     const Objects = Array.from({ length: 1001 }, (_, i) => ({ Key: `${prefix}${i}` }));
     const sent = (count: number) => {
@@ -596,7 +596,7 @@ describe('deleting', () => {
 describe('buckets', () => {
   const missing = { Bucket: `no-such-bucket-${Date.now()}` };
 
-  it('that do not exist', async () => {
+  it('that do not exist are NoSuchBucket', async () => {
     const { client } = target;
     const expected = { code: 'NoSuchBucket', status: 404 };
     expect(await refusal(client.send(new ListObjectsV2Command(missing)))).toEqual(expected);
@@ -610,7 +610,7 @@ describe('buckets', () => {
     });
   });
 
-  it('that do', async () => {
+  it('that exist are found and listed', async () => {
     await target.client.send(new HeadBucketCommand({ Bucket: target.bucket }));
     await target.client.send(new GetBucketLocationCommand({ Bucket: target.bucket }));
     const { Buckets = [] } = await target.client.send(new ListBucketsCommand({}));

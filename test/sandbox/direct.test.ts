@@ -16,7 +16,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startSandbox, type Sandbox } from '../../sandbox/sandbox.ts';
 import { createClient, refusal } from './target.ts';
 
-describe.each(['memory', 'folder'])('in a %s', (kind) => {
+describe.each(['memory', 'folder'])('direct access to a sandbox in %s', (kind) => {
   let sandbox: Sandbox;
   let folder: string;
   let time = new Date('2026-11-21T08:00:00.900Z');
@@ -30,7 +30,7 @@ describe.each(['memory', 'folder'])('in a %s', (kind) => {
     rmSync(folder, { recursive: true });
   });
 
-  it('what was put without HTTP is there with it, and the reverse', async () => {
+  it('reads objects that were put over HTTP, and the reverse', async () => {
     const client = createClient(sandbox.endpoint);
     const { etag } = sandbox.put('b', 'x', Buffer.from('hello'), {
       headers: { 'content-type': 'a/b', 'x-amz-meta-m': '1' },
@@ -42,7 +42,7 @@ describe.each(['memory', 'folder'])('in a %s', (kind) => {
       ContentType: 'a/b',
       Metadata: { m: '1' },
       LastModified: new Date('2026-11-21T08:00:00Z'),
-      // What S3 adds to an object that came without a checksum.
+      // The checksum that S3 adds to an object without one.
       ChecksumCRC64NVME: 'M3eFcAZSQlc=',
     });
     expect(sandbox.head('b', 'x')).toEqual({
@@ -55,21 +55,21 @@ describe.each(['memory', 'folder'])('in a %s', (kind) => {
     expect(() => sandbox.get('none', 'x')).toThrow('bucket does not exist');
   });
 
-  it('bytes that were put do not change with their buffer', () => {
+  it('copies the bytes of a buffer that is put', () => {
     const body = Buffer.from('hello');
     sandbox.put('b', 'x', body);
     body.fill('x');
     expect(sandbox.get('b', 'x')?.toString()).toBe('hello');
   });
 
-  it('age moves LastModified back', async () => {
+  it('moves LastModified back with age()', async () => {
     sandbox.put('b', 'x', '');
     sandbox.age('b', 'x', 2 * 3_600_000);
     const head = await createClient(sandbox.endpoint).send(new HeadObjectCommand({ Bucket: 'b', Key: 'x' }));
     expect(head.LastModified).toEqual(new Date('2026-11-21T06:00:00Z'));
   });
 
-  it('archived objects are listed, and not read or copied', async () => {
+  it('creates archived objects, which are listed, but neither read nor copied', async () => {
     const client = createClient(sandbox.endpoint);
     for (const storageClass of ['GLACIER', 'DEEP_ARCHIVE']) {
       sandbox.put('b', 'x', 'cold', { storageClass });
@@ -82,7 +82,7 @@ describe.each(['memory', 'folder'])('in a %s', (kind) => {
     }
   });
 
-  it('openUploads names the uploads that are open', async () => {
+  it('names open uploads with openUploads()', async () => {
     const client = createClient(sandbox.endpoint);
     const { UploadId } = await client.send(new CreateMultipartUploadCommand({ Bucket: 'b', Key: 'm' }));
     await client.send(new UploadPartCommand({ Bucket: 'b', Key: 'm', UploadId, PartNumber: 1, Body: 'x' }));
@@ -92,7 +92,7 @@ describe.each(['memory', 'folder'])('in a %s', (kind) => {
     expect(sandbox.keys('b')).toEqual([]);
   });
 
-  it('a read that is under way goes on with the bytes it began with', async () => {
+  it('does not change the bytes of a read that has begun', async () => {
     const old = Buffer.alloc(30_000_000, 'old bytes ');
     sandbox.put('b', 'x', old);
     const [response] = (await once(get(`${sandbox.endpoint}/b/x`), 'response')) as [IncomingMessage];

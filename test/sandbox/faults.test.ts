@@ -10,10 +10,10 @@ const BODY = Buffer.from(Array.from({ length: 600_000 }, (_, i) => i % 251));
 interface Exchange {
   head: string;
   body: Buffer;
-  ended: 'writtenOutput' | 'reset';
+  ended: 'finished' | 'reset';
 }
 
-/** A GET over a bare socket, so that the way it ends can be told. Resolves early once `enough` has come. */
+/** A GET over a bare socket, which shows how the connection ends. Resolves early once `enough` bytes of body have come. */
 async function exchange(sandbox: Sandbox, path: string, enough = Infinity): Promise<Exchange> {
   const port = Number(new URL(sandbox.endpoint).port);
   const socket =
@@ -25,10 +25,10 @@ async function exchange(sandbox: Sandbox, path: string, enough = Infinity): Prom
   const ended = await new Promise<Exchange['ended']>((resolve) => {
     socket.on('data', (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);
-      if (received.length - received.indexOf('\r\n\r\n') - 4 >= enough) resolve('writtenOutput');
+      if (received.length - received.indexOf('\r\n\r\n') - 4 >= enough) resolve('finished');
     });
     socket.on('end', () => {
-      resolve('writtenOutput');
+      resolve('finished');
     });
     socket.on('error', () => {
       resolve('reset');
@@ -41,7 +41,7 @@ async function exchange(sandbox: Sandbox, path: string, enough = Infinity): Prom
     : { head: received.toString('latin1', 0, split), body: received.subarray(split + 4), ended };
 }
 
-describe.each([false, true])('with TLS: %s', (tls) => {
+describe.each([false, true])('a GET under a fault, with TLS: %s', (tls) => {
   let sandbox: Sandbox;
   beforeEach(async () => {
     sandbox = await startSandbox({ buckets: ['b'], tls });
@@ -49,15 +49,15 @@ describe.each([false, true])('with TLS: %s', (tls) => {
   });
   afterEach(() => sandbox.close());
 
-  it('no fault', async () => {
+  it('none: the whole body', async () => {
     const { head, body, ended } = await exchange(sandbox, '/b/x');
     expect(head).toMatch(/^HTTP\/1.1 200 /);
     expect(head).toMatch(/content-length: 600000/i);
     expect(BODY.equals(body)).toBe(true);
-    expect(ended).toBe('writtenOutput');
+    expect(ended).toBe('finished');
   });
 
-  it('error', async () => {
+  it('error: refused with its code', async () => {
     sandbox.hook = () => ({ kind: 'error', status: 503, code: 'SlowDown', headers: { 'retry-after': '1' } });
     const { head, body } = await exchange(sandbox, '/b/x');
     expect(head).toMatch(/^HTTP\/1.1 503 /);
@@ -65,12 +65,12 @@ describe.each([false, true])('with TLS: %s', (tls) => {
     expect(body.toString()).toContain('<Code>SlowDown</Code>');
   });
 
-  it('delay', async () => {
+  it('delay: answered afterwards', async () => {
     sandbox.hook = () => ({ kind: 'delay', ms: 1 });
     expect(BODY.equals((await exchange(sandbox, '/b/x')).body)).toBe(true);
   });
 
-  it.each(['reset', 'reset-after'] as const)('%s', async (kind) => {
+  it.each(['reset', 'reset-after'] as const)('%s: the connection is reset', async (kind) => {
     sandbox.hook = () => ({ kind });
     expect(await exchange(sandbox, '/b/x')).toEqual({ head: '', body: Buffer.alloc(0), ended: 'reset' });
   });
@@ -80,18 +80,18 @@ describe.each([false, true])('with TLS: %s', (tls) => {
     const { head, body, ended } = await exchange(sandbox, '/b/x');
     expect(head).toMatch(/content-length: 600000/i);
     expect(BODY.subarray(0, afterBytes).equals(body)).toBe(true);
-    expect(ended).toBe('writtenOutput');
+    expect(ended).toBe('finished');
   });
 
   it.each([0, 1, 100_000])('cut by a RST after %d bytes', async (afterBytes) => {
     sandbox.hook = () => ({ kind: 'cut', afterBytes, how: 'reset' });
     const { body, ended } = await exchange(sandbox, '/b/x');
-    // What was still under way is lost with the connection.
+    // Bytes on their way are lost with the connection.
     expect(body.length).toBeLessThanOrEqual(afterBytes);
     expect(ended).toBe('reset');
   });
 
-  it('stall', async () => {
+  it('stall: the connection stays open', async () => {
     sandbox.hook = () => ({ kind: 'stall', afterBytes: 100_000 });
     const { body } = await exchange(sandbox, '/b/x', 100_000);
     expect(BODY.subarray(0, 100_000).equals(body)).toBe(true);
@@ -103,7 +103,7 @@ describe.each([false, true])('with TLS: %s', (tls) => {
     expect(Array.from(BODY.keys()).filter((i) => BODY[i] !== body[i])).toEqual([atByte]);
   });
 
-  it('hang, until the sandbox is closed', async () => {
+  it('hang: no answer until the sandbox is closed', async () => {
     let arrived: () => void = () => undefined;
     const arrival = new Promise<void>((resolve) => (arrived = resolve));
     sandbox.hook = () => {
@@ -118,7 +118,7 @@ describe.each([false, true])('with TLS: %s', (tls) => {
   });
 });
 
-describe('over HTTP', () => {
+describe('a sandbox over HTTP', () => {
   let sandbox: Sandbox;
   beforeEach(async () => {
     sandbox = await startSandbox({ buckets: ['b'] });
@@ -131,13 +131,13 @@ describe('over HTTP', () => {
     [{ kind: 'error-in-body', code: 'InternalError' }, false],
     [{ kind: 'reset-after' }, true],
     [{ kind: 'cut', afterBytes: 0, how: 'close' }, true],
-  ])('a put under %j is executed: %s', async (fault, executed) => {
+  ])('executes a put under %j: %s', async (fault, executed) => {
     sandbox.hook = () => fault;
     await send(sandbox.endpoint, 'PUT', '/b/x', { body: 'hello' }).catch(() => undefined);
     expect(sandbox.get('b', 'x')?.toString()).toBe(executed ? 'hello' : undefined);
   });
 
-  it('error-in-body is a 200 with an Error', async () => {
+  it('answers error-in-body with 200 and an Error document', async () => {
     sandbox.hook = () => ({ kind: 'error-in-body', code: 'SlowDown' });
     expect(await send(sandbox.endpoint, 'POST', '/b/x?uploadId=1')).toMatchObject({
       status: 200,
@@ -145,7 +145,7 @@ describe('over HTTP', () => {
     });
   });
 
-  it('a hook that waits holds the request, and no other', async () => {
+  it('holds a request while its hook waits, and no other request', async () => {
     sandbox.put('b', 'slow', 'slow');
     sandbox.put('b', 'fast', 'fast');
     let release: () => void = () => undefined;
@@ -163,7 +163,7 @@ describe('over HTTP', () => {
     expect(sandbox.stats()).toMatchObject({ inFlight: 0, requests: 2 });
   });
 
-  it('the hook sees what is asked for', async () => {
+  it('shows its hook what a request asks for', async () => {
     const seen: unknown[] = [];
     sandbox.hook = (request) => {
       seen.push({ ...request, headers: undefined });
@@ -173,7 +173,7 @@ describe('over HTTP', () => {
     await send(sandbox.endpoint, 'GET', '/b?list-type=2&prefix=raw%2F');
     await send(sandbox.endpoint, 'PUT', '/b/x?partNumber=3&uploadId=u', { body: 'x' });
     await send(sandbox.endpoint, 'PUT', '/b/x?acl', { body: 'x' });
-    // toEqual takes what is undefined as absent.
+    // toEqual ignores undefined fields.
     expect(seen).toEqual([
       { id: 1, operation: 'GetObject', bucket: 'b', key: 'a b', range: 'bytes=0-1' },
       { id: 2, operation: 'ListObjectsV2', bucket: 'b', prefix: 'raw/' },
@@ -185,7 +185,7 @@ describe('over HTTP', () => {
     expect(sandbox.requests).toEqual([]);
   });
 
-  it('counts what is in flight and connected, with its peaks', async () => {
+  it('counts requests in flight and connections, with their peaks', async () => {
     sandbox.put('b', 'x', 'x');
     let waiting = 0;
     let release: () => void = () => undefined;

@@ -39,7 +39,7 @@ function bodies(): string[] {
     .map(({ name }) => name);
 }
 
-it('keeps objects with all that belongs to them', async () => {
+it('a folder keeps objects with their attributes', async () => {
   const client = createClient(sandbox.endpoint);
   const Key = '../\u{1f600} \n/x';
   await client.send(
@@ -74,7 +74,7 @@ it('keeps objects with all that belongs to them', async () => {
   expect(sandbox.get('b', 'empty')).toEqual(Buffer.alloc(0));
 });
 
-it('keeps uploads that are open', async () => {
+it('a folder keeps open uploads', async () => {
   const upload = { Bucket: 'b', Key: 'm', ...(await begin()) };
   const first = Buffer.alloc(5 * 1024 * 1024, 'first');
   await createClient(sandbox.endpoint).send(new UploadPartCommand({ ...upload, PartNumber: 1, Body: first }));
@@ -94,7 +94,7 @@ async function begin(): Promise<{ UploadId: string }> {
   return { UploadId };
 }
 
-it('keeps no file that nothing names', async () => {
+it('a folder keeps no file that no object or part uses', async () => {
   const client = createClient(sandbox.endpoint);
   await client.send(new PutObjectCommand({ Bucket: 'b', Key: 'x', Body: 'one' }));
   await client.send(new PutObjectCommand({ Bucket: 'b', Key: 'x', Body: 'two' }));
@@ -113,7 +113,7 @@ it('keeps no file that nothing names', async () => {
   expect(bodies()).toHaveLength(1);
 });
 
-it('starts from what a crash left', async () => {
+it('a folder is read again after a crash', async () => {
   sandbox.put('b', 'x', 'hello');
   await sandbox.close();
   writeFileSync(join(folder, 'data', 'ab', 'ab-half-a-body'), 'half');

@@ -10,33 +10,36 @@ function run(...args: string[]) {
   return spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
-it.each(['SIGINT', 'SIGTERM'] as const)('serves until %s, and says how to use it', async (signal) => {
-  const child = run('--port', '0', '--tls', '--bucket', 'one', '--bucket', 'two');
-  const environment = new Map<string, string>();
-  for await (const line of createInterface(child.stdout)) {
-    const [, name, value] = /^export (\w+)='(.*)'$/.exec(line) ?? [];
-    if (name !== undefined && value !== undefined) environment.set(name, value);
-    if (name === 'NODE_EXTRA_CA_CERTS') break;
-  }
-  expect([...environment.keys()]).toEqual([
-    'AWS_ENDPOINT_URL',
-    'AWS_REGION',
-    'AWS_ACCESS_KEY_ID',
-    'AWS_SECRET_ACCESS_KEY',
-    'NODE_EXTRA_CA_CERTS',
-  ]);
-  const script = `const r = await fetch(process.env.AWS_ENDPOINT_URL); console.log(await r.text())`;
-  const env = { ...process.env, ...Object.fromEntries(environment) };
-  const client = spawn(process.execPath, ['--input-type=module', '-e', script], { env });
-  let buckets = '';
-  client.stdout.on('data', (chunk: Buffer) => (buckets += chunk.toString()));
-  await once(client, 'close');
-  expect(buckets).toMatch(/<Name>one<\/Name>.*<Name>two<\/Name>/);
+it.each(['SIGINT', 'SIGTERM'] as const)(
+  'npm run sandbox serves until %s, and prints how to use it',
+  async (signal) => {
+    const child = run('--port', '0', '--tls', '--bucket', 'one', '--bucket', 'two');
+    const environment = new Map<string, string>();
+    for await (const line of createInterface(child.stdout)) {
+      const [, name, value] = /^export (\w+)='(.*)'$/.exec(line) ?? [];
+      if (name !== undefined && value !== undefined) environment.set(name, value);
+      if (name === 'NODE_EXTRA_CA_CERTS') break;
+    }
+    expect([...environment.keys()]).toEqual([
+      'AWS_ENDPOINT_URL',
+      'AWS_REGION',
+      'AWS_ACCESS_KEY_ID',
+      'AWS_SECRET_ACCESS_KEY',
+      'NODE_EXTRA_CA_CERTS',
+    ]);
+    const script = `const r = await fetch(process.env.AWS_ENDPOINT_URL); console.log(await r.text())`;
+    const env = { ...process.env, ...Object.fromEntries(environment) };
+    const client = spawn(process.execPath, ['--input-type=module', '-e', script], { env });
+    let buckets = '';
+    client.stdout.on('data', (chunk: Buffer) => (buckets += chunk.toString()));
+    await once(client, 'close');
+    expect(buckets).toMatch(/<Name>one<\/Name>.*<Name>two<\/Name>/);
 
-  child.kill(signal);
-  expect(await once(child, 'close')).toEqual([0, null]);
-  expect(existsSync(environment.get('NODE_EXTRA_CA_CERTS') ?? '')).toBe(false);
-});
+    child.kill(signal);
+    expect(await once(child, 'close')).toEqual([0, null]);
+    expect(existsSync(environment.get('NODE_EXTRA_CA_CERTS') ?? '')).toBe(false);
+  },
+);
 
 it.each([
   [['--port', 'x'], 2, /a port is a number/],

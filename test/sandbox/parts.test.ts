@@ -68,7 +68,7 @@ describe('keys', () => {
     );
   });
 
-  it('stay sorted whatever is added and removed, and are found', () => {
+  it('stay sorted through additions and removals', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(keys, fc.boolean(), fc.boolean())), keys, (steps, bound) => {
         const sorted = new SortedKeys();
@@ -89,7 +89,7 @@ describe('keys', () => {
   });
 });
 
-it('a slice of content is that slice of its bytes', () => {
+it('a slice of content has that slice of its bytes', () => {
   const nat = fc.nat(50);
   fc.assert(
     fc.property(fc.array(fc.uint8Array({ maxLength: 20 })), nat, nat, (blocks, start, length) => {

@@ -10,7 +10,7 @@ export interface RawReply {
   code: string | undefined;
 }
 
-/** One HTTP request without an SDK, its path sent as it is. */
+/** Sends one HTTP request without an SDK. Its path is sent unchanged. */
 export async function send(
   endpoint: string,
   method: string,
@@ -34,7 +34,7 @@ export async function send(
   });
 }
 
-/** Bytes over a socket, then its end: everything that came back until the server's end. */
+/** Sends bytes over a socket and ends it. Returns all bytes that came back. */
 export async function sendBytes(endpoint: string, bytes: Buffer | string): Promise<string> {
   const socket = connect(Number(new URL(endpoint).port), '127.0.0.1');
   const chunks: Buffer[] = [];

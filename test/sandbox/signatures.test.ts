@@ -7,7 +7,7 @@ import { startSandbox, type Sandbox } from '../../sandbox/sandbox.ts';
 import { send } from './raw.ts';
 import { refusal } from './target.ts';
 
-describe.each([false, true])('the SDK with TLS: %s', (tls) => {
+describe.each([false, true])('a request of the SDK, with TLS: %s', (tls) => {
   const credentials = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'a+secret/key' };
   let sandbox: Sandbox;
   beforeAll(async () => {
@@ -27,7 +27,7 @@ describe.each([false, true])('the SDK with TLS: %s', (tls) => {
     });
   }
 
-  it('is let in, whatever the key', async () => {
+  it('is accepted, whatever its key', async () => {
     const s3 = client();
     const keys = ['plain', ' a+b&c=d?e#f%20', `!*'()~`, '\u{1f600}/\n', '../x', '//'];
     for (const Key of keys) {
@@ -47,7 +47,7 @@ describe.each([false, true])('the SDK with TLS: %s', (tls) => {
   it.each([
     [{ secretAccessKey: 'other' }, 'SignatureDoesNotMatch'],
     [{ accessKeyId: 'other' }, 'InvalidAccessKeyId'],
-  ])('with %j is not', async (more, code) => {
+  ])('is refused with %j', async (more, code) => {
     const sent = client(more).send(new PutObjectCommand({ Bucket: 'b', Key: 'never', Body: 'x' }));
     expect(await refusal(sent)).toEqual({ code, status: 403 });
     expect(sandbox.get('b', 'never')).toBeUndefined();
@@ -179,7 +179,7 @@ describe('the examples of the S3 reference', () => {
     expect(sandbox.get('examplebucket', 'chunkObject.txt')?.toString()).toBe('old');
   });
 
-  it('is refused a quarter of an hour later', async () => {
+  it('are refused a quarter of an hour later', async () => {
     time = new Date('2013-05-24T00:15:01Z');
     const reply = await send(sandbox.endpoint, 'PUT', '/examplebucket/chunkObject.txt', plain());
     expect(reply).toMatchObject({ status: 403, code: 'RequestTimeTooSkewed' });

@@ -11,11 +11,11 @@ import {
 } from '@aws-sdk/client-s3';
 import { startSandbox } from '../../sandbox/sandbox.ts';
 
-/** Where the contract is checked: a sandbox of its own, or whatever S3_TEST_ENDPOINT names. */
+/** The store under test: a sandbox of its own, or the endpoint that S3_TEST_ENDPOINT names. */
 export interface Target {
   client: S3Client;
   bucket: string;
-  /** A prefix that nothing else has. */
+  /** A new prefix that no other test uses. */
   prefix: () => string;
   close: () => Promise<void>;
 }
@@ -58,7 +58,7 @@ export async function openTarget(): Promise<Target> {
   };
 }
 
-/** A client that never tries twice, with credentials that only a sandbox without its own accepts. */
+/** A client without retries, with credentials that only a sandbox without credentials accepts. */
 export function createClient(endpoint: string): S3Client {
   return new S3Client({
     endpoint,
@@ -89,7 +89,7 @@ export interface Refusal {
   status: number | undefined;
 }
 
-/** How a request was refused; one that was not fails the test. */
+/** Code and status with which a request was refused. Fails the test if it was not. */
 export async function refusal(sent: Promise<unknown>): Promise<Refusal> {
   const outcome = await sent.then(
     () => 'accepted',

@@ -5,20 +5,20 @@ import { STACK_OUTPUTS } from '../../../lambda/names.ts';
 import type { QueueServer } from '../../support/queue-server.ts';
 
 /**
- * What nothing local implements, at the boundary of HTTP: CloudFormation's DescribeStacks, Lambda's Invoke, and the
- * message move tasks of SQS. Every other call of SQS is handed on. A call that it was not told of fails the command.
+ * An HTTP stub of AWS calls that no local service implements: CloudFormation's DescribeStacks, Lambda's Invoke, and the
+ * message move tasks of SQS. It forwards every other call of SQS to the queue server, and refuses unknown calls.
  */
 export interface AwsStub extends AsyncDisposable {
   endpoint: string;
   /** `DescribeStacks`, `Invoke`, `AmazonSQS.SendMessage`, …, in the order of arrival. */
   calls: string[];
-  /** Outputs by stack. */
+  /** Outputs, by name of the stack. */
   stacks: Record<string, Record<string, string>>;
-  /** Takes the payload of an invocation; throws what the function fails with. */
+  /** Functions by name. Each takes the payload of an invocation, and throws to make it fail. */
   functions: Record<string, (payload: unknown) => unknown>;
   /** The last task, as ListMessageMoveTasks gives it; each listing moves one message more. */
   task: Record<string, unknown> | undefined;
-  /** Told of each call before it is answered. What it throws, the call is answered with. */
+  /** Called before each answer. If it throws, its error is the answer. */
   onCall: (name: string) => void;
   /** Runs before each message that is moved. */
   beforeMove: (task: Record<string, unknown>) => void;
@@ -53,7 +53,7 @@ export async function startStub(queues: QueueServer): Promise<AwsStub> {
   return stub;
 }
 
-/** Outputs as the stack of this product has them. */
+/** Outputs with the names that this product's stack gives them. */
 export function stackOutputs(queueUrl: string, deadLetterUrl: string): Record<string, string> {
   return {
     [STACK_OUTPUTS.queueUrl]: queueUrl,

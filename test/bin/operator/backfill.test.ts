@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { environment, start } from '../command-line.ts';
 import { type Account, STACK, TEMPLATE, openAccount, takeAll } from './operator-line.ts';
 
-/** Happens in place of waiting, where it is given. */
+/** Runs in place of waiting, if it is set. */
 const waiting = vi.hoisted<{ instead?: (() => Promise<void>) | undefined }>(() => ({}));
 vi.mock('node:timers/promises', async (load) => {
   const timers = await load<typeof Timers>();
@@ -38,7 +38,7 @@ describe('backfill', () => {
     );
   });
 
-  it('takes a stream in place of its source', async () => {
+  it('takes --stream in place of --source', async () => {
     const args = ['backfill', '--stack', STACK, '--stream', 'checkout'];
     const { code } = await account.json([...args, ...range('2025-11-21T07', '2025-11-21T08')]);
     expect(code).toBe(0);
@@ -67,7 +67,7 @@ describe('backfill', () => {
     expect(account.stub.calls).not.toContain('AmazonSQS.SendMessage');
   });
 
-  it('never has more in the queue than it may, those in work among them', async () => {
+  it('never has more than --max-in-queue messages in the queue, those in work included', async () => {
     const { queues } = account;
     await queues.send('in work');
     const inWork = await queues.receive(queues.queueUrl);
@@ -81,7 +81,7 @@ describe('backfill', () => {
       taken.push(message.Body);
       await queues.delete(queues.queueUrl, message);
     };
-    // A worker that takes two once there is no more room. In between, the command does nothing but send.
+    // A worker that takes two messages once the queue is full. In between, the command only sends.
     waiting.instead = async () => {
       depths.push(await queues.depth(queues.queueUrl));
       await take();
@@ -97,7 +97,7 @@ describe('backfill', () => {
     if (inWork !== undefined) await queues.delete(queues.queueUrl, inWork);
   });
 
-  it('ends on a signal while it waits, what is queued stays', async () => {
+  it('ends on a signal while it waits, and leaves queued messages in the queue', async () => {
     const args = [...byStack, ...range('2025-11-21T00', '2025-11-21T04'), '--max-in-queue', '2'];
     const { child, ended } = start(args, environmentOf(account));
     child.stderr?.on('data', (text: Buffer) => {
@@ -109,7 +109,7 @@ describe('backfill', () => {
     expect(await takeAll(account)).toHaveLength(2);
   });
 
-  it('says where to go on where the queue fails', async () => {
+  it('says which hour to go on from if the queue fails', async () => {
     const { stub } = account;
     let sends = 0;
     stub.onCall = (name) => {

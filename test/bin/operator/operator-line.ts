@@ -8,24 +8,24 @@ export const TEMPLATE = 's3://application-logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/
 export const AGGREGATED = 's3://application-logs/aggregated/checkout/{yyyy}{MM}{dd}/{HH}/';
 export const STACK = 'LogRollup';
 
-/** Everything that the operator's commands talk to. */
+/** All services that the operator's commands call. */
 export interface Account extends AsyncDisposable {
   sandbox: Sandbox;
   queues: QueueServer;
   stub: AwsStub;
-  /** By the stub's address: what it does not know itself it hands on. */
+  /** URL of the queue at the stub, which forwards calls to the queue server. */
   queueUrl: string;
   deadLetterUrl: string;
   cli: (args: string[]) => Promise<Ended>;
   /** Runs with `--json`: the object on stdout, and the exit code. */
   json: (args: string[]) => Promise<{ code: number | null; printed: Record<string, unknown> }>;
-  /** Runs with `--json` what is to fail, and returns its error. */
+  /** Runs a command that should fail with `--json`, and returns its error. */
   failure: (args: string[]) => Promise<{ code: number | null; error: Record<string, unknown> }>;
 }
 
 export async function openAccount(): Promise<Account> {
   const sandbox = await startSandbox({ buckets: [BUCKET] });
-  // Longer than any of these tests: what is received is not received again, however slow the machine is.
+  // Longer than any of these tests, so that no message is received twice, however slow the machine is.
   const queues = await startQueues({ visibilitySeconds: 3_600 });
   const stub = await startStub(queues);
   const at = (url: string): string => url.replace(queues.endpoint, stub.endpoint);

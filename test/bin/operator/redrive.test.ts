@@ -2,7 +2,7 @@ import type * as Timers from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Account, STACK, TEMPLATE, openAccount, takeAll } from './operator-line.ts';
 
-// What the command waits between two looks at a move passes at once.
+// Waits between two looks at a task take no time.
 vi.mock('node:timers/promises', async (load) => {
   const timers = await load<typeof Timers>();
   const pause: typeof timers.setTimeout = (_, ...rest) => timers.setTimeout(0, ...rest);
@@ -18,7 +18,7 @@ afterEach(() => account[Symbol.asyncDispose]());
 const request = (hour: number) => ({ source: TEMPLATE, hour: `2025-11-21T0${hour}` });
 const POISON = '{"source":';
 
-/** Sends to the dead-letter queue itself. */
+/** Sends messages to the dead-letter queue. */
 async function bury(...bodies: unknown[]): Promise<void> {
   for (const body of bodies) await account.queues.send(body, account.queues.deadLetterUrl);
 }
@@ -26,7 +26,7 @@ async function bury(...bodies: unknown[]): Promise<void> {
 const inDeadLetters = (): Promise<number> => account.queues.depth(account.queues.deadLetterUrl);
 
 describe('redrive', () => {
-  it('shows what is there, moves all of it and follows that to its end', async () => {
+  it('shows dead letters, moves all of them and follows the task to its end', async () => {
     await bury(request(1), request(2), request(3));
     const { code, printed } = await account.json(['redrive', '--stack', STACK]);
     expect(code).toBe(0);
@@ -48,7 +48,7 @@ describe('redrive', () => {
     expect(await takeAll(account)).toEqual([1, 2, 3].map(request));
   });
 
-  it('prints what is there before it moves it, and then how far it has come', async () => {
+  it('prints dead letters before it moves them, and then its progress', async () => {
     await bury(request(1), POISON);
     const { code, stdout, stderr } = await account.cli(['redrive', '--dlq-url', account.deadLetterUrl]);
     expect(code).toBe(0);
@@ -88,7 +88,7 @@ describe('redrive', () => {
     expect(stdout).toMatch(/^dry-run\n12 messages in the dead-letter queue, 10 of them:\n/);
   });
 
-  it('has nothing to do where nothing is there', async () => {
+  it('has nothing to do if the dead-letter queue is empty', async () => {
     const { code, printed } = await account.json(['redrive', '--stack', STACK]);
     expect({ code, printed }).toMatchObject({ code: 0, printed: { status: 'empty', messages: 0, moved: 0 } });
     expect(account.stub.calls).not.toContain('AmazonSQS.StartMessageMoveTask');
@@ -96,7 +96,7 @@ describe('redrive', () => {
 });
 
 describe('redrive fails', () => {
-  it('while another goes on: found by its task', async () => {
+  it('if another is running: found by its task', async () => {
     await bury(request(1));
     account.stub.task = {
       Status: 'RUNNING',
@@ -112,7 +112,7 @@ describe('redrive fails', () => {
     expect(account.stub.calls).not.toContain('AmazonSQS.StartMessageMoveTask');
   });
 
-  it('while another goes on: started in between', async () => {
+  it('if another is running: started in between', async () => {
     await bury(request(1));
     const receive = 'AmazonSQS.ReceiveMessage';
     account.stub.onCall = (name) => {
@@ -126,7 +126,7 @@ describe('redrive fails', () => {
   it.each([
     ['FAILED', 'RedriveFailed', /failed after 1 of 2 messages: AccessDenied\./],
     ['CANCELLED', 'RedriveCancelled', /cancelled after 1 of 2 messages\./],
-  ])('where the task ends as %s', async (status, code, message) => {
+  ])('if the task ends as %s', async (status, code, message) => {
     await bury(request(1), request(2));
     account.stub.beforeMove = (task) => {
       if (task['ApproximateNumberOfMessagesMoved'] === 1) {
@@ -139,7 +139,7 @@ describe('redrive fails', () => {
     expect(await inDeadLetters()).toBe(1);
   });
 
-  it('without a deployment, and with a queue that is not there', async () => {
+  it('without a deployment, and with a queue that does not exist', async () => {
     expect(await account.failure(['redrive'])).toMatchObject({
       code: 2,
       error: { message: 'Give --stack or --dlq-url.' },

@@ -13,7 +13,7 @@ const FUNCTION = 'LogRollup-Function-1A2B3C';
 const byStack = ['rerun', '--stack', STACK, '--source', TEMPLATE];
 
 describe('rerun', () => {
-  it('queues a request, found by the stack, under the name of its stream', async () => {
+  it('queues a request to the queue of the stack, under the name of its stream', async () => {
     const { code, printed } = await account.json([...byStack, '--hour', HOUR]);
     expect(code).toBe(0);
     const request = { source: TEMPLATE, hour: HOUR, stream: 'checkout' };
@@ -27,7 +27,7 @@ describe('rerun', () => {
     expect(account.stub.calls.slice(0, 2)).toEqual(['DescribeStacks', 'AmazonSQS.SendMessage']);
   });
 
-  it('takes a stream in place of its source, and tells the stream of a prefix', async () => {
+  it('takes --stream in place of --source, and finds the stream of a prefix', async () => {
     const byName = ['rerun', '--stack', STACK, '--stream', 'checkout', '--hour', HOUR];
     const source = 's3://application-logs/raw/checkout/20251121/08/';
     const byPrefix = ['rerun', '--stack', STACK, '--source', source];
@@ -52,7 +52,7 @@ describe('rerun', () => {
     expect(await takeAll(account)).toEqual([{ source }]);
   });
 
-  it('takes all that a request can have, and a queue that is given', async () => {
+  it('takes every field of a request, and --queue-url', async () => {
     const source = 's3://application-logs/raw/checkout/20251121/08/';
     const destination = 's3://application-logs/aggregated/elsewhere/';
     const { printed } = await account.json([
@@ -65,7 +65,7 @@ describe('rerun', () => {
     expect(account.stub.calls).not.toContain('DescribeStacks');
   });
 
-  it('says what it did in a table', async () => {
+  it('prints its result as a table', async () => {
     const { code, stdout, stderr } = await account.cli([...byStack, '--hour', HOUR]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(
@@ -92,7 +92,7 @@ describe('rerun --invoke', () => {
     expect(stderr).toMatch(/^rolling up: LogRollup-Function-1A2B3C, 0 s\n/);
   });
 
-  it('ends with 1 where the function failed, with its code', async () => {
+  it('ends with 1 and the code of the function if that failed', async () => {
     account.stub.functions['by-name'] = () => {
       throw Object.assign(new Error('GetObject: slow down.'), { name: 'SlowDown' });
     };
@@ -104,7 +104,7 @@ describe('rerun --invoke', () => {
     expect(account.stub.calls).toEqual(['Invoke']);
   });
 
-  it('ends with 1 where the function did not come to the end of the hour', async () => {
+  it('ends with 1 if the function did not finish the hour', async () => {
     account.stub.functions[FUNCTION] = () => ({ status: 'incomplete' });
     const { code, printed } = await account.json([...byStack, '--hour', HOUR, '--invoke']);
     expect({ code, status: printed['status'] }).toEqual({ code: 1, status: 'incomplete' });

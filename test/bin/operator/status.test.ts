@@ -76,7 +76,7 @@ describe('status', () => {
     );
   });
 
-  it('ends with 0 where nothing is late or missing, with a table and a destination that is given', async () => {
+  it('ends with 0 if nothing is late or missing, and prints a table', async () => {
     put(1, 'a', 'one\n');
     await rollUp(1);
     const args = ['status', '--source', TEMPLATE, '--destination', AGGREGATED, ...range(0, 1)];
@@ -93,7 +93,7 @@ describe('status', () => {
     expect(account.stub.calls).toEqual([]);
   });
 
-  it('takes every stream of the stack where no source is given', async () => {
+  it('looks at every stream of the stack if no source is given', async () => {
     const streams = ['checkout', 'search'].map((name) => ({
       name,
       source: TEMPLATE.replace('checkout', name),
@@ -121,7 +121,7 @@ describe('status', () => {
     expect(stdout).toMatch(/\n {2}hour +stream +raw objects .*\n {2}2025-11-21T01 {2}checkout +1 /);
   });
 
-  it('tells an hour that goes on from one that is missing', async () => {
+  it('shows an hour that has not ended as open, and not as missing', async () => {
     const hour = new Date().toISOString().slice(0, 13);
     const [, day = '', HH = ''] = /^(.*)T(..)$/.exec(hour) ?? [];
     account.sandbox.put(BUCKET, `raw/checkout/${day.replaceAll('-', '')}/${HH}/a.log`, 'now\n');
@@ -129,7 +129,7 @@ describe('status', () => {
     expect({ code, printed }).toMatchObject({ code: 0, printed: { hours: [{ state: 'open', objects: 1 }] } });
   });
 
-  it('goes on over a manifest that it cannot read', async () => {
+  it('shows a manifest that it cannot read, and goes on', async () => {
     put(1, 'a', 'one\n');
     await rollUp(1);
     account.sandbox.put(BUCKET, 'aggregated/checkout/20251121/02/_manifest.json', '{}');
@@ -148,7 +148,7 @@ describe('status', () => {
     });
   });
 
-  it('fails where it may not look', async () => {
+  it('fails if S3 denies the listing', async () => {
     account.sandbox.hook = ({ operation }) =>
       operation === 'ListObjectsV2' ? { kind: 'error', status: 403, code: 'AccessDenied' } : undefined;
     expect(await account.failure([...byStack, ...range(1, 9)])).toMatchObject({
@@ -158,14 +158,14 @@ describe('status', () => {
   });
 
   it.each<[string, string[], number, RegExp]>([
-    ['no source to be had', ['--destination', AGGREGATED], 2, /Give --stack or --source\./],
+    ['a missing source', ['--destination', AGGREGATED], 2, /Give --stack or --source\./],
     [
       'a destination for all streams',
       ['--stack', STACK, '--destination', AGGREGATED],
       2,
       /--destination is for one --source/,
     ],
-    ['no destination to be had', ['--source', TEMPLATE], 2, /^Give --stack or --destination\.$/],
+    ['a missing destination', ['--source', TEMPLATE], 2, /^Give --stack or --destination\.$/],
     [
       'a source outside the root',
       ['--stack', STACK, '--source', 's3://x/{dd}{HH}/'],

@@ -10,9 +10,11 @@ import {
 import { type Bucket, bucketsOf } from './histogram.ts';
 import { PRICES, totalCost } from './prices.ts';
 
-/** What `plan` prints: what `run` would do, and what it would come to. Sizes are in bytes. */
+/**
+ * The result that `plan` prints: the outcome that `run` would have, its requests and their cost. Sizes are in bytes.
+ */
 export interface Forecast {
-  /** How `run` would end. */
+  /** The status that `run` would end with. */
   expected: 'committed' | 'unchanged' | 'empty';
   source: string;
   destination: string;
@@ -21,9 +23,12 @@ export interface Forecast {
   skipped: { empty: number; filtered: number };
   /** The first keys that are filtered. */
   filtered: string[];
-  /** By index; without newlines that would be added. With a codec, sizes are estimates from a few sources. */
+  /**
+   * In order of their index. Sizes leave out newlines that would be added; with a codec they are estimates from
+   * samples.
+   */
   outputs: { index: number; key: string; action: OutputAction; sources: number; size: number }[];
-  /** Of all sources, those in sealed outputs too. */
+  /** Histogram of the sizes of all sources, including those in sealed outputs. */
   sizes: Bucket[];
   requests: RequestCounts;
   cost: { usd: number; prices: string };
@@ -31,10 +36,10 @@ export interface Forecast {
 
 export async function forecast(
   { source, destination }: RollupRequest,
-  planAll: FullPlan,
+  full: FullPlan,
   requests: RequestCounts,
 ): Promise<Forecast> {
-  const { plan, previous } = planAll;
+  const { plan, previous } = full;
   const sealed = new Set(plan.sealed.map(({ key }) => key));
   const sizes = plan.planned.flatMap(({ pieces }) => pieces.map((piece) => piece.source.size));
   if (previous !== undefined) {
@@ -45,7 +50,7 @@ export async function forecast(
     ...plan.sealed.map(({ key, size, sources }) => ({ key, action: 'sealed' as const, sources, size })),
     ...plan.planned.map((output) => {
       const { key, expectedSize: size, pieces } = output;
-      return { key, action: actionOf(output, planAll, destination), sources: pieces.length, size };
+      return { key, action: actionOf(output, full, destination), sources: pieces.length, size };
     }),
   ];
   const unchanged = previous !== undefined && plan.planned.length === 0;

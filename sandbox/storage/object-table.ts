@@ -4,15 +4,15 @@ import type { Content, ContentStore } from './content.ts';
 import { S3Error } from '../http/s3-error.ts';
 import { SortedKeys } from './sorted-keys.ts';
 
-/** What a client sends along with an object and gets back with it. */
+/** Attributes that a client sends with an object and gets back with it. */
 export interface Attributes {
   storageClass: string;
-  /** Content-Type and its like, and x-amz-meta-*, as response headers. */
+  /** Content-Type and the like, and x-amz-meta-*, by the names of response headers. */
   headers: Record<string, string>;
   tags: Record<string, string>;
-  /** SSE-KMS; SSE-S3 where there is none. */
+  /** SSE-KMS; absent for SSE-S3. */
   encryption?: { keyId: string; bucketKey: boolean };
-  /** A canned one. */
+  /** A canned ACL. */
   acl?: string;
 }
 
@@ -25,7 +25,9 @@ export interface StoredObject {
   lastModified: number;
   content: Content;
   attributes: Attributes;
-  /** Absent until asked for, when it was written without one: then the CRC-64/NVME that S3 would have added. */
+  /**
+   * Absent for an object that was written without one, until it is asked for: then the CRC-64/NVME that S3 would add.
+   */
   checksum?: Checksum;
   /** Sizes of the parts of a multipart object. */
   parts?: number[];
@@ -37,7 +39,7 @@ export interface Part {
   etag: string;
   lastModified: number;
   content: Content;
-  /** Of the upload's algorithm, or of whichever it came with if the upload has none. */
+  /** By the upload's algorithm; if the upload has none, by the one that the part came with. */
   checksum?: { algorithm: ChecksumAlgorithm; value: string };
 }
 
@@ -61,7 +63,7 @@ export interface Bucket {
   uploads: Map<string, OpenUpload>;
 }
 
-/** Everything that can happen to a store. Replaying all changes in order gives the store again. */
+/** A change of the table. Replaying all changes in order gives the table again. */
 export type Change =
   | { type: 'bucket-created'; bucket: string; at: number }
   | { type: 'bucket-deleted'; bucket: string }
@@ -72,10 +74,10 @@ export type Change =
   | { type: 'upload-aborted'; bucket: string; uploadId: string };
 
 /**
- * All state. It changes in `commit` alone, which never waits: what a caller has looked up still holds when it
- * commits without an await in between.
+ * All buckets, objects and uploads. They change only in `commit`, which never awaits: whatever a caller has looked up still
+ * holds when it commits without an await in between.
  */
-export class Store {
+export class ObjectTable {
   readonly buckets = new Map<string, Bucket>();
   readonly content: ContentStore;
   readonly #record: (change: Change) => void;
@@ -90,7 +92,7 @@ export class Store {
     this.apply(change);
   }
 
-  /** The change alone, without its record; for replaying. */
+  /** Applies a change without recording it, for replaying. */
   apply(change: Change): void {
     if (change.type === 'bucket-created') {
       const { bucket: name, at: created } = change;
@@ -150,7 +152,10 @@ export class Store {
     );
   }
 
-  /** The object's checksum, computed now if it never had one; S3 has one for every object. */
+  /**
+   * The object's checksum. It is computed now if the object was written without one, because S3 has one for every
+   * object.
+   */
   checksum(object: StoredObject): Checksum {
     return (object.checksum ??= {
       algorithm: 'CRC64NVME',
