@@ -8,7 +8,7 @@ import { type Sizes, type Transfer, cpuRate, simulateTransfer } from './transfer
 const MOST_OBJECTS = 10_000;
 const MOST_OUTPUTS = 20;
 const PAGE = 1000;
-/** As lambda/rollup/plan/list.ts holds them ready, with what is being fetched and planned; others are compressed. */
+/** Pages of the listing that are in memory as a rule: being fetched, waiting, or being planned. */
 const PAGES_AHEAD = 4;
 
 export interface HourOptions extends Sizes {

@@ -39,7 +39,6 @@ export {
   hourOfFilled,
   parseHour,
 } from './model/hour.ts';
-export { allOrFirstFailure } from './model/in-order.ts';
 export {
   type Location,
   type ObjectAt,

@@ -7,7 +7,7 @@ import {
 } from '@aws-sdk/client-s3';
 import pLimit from 'p-limit';
 import { RollupError, hasCode } from '../errors.ts';
-import { allOrFirstFailure } from '../rollup/model/in-order.ts';
+import { allOrFirstFailure } from '../concurrency.ts';
 import type { ObjectAt } from '../rollup/model/location.ts';
 import type { ReadFrom, Store, Written } from '../rollup/model/store.ts';
 import { PARTS_IN_FLIGHT } from '../settings/settings.ts';

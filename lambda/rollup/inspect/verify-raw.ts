@@ -1,8 +1,7 @@
 import type { CommittedSource, StoredSource } from '../model/manifest.ts';
 import type { Pair } from '../model/side-by-side.ts';
 import type { ListedObject } from '../model/store.ts';
-import { Bits } from '../plan/bits.ts';
-import { isArchived } from '../plan/reconcile.ts';
+import { BitSet, isArchived } from '../plan/reconcile.ts';
 import type { Selector } from '../plan/select.ts';
 import type { VerifyProblem } from './report.ts';
 
@@ -11,7 +10,7 @@ export class RawCheck {
   /** What is in raw and not, or not as it is now, in the rollup, though it was to be. */
   readonly problems: VerifyProblem[] = [];
   /** By ordinal: sources that can be read in raw as they were committed. */
-  readonly present = new Bits();
+  readonly present = new BitSet();
   /** Committed sources. */
   objects = 0;
   bytes = 0;

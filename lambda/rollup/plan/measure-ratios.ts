@@ -3,7 +3,7 @@ import { decode } from '../codec/decode.ts';
 import { encode } from '../codec/encode.ts';
 import type { Encoding } from '../model/encoding.ts';
 import { sourceForm } from '../codec/source-format.ts';
-import { allOrFirstFailure } from '../model/in-order.ts';
+import { allOrFirstFailure } from '../../concurrency.ts';
 import type { Piece } from '../model/output.ts';
 import type { ReadResult } from '../model/store.ts';
 import { type Locations, rangesOf } from '../write/ranges.ts';

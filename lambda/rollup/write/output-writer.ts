@@ -1,7 +1,7 @@
 import { keysOf } from '../codec/sidecar.ts';
 import pLimit, { type LimitFunction } from 'p-limit';
 import { originOf } from '../model/endpoints.ts';
-import { aborted, inOrder } from '../model/in-order.ts';
+import { aborted, inOrder } from '../../concurrency.ts';
 import { formatCrc32 } from '../model/manifest.ts';
 import type { Piece, PlannedOutput } from '../model/output.ts';
 import { type WrittenOutput, isFromRaw } from '../model/output.ts';

@@ -3,7 +3,7 @@ import { ByteReader } from '../codec/byte-reader.ts';
 import { formOfCodec } from '../model/encoding.ts';
 import { combineCrc32, crc32 } from '../model/crc32.ts';
 import { decode } from '../codec/decode.ts';
-import { allOrFirstFailure } from '../model/in-order.ts';
+import { allOrFirstFailure } from '../../concurrency.ts';
 import type { Location } from '../model/location.ts';
 import { type CommittedOutput, type CommittedSource, formatCrc32 } from '../model/manifest.ts';
 import { type Endpoints, sourceStore } from '../model/endpoints.ts';

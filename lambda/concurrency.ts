@@ -1,4 +1,4 @@
-import { RollupError, hasCode } from '../../errors.ts';
+import { RollupError, hasCode } from './errors.ts';
 
 /**
  * Begins a task for every item as it comes, and yields the results in the order of the items: no more than `ahead` are
