@@ -22,9 +22,15 @@ const LOOKS = 64;
 type FanContext = Omit<RollupContext, 'hasTime'>;
 
 /**
- * The commit step by itself: takes every planned output as it is there, and commits them. Afterwards the plan is removed,
- * whoever committed. Throws `OutputMissing`, and `BadPlan` before it commits or deletes anything by a plan that is not one
- * for this request.
+ * The last step of a rollup that many carry out: looks for every planned output in the destination, commits them, and does
+ * the work after a commit. In the end the plan's files are deleted, whichever run committed.
+ *
+ * @param plan the plan, pinned by its ETag
+ * @param request the same request as that of `planToFile`: a plan for another is refused
+ * @param context as for `rollUp`, without a time limit
+ * @returns the outcome; `lost`, if another run has committed since the plan was made
+ * @throws RollupError `OutputMissing` if a planned output does not exist; `BadPlan` for a plan that is not one for this
+ *   request, before anything is committed or deleted
  */
 export async function commitPlan(
   plan: PinnedPlan,

@@ -70,6 +70,7 @@ export interface StreamOptions {
 
 /** The object that is under the key after a streamed upload: the one sent, or an existing one that stands for it. */
 export interface Streamed extends Written {
+  /** Bytes of that object. */
   size: number;
 }
 

@@ -1,6 +1,6 @@
-import { keyAhead } from './key-ahead.ts';
 import { compareKeys } from '../model/key-order.ts';
 import type { ListedObject } from '../model/store.ts';
+import { keyAhead } from './key-ahead.ts';
 
 /** Listings of one prefix at once, at most: their responses are more than one core can parse. */
 const LISTINGS = 8;
