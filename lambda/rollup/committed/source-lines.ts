@@ -25,10 +25,10 @@ const sourceSchema = z.strictObject({
   size: count,
   lastModified: z.string(),
   output: z.string(),
-  /** Of the source's own bytes, without a newline that was added; in decoded text if the output's sources were decoded. */
+  /** The range of the source in its output: see `CommittedSource`. */
   offset: count,
   length: count,
-  /** The format that the source was decoded from, if it was: then `length` is not `size`. */
+  /** The format that the source was decoded from: then `length` is not `size`. */
   encoding: z.enum(['gzip', 'zstd']).optional(),
 });
 

@@ -4,6 +4,7 @@ import { MiB } from '../../size.ts';
 import type { SourceEncoding } from './encoding.ts';
 import type { ListedObject } from './store.ts';
 
+/** The name of a manifest below the prefix of its destination. */
 export const MANIFEST_NAME = '_manifest.json';
 export const MANIFEST_VERSION = 1;
 
@@ -61,7 +62,10 @@ export type CommittedOutput = Manifest['outputs'][number];
 export type CommittedSource = ListedObject & {
   /** Key of the output. */
   output: string;
-  /** Of the source's own bytes, without a newline that was added; in decoded text if the output's sources were decoded. */
+  /**
+   * The range of the source's own bytes in the output, without a newline that was added; a range of the output's decoded
+   * text if its sources were decoded.
+   */
   offset: number;
   length: number;
   /** The format that the source was decoded from, if it was: then `length` is not `size`. */

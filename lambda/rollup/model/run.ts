@@ -72,7 +72,7 @@ export interface Deleted {
   bytes: number;
   /** Objects that are left in raw, by the reason. */
   kept: {
-    /** Not in the rollup: they came late, or are empty. */
+    /** Objects that are not in the rollup: they came late, or are empty. */
     uncommitted: number;
     /** Changed after they were rolled up. The next run rolls them up again. */
     changed: number;

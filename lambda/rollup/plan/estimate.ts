@@ -19,7 +19,7 @@ type RequestClass = 'list' | 'get' | 'put' | 'copy' | 'delete';
 export type RequestCounts = Record<RequestClass, number>;
 
 /**
- * What a run does with an output.
+ * The action of a run for an output.
  *
  * - `write`, `copy`: it is uploaded, or copied inside S3.
  * - `reuse`: it exists already, from a run that did not come to its commit.
@@ -27,6 +27,7 @@ export type RequestCounts = Record<RequestClass, number>;
  */
 export type OutputAction = 'write' | 'copy' | 'reuse' | 'sealed';
 
+/** The facts that decide the requests of a run. */
 export interface EstimateInput {
   /** The result of `planAll`. */
   planAll: FullPlan;
@@ -117,7 +118,7 @@ function estimateCommit({
     const swept = sweepable(present.values(), destination, previous.manifest, listingBegan).length;
     const ended = abandoned(uploads, destination, listingBegan).length;
     counts.list++;
-    // Without a commit, the manifest is written anew before leftovers are deleted.
+    // Without a commit, the manifest is written again before leftovers are deleted.
     if (swept + ended > 0) counts.put++;
     addUnnamed(counts, swept);
     counts.delete += ended;
@@ -185,8 +186,8 @@ function requestsOf(
   const { partSize } = settings;
   switch (actionOf(output, planAll, destination)) {
     case 'reuse':
-      // Of joined sources, the HEAD of the output and of each source; of encoded ones, the HEAD, the sidecar and the bytes
-      // of the output, and the bytes of its sources.
+      // An output of joined sources takes its HEAD and those of its sources. An encoded one takes its HEAD, its sidecar, its
+      // bytes and those of its sources.
       return { get: mode === 'encode' ? 3 + downloadsOf(output, settings) : 1 + pieces.length };
     case 'copy': {
       const fromRaw = pieces[0]?.from === undefined;

@@ -132,7 +132,7 @@ export interface FullPlan extends DestinationState {
  * Plans all that `rollUp` would do, and writes nothing. Starts again where another run commits meanwhile.
  *
  * @param request the two prefixes
- * @param context the stores, the settings, the clock, the signal; `report` is told of pages and of the plan
+ * @param context the stores, the settings, the clock, the signal; `report` receives `listed` and `planned`
  * @returns the plan, the current manifest and the listing of the destination
  * @throws RollupError `BadManifest`, `ManifestVersion`, `ManifestOfAnotherSource`, `SourceNotJoinable`,
  *   `SourceNotDecodable`, `CodecConflict`, `SourceArchived`, `InvalidArgument` for a key that `groupBy` makes no folder

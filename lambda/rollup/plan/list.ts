@@ -2,7 +2,7 @@ import { compareKeys } from '../model/key-order.ts';
 import type { ListedObject } from '../model/store.ts';
 import { keyAhead } from './key-ahead.ts';
 
-/** Listings of one prefix at once, at most: their responses are more than one core can parse. */
+/** Listings of one prefix that run side by side, at most: their responses are more than one core can parse. */
 const LISTINGS = 8;
 /** Pages between the beginnings of two listings, as far as that can be guessed. */
 const PAGES_APART = 8;
@@ -30,7 +30,7 @@ const UNWATCHED: ListingProgress = { listed: () => undefined, ended: () => undef
  * never loses a key. On a failure all listings are stopped and waited for before it is thrown.
  *
  * @param prefix the prefix that `list` lists
- * @param progress is told of pages as they arrive
+ * @param progress callbacks for pages as they arrive
  * @param spreadFrom pages after which further listings begin
  */
 export async function* listAtOnce(

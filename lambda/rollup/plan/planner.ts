@@ -30,6 +30,7 @@ const NAMED = 10;
 /** The part of a commit that is needed before the first key is compared. */
 type Committed = Pick<Rollup, 'manifest' | 'etag'>;
 
+/** All that a plan depends on besides the listing. */
 export interface PlannerInput {
   /** The current manifest; undefined where nothing is committed. */
   committed: Committed | undefined;
@@ -142,7 +143,7 @@ export class Planner {
     return this.#comparison.unsealed.size > 0;
   }
 
-  /** What the second pass has to plan, near enough: an object that was changed counts as it was committed. */
+  /** Sources of the second pass, about: one that was changed counts with the size that is committed. */
   get secondPassTotals(): { objects: number; bytes: number } {
     return this.#comparison.secondPassTotals;
   }
@@ -221,6 +222,7 @@ export function folderOf({ source: { key }, from }: Piece, select: Selector): st
   }
 }
 
+/** All that a plan depends on. */
 export interface PlanInput extends Omit<PlannerInput, 'committed'> {
   /** The whole listing of the source prefix, in key order. */
   listed: ListedObject[];

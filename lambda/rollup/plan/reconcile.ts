@@ -65,7 +65,7 @@ export class Reconciliation {
     return this.#late.objects > 0 || this.unsealed.size > 0;
   }
 
-  /** What the second pass has to plan, near enough: an object that was changed counts as it was committed. */
+  /** Sources of the second pass, about: one that was changed counts with the size that is committed. */
   get secondPassTotals(): { objects: number; bytes: number } {
     const totals = { ...this.#late };
     for (const { sources, size } of this.unsealed.values()) {
