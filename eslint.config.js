@@ -23,7 +23,7 @@ export default defineConfig(
       'lambda/rollup/model/**',
       'lambda/rollup/plan/**',
       'lambda/settings/**',
-      'lambda/{errors,names,printable,size}.ts',
+      'lambda/{concurrency,errors,names,printable,size}.ts',
     ],
     rules: {
       'no-restricted-globals': [

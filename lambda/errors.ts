@@ -1,6 +1,5 @@
 /**
- * Every way in which a run can fail, as a code that logs, alarms and scripts can match on.
- * Where S3 has a name for it, it is S3's.
+ * The codes of all failures, for logs, alarms and scripts to match on. If S3 has a code for a failure, it is the same.
  */
 export type ErrorCode =
   | 'AccessDenied'
@@ -45,13 +44,21 @@ export type ErrorCode =
   | 'UnsortedListing'
   | 'WorkerEnded';
 
+/** The optional parts of a `RollupError`. */
 export interface ErrorDetails {
-  /** The object that the error is about. */
+  /** Key of the object that the error is about. */
   key?: string | undefined;
+  /** The error that led to this one. */
   cause?: unknown;
 }
 
-/** A failure that is named: what was wrong and, where an object is to blame, its key. */
+/**
+ * The error that this program throws: a code, a message that says what to do, and the key of the object that is to blame,
+ * if one is.
+ *
+ * @example
+ * throw new RollupError('NoManifest', `${key} is not there: nothing is rolled up under it.`, { key });
+ */
 export class RollupError extends Error {
   override readonly name = 'RollupError';
   readonly code: ErrorCode;
@@ -63,13 +70,13 @@ export class RollupError extends Error {
     this.key = details.key;
   }
 
-  /** As the command line and the log print it. */
+  /** The form in which the command line and the log print it: without its cause. */
   toJSON(): { code: ErrorCode; message: string; key?: string } {
     return { code: this.code, message: this.message, ...(this.key === undefined ? {} : { key: this.key }) };
   }
 }
 
-/** True for a `RollupError` with one of these codes. */
+/** True if the error is a `RollupError` with one of these codes. */
 export function hasCode(error: unknown, ...codes: ErrorCode[]): boolean {
   return error instanceof RollupError && codes.includes(error.code);
 }

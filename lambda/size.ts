@@ -1,3 +1,4 @@
+/** Bytes of each unit that a size may be written with. */
 const UNITS: Record<string, number> = {
   '': 1,
   B: 1,
@@ -16,7 +17,7 @@ export const KiB = 2 ** 10;
 export const MiB = 2 ** 20;
 export const GiB = 2 ** 30;
 
-/** `32MiB`, `32M`, `33554432` -> 33554432; `32MB` -> 32000000; undefined for what is no size. */
+/** `32MiB`, `32M`, `33554432` -> 33554432; `32MB` -> 32000000; undefined for a text that is no size. */
 export function parseSize(text: string): number | undefined {
   const [, digits, unit] = /^(\d+(?:\.\d+)?)\s*([A-Za-z]*)$/.exec(text.trim()) ?? [];
   const factor = UNITS[unit ?? '?'];

@@ -1,12 +1,12 @@
 import {
   type Hour,
   type Location,
-  allOrFirstFailure,
   fillHour,
   parseLocation,
   refuseOverlap,
 } from '../../lambda/rollup/index.ts';
 import pLimit from 'p-limit';
+import { allOrFirstFailure } from '../../lambda/concurrency.ts';
 import { RollupError } from '../../lambda/errors.ts';
 import { formatSize } from '../../lambda/size.ts';
 import type { Roots } from '../../lambda/invocation/streams.ts';

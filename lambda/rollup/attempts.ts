@@ -3,12 +3,15 @@ import type { Report } from './model/events.ts';
 import type { Location } from './model/location.ts';
 import { MANIFEST_NAME } from './model/manifest.ts';
 
-/** How often a run plans and writes, the first time included, before it gives way to others that committed first. */
+/** Attempts of a run, the first included, before it gives way to other runs that commit first each time. */
 export const ATTEMPTS = 3;
 
 /**
- * Repeats an attempt that lost to another run's commit. Throws `Conflict` after the last of `ATTEMPTS`, and `Aborted` where
- * the signal ended an attempt: what failed because of that is its cause.
+ * Repeats an attempt for as long as it returns `lost`, because another run committed first.
+ *
+ * @returns the first outcome that is not `lost`
+ * @throws RollupError `Conflict` after the last of `ATTEMPTS`; `Aborted` if an attempt failed once the signal was aborted,
+ *   with that failure as its cause; any other failure of an attempt as it is
  */
 export async function untilCommitted<T>(
   destination: Location,
@@ -28,6 +31,7 @@ export async function untilCommitted<T>(
   throw lostToOthers(destination);
 }
 
+/** The `Conflict` of a run that lost every one of its attempts. */
 export function lostToOthers({ prefix }: Location): RollupError {
   return new RollupError(
     'Conflict',

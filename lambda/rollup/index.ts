@@ -1,9 +1,10 @@
 /**
- * The engine's public face. Command line, function and scripts import from here and from nothing behind it; the engine
- * knows nothing of them.
+ * The engine's public face: command line, function and scripts import the engine from here and from no file behind it.
  *
- * `rollUp` is the whole job; its steps are `planToFile`, `writeItems` and `commitPlan` where many share one hour. `verify`
- * and `extract` look at what is committed.
+ * - `rollUp` does the whole job in one process. `planAll` tells what it would do, `estimateRequests` what that takes.
+ * - `rollUpByPlan` has many processes write the outputs of one hour, in three steps: `planToFile`, `writeItems`,
+ *   `commitPlan`.
+ * - `verify` and `extract` read what is committed.
  */
 export { ATTEMPTS, lostToOthers } from './attempts.ts';
 export { refuseUnlistable } from './commit/markers.ts';
@@ -39,7 +40,6 @@ export {
   hourOfFilled,
   parseHour,
 } from './model/hour.ts';
-export { allOrFirstFailure } from './model/in-order.ts';
 export {
   type Location,
   type ObjectAt,

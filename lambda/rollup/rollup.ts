@@ -10,13 +10,18 @@ import { createPlanner, listAndPlan } from './plan/list-and-plan.ts';
 import { OutputWriter } from './write/output-writer.ts';
 
 /**
- * Rolls one prefix up: what is new under `source` goes into outputs under `destination`, and the manifest there commits
- * them. A run that was killed is continued by calling it again.
+ * Rolls one prefix up: writes the new sources under `source` into outputs under `destination`, and commits them by the
+ * manifest there. Call it again to continue a run that was killed: outputs that are complete are reused.
  *
  * @param request the two prefixes, neither of which may begin with the other
- * @param context the stores of both, the settings, and whatever must be passed in: clock, report, time limit, signal
- * @returns `committed`, `empty` or `unchanged`; `incomplete` where `hasTime` said that there was no time for all of it
- * @throws RollupError with a code and, where an object is to blame, its key; `Conflict` where other runs committed first
+ * @param context the stores of both, the settings, the clock, the time limit, the signal and the report
+ * @returns the outcome: `committed`; `empty` if there is nothing to roll up; `unchanged` if all of it is committed already;
+ *   `incomplete` if `hasTime` returned false before the last output, in which case nothing is committed
+ * @throws RollupError with a code and, if an object is to blame, its key. `Conflict`: other runs committed first, each of
+ *   `ATTEMPTS` times. `Aborted`: the signal ended the run
+ * @example
+ * const request = { source: parseLocation('s3://b/raw/app/08/'), destination: parseLocation('s3://b/out/app/08/') };
+ * const { status, totals } = await rollUp(request, { store, settings, now, report, hasTime: () => true, signal });
  */
 export async function rollUp(request: RollupRequest, context: RollupContext): Promise<RollupOutcome> {
   refuseOverlap(request.source, request.destination);
@@ -24,14 +29,17 @@ export async function rollUp(request: RollupRequest, context: RollupContext): Pr
   return untilCommitted(request.destination, context, () => attempt(request, context));
 }
 
-/** From what is committed to what is committed then. `lost`: another run committed first. */
+/** One attempt, from the current manifest to the next. `lost`: another run committed in between. */
 async function attempt(request: RollupRequest, context: RollupContext): Promise<RollupOutcome | 'lost'> {
   const { source, destination } = request;
   const state = await readDestination(request, context);
   const planner = createPlanner(request, context, state);
   const draft = new Draft(planner, state.previous);
   const writer = new OutputWriter({
-    ...{ ...context, source, destination, present: state.present },
+    ...context,
+    source,
+    destination,
+    present: state.present,
     isTrusted: () => context.trustExisting === true,
   });
   const result = await unlessLost(
@@ -39,7 +47,7 @@ async function attempt(request: RollupRequest, context: RollupContext): Promise<
     context,
     { previous: state.previous, keys: writer.keys },
     async () => {
-      // Each is streamed into the next: the first output is written while the listing still comes.
+      // Outputs are written as they are planned: the first ones while the listing is still read.
       const planned = listAndPlan(request, context, planner, state.previous);
       for await (const output of writer.write(planned)) await draft.add(output);
       return commit(request, context, draft, state.previous);

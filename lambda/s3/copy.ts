@@ -8,7 +8,7 @@ import {
 import pLimit from 'p-limit';
 import { RollupError, hasCode } from '../errors.ts';
 import { crc32OfObject } from '../rollup/model/checksum.ts';
-import { allOrFirstFailure } from '../rollup/model/in-order.ts';
+import { allOrFirstFailure } from '../concurrency.ts';
 import type { ObjectAt } from '../rollup/model/location.ts';
 import type { ReadFrom, Store, Written } from '../rollup/model/store.ts';
 import { COPY_PART, LARGEST_COPY, PARTS_IN_FLIGHT } from '../settings/settings.ts';

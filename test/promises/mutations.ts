@@ -168,7 +168,7 @@ export const MUTATIONS: Mutation[] = [
   {
     what: 'a failure that stops nothing',
     patch: {
-      'lambda/rollup/model/in-order.ts': [['stop.abort(aborted());', 'stop.signal.throwIfAborted();']],
+      'lambda/concurrency.ts': [['stop.abort(aborted());', 'stop.signal.throwIfAborted();']],
     },
     test: promises('stopping', 'stops what else it was going to do'),
   },
@@ -292,10 +292,10 @@ export const MUTATIONS: Mutation[] = [
   {
     what: 'a changed source that stays as it was',
     patch: {
-      'lambda/rollup/plan/planner.ts': [
+      'lambda/rollup/plan/reconcile.ts': [
         [
-          'return now.etag === committed.etag && now.size === committed.size;',
-          'return now.size === now.size && committed.size >= 0;',
+          'return listed.etag === committed.etag && listed.size === committed.size;',
+          'return listed.size === listed.size && committed.size >= 0;',
         ],
       ],
     },

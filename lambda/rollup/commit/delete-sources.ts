@@ -14,7 +14,7 @@ import {
   formatCrc32,
 } from '../model/manifest.ts';
 import type { Proven } from '../model/output.ts';
-import { allOrFirstFailure } from '../model/in-order.ts';
+import { allOrFirstFailure } from '../../concurrency.ts';
 import { type Deleted, type RunProblem } from '../model/run.ts';
 import { Lookup } from '../model/side-by-side.ts';
 import type { ListedObject, Store } from '../model/store.ts';

@@ -6,14 +6,15 @@ import type { Found, Store } from '../model/store.ts';
 import { SortedRuns } from './sorted-runs.ts';
 import { readLines, readSources } from './source-lines.ts';
 
-/** An index of no more bytes is kept as it was read at first; a larger one is read in ranges, each time anew. */
+/** Bytes of an index that is kept in memory, at most. A larger one is read in ranges, again each time. */
 export const MOST_KEPT = 4 * MiB;
+/** Bytes of a range of an index. */
 const RANGE = 2 * MiB;
 
 /**
- * The sources of a commit, read as a stream as often as they are asked for; the index that tells them has to be the same
- * each time. In memory is a range of it, and what is decoded of that. Readers throw `BadManifest`, also where the index
- * has gone since: see `isIndexGone`.
+ * The sources of a commit, read from its index as a stream, as often as needed. The index has to be the same object each
+ * time. One range of it is in memory, and its decoded lines. Reading throws `BadManifest`, also if the index was deleted
+ * meanwhile: see `isIndexGone`.
  */
 export class CommittedSources implements SourcesReader {
   readonly #store: Store;
@@ -22,6 +23,7 @@ export class CommittedSources implements SourcesReader {
   readonly #found: Found;
   #runs: SortedRuns | undefined;
 
+  /** @param found the index: with its bytes, unless it has more than `MOST_KEPT` */
   constructor(store: Store, destination: Location, index: Manifest['sources'], found: Found) {
     this.#store = store;
     this.#destination = destination;
@@ -33,19 +35,18 @@ export class CommittedSources implements SourcesReader {
     return this.#found.etag;
   }
 
-  /** GETs that it takes to read the index once more. */
   get requests(): number {
     return this.#found.body === undefined ? Math.ceil(this.#found.size / RANGE) : 0;
   }
 
-  /** As the index has them: by output and offset. */
   stored(signal?: AbortSignal): AsyncGenerator<StoredSource[]> {
     return readSources(this.#chunks(signal), this.#index);
   }
 
   /**
-   * In key order. Where that is the order of the index, as it is of one kind that was committed at once, or nearly so, it is
-   * read as it comes; some of it is held compressed otherwise (see `SortedRuns`), until it was read for the `last` time.
+   * The sources in key order, in batches. An index of one kind that was committed at once is in key order: it is read as a
+   * stream. Of any other, the sources that are out of order are held compressed (see `SortedRuns`), until they are read for
+   * the `last` time.
    */
   async *inKeyOrder(options: { signal?: AbortSignal; last: boolean }): AsyncGenerator<StoredSource[]> {
     const { signal, last } = options;
@@ -55,6 +56,7 @@ export class CommittedSources implements SourcesReader {
     yield* runs.merge(this.stored(signal), last);
   }
 
+  /** The compressed bytes of the index. The memory of a chunk is used again for the next one. */
   async *#chunks(signal = new AbortController().signal): AsyncGenerator<Buffer> {
     const { etag, size, body } = this.#found;
     if (body !== undefined) {
@@ -79,12 +81,19 @@ export class CommittedSources implements SourcesReader {
   }
 }
 
-/** `BadManifest`. `cause`: what was seen where the index was there before. */
+/**
+ * The `BadManifest` for an index that does not exist.
+ *
+ * @param manifest key of the manifest that names it
+ * @param cause the failure of a read, if the index existed before
+ */
 export function indexGone(key: string, manifest: string, cause?: unknown): RollupError {
   return new RollupError('BadManifest', `${key}, which ${manifest} names, is not there.`, { key, cause });
 }
 
-/** The index was there and is not any more: another run has committed since and deleted it, or somebody has by hand. */
+/**
+ * True if an error means that the index was deleted while it was read: by another run that has committed since, or by hand.
+ */
 export function isIndexGone(error: unknown): boolean {
   return (
     error instanceof RollupError &&

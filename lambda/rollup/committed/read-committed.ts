@@ -1,14 +1,18 @@
 import { RollupError } from '../../errors.ts';
 import { isOurs } from '../commit/cleanup.ts';
-import { CommittedSources, MOST_KEPT, indexGone, isIndexGone } from './committed-sources.ts';
 import { type Location, formatLocation } from '../model/location.ts';
 import { MANIFEST_NAME, type Rollup, namedKeys } from '../model/manifest.ts';
-import { readManifest } from './read-manifest.ts';
 import type { Store } from '../model/store.ts';
+import { CommittedSources, MOST_KEPT, indexGone, isIndexGone } from './committed-sources.ts';
+import { readManifest } from './read-manifest.ts';
 
 /**
- * What is committed under a destination; undefined where nothing is. Throws `BadManifest`, `ManifestVersion`,
- * and `ManifestOfAnotherSource` where it is not a rollup of this source.
+ * Reads the current commit of a destination: its manifest, and its index of sources as far as that is small.
+ *
+ * @param source if given, the commit must be of this source
+ * @returns undefined if nothing is committed
+ * @throws RollupError `BadManifest`, `ManifestVersion`, and `ManifestOfAnotherSource` if it is of another source and not
+ *   empty
  */
 export async function readCommitted(
   store: Store,
@@ -20,9 +24,9 @@ export async function readCommitted(
   const found = await readManifest(store, destination);
   if (found === undefined) return undefined;
   const { manifest, etag } = found;
-  // An empty one is no loss: a prefix that was mistyped once must not stand in the way of the right one.
-  const another = source !== undefined && manifest.source !== formatLocation(source);
-  if (another && manifest.totals.objects > 0) {
+  // An empty commit may be replaced: a source that was mistyped once must not block the right one.
+  const isOfAnother = source !== undefined && manifest.source !== formatLocation(source);
+  if (isOfAnother && manifest.totals.objects > 0) {
     throw new RollupError(
       'ManifestOfAnotherSource',
       `${key} is the rollup of ${manifest.source}, not of ${formatLocation(source)}. Give every source a destination of its own; if that rollup was a mistake, delete what is under ${formatLocation(destination)} first.`,
@@ -31,26 +35,31 @@ export async function readCommitted(
   }
   const elsewhere = namedKeys(manifest).find((named) => !isOurs(named, destination));
   if (elsewhere !== undefined) {
-    // A manifest that was copied here must not lead to deletes where it came from.
+    // A manifest that was copied here must not lead to deletes in the destination that it was copied from.
     throw new RollupError('BadManifest', `${key} names ${elsewhere}, which is no output beside it.`, { key });
   }
   const index = await store.getBounded({ bucket, key: manifest.sources.key }, MOST_KEPT);
   if (index !== undefined) {
     return { manifest, etag, sources: new CommittedSources(store, destination, manifest.sources, index) };
   }
-  // Another run committed in between and deleted the index that only the old manifest names.
+  // If another run committed in between, it has deleted the index, which only the old manifest names.
   if (await isReplaced(store, destination, etag)) return readCommitted(store, destination, source);
   throw indexGone(manifest.sources.key, key);
 }
 
-/** Whether another manifest stands than the one with this ETag, or none. */
+/** True if the current manifest has another ETag, or there is none. */
 async function isReplaced(store: Store, destination: Location, etag: string): Promise<boolean> {
   return (await readManifest(store, destination))?.etag !== etag;
 }
 
 /**
- * Does something with what is committed, and does it again where another run committed meanwhile and deleted the index
- * that was being read.
+ * Reads the current commit and calls `use` with it. Both are repeated if `use` fails because another run committed meanwhile
+ * and deleted the index that was being read.
+ *
+ * @param source if given, the commit must be of this source
+ * @param use is called with undefined if nothing is committed
+ * @returns the result of `use`
+ * @throws RollupError `BadManifest`, `ManifestVersion`, `ManifestOfAnotherSource`; and what `use` throws
  */
 export async function withCommitted<T>(
   store: Store,
@@ -67,7 +76,7 @@ export async function withCommitted<T>(
   return withCommitted(store, destination, source, use);
 }
 
-/** Whether an error means that another run has committed since this was read. */
+/** True if an error means that another run has replaced this commit since it was read. */
 export async function isSuperseded(
   store: Store,
   destination: Location,

@@ -9,8 +9,10 @@ import {
 import type { Store } from '../model/store.ts';
 
 /**
- * The manifest that stands, with its bytes; undefined where none does. One that is too large to be one of this program is
- * not read. Throws `BadManifest`, `ManifestVersion`.
+ * Reads the current manifest of a destination. An object that is too large for a manifest of this program is not read.
+ *
+ * @returns the manifest, its ETag and its bytes; undefined if there is none
+ * @throws RollupError `BadManifest`, `ManifestVersion`
  */
 export async function readManifest(
   store: Store,

@@ -4,28 +4,31 @@ import { compareKeys } from '../model/key-order.ts';
 import { type StoredSource } from '../model/manifest.ts';
 import { parseSource } from './source-lines.ts';
 
-/** Text of all runs together that is not compressed, and of one of them. */
+/** Bytes of text that all runs together hold and have not compressed yet, about at most. */
 const OPEN_TEXT = 8 * MiB;
+/** Bytes of a block of text, at most. */
 const MOST_BLOCK = 128 * KiB;
-/** Sources that are handed on at a time. */
+/** Sources that are yielded at a time. */
 const BATCH = 1000;
 
 type Keyed = Pick<StoredSource, 'key' | 'output'>;
 
-/** A run, as far as it was cut; runs are numbered in the order in which they begin. */
+/** A sequence of lines in key order. Runs are numbered from 0, in the order in which they begin. */
 interface Cuttable {
   readonly number: number;
+  /** The key of its last line so far. */
   last: string;
 }
 
 /**
- * Cuts the lines of an index into as few runs as may be that are in key order each. The index is by output: where kinds or
- * folders have outputs of their own, and where late sources came, one output begins before another ends. An output's
- * lines are added to the run whose last key comes closest before them.
+ * Cuts the lines of an index into runs that are in key order each, as few as possible. The index is sorted by output: where
+ * kinds or folders have outputs of their own, or late sources were added, an output may begin at a key before the end of
+ * another. The lines of an output are added to the run whose last key comes closest before them.
  */
 class Cut<R extends Cuttable> {
-  /** By their last keys, but for the one that is added to. */
+  /** All runs but the current one, by their last keys. */
   readonly #others: R[] = [];
+  /** Creates a run. */
   readonly #begin: (number: number, last: string) => R;
   #current: R | undefined;
   #output: string | undefined;
@@ -35,7 +38,7 @@ class Cut<R extends Cuttable> {
     this.#begin = begin;
   }
 
-  /** The run that the next line goes to. */
+  /** Returns the run that the next line belongs to. */
   runOf({ key, output }: Keyed): R {
     let run = this.#current;
     if (run === undefined || output !== this.#output || compareKeys(run.last, key) >= 0) {
@@ -50,7 +53,7 @@ class Cut<R extends Cuttable> {
     return run;
   }
 
-  /** How many of the others end before a key. */
+  /** The number of other runs that end before a key. */
   #below(key: string): number {
     let [low, high] = [0, this.#others.length];
     while (low < high) {
@@ -62,7 +65,7 @@ class Cut<R extends Cuttable> {
   }
 }
 
-/** The first run of an index. Where that is all of it, as it is of one kind that was committed at once, no more is done. */
+/** Yields the sources of the first run of an index: all of them, if the index is in key order. */
 async function* firstRun(stored: AsyncIterable<StoredSource[]>): AsyncGenerator<StoredSource[]> {
   const cut = new Cut((number, last) => ({ number, last }));
   for await (const sources of stored) {
@@ -71,22 +74,27 @@ async function* firstRun(stored: AsyncIterable<StoredSource[]>): AsyncGenerator<
   }
 }
 
-/** Lines of a run, compressed. */
+/** Compressed lines of a run. */
 interface Block {
   text: Buffer;
-  /** Of the lines, in pairs: the how manieth line of the block, and its ordinal; those between count on. */
+  /**
+   * The ordinals of the lines, as pairs: the number of a line in the block, from 0, and its ordinal. Ordinals of the lines
+   * up to the next pair count on from there.
+   */
   ordinals: Uint32Array;
 }
 
-/** A run, held as blocks of compressed lines. */
+/** A run that is held in memory, as blocks of compressed lines. */
 class Run implements Cuttable {
   readonly number: number;
   last: string;
   readonly blocks: Block[] = [];
+  /** The lines of the block that is still open, its bytes in use, its lines and its pairs of ordinals. */
   readonly #text: Buffer;
   #used = 0;
   #lines = 0;
   #ordinals: number[] = [];
+  /** The ordinal that needs no pair of its own. */
   #next = -1;
 
   constructor(number: number, last: string, blockSize: number) {
@@ -109,6 +117,7 @@ class Run implements Cuttable {
     this.#used += length;
   }
 
+  /** Compresses the last block. */
   close(): void {
     if (this.#used > 0) this.#push(this.#text.subarray(0, this.#used));
   }
@@ -123,8 +132,9 @@ class Run implements Cuttable {
 }
 
 /**
- * The sources of an index in key order, though the index has another. Its lines are cut into runs; the first is read from
- * the index as it is asked for, and the others, if there are any, are held compressed, some 70 bytes a source.
+ * Reads the sources of an index in key order, although the index is sorted by output. Its lines are cut into runs that are
+ * in key order (see `Cut`). The first run is read from the index each time; the others, if there are any, are held
+ * compressed, some 70 bytes a source. Then all runs are merged.
  */
 export class SortedRuns {
   readonly #others: Run[];
@@ -135,11 +145,11 @@ export class SortedRuns {
     this.#key = key;
   }
 
-  /** Reads an index, all of it, and holds what has to be held. `key`: of the index. */
+  /** Reads all lines of the index `key` once, and holds every run but the first. */
   static async read(lines: AsyncIterable<string[]>, key: string): Promise<SortedRuns> {
     const others: Run[] = [];
     const cut = new Cut((number, last) => {
-      // The sum over many runs grows with the logarithm of their number.
+      // Blocks of later runs are smaller, so that the sum over many runs grows with the logarithm of their number.
       const blockSize = Math.floor(Math.min(MOST_BLOCK, OPEN_TEXT / (number + 1)));
       const run = new Run(number, last, blockSize);
       if (number > 0) others.push(run);
@@ -158,8 +168,10 @@ export class SortedRuns {
   }
 
   /**
-   * All sources in key order; those of one key by their place in the index. `stored`: the same index. `release`: what was
-   * read is let go, and nothing can be read again.
+   * Yields all sources in key order, those of one key in the order of the index.
+   *
+   * @param stored the sources in the order of the same index
+   * @param release true where this is the last time: blocks are freed as they are read
    */
   async *merge(stored: AsyncIterable<StoredSource[]>, release: boolean): AsyncGenerator<StoredSource[]> {
     if (this.#others.length === 0) {
@@ -175,7 +187,7 @@ export class SortedRuns {
         for (; held.done !== true && isBefore(held.value[at], source); at++) {
           batch.push(held.value[at] as StoredSource);
           if (at + 1 < held.value.length) continue;
-          // As much is between two sources of the first run as there may be.
+          // Any number of sources may lie between two of the first run: they are yielded batch by batch.
           yield batch;
           batch = [];
           held = others.next();
@@ -204,8 +216,9 @@ export class SortedRuns {
   }
 }
 
-/** The next source of a run. */
+/** A reader of a held run, which stands at one of its sources. */
 class Head {
+  /** Undefined before the first `advance`. */
   source!: StoredSource;
   readonly #blocks: (Block | undefined)[];
   readonly #key: string;
@@ -220,7 +233,7 @@ class Head {
     this.#release = release;
   }
 
-  /** False behind the last. */
+  /** Goes on to the next source. Returns false after the last. */
   advance(): boolean {
     if (this.#at === this.#open.length) {
       const block = this.#blocks[this.#block];
@@ -249,7 +262,7 @@ function parseBlock({ text, ordinals }: Block, key: string): StoredSource[] {
   });
 }
 
-/** A heap of runs by their next source. */
+/** A binary heap of readers; the one at the least source is at its top. */
 class Heap {
   readonly #heads: Head[];
 
@@ -262,7 +275,7 @@ class Heap {
     return this.#heads[0];
   }
 
-  /** The least one went on to its next source, or has none. */
+  /** Restores the order after the least reader has advanced. `hasNext`: false if it was at its end and is removed. */
   settle(hasNext: boolean): void {
     if (!hasNext) {
       const last = this.#heads.pop() as Head;

@@ -12,8 +12,8 @@ import {
 const NEWLINE = 0x0a;
 
 /**
- * Bytes of a line of the index, at most. Two keys of 1,024 bytes, each of which JSON escapes with six characters at most
- * (`\u0001`), come to 12 KiB; an ETag, a time, three numbers and the names of the fields to less than 4 KiB.
+ * Bytes of a line of the index, at most. Two keys of 1,024 bytes take 12 KiB, since JSON escapes a byte with up to six
+ * characters (`\u0001`); an ETag, a time, three numbers and the names of the fields take less than 4 KiB.
  */
 export const MOST_LINE = 16 * 1024;
 
@@ -25,14 +25,18 @@ const sourceSchema = z.strictObject({
   size: count,
   lastModified: z.string(),
   output: z.string(),
-  /** Frame the source's own bytes in the output, without a newline that was added; decoded where the output's are. */
+  /** The range of the source in its output: see `CommittedSource`. */
   offset: count,
   length: count,
-  /** What the source was decoded from, if it was: then `length` is not `size`. */
+  /** The format that the source was decoded from: then `length` is not `size`. */
   encoding: z.enum(['gzip', 'zstd']).optional(),
 });
 
-/** The sources that an index tells of, in its order, some at a time. Throws `BadManifest`. */
+/**
+ * Yields the sources in an index, in its order and in batches. Throws `BadManifest`.
+ *
+ * @param gzip the bytes of the index
+ */
 export async function* readSources(
   gzip: AsyncIterable<Buffer>,
   index: Manifest['sources'],
@@ -44,8 +48,8 @@ export async function* readSources(
 }
 
 /**
- * The lines of an index, some at a time, as many as the manifest says. No more is held than a line and what was inflated
- * last, whatever the index is: it ends at the first byte that cannot be right. Throws `BadManifest`.
+ * Yields the lines of an index, in batches, as many as the manifest says. At most one line and one inflated chunk are in
+ * memory, whatever the index holds: a damaged one ends at the first byte that cannot be right. Throws `BadManifest`.
  */
 export async function* readLines(
   gzip: AsyncIterable<Buffer>,
@@ -63,7 +67,8 @@ export async function* readLines(
     }
     return lines;
   };
-  // A line that is not whole yet. What is inflated may be in memory that is used again.
+  // The beginning of a line whose end is not inflated yet. It is copied, since the memory of a chunk is
+  // freed or used again.
   let rest: Buffer = Buffer.alloc(0);
   try {
     for await (const chunk of decode('gzip', gzip, key)) {
@@ -74,7 +79,7 @@ export async function* readLines(
         const whole = chunk.subarray(0, end);
         const text = (rest.length === 0 ? whole : Buffer.concat([rest, whole])).toString('utf8');
         rest = Buffer.from(chunk.subarray(end + 1));
-        release(chunk);
+        free(chunk);
         yield check(text.split('\n'));
       }
       if (rest.length > MOST_LINE) throw tooLong(key, read + 1);
@@ -86,8 +91,8 @@ export async function* readLines(
   if (read < expected) throw badManifest(key, `it has ${read} lines where the manifest says ${expected}`);
 }
 
-/** Frees a chunk's memory, where it holds nothing else, before the garbage collector comes to it. */
-function release({ buffer, length }: Buffer): void {
+/** Frees the memory of a chunk, if it holds nothing else, without waiting for the garbage collector. */
+function free({ buffer, length }: Buffer): void {
   if (buffer instanceof ArrayBuffer && length === buffer.byteLength) buffer.transfer(0);
 }
 
@@ -95,7 +100,12 @@ function tooLong(key: string, line: number): Error {
   return badManifest(key, `line ${line} is longer than ${MOST_LINE} bytes`);
 }
 
-/** Throws `BadManifest`, which names the line. */
+/**
+ * Parses a line of an index. Throws `BadManifest`, which names the line.
+ *
+ * @param ordinal number of the line, from 0
+ * @param key of the index
+ */
 export function parseSource(line: string, ordinal: number, key: string): StoredSource {
   const json = parseJson(line, key);
   if (isSource(json)) return Object.assign(json, { ordinal });
@@ -104,9 +114,10 @@ export function parseSource(line: string, ordinal: number, key: string): StoredS
   throw badManifest(key, `line ${ordinal + 1}: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`);
 }
 
+/** Fields of a line, the optional one included. */
 const FIELDS = Object.keys(sourceSchema.shape).length;
 
-/** Says of all that this program writes what the schema says, in a tenth of the time. */
+/** A check that accepts all lines that this program writes, and none that `sourceSchema` refuses, in a tenth of its time. */
 function isSource(json: unknown): json is CommittedSource {
   if (typeof json !== 'object' || json === null) return false;
   const { key, etag, size, lastModified, output, offset, length, encoding } = json as Record<string, unknown>;

@@ -1,19 +1,23 @@
 import pLimit from 'p-limit';
 import type { CommittedOutput, Rollup, StoredSource } from '../model/manifest.ts';
 
-/** Sources that are held of outputs which were passed over. */
+/** Sources of skipped outputs that are held, at most. */
 const MOST_HELD = 50_000;
 
 /**
- * The sources of one output of a commit after another, by offset. They are asked for in about the order of the index, which
- * is read on for as long as that holds, and anew from its beginning where an output lies behind.
+ * Looks up the sources of outputs in the index of a commit. Outputs are asked for in about the order of the index, which is
+ * read on from one to the next. Sources of outputs that are skipped on the way are held, up to a limit; an output that lies
+ * further back has the index read again from its beginning.
  */
 export class OutputSourcesLookup {
   readonly #rollup: Rollup;
   readonly #signal: AbortSignal;
   readonly #oneByOne = pLimit(1);
-  readonly #passed = new Map<string, StoredSource[]>();
+  /** Sources of skipped outputs, by the output's key. */
+  readonly #skipped = new Map<string, StoredSource[]>();
+  /** The number of these sources. */
   #held = 0;
+  /** The index, where reading it has come to. */
   #reading: AsyncGenerator<OutputSources> | undefined;
 
   constructor(rollup: Rollup, signal: AbortSignal) {
@@ -21,47 +25,55 @@ export class OutputSourcesLookup {
     this.#signal = signal;
   }
 
-  /** Empty where the index tells of none. Throws `BadManifest`. */
+  /** The sources of the output with this key, by offset; none if the index has none. Throws `BadManifest`. */
   of(output: string): Promise<StoredSource[]> {
     return this.#oneByOne(async () => {
-      const passed = this.#passed.get(output);
-      if (passed !== undefined) {
-        this.#passed.delete(output);
-        this.#held -= passed.length;
-        return passed;
+      const skipped = this.#skipped.get(output);
+      if (skipped !== undefined) {
+        this.#skipped.delete(output);
+        this.#held -= skipped.length;
+        return skipped;
       }
-      const isFresh = this.#reading === undefined;
-      return (await this.#readTo(output)) ?? (isFresh ? undefined : await this.#readTo(output)) ?? [];
+      const isAtBeginning = this.#reading === undefined;
+      let found = await this.#readTo(output);
+      if (found === undefined && !isAtBeginning) found = await this.#readTo(output);
+      return found ?? [];
     });
   }
 
-  /** Reads on to an output; undefined at the end of the index. */
+  /** Reads on to an output. Returns undefined at the end of the index; the next call reads from its beginning. */
   async #readTo(wanted: string): Promise<StoredSource[] | undefined> {
     const { manifest, sources } = this.#rollup;
     this.#reading ??= sourcesByOutput(manifest.outputs, sources.stored(this.#signal));
     for (let next = await this.#reading.next(); next.done !== true; next = await this.#reading.next()) {
       const { output, sources: found } = next.value;
       if (output.key === wanted) return found;
-      if (this.#passed.has(output.key) || this.#held + found.length > MOST_HELD) continue;
-      this.#passed.set(output.key, found);
+      if (this.#skipped.has(output.key) || this.#held + found.length > MOST_HELD) continue;
+      this.#skipped.set(output.key, found);
       this.#held += found.length;
     }
     this.#reading = undefined;
     return undefined;
   }
 
+  /** Ends the reading of the index. */
   async close(): Promise<void> {
     await this.#reading?.return(undefined);
   }
 }
 
-/** An output, and the lines of the index that lie beside each other and tell of it. */
+/** An output, and its sources on consecutive lines of the index. */
 export interface OutputSources {
   output: CommittedOutput;
   sources: StoredSource[];
 }
 
-/** The outputs of an index one after another, each with its lines. */
+/**
+ * Groups the lines of an index by output, in its order. Lines of an output that the manifest does not name are left out.
+ *
+ * @param outputs those of the manifest
+ * @param stored the sources in the order of the index
+ */
 export async function* sourcesByOutput(
   outputs: CommittedOutput[],
   stored: AsyncIterable<StoredSource[]>,
@@ -77,7 +89,6 @@ export async function* sourcesByOutput(
         key = source.output;
         sources = [];
       }
-      // Those of an output that the manifest does not name are counted, and that is all.
       if (byKey.has(source.output)) sources.push(source);
     }
   }

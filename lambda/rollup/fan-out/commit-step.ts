@@ -5,7 +5,7 @@ import { afterCommit } from '../commit/after-commit.ts';
 import { commit, unlessLost } from '../commit/commit.ts';
 import { Draft } from '../commit/draft.ts';
 import { readCommitted } from '../committed/read-committed.ts';
-import { inOrder } from '../model/in-order.ts';
+import { inOrder } from '../../concurrency.ts';
 import type { Location } from '../model/location.ts';
 import type { WrittenOutput } from '../model/output.ts';
 import type { RollupContext, RollupOutcome, RollupRequest } from '../model/run.ts';
@@ -22,9 +22,15 @@ const LOOKUPS = 64;
 type StepContext = Omit<RollupContext, 'hasTime'>;
 
 /**
- * The commit step by itself: takes every planned output as it is there, and commits them. Afterwards the plan is removed,
- * whoever committed. Throws `OutputMissing`, and `BadPlan` before it commits or deletes anything by a plan that is not one
- * for this request.
+ * The last step of a rollup that many carry out: looks for every planned output in the destination, commits them, and does
+ * the work after a commit. In the end the plan's files are deleted, whichever run committed.
+ *
+ * @param plan the plan, pinned by its ETag
+ * @param request the same request as that of `planToFile`: a plan for another is refused
+ * @param context as for `rollUp`, without a time limit
+ * @returns the outcome; `lost`, if another run has committed since the plan was made
+ * @throws RollupError `OutputMissing` if a planned output does not exist; `BadPlan` for a plan that is not one for this
+ *   request, before anything is committed or deleted
  */
 export async function commitPlan(
   plan: PinnedPlan,

@@ -35,8 +35,15 @@ export interface WrittenPlan extends PinnedPlan {
 export type PlanStep = WrittenPlan | { status: 'done'; outcome: RollupOutcome } | { status: 'lost' };
 
 /**
- * The plan step by itself: lists, packs and writes the plan, all as it comes. No two plans share their files, so nobody
- * ever reads half of one and half of another; outputs are found by their own keys, which two plans of one listing share.
+ * The first step of a rollup that many carry out: lists the sources, plans the outputs and writes the plan to files in the
+ * destination, all as a stream. Each plan has files of its own, so that nobody reads half of one and half of another. Two
+ * plans of one listing have the same output keys, so that outputs of an earlier attempt are found and reused.
+ *
+ * @param request the two prefixes, neither of which may begin with the other
+ * @param context as for `rollUp`, without a time limit
+ * @returns `planned` with the place of the plan; `done` with the outcome, if there is nothing to write; `lost`, if another
+ *   run committed meanwhile
+ * @throws RollupError as `rollUp` does before its first download
  */
 export async function planToFile(request: RollupRequest, context: StepContext): Promise<PlanStep> {
   refuseOverlap(request.source, request.destination);

@@ -4,10 +4,18 @@ import { commitPlan } from './commit-step.ts';
 import { type WrittenPlan, planToFile } from './plan-step.ts';
 import type { WriteStep } from './write-step.ts';
 
-/** Has all outputs of a plan written, by other processes; returns the sum of their results. */
+/** Has `writeItems` called for all items of a plan, by other processes, and returns their results in one. */
 export type Distribute = (plan: WrittenPlan, request: RollupRequest) => Promise<WriteStep>;
 
-/** Rolls one prefix up by a plan file that others carry out. Throws `RollupError`, as `rollUp` does. */
+/**
+ * Rolls one prefix up with other processes writing its outputs: `planToFile`, then `distribute`, then `commitPlan`.
+ *
+ * @param request the two prefixes, neither of which may begin with the other
+ * @param context as for `rollUp`, without a time limit
+ * @param distribute has the plan's items written
+ * @returns the outcome, as of `rollUp`
+ * @throws RollupError as `rollUp` does
+ */
 export async function rollUpByPlan(
   request: RollupRequest,
   context: Omit<RollupContext, 'hasTime'>,

@@ -26,8 +26,16 @@ export type WriteStep =
   | { status: 'written' | 'incomplete'; counts: OutputCounts; bytes: number; peakInFlightBytes: number };
 
 /**
- * The write step by itself: brings the outputs of some of a plan's lines about. Throws `BadPlan` before it reads or writes
- * for a line that is not of a plan for this request.
+ * The second step of a rollup that many carry out: writes the outputs of some lines of a plan.
+ *
+ * @param plan the plan, pinned by its ETag
+ * @param items the places of the lines in the plan's file
+ * @param request the same request as that of `planToFile`: a plan for another is refused
+ * @param context as for `rollUp`, without a clock. The settings that shape outputs come from the plan
+ * @returns `written` with counts; `incomplete`, if `hasTime` returned false before the last output; `lost`, if another run
+ *   has committed since the plan was made
+ * @throws RollupError `BadPlan` for a plan or a line that is not one for this request, before anything is read or written
+ *   for it; otherwise as `rollUp` does for downloads and uploads
  */
 export async function writeItems(
   plan: PinnedPlan,

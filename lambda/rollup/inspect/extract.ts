@@ -12,9 +12,13 @@ import {
 import type { Store } from '../model/store.ts';
 
 /**
- * Finds one original object in a rollup, in raw or not, by its key: whole, relative to the source prefix, or as an
- * `s3://` URI. Returns its bytes, decoded where it was: by a ranged GET of the output that holds them, or by decoding that
- * as far as they go. Throws `NoManifest`, `NotInRollup`.
+ * Finds one source in a rollup and reads its bytes from the output that holds it, whether or not it is still in raw: by a
+ * ranged GET, or from a compressed output by decoding it up to the end of the source.
+ *
+ * @param destination the destination of the rollup
+ * @param sourceKey the key of the source: as it is, relative to the source prefix, or as an `s3://` URI
+ * @returns the source and its bytes, decoded if it was decoded when it was rolled up
+ * @throws RollupError `NoManifest` if nothing is committed, `NotInRollup` if no source has this key
  */
 export async function extract(
   store: Store,

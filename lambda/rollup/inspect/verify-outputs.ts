@@ -1,5 +1,5 @@
 import { type OutputSources, sourcesByOutput } from '../committed/sources-of-output.ts';
-import { FirstFailure } from '../model/in-order.ts';
+import { FirstFailure } from '../../concurrency.ts';
 import type { Rollup } from '../model/manifest.ts';
 import type { VerifyProblem, VerifyContext } from './report.ts';
 

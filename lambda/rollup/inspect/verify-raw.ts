@@ -1,8 +1,7 @@
 import type { CommittedSource, StoredSource } from '../model/manifest.ts';
 import type { Pair } from '../model/side-by-side.ts';
 import type { ListedObject } from '../model/store.ts';
-import { Bits } from '../plan/bits.ts';
-import { isArchived } from '../plan/reconcile.ts';
+import { BitSet, isArchived } from '../plan/reconcile.ts';
 import type { Selector } from '../plan/select.ts';
 import type { VerifyProblem } from './report.ts';
 
@@ -11,7 +10,7 @@ export class RawCheck {
   /** Objects in raw that should be in the rollup and are not, or not as they are now. */
   readonly problems: VerifyProblem[] = [];
   /** The ordinals, in the index, of sources that can be read in raw as they were committed. */
-  readonly present = new Bits();
+  readonly present = new BitSet();
   /** Committed sources. */
   objects = 0;
   /** The sum of their sizes. */

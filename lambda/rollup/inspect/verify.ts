@@ -22,7 +22,14 @@ import { type VerifyProblem, type VerifyContext, type VerifyReport } from './rep
 import { checkOutputs } from './verify-outputs.ts';
 import { RawCheck } from './verify-raw.ts';
 
-/** Compares what is committed under a destination with what is there and with what is in raw. Throws `NoManifest`. */
+/**
+ * Compares the current commit of a destination with the objects in it and with the sources in raw.
+ *
+ * @param destination the destination of a rollup
+ * @param context the stores and the signal; with `deep`, every byte of outputs and sources is read and compared
+ * @returns a report: `ok` without problems, `mismatch` with them
+ * @throws RollupError `NoManifest` if nothing is committed, `BadManifest`, `ManifestVersion`, and those of S3
+ */
 export async function verify(destination: Location, context: VerifyContext): Promise<VerifyReport> {
   const { store, signal } = context;
   try {

@@ -12,13 +12,15 @@ function multiply(a: number, b: number): number {
   return product >>> 0;
 }
 
-/** x^(8 * 2^n) for every n, by squaring. */
+/** x^(8 * 2^n) at index n, each the square of the one before: shifts by 2^n bytes. */
 const POWERS: number[] = [0x00800000];
 for (let n = 1; n < 48; n++) POWERS.push(multiply(POWERS[n - 1] ?? 0, POWERS[n - 1] ?? 0));
 
 /**
- * The CRC-32 of two byte strings joined, from the CRC-32 of each and the length of the second: the first is
- * multiplied by x^(8 * length). Node has zlib's `crc32` but not its `crc32_combine`.
+ * The CRC-32 of two byte strings joined: that of the first, multiplied by x^(8 * `secondLength`), plus that of the second.
+ * Node has zlib's `crc32`, but not its `crc32_combine`.
+ *
+ * @param secondLength bytes of the second string
  */
 export function combineCrc32(first: number, second: number, secondLength: number): number {
   let shifted = first;

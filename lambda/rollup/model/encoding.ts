@@ -1,18 +1,19 @@
 import { type Codec, LEVELS } from '../../settings/codec.ts';
 import { type Kind, kindOf } from './kind.ts';
 
-/** How an output is written whose sources are decoded: as one gzip member, as one zstd frame, or as plain text. */
+/** The format of an output whose sources are decoded: one gzip member, one zstd frame, or plain text (`none`). */
 export interface Encoding {
   codec: Exclude<Codec, 'keep'>;
   level: number;
 }
 
-/** What a source can be decoded from. */
+/** The formats that a source can be decoded from. */
 export type Form = Extract<Kind, 'plain' | 'gzip' | 'zstd'>;
 
-/** What a source was decoded from; one of plain text was not. */
+/** The format that a source was decoded from; plain text is not decoded. */
 export type SourceEncoding = Exclude<Form, 'plain'>;
 
+/** The encoding that settings ask for, with the codec's usual level if none is set; undefined with `keep`. */
 export function encodingOf({ codec, level }: { codec: Codec; level?: number | undefined }) {
   switch (codec) {
     case 'keep':
@@ -25,21 +26,24 @@ export function encodingOf({ codec, level }: { codec: Codec; level?: number | un
   }
 }
 
-/** The form of what is written with a codec. */
+/** The form of an output that is written with a codec. */
 export function formOfCodec(codec: Encoding['codec']): Form {
   return codec === 'none' ? 'plain' : codec;
 }
 
-/** The end of its key tells that of a source, as far as it can be decoded. */
+/** The form of a source, from the end of its key; undefined for a kind that no codec decodes. */
 export function formOfKey(key: string): Form | undefined {
   const kind = kindOf(key);
   return kind === 'plain' || kind === 'gzip' || kind === 'zstd' ? kind : undefined;
 }
 
-/** Bytes that `formOfBytes` looks at. */
+/** The number of bytes that `formOfBytes` looks at. */
 export const MAGIC_LENGTH = 4;
 
-/** What bytes begin as. RFC 1952, section 2.3.1; RFC 8878, sections 3.1.1 and 3.1.2 (skippable frames). */
+/**
+ * The form of an object that begins with these bytes: by the magic numbers of gzip (RFC 1952, section 2.3.1) and zstd (RFC
+ * 8878, sections 3.1.1 and 3.1.2, which has skippable frames).
+ */
 export function formOfBytes(bytes: Buffer): Form {
   if (bytes[0] === 0x1f && bytes[1] === 0x8b && bytes[2] === 0x08) return 'gzip';
   const magic = bytes.length < MAGIC_LENGTH ? 0 : bytes.readUInt32LE();

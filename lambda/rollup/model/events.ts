@@ -1,20 +1,26 @@
-/** What a run tells of itself while it goes on. */
+/** An event of a run in progress. Bytes and objects are counts of sources, unless an event says otherwise. */
 export type RollupEvent =
-  /** So far. */
+  /** A page was listed: all objects that were listed so far. */
   | { type: 'listed'; objects: number; bytes: number }
-  /** All that there is to do, once it is known; the number of outputs is known last. */
+  /** The whole work is known: first its objects and bytes, and in a last event the number of outputs too. */
   | { type: 'planned'; objects: number; bytes: number; outputs: number | undefined }
-  /** Bytes of a source are where they belong: in a buffer, in a copy, or in an output found writtenOutput. */
+  /** Bytes of sources are in place: in a buffer, in a copy, or in an existing output. */
   | { type: 'read'; objects: number; bytes: number }
+  /** Work on an output begins. */
   | { type: 'begun'; key: string; bytes: number }
+  /** An output is complete in the destination. */
   | { type: 'output'; key: string; how: HowWritten; bytes: number; sources: number }
+  /** Another run committed first; `attempt` counts from 1. */
   | { type: 'lost'; attempt: number }
+  /** The manifest with this key was written. */
   | { type: 'committed'; manifest: string }
+  /** Leftovers were deleted from the destination. */
   | { type: 'swept'; keys: string[] }
-  /** Committed sources that have left raw so far because this run deletes them. */
+  /** Committed sources that this run has deleted from raw so far. */
   | { type: 'deleted'; objects: number; bytes: number };
 
-/** How an output came to be in the destination. */
+/** `written`: uploaded by this run. `copied`: copied inside S3. `reused`: it existed already. */
 export type HowWritten = 'written' | 'copied' | 'reused';
 
+/** Receives the events of a run. */
 export type Report = (event: RollupEvent) => void;

@@ -5,7 +5,7 @@ export type Hour = string & { readonly __hour: unique symbol };
 
 const HOUR = /^(\d{4})-(\d{2})-(\d{2})T(\d{2})$/;
 
-/** Digits of each placeholder. */
+/** The number of digits of each placeholder. */
 const WIDTHS: ReadonlyMap<string, number> = new Map([
   ['{yyyy}', 4],
   ['{MM}', 2],
@@ -13,7 +13,11 @@ const WIDTHS: ReadonlyMap<string, number> = new Map([
   ['{HH}', 2],
 ]);
 
-/** `2026-11-21T08` -> itself. Throws `InvalidArgument` for anything else, and for a day that is in no calendar. */
+/**
+ * Checks that a text is an hour: `2026-11-21T08` -> itself.
+ *
+ * @throws RollupError `InvalidArgument` for any other text, and for a day that is in no calendar
+ */
 export function parseHour(text: string): Hour {
   if (isHour(text)) return text;
   throw new RollupError('InvalidArgument', `"${text}" is not an hour: write it in UTC as 2026-11-21T08.`);
@@ -25,22 +29,26 @@ function isHour(text: string): text is Hour {
   return !Number.isNaN(start.getTime()) && formatHour(start) === text;
 }
 
-/** `2026-11-21T08:59:59.999Z` -> `2026-11-21T08`. */
+/** The hour that an instant lies in: `2026-11-21T08:59:59.999Z` -> `2026-11-21T08`. */
 export function formatHour(instant: Date): Hour {
   return instant.toISOString().slice(0, 13) as Hour;
 }
 
-/** The instant at which the hour is over: `2026-11-21T08` -> `2026-11-21T09:00:00.000Z`. */
+/** The instant at which the hour ends: `2026-11-21T08` -> `2026-11-21T09:00:00.000Z`. */
 export function hourEnd(hour: Hour): Date {
   return new Date(Date.parse(`${hour}:00:00.000Z`) + 3_600_000);
 }
 
-/** `2026-11-21T01`, 2 -> `2026-11-20T23`. */
+/** The hour that lies `hours` before another: `2026-11-21T01`, 2 -> `2026-11-20T23`. */
 export function hourBefore(hour: Hour, hours: number): Hour {
   return formatHour(new Date(Date.parse(`${hour}:00:00.000Z`) - hours * 3_600_000));
 }
 
-/** `s3://b/raw/{yyyy}{MM}{dd}/{HH}/`, `2026-11-21T08` -> `s3://b/raw/20261121/08/`. */
+/**
+ * Fills the placeholders of a template: `s3://b/raw/{yyyy}{MM}{dd}/{HH}/`, `2026-11-21T08` -> `s3://b/raw/20261121/08/`.
+ *
+ * @throws RollupError `InvalidArgument` for a placeholder other than `{yyyy}`, `{MM}`, `{dd}` and `{HH}`
+ */
 export function fillHour(template: string, hour: Hour): string {
   const [, yyyy = '', MM = '', dd = '', HH = ''] = HOUR.exec(hour) ?? [];
   const fields = new Map(Object.entries({ yyyy, MM, dd, HH }));
@@ -55,10 +63,11 @@ export function fillHour(template: string, hour: Hour): string {
 }
 
 /**
- * The reverse of `fillHour`: `s3://b/raw/{yyyy}{MM}{dd}/{HH}/`, `s3://b/raw/20261121/08/` -> `2026-11-21T08`. Undefined where
- * the text is not the whole template filled from one hour of the calendar, and where the template does not name all of
- * `{yyyy}`, `{MM}`, `{dd}` and `{HH}`. Placeholders have a fixed width and all else is compared as it stands, so that one
- * pass over the text tells.
+ * The reverse of `fillHour`: `s3://b/raw/{yyyy}{MM}{dd}/{HH}/`, `s3://b/raw/20261121/08/` -> `2026-11-21T08`. Placeholders have
+ * a fixed width, and all other text is compared as it is, so that the result is never ambiguous.
+ *
+ * @returns undefined if the text is not the whole template, filled from one hour of the calendar, or if the template does
+ *   not have all of `{yyyy}`, `{MM}`, `{dd}` and `{HH}`
  */
 export function hourOfFilled(template: string, filled: string): Hour | undefined {
   const fields = new Map<string, string>();
@@ -80,7 +89,7 @@ export function hourOfFilled(template: string, filled: string): Hour | undefined
   return at === filled.length && isHour(hour) ? hour : undefined;
 }
 
-/** True where `{yyyy}` and the like still stand in the text. */
+/** True if the text has placeholders, such as `{yyyy}`. */
 export function hasPlaceholders(template: string): boolean {
   return /\{[^{}]*\}/.test(template);
 }

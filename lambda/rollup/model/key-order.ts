@@ -1,6 +1,7 @@
 /**
- * S3's order of keys: by their UTF-8 bytes. JavaScript's own comparison is by UTF-16 code units, which
- * puts what is beyond the BMP (surrogates, D800-DFFF) before E000-FFFF; the rank puts it behind.
+ * Compares keys in the order in which S3 lists them, by their UTF-8 bytes: negative if `a` comes first, positive if `b` does.
+ * JavaScript's own order is by UTF-16 code units, which puts characters beyond the BMP (surrogates, D800-DFFF) before
+ * E000-FFFF; the rank puts them behind.
  */
 export function compareKeys(a: string, b: string): number {
   const shared = Math.min(a.length, b.length);

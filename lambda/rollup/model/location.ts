@@ -6,18 +6,19 @@ export interface Location {
   prefix: string;
 }
 
-/** One object. */
+/** The place of one object. */
 export interface ObjectAt {
   bucket: string;
   key: string;
 }
 
-// Wider than S3's rules for new buckets: old ones, and those of other S3-compatible stores, have names of their own.
+// Wider than S3's rules for new buckets: older buckets, and those of other S3-compatible stores, may have other names.
 const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/;
 
 /**
- * `s3://bucket/a/b/` or `s3://bucket/a/b` -> `{ bucket: 'bucket', prefix: 'a/b/' }`.
- * Throws `InvalidArgument`.
+ * Parses a URI: `s3://bucket/a/b/` or `s3://bucket/a/b` -> `{ bucket: 'bucket', prefix: 'a/b/' }`.
+ *
+ * @throws RollupError `InvalidArgument` for a text that is no such URI, and for one with a placeholder in it
  */
 export function parseLocation(uri: string): Location {
   const [, bucket, prefix] = /^s3:\/\/([^/]*)(?:\/(.*))?$/s.exec(uri) ?? [];
@@ -32,11 +33,16 @@ export function parseLocation(uri: string): Location {
   return { bucket, prefix: prefix.endsWith('/') ? prefix : `${prefix}/` };
 }
 
+/** The URI of a location: `s3://bucket/prefix/`. */
 export function formatLocation({ bucket, prefix }: Location): string {
   return `s3://${bucket}/${prefix}`;
 }
 
-/** Throws `InvalidArgument` where one of the two lies inside the other. */
+/**
+ * Checks that neither of two prefixes lies inside the other.
+ *
+ * @throws RollupError `InvalidArgument` if one does, or if they are the same
+ */
 export function refuseOverlap(source: Location, destination: Location): void {
   if (source.bucket !== destination.bucket) return;
   const [from, to] = [source.prefix, destination.prefix];

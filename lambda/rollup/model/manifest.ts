@@ -4,12 +4,13 @@ import { MiB } from '../../size.ts';
 import type { SourceEncoding } from './encoding.ts';
 import type { ListedObject } from './store.ts';
 
+/** The name of a manifest below the prefix of its destination. */
 export const MANIFEST_NAME = '_manifest.json';
 export const MANIFEST_VERSION = 1;
 
 /**
- * Bytes of a manifest that is read or written: of an output it says some 350 bytes, so that 190,000 outputs fit, and
- * 50,000 whose keys are as long as S3 lets them be. To parse it takes some six times as much memory.
+ * Bytes of a manifest that is read or written, at most. An output takes some 350 bytes, so that 190,000 outputs fit, or
+ * 50,000 whose keys are as long as S3 allows. Parsing takes some six times as much memory.
  */
 export const MOST_MANIFEST = 64 * MiB;
 
@@ -23,11 +24,11 @@ const outputSchema = z.strictObject({
   etag: z.string().min(1),
   /** CRC-32 of the whole output, 8 hex digits. */
   crc32: crc32Digits,
-  /** How many sources it holds. */
+  /** The number of sources in it. */
   sources: count,
-  /** How it was written, where its sources were decoded. */
+  /** The format that it was written in; present if its sources were decoded. */
   codec: z.enum(['none', 'gzip', 'zstd']).optional(),
-  /** Of its text, which the frames of its sources are of. */
+  /** Size and CRC-32 of its decoded text, in which the offsets of its sources are. */
   decoded: z.strictObject({ size: count, crc32: crc32Digits }).optional(),
 });
 
@@ -37,7 +38,7 @@ const manifestSchema = z.strictObject({
   source: z.string(),
   destination: z.string(),
   createdAt: z.iso.datetime(),
-  /** Of what shapes a rollup: sizes and the newline always, the rest where it is not the default. */
+  /** The settings that shape a rollup: sizes and the newline always, the others if they are not the default. */
   settings: z.record(z.string(), z.json()),
   totals: z.strictObject({
     objects: count,
@@ -50,52 +51,76 @@ const manifestSchema = z.strictObject({
   sources: z.strictObject({ key: z.string(), count }),
 });
 
-/** `_manifest.json`: an hour is rolled up if and only if it exists. */
+/** The content of `_manifest.json`. An hour is rolled up if and only if this object exists. */
 export type Manifest = z.infer<typeof manifestSchema>;
+/** An output in a manifest. */
 export type CommittedOutput = Manifest['outputs'][number];
-/** One line of `_sources-<12 hex>.jsonl.gz`. */
+/**
+ * A source in the index `_sources-<12 hex>.jsonl.gz`, one line of JSON: the object as it was listed, and its place in an
+ * output.
+ */
 export type CommittedSource = ListedObject & {
+  /** Key of the output. */
   output: string;
+  /**
+   * The range of the source's own bytes in the output, without a newline that was added; a range of the output's decoded
+   * text if its sources were decoded.
+   */
   offset: number;
   length: number;
+  /** The format that the source was decoded from, if it was: then `length` is not `size`. */
   encoding?: SourceEncoding | undefined;
 };
 
-/** The sources of a commit, read as a stream as often as they are asked for. Throws `BadManifest` where the index is not sound. */
+/** A source with the number of its line in the index, from 0. */
+export type StoredSource = CommittedSource & { ordinal: number };
+
+/**
+ * The sources of a commit, read from its index as a stream, as often as needed. Reading throws `BadManifest` if the index is
+ * damaged or gone.
+ */
 export interface SourcesReader {
-  /** GETs that it takes to read the index once more. */
+  /** The number of GETs that it takes to read the index once more. */
   readonly requests: number;
   /** ETag of the index. */
   readonly etag: string;
-  /** As the index has them: by output and offset, some at a time. */
+  /** The sources in the order of the index, by output and offset, in batches. */
   stored(signal?: AbortSignal): AsyncIterable<StoredSource[]>;
-  /** In key order, some at a time. `last`: they are not asked for again, and what is held for that can go. */
+  /**
+   * The sources in key order, in batches. `last`: they are not read in key order again, so that the memory which that
+   * takes is freed as it is read.
+   */
   inKeyOrder(options: { signal?: AbortSignal; last: boolean }): AsyncIterable<StoredSource[]>;
 }
 
-/** What is committed under a destination. */
+/** A commit: the manifest of a destination, and its sources. */
 export interface Rollup {
   manifest: Manifest;
-  /** ETag of the manifest: what the next commit must find. */
+  /** ETag of the manifest. The next commit replaces it on the condition that it still has this ETag. */
   etag: string;
   sources: SourcesReader;
 }
 
 /**
- * When a manifest that replaces another was made, ISO 8601: later than that by a millisecond at least, whatever the
- * clock says. So no two manifests of an hour have the same bytes, and none of their ETags comes back.
+ * The time of a manifest that replaces another, ISO 8601: now, but at least a millisecond later than the other, whatever the
+ * clock says. So no two manifests of an hour have the same bytes, and no ETag of one ever comes back.
  */
 export function laterThan(previous: Pick<Manifest, 'createdAt'> | undefined, now: Date): string {
   const least = previous === undefined ? 0 : Date.parse(previous.createdAt) + 1;
   return new Date(Math.max(now.getTime(), least)).toISOString();
 }
 
-/** Keys of the objects that a manifest stands for: its outputs and their index of sources. */
+/** The keys of the objects that a manifest names: its outputs and their index of sources. */
 export function namedKeys({ outputs, sources }: Manifest): string[] {
   return [...outputs.map(({ key }) => key), sources.key];
 }
 
-/** Throws `BadManifest`, `ManifestVersion`. */
+/**
+ * Parses the bytes of a manifest.
+ *
+ * @param key the manifest's, for the error
+ * @throws RollupError `BadManifest` if it is no manifest of this program, `ManifestVersion` if a later release wrote it
+ */
 export function parseManifest(body: Buffer, key: string): Manifest {
   const json = parseJson(body.toString('utf8'), key);
   const version = z.object({ version: z.number() }).safeParse(json).data?.version;
@@ -111,15 +136,17 @@ export function parseManifest(body: Buffer, key: string): Manifest {
   throw badManifest(key, z.prettifyError(parsed.error).replaceAll('\n', ' '));
 }
 
+/** The bytes of a manifest, as they are stored. */
 export function formatManifest(manifest: Manifest): Buffer {
   return Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`);
 }
 
+/** A CRC-32 as 8 hex digits. */
 export function formatCrc32(crc32: number): string {
   return (crc32 >>> 0).toString(16).padStart(8, '0');
 }
 
-/** Throws `BadManifest`. */
+/** Parses JSON that is in, or was named by, the object `key`. Throws `BadManifest` for a text that is none. */
 export function parseJson(text: string, key: string): unknown {
   try {
     return JSON.parse(text);
@@ -128,6 +155,7 @@ export function parseJson(text: string, key: string): unknown {
   }
 }
 
+/** The error for a manifest, or an index of sources, that is damaged or was written by somebody else. */
 export function badManifest(key: string, why: string, cause?: unknown): RollupError {
   return new RollupError(
     'BadManifest',
@@ -135,6 +163,3 @@ export function badManifest(key: string, why: string, cause?: unknown): RollupEr
     { key, cause },
   );
 }
-
-/** A source, and where its line is in the index: 0 is the first. */
-export type StoredSource = CommittedSource & { ordinal: number };

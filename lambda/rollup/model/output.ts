@@ -1,83 +1,96 @@
-import { type Encoding, type SourceEncoding } from './encoding.ts';
-import { type Kind } from './kind.ts';
+import type { Encoding, SourceEncoding } from './encoding.ts';
 import type { HowWritten } from './events.ts';
-import type { CommittedOutput } from './manifest.ts';
-import { type CommittedSource } from './manifest.ts';
+import type { Kind } from './kind.ts';
+import type { CommittedOutput, CommittedSource } from './manifest.ts';
 import type { ListedObject } from './store.ts';
 
-/** Where the bytes of a source that has left raw are: in a committed output, `length` from `offset`. */
+/** The place of a committed source in its output: `length` bytes from `offset`. It is read there if it has left raw. */
 export interface Origin {
+  /** Key of the output. */
   key: string;
   etag: string;
   offset: number;
   length: number;
-  /** The output holds nothing else. */
+  /** True if the source's bytes are the whole output. */
   whole: boolean;
-  /** Of an output whose sources were decoded: `offset` and `length` are of its text, `size` is what is stored of it. */
+  /**
+   * Present if the output's sources were decoded. `offset` and `length` are then in its decoded text, of `textSize` bytes;
+   * `size` is that of the object.
+   */
   coded?: { codec: Encoding['codec']; size: number; textSize: number } | undefined;
-  /** What the source was decoded from, if it was. */
+  /** The format that the source was decoded from, if it was. */
   encoding?: SourceEncoding | undefined;
 }
 
-/** A source and where to read it: in raw, or in a committed output. */
+/** A source that is planned: read from raw, or `from` a committed output. */
 export interface Piece {
   source: ListedObject;
   from: Origin | undefined;
 }
 
-/** Inside a committed output that was encoded whole: it can be had only by decoding that. */
+/** True if a source is inside a compressed output, so that it can be read only by decoding the output up to it. */
 export function isEncoded(from: Origin | undefined): boolean {
   return from?.coded !== undefined && from.coded.codec !== 'none';
 }
 
-/** Bytes to be read of it. */
+/** The number of bytes to read for a piece. */
 export function lengthOf({ source, from }: Piece): number {
   return from?.length ?? source.size;
 }
 
+/** An output that is to be written. */
 export interface PlannedOutput {
   key: string;
   index: number;
   kind: Kind;
-  /** `copy`: one source of `targetSize` or more that S3 copies itself, as it is. `encode`: sources are decoded. */
+  /**
+   * - `assemble`: sources are downloaded and joined as they are.
+   * - `copy`: one source of `targetSize` or more, which S3 copies itself, as it is.
+   * - `encode`: sources are decoded and written with `encoding`.
+   */
   mode: 'assemble' | 'copy' | 'encode';
-  /** With `encode`: how the output is written. */
+  /** With the mode `encode`: the format of the output. */
   encoding?: Encoding | undefined;
-  /** The sources' bytes, without newlines that are added. */
+  /** Bytes of all sources, without newlines that are added. */
   size: number;
-  /** What the output is likely to come to: `size`, but with `encode`. */
+  /** Bytes that the output is expected to have: `size`, or with the mode `encode` an estimate. */
   expectedSize: number;
-  /** Whether a source that lacks its last newline is given one. */
+  /** True if a newline is added after a source that lacks its last one. */
   ensureNewline: boolean;
   pieces: Piece[];
 }
 
+/** Counts of listed objects that are not rolled up. */
 export interface Skipped {
+  /** Objects without bytes, directory markers too. */
   empty: number;
-  /** Left out by filters, or in no group; what is committed is not counted. */
+  /** Left out by filters, or in no group of `groupBy`; committed sources are not counted. */
   filtered: number;
 }
 
-/** `…/part-00007-3f2a9c1b7d4e.log` -> 7. */
+/** The index in the key of an output, `…/part-00007-3f2a9c1b7d4e.log` -> 7; -1 if there is none. */
 export function indexOf(outputKey: string): number {
   return Number(/part-(\d+)-[^/]*$/.exec(outputKey)?.[1] ?? -1);
 }
 
-/** An output that is in the destination, with what the manifest and `_sources` will say of it. */
+/** An output that is complete in the destination, with its entry of the manifest and its lines of the index. */
 export interface WrittenOutput {
   output: CommittedOutput;
   sources: CommittedSource[];
   how: HowWritten;
-  /** Seen by this process to hold the bytes that its sources have in raw. */
+  /** True if this process has seen that the output holds the bytes that its sources have in raw. */
   proven: boolean;
 }
 
-/** Whether all of an output's bytes come from raw: of what comes from a committed output, raw may say something else. */
+/**
+ * True if all sources of an output are read from raw. The bytes of one that is read from a committed output may differ from
+ * those in raw.
+ */
 export function isFromRaw({ pieces }: PlannedOutput): boolean {
   return pieces.every(({ from }) => from === undefined);
 }
 
-/** How many of the outputs came to be there in which way. */
+/** The number of outputs that were written, copied and reused. */
 export type OutputCounts = Record<HowWritten, number>;
 
 /**
@@ -91,7 +104,7 @@ export interface Proven {
   outputs: ReadonlyMap<string, string>;
 }
 
-/** What a commit needs to know of its plan besides the new outputs. */
+/** The facts of a plan that its commit needs, besides the new outputs. */
 export interface PlanFacts {
   readonly generation: number;
   /** Outputs that stay as they are; known once the first new output is planned. */

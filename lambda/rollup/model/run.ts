@@ -1,83 +1,103 @@
 import type { RollupError } from '../../errors.ts';
+import type { Settings } from '../../settings/table.ts';
+import type { Endpoints } from './endpoints.ts';
 import type { Report } from './events.ts';
 import type { Location } from './location.ts';
 import type { Manifest, Rollup } from './manifest.ts';
 import type { ListedObject } from './store.ts';
 
-import type { Settings } from '../../settings/table.ts';
-
-import type { Endpoints } from './endpoints.ts';
-
+/** The prefixes to roll up from and to. */
 export interface RollupRequest {
   source: Location;
   destination: Location;
-  /** Rebuild the whole hour, in a generation of its own. */
+  /**
+   * Rebuild every output of the hour, in a new generation.
+   *
+   * @defaultValue false
+   */
   repack?: boolean;
 }
 
+/** All that a run uses besides its request: stores, settings, and the effects that are passed in. */
 export interface RollupContext extends Endpoints {
   settings: Settings;
   /**
-   * Outputs that stand there were written by earlier invocations of the same request: they are taken as they are, so that
-   * an hour which takes several comes to its end. Before raw is deleted they are proven all the same.
+   * True if existing outputs were written by earlier invocations of the same request. They are then reused without being
+   * compared with their sources, so that an hour which takes several invocations comes to its end. Before sources are
+   * deleted from raw they are compared all the same.
+   *
+   * @defaultValue false
    */
   trustExisting?: boolean;
   now: () => Date;
   report: Report;
+  /** Returns false once no further output should be begun: the run then ends as `incomplete`. */
   hasTime: () => boolean;
+  /** Ends the run: everything in flight is aborted and waited for. */
   signal: AbortSignal;
 }
 
+/** The outcome of a run. */
 export interface RollupOutcome extends Partial<TidyUpResult> {
+  /**
+   * - `committed`: a new manifest was written.
+   * - `unchanged`: all sources are committed already.
+   * - `empty`: there are no sources; a manifest without outputs is committed.
+   * - `incomplete`: there was no time for all outputs, and nothing was committed.
+   */
   status: 'committed' | 'unchanged' | 'empty' | 'incomplete';
   totals: Manifest['totals'];
-  /** How the outputs of the commit came to be there: their sum is `totals.outputs`. */
+  /** Outputs that were uploaded, copied inside S3, and reused: their sum is `totals.outputs`. */
   written: number;
   copied: number;
   reused: number;
-  /** Key of the manifest; undefined where nothing was committed. */
+  /** Key of the manifest; undefined if nothing is committed. */
   manifest: string | undefined;
+  /** The most bytes of outputs that were held in memory at one time. */
   peakInFlightBytes: number;
 }
 
+/** The outcome of the work after a commit: markers, leftovers, deletion of sources. */
 export interface TidyUpResult {
-  /** What became of the sources in raw, where they were to be deleted. */
+  /** Undefined unless sources were to be deleted. */
   deleted: Deleted | undefined;
-  /** What did not work, although the hour is committed. */
+  /** Failures after the commit: the hour is committed all the same. */
   problems: RunProblem[];
 }
 
-/** What became of the sources in raw. */
+/** The outcome of deleting sources from raw. */
 export interface Deleted {
+  /** Objects that were deleted, and their bytes. */
   objects: number;
   bytes: number;
-  /** What is left in raw, by the reason. */
+  /** Objects that are left in raw, by the reason. */
   kept: {
-    /** Not in the rollup: it came late, or is empty. */
+    /** Objects that are not in the rollup: they came late, or are empty. */
     uncommitted: number;
-    /** Not what was rolled up under this key: it was changed since. The next run rolls it up anew. */
+    /** Changed after they were rolled up. The next run rolls them up again. */
     changed: number;
-    /** In an output that is not there as it was committed, or does not hold them. */
+    /** In an output that is not as it was committed, or does not hold their bytes. */
     unverified: number;
-    /** S3 did not allow it. */
+    /** S3 refused to delete them. */
     refused: number;
   };
-  /** False where time ran out, or other runs came in between, before the last of them. */
+  /** False if the deletion ended early, because time ran out or other runs committed in between. */
   complete: boolean;
 }
 
-/** Something that did not work although the hour is committed. */
+/** A failure after the commit: the hour is committed all the same. */
 export interface RunProblem {
   code: RollupError['code'];
   message: string;
   key?: string;
 }
 
-/** What is there before a run looks at its sources. */
+/** The state of a destination before a run lists its sources. */
 export interface DestinationState {
-  /** What is committed. */
+  /** The current commit, which the next one replaces; undefined if nothing is committed. */
   previous: Rollup | undefined;
-  /** The destination, by key, listed after the manifest was read. */
+  /** The objects of the destination, by key, listed after the manifest was read. */
   present: Map<string, ListedObject>;
+  /** The time at which that listing began. */
   listingBegan: Date;
 }

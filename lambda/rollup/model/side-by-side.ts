@@ -4,12 +4,13 @@ interface Keyed {
   key: string;
 }
 
-/** What two lists have under one key, in one of them at least. */
+/** The items of two lists that have the same key; undefined for a list that has none. */
 export type Pair<A, B> = [a: A | undefined, b: B | undefined];
 
 /**
- * Two lists that come in key order, side by side, some pairs at a time. Of several under one key in one list, each is
- * paired with the one in the other.
+ * Pairs the items of two lists by their keys (a merge join). Both lists are in key order and come in batches; the pairs are
+ * in key order and come in batches too. Of several items with one key in one list, each is paired with the item of the
+ * other. Both lists are closed when the reader of the pairs ends early.
  */
 export async function* sideBySide<A extends Keyed, B extends Keyed>(
   as: AsyncIterable<A[]>,
@@ -31,7 +32,7 @@ export async function* sideBySide<A extends Keyed, B extends Keyed>(
   }
 }
 
-/** A list that comes in key order, looked up by keys that are asked for in their order. */
+/** Looks items up in a list that is in key order and comes in batches, by keys that are asked for in key order. */
 export class Lookup<T extends Keyed> {
   readonly #lists: AsyncIterator<T[]>;
   #list: T[] = [];
@@ -42,7 +43,7 @@ export class Lookup<T extends Keyed> {
     this.#lists = lists[Symbol.asyncIterator]();
   }
 
-  /** What there is under each of some keys, none of which comes before one that was asked for. */
+  /** The item of each wanted key, or undefined. No key may come before one that was asked for earlier. */
   async find(wanted: Keyed[]): Promise<(T | undefined)[]> {
     const found: (T | undefined)[] = [];
     for (const { key } of wanted) {
@@ -53,7 +54,7 @@ export class Lookup<T extends Keyed> {
     return found;
   }
 
-  /** Passes over what comes before a key. False where that is all there is so far. */
+  /** Skips the items of the current batch that come before a key. False if those are all of it. */
   #reaches(key: string): boolean {
     for (; this.#at < this.#list.length; this.#at++) {
       if (compareKeys((this.#list[this.#at] as T).key, key) >= 0) return true;
@@ -68,12 +69,13 @@ export class Lookup<T extends Keyed> {
     this.#at = 0;
   }
 
+  /** Closes the list. */
   async close(): Promise<void> {
     await this.#lists.return?.();
   }
 }
 
-/** As `sideBySide`, of two lists that are there. */
+/** The same as `sideBySide`, for two lists that are in memory. */
 export function pairsOf<A extends Keyed, B extends Keyed>(as: A[], bs: B[]): Pair<A, B>[] {
   const pairing = new Pairing<A, B>();
   pairing.giveA({ value: as });
@@ -84,11 +86,11 @@ export function pairsOf<A extends Keyed, B extends Keyed>(as: A[], bs: B[]): Pai
   return [...pairs, ...pairing.take()];
 }
 
-/** What came of two lists and is not paired yet. */
+/** The batches of two lists that were read and are not paired yet. */
 class Pairing<A extends Keyed, B extends Keyed> {
   readonly #a = new Side<A>();
   readonly #b = new Side<B>();
-  /** The key that was paired last. */
+  /** The last pair. */
   #last: { key: string; a: A | undefined; b: B | undefined } | undefined;
 
   get isOver(): boolean {
@@ -111,7 +113,7 @@ class Pairing<A extends Keyed, B extends Keyed> {
     this.#b.give(next);
   }
 
-  /** As many pairs as are certain. */
+  /** The pairs up to the end of either batch: the next batch of that list may have the key of what is left. */
   take(): Pair<A, B>[] {
     const pairs: Pair<A, B>[] = [];
     const [left, right] = [this.#a, this.#b];
@@ -119,10 +121,10 @@ class Pairing<A extends Keyed, B extends Keyed> {
       const [a, b] = [left.first, right.first];
       if (a === undefined && b === undefined) break;
       const order = a === undefined ? 1 : b === undefined ? -1 : compareKeys(a.key, b.key);
-      // Of what is there once more under the key before, the other side has gone by.
+      // An item that repeats the last key is paired with the item of the other list, which was passed already.
       const pair: Pair<A, B> = [
-        order <= 0 ? a : this.#again(b?.key)?.a,
-        order >= 0 ? b : this.#again(a?.key)?.b,
+        order <= 0 ? a : this.#lastOf(b?.key)?.a,
+        order >= 0 ? b : this.#lastOf(a?.key)?.b,
       ];
       if (order <= 0) left.shift();
       if (order >= 0) right.shift();
@@ -132,12 +134,13 @@ class Pairing<A extends Keyed, B extends Keyed> {
     return pairs;
   }
 
-  #again(key: string | undefined) {
+  /** The last pair, if it has this key. */
+  #lastOf(key: string | undefined) {
     return this.#last?.key === key ? this.#last : undefined;
   }
 }
 
-/** One of the lists, as far as it came. */
+/** The current batch of one list. */
 class Side<T> {
   ended = false;
   #items: T[] = [];

@@ -1,7 +1,7 @@
 import type { RollupError } from '../../errors.ts';
 import type { Location, ObjectAt } from './location.ts';
 
-/** One line of a listing. ETags are without their quotes. */
+/** An object in a listing. ETags are without their quotes. */
 export interface ListedObject {
   key: string;
   size: number;
@@ -11,36 +11,37 @@ export interface ListedObject {
   storageClass?: string;
 }
 
-/** What is known of an object without reading it. */
+/** The properties of an object that a HEAD returns. */
 export interface ObjectHead {
   size: number;
   etag: string;
   /** CRC-32 of the whole object, where S3 holds one. */
   crc32?: number;
-  /** As it was given to `upload`. */
+  /** User metadata, as it was given to `upload`. */
   metadata?: Readonly<Record<string, string>>;
 }
 
-/** Bytes of an object as it was when `etag` was seen: all of them, or `length` from `offset`. */
+/** The bytes of an object to read: all of them, or `length` from `offset`. The object must still have this ETag. */
 export interface ReadFrom extends ObjectAt {
   etag: string;
   range?: { offset: number; length: number };
 }
 
-/** What a writtenOutput write left in the store. */
+/** The result of a write. `crc32` is of the whole object. */
 export interface Written {
   etag: string;
   crc32: number;
 }
 
-/** What landed in a buffer, and what S3 says of its format. */
+/** The result of a read into a buffer. */
 export interface ReadResult {
+  /** CRC-32 of the bytes that were read. */
   crc32: number;
-  /** Undefined where there is none. */
+  /** The header Content-Encoding; undefined if there is none. */
   contentEncoding: string | undefined;
 }
 
-/** What is uploaded, with the CRC-32 of all of it and of every part. */
+/** The content of an upload, with the CRC-32 of the whole and of every part of `partSize` bytes. */
 export interface UploadContent {
   body: Buffer;
   crc32: number;
@@ -49,81 +50,86 @@ export interface UploadContent {
   metadata: Readonly<Record<string, string>>;
 }
 
-/** What is uploaded while its bytes come. */
+/** Options of an upload whose bytes are streamed. */
 export interface StreamOptions {
   partSize: number;
   metadata: Readonly<Record<string, string>>;
   /**
-   * What parts are put together in, and the bound of what is held: room for one part at least, for four to be in flight.
-   * Its own where none is given.
+   * Memory in which parts are put together, and the bound of what is held: room for one part at least, or for four to have
+   * four in flight.
+   *
+   * @defaultValue memory that is allocated for this upload
    */
   memory?: Buffer;
   /**
-   * Whether an object that another write left under the key may stand for this one, though its bytes are not the same.
-   * One that is neither is replaced.
+   * Called with the object that another write left under the key, if its bytes differ. Returns true if that object may
+   * stand for this upload; otherwise it is replaced.
    */
-  isOurs?: (standing: ObjectHead) => boolean | Promise<boolean>;
+  isOurs?: (existing: ObjectHead) => boolean | Promise<boolean>;
 }
 
-/** What stands under the key: `size` is of what was sent, unless what stood was taken for it. */
+/** The object that is under the key after a streamed upload: the one sent, or an existing one that stands for it. */
 export interface Streamed extends Written {
+  /** Bytes of that object. */
   size: number;
 }
 
-/** An object, whole; its body is undefined where it has more bytes than were asked for. */
+/** An object with all of its bytes; the body is undefined if it has more than were asked for. */
 export interface Found {
   etag: string;
   size: number;
   body: Buffer | undefined;
 }
 
+/** A multipart upload that was neither completed nor aborted. */
 export interface OpenUpload extends ObjectAt {
   uploadId: string;
   initiated: Date;
 }
 
-/** What is still there after it was to be deleted: it is another object by now, or S3 does not allow it. */
+/** An object that was not deleted: it has another ETag by now (`changed`), or S3 does not allow it (`refused`). */
 export interface Undeleted {
   key: string;
   why: 'changed' | 'refused';
   error: RollupError;
 }
 
-/** `absent`: only if there is no such object. Otherwise: only if it still has this ETag. */
+/** The condition of a write. `absent`: there is no such object. Otherwise: the object still has this ETag. */
 export type WriteCondition = 'absent' | { etag: string };
 
 /**
- * The calls that a rollup makes to S3, and no others. Each throws a `RollupError`; each has spent its retries
- * when it does. Writes are atomic: an object is there whole, or not at all.
+ * The calls that a rollup makes to S3, and no others. Each throws a `RollupError` once its retries are spent. Writes are
+ * atomic: an object exists whole, or not at all.
  */
 export interface Store {
   /**
-   * Every object under the prefix, or those behind a key, page by page, in S3's key order. Throws `UnsortedListing`
-   * where it is not.
+   * Every object under the prefix, or those after the key `after`, page by page. Throws `UnsortedListing` if S3's answers
+   * are not in key order.
    */
   list(at: Location, signal?: AbortSignal, after?: string): AsyncIterable<ListedObject[]>;
+  /** Undefined if there is no such object. */
   head(at: ObjectAt): Promise<ObjectHead | undefined>;
-  /** A small object, whole; undefined where there is none. */
+  /** A small object with all of its bytes; undefined if there is none. */
   getIfPresent(at: ObjectAt): Promise<{ body: Buffer; etag: string } | undefined>;
-  /** Likewise, but nothing is read of one that has more than `most` bytes. */
+  /** The same, but the body of an object that has more than `most` bytes is not read. */
   getBounded(at: ObjectAt, most: number): Promise<Found | undefined>;
   /**
-   * Fills the buffer, whose length is that of what is read, and tells of what landed in it.
-   * Throws `SourceChanged`, `SourceVanished`, `ShortBody`, `BodyStalled`.
+   * Reads into a buffer, whose length is the number of bytes to read. Throws `SourceChanged` if the object has another ETag,
+   * `SourceVanished` if it is gone, `ShortBody` if it has fewer bytes, `BodyStalled` if they stop to arrive.
    */
   read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<ReadResult>;
-  /** The same bytes as they come, for comparing what memory should not hold. */
+  /** Streams the bytes, for reading what memory should not hold as a whole. */
   stream(from: ReadFrom, signal?: AbortSignal): AsyncIterable<Buffer>;
-  /** A small object in one request. Throws `PreconditionFailed` where the condition does not hold. */
+  /** Writes a small object in one request. Throws `PreconditionFailed` if the condition does not hold. */
   put(at: ObjectAt, body: Buffer, contentType: string, condition?: WriteCondition): Promise<{ etag: string }>;
   /**
-   * Uploads in parts; S3 refuses what does not have this CRC-32. A failed upload leaves no parts behind.
-   * Throws `NoSuchUpload` where somebody else ended the upload.
+   * Uploads a buffer in parts. S3 refuses content that does not have these CRC-32s. A failed upload leaves no parts behind.
+   * Throws `NoSuchUpload` if somebody else ended the upload.
    */
   upload(at: ObjectAt, content: UploadContent, signal: AbortSignal): Promise<Written>;
   /**
-   * Uploads bytes as they come; the object appears once the stream has ended well. Nothing is left of an upload that
-   * fails, or whose stream does. The stream may use a chunk's memory again when it is asked for the next.
+   * Uploads a stream. The object appears once the stream has ended without an error; an upload that fails, or whose stream
+   * does, leaves nothing behind. The stream may reuse the memory of a chunk when it is asked for the next.
    */
   uploadStream(
     at: ObjectAt,
@@ -131,17 +137,20 @@ export interface Store {
     options: StreamOptions,
     signal: AbortSignal,
   ): Promise<Streamed>;
-  /** Whether S3 itself can bring an object of the other store to this one. */
+  /** True if S3 itself can copy an object of the other store to this one. */
   canCopyFrom(other: Store): boolean;
-  /** Copies inside S3, `size` bytes. Throws as `read` and `upload` do. */
+  /** Copies `size` bytes inside S3. Throws as `read` and `upload` do. */
   copy(from: ReadFrom, size: number, to: ObjectAt, signal: AbortSignal): Promise<Written>;
+  /** Deletes objects whatever they are by now; keys without an object are ignored. */
   delete(bucket: string, keys: string[]): Promise<void>;
-  /** Deletes each object on the condition that it still has this ETag. Returns what is left. */
+  /** Deletes each object on the condition that it still has this ETag. Returns those that were not deleted. */
   deleteUnchanged(
     bucket: string,
     objects: Pick<ListedObject, 'key' | 'etag'>[],
     signal: AbortSignal,
   ): Promise<Undeleted[]>;
+  /** The open multipart uploads under a prefix. */
   listUploads(at: Location): Promise<OpenUpload[]>;
+  /** Ends an upload and deletes its parts. */
   abortUpload(upload: OpenUpload): Promise<void>;
 }

@@ -1,36 +1,44 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 
-/** A list that waits: a tenth of the memory, and none of it the garbage collector's. */
-export function compressed(items: unknown[]): Buffer {
-  return Buffer.from(deflateRawSync(JSON.stringify(items), { level: 1 }));
-}
-
-/** What `compressed` was given. */
-export function decompressed<T>(items: Buffer): T[] {
-  return JSON.parse(inflateRawSync(items).toString()) as T[];
-}
-
+/** Items that are compressed together. */
 const BATCH = 1000;
 
-/** A list that grows, held compressed. */
-export class HeldList<T> {
+/**
+ * A list that grows and is read from its beginning, held as compressed JSON: a tenth of the memory of its items, and
+ * outside of V8's heap. Items must survive `JSON.stringify`.
+ */
+export class CompressedList<T> {
   readonly #batches: (Buffer | undefined)[] = [];
-  #open: T[] = [];
+  /** The last items, not compressed yet. */
+  #tail: T[] = [];
 
   push(item: T): void {
-    this.#open.push(item);
-    if (this.#open.length < BATCH) return;
-    this.#batches.push(compressed(this.#open));
-    this.#open = [];
+    this.#tail.push(item);
+    if (this.#tail.length < BATCH) return;
+    this.#batches.push(compress(this.#tail));
+    this.#tail = [];
   }
 
-  /** `release`: what was read is let go, and nothing can be read again. */
+  /**
+   * The items in the order in which they were added, in batches.
+   *
+   * @param release true where this is the last time: each batch is freed once it is read
+   */
   *read(release: boolean): Generator<T[]> {
     for (const [i, batch] of this.#batches.entries()) {
       if (batch === undefined) continue;
       if (release) this.#batches[i] = undefined;
-      yield decompressed<T>(batch);
+      yield decompress<T>(batch);
     }
-    if (this.#open.length > 0) yield this.#open;
+    if (this.#tail.length > 0) yield this.#tail;
   }
+}
+
+function compress(items: unknown[]): Buffer {
+  // A copy of the right length: zlib's own buffer has room to spare.
+  return Buffer.from(deflateRawSync(JSON.stringify(items), { level: 1 }));
+}
+
+function decompress<T>(items: Buffer): T[] {
+  return JSON.parse(inflateRawSync(items).toString()) as T[];
 }

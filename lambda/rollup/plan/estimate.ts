@@ -5,7 +5,7 @@ import { leftoverKeys, leftoverUploads, ourUploads } from '../commit/cleanup.ts'
 import { SOURCES_NAME, SYMLINKS_NAME, wantedMarkers } from '../commit/markers.ts';
 import type { Location } from '../model/location.ts';
 import { MANIFEST_VERSION, type Manifest } from '../model/manifest.ts';
-import type { PlannedOutput } from '../model/output.ts';
+import { type PlannedOutput, isFromRaw } from '../model/output.ts';
 import type { OpenUpload } from '../model/store.ts';
 import { largestSize } from '../write/source-offsets.ts';
 import { streamedCopySizes } from '../write/streamed-copy.ts';
@@ -15,29 +15,41 @@ import type { FullPlan } from './list-and-plan.ts';
 /** Classes in which S3 prices requests. */
 type RequestClass = 'list' | 'get' | 'put' | 'copy' | 'delete';
 
+/** Numbers of requests by class. */
 export type RequestCounts = Record<RequestClass, number>;
 
-/** What `run` would do with an output. `reuse`: it is there already, from a run that did not come to its commit. */
+/**
+ * The action of a run for an output.
+ *
+ * - `write`, `copy`: it is uploaded, or copied inside S3.
+ * - `reuse`: it exists already, from a run that did not come to its commit.
+ * - `sealed`: it is committed and stays as it is.
+ */
 export type OutputAction = 'write' | 'copy' | 'reuse' | 'sealed';
 
+/** The facts that decide the requests of a run. */
 export interface EstimateInput {
+  /** The result of `planAll`. */
   planAll: FullPlan;
-  /** Requests that it took to make the planAll: `run` makes the same. */
+  /** Requests that `planAll` made: a run makes the same. */
   surveyed: Pick<RequestCounts, 'list' | 'get'>;
   /** Uploads that are open under the destination. */
   uploads: OpenUpload[];
   destination: Location;
   settings: Settings;
-  /** Whether S3 cannot be asked to copy from the source to the destination. */
+  /** True if S3 cannot copy from source to destination itself, so that copies are streamed through this process. */
   relays: boolean;
 }
 
-const PER_REQUEST = 1000;
+/** Keys of one listing, and of one delete. */
+const KEYS_PER_REQUEST = 1000;
 
 /**
- * The requests that a run makes if nothing changes before it and nothing has to be repeated. A part more or less is
- * possible where sources lack their last newline: how many do is known only once they are read. Sources of outputs that
- * are there already are taken to have a CRC-32 in S3, as those have that today's SDKs wrote; others are downloaded.
+ * Estimates the requests that a run makes, if nothing changes before it and no request has to be repeated. It may make a
+ * part more or less where sources lack their last newline: how many do is known only once they are read. Sources of
+ * existing outputs are taken to have a CRC-32 in S3, as those have that today's SDKs wrote; a run downloads the others.
+ *
+ * @returns the number of requests of each class in which S3 prices them
  */
 export function estimateRequests(input: EstimateInput): RequestCounts {
   const counts = estimateCommit(input);
@@ -46,14 +58,14 @@ export function estimateRequests(input: EstimateInput): RequestCounts {
   return counts;
 }
 
-/** As if what is there already were true where nothing is committed, and not where something is. */
+/** Markers that exist are taken to be right if nothing is to be committed, and to be replaced otherwise. */
 function addMarkers(counts: RequestCounts, { planAll, destination, settings }: EstimateInput): void {
   const { plan, present, previous } = planAll;
   const wanted = wantedMarkers(settings, destination, present);
   if (wanted.success) counts.put++;
   if (!wanted.symlinks) return;
   const hasCopy = present.has(destination.prefix + SOURCES_NAME);
-  // The list, the copy of the index, and the manifest before and after; where there is a copy, the index too.
+  // The list, the copy of the index, and the manifest before and after; if there is a copy, the index too.
   counts.get += 4 + (hasCopy ? 1 : 0);
   const changes = previous === undefined || plan.planned.length > 0;
   if (changes || !present.has(destination.prefix + SYMLINKS_NAME))
@@ -63,10 +75,10 @@ function addMarkers(counts: RequestCounts, { planAll, destination, settings }: E
   counts.put++;
 }
 
-/** As if everything that was listed and rolled up were deleted: what has left raw by then takes less. */
+/** All that is listed and rolled up is taken to be deleted. Objects that have left raw by then take fewer requests. */
 function addDeletes(counts: RequestCounts, { planAll, surveyed }: EstimateInput): void {
   const { plan, present, previous } = planAll;
-  const pages = surveyed.list - Math.max(1, Math.ceil(present.size / PER_REQUEST));
+  const pages = surveyed.list - Math.max(1, Math.ceil(present.size / KEYS_PER_REQUEST));
   const outputs = plan.sealed.length + plan.planned.length;
   const batches = outputs === 0 ? 0 : pages;
   // The manifest and its index, every output, and the manifest before every batch.
@@ -77,18 +89,18 @@ function addDeletes(counts: RequestCounts, { planAll, surveyed }: EstimateInput)
   counts.delete += batches;
 }
 
-/** Outputs that a run does not write from raw, it proves: by a HEAD a source, and reads of what was decoded. */
+/**
+ * GETs and HEADs to compare outputs that the run did not write from raw with their sources, before these are deleted: a
+ * HEAD of each source; if sources were decoded, also a GET of each, and one of the output.
+ */
 function proofsOf({ sealed, planned }: FullPlan['plan']): number {
-  const sources = [
-    ...sealed.map(
-      (output) =>
-        output.sources * (output.codec === undefined ? 1 : 2) + (output.codec === undefined ? 0 : 1),
-    ),
-    ...planned.map(({ pieces }) => (pieces.every(({ from }) => from === undefined) ? 0 : 1 + pieces.length)),
-  ];
-  return sources.reduce((sum, count) => sum + count, 0);
+  let requests = 0;
+  for (const { sources, codec } of sealed) requests += codec === undefined ? sources : 2 * sources + 1;
+  for (const output of planned) if (!isFromRaw(output)) requests += 1 + output.pieces.length;
+  return requests;
 }
 
+/** The requests up to the commit and for leftovers, without markers and the deletion of sources. */
 function estimateCommit({
   planAll,
   surveyed,
@@ -103,7 +115,7 @@ function estimateCommit({
     const swept = leftoverKeys(present.values(), destination, previous.manifest, listingBegan).length;
     const ended = leftoverUploads(uploads, destination, listingBegan).length;
     counts.list++;
-    // The manifest is written anew before a sweep that has no commit of its own.
+    // Without a commit, the manifest is written again before leftovers are deleted.
     if (swept + ended > 0) counts.put++;
     addUnnamed(counts, swept);
     counts.delete += ended;
@@ -114,18 +126,17 @@ function estimateCommit({
       counts[name as RequestClass] += count;
     }
   }
-  // What stays is copied from index to index.
+  // The lines of sealed outputs are copied from the current index to the new one.
   if (plan.sealed.length > 0) counts.get += previous?.sources.requests ?? 0;
-  counts.list++;
-  // Before the manifest is written, the index and the new outputs are looked for.
-  counts.list += Math.ceil((present.size + plan.planned.length + 1) / PER_REQUEST);
+  // Open uploads; and before the manifest is written, the destination, to see that the index and the outputs exist.
+  counts.list += 1 + Math.ceil((present.size + plan.planned.length + 1) / KEYS_PER_REQUEST);
   counts.put += 2;
   const kept = new Set([...plan.sealed, ...plan.planned].map(({ key }) => key));
   const replaced = previous?.manifest.outputs.filter(({ key }) => !kept.has(key)).length ?? -1;
   const swept = leftoverKeys(
     present.values(),
     destination,
-    expected(planAll, destination),
+    expectedManifest(planAll, destination),
     listingBegan,
   ).length;
   const sidecars = plan.planned.filter(({ mode }) => mode === 'encode').length;
@@ -135,18 +146,24 @@ function estimateCommit({
   return counts;
 }
 
-/** The manifest is read before every request that deletes what it does not name. */
+/** Deletes of objects that the manifest does not name: it is read before each request. */
 function addUnnamed(counts: RequestCounts, keys: number): void {
-  const batches = Math.ceil(keys / PER_REQUEST);
+  const batches = Math.ceil(keys / KEYS_PER_REQUEST);
   counts.get += batches;
   counts.delete += batches;
 }
 
+/**
+ * The action of a run for a planned output.
+ *
+ * @param fullPlan the listing of the destination, as `planAll` returns it
+ */
 export function actionOf(
   output: PlannedOutput,
-  { present }: FullPlan,
+  fullPlan: Pick<FullPlan, 'present'>,
   destination: Location,
 ): Exclude<OutputAction, 'sealed'> {
+  const { present } = fullPlan;
   const found = present.get(output.key);
   if (output.mode === 'encode') {
     return found !== undefined && present.has(sidecarKeyOf(output.key, destination)) ? 'reuse' : 'write';
@@ -166,12 +183,14 @@ function requestsOf(
   const { partSize } = settings;
   switch (actionOf(output, planAll, destination)) {
     case 'reuse':
-      // Its HEAD and those of its sources; of what was encoded, its sidecar, its bytes and those of its sources.
+      // An output of joined sources takes its HEAD and those of its sources. An encoded one takes its HEAD, its sidecar, its
+      // bytes and those of its sources.
       return { get: mode === 'encode' ? 3 + downloadsOf(output, settings) : 1 + pieces.length };
     case 'copy': {
-      if (relays && pieces[0]?.from === undefined) return relayRequests(size, settings);
-      const whole = pieces[0]?.from === undefined && size <= LARGEST_COPY;
-      return whole ? { copy: 1 } : { put: 2, copy: Math.ceil(size / COPY_PART) };
+      const fromRaw = pieces[0]?.from === undefined;
+      if (relays && fromRaw) return streamedCopyRequests(size, settings);
+      if (fromRaw && size <= LARGEST_COPY) return { copy: 1 };
+      return { put: 2, copy: Math.ceil(size / COPY_PART) };
     }
     case 'write': {
       const sidecar = mode === 'encode' ? 1 : 0;
@@ -180,20 +199,20 @@ function requestsOf(
   }
 }
 
-/** Its HEAD, its ranges and its parts. */
-function relayRequests(size: number, settings: Settings): Partial<RequestCounts> {
+/** The requests of a streamed copy: a HEAD, its ranges and its parts. */
+function streamedCopyRequests(size: number, settings: Settings): Partial<RequestCounts> {
   const { range, part } = streamedCopySizes(size, settings);
   return { get: 1 + Math.ceil(size / range), put: putsOf(size, part) };
 }
 
-/** One for a single part; otherwise one a part, one to begin and one to complete. */
+/** The PUTs of an upload: one for a single part; otherwise one for each part, one to begin and one to complete. */
 function putsOf(size: number, partSize: number): number {
   const parts = Math.max(1, Math.ceil(size / partSize));
   return parts === 1 ? 1 : parts + 2;
 }
 
-/** The manifest that the run would write, as far as a sweep looks at it. */
-function expected({ plan }: FullPlan, { prefix }: Location): Manifest {
+/** The manifest that the run would write, with the fields that decide which objects are leftovers. */
+function expectedManifest({ plan }: FullPlan, { prefix }: Location): Manifest {
   const outputs = plan.planned.map(({ key, size }) => ({ key, size, etag: '', crc32: '', sources: 0 }));
   return {
     version: MANIFEST_VERSION,

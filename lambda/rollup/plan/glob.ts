@@ -2,15 +2,18 @@ type Matcher = (character: string) => boolean;
 type Step = Matcher | 'any number';
 
 /**
- * A glob as `aws s3` has them (Python's fnmatch): `*` any number of characters and `?` any one of them, slashes too,
- * `[seq]` one that is in the set, `[!seq]` one that is not. Case matters. It matches whole texts.
+ * A matcher for a glob, with the rules of `aws s3` (Python's fnmatch): `*` matches any number of characters and `?` any one,
+ * slashes too; `[seq]` matches one that is in the set, `[!seq]` one that is not. Case matters. A glob matches whole texts.
  */
 export function parseGlob(glob: string): (text: string) => boolean {
   const count = countingGlob(glob);
   return (text) => count(text).matches;
 }
 
-/** And how many comparisons that takes: the length of the text times that of what stands between two `*`, at the most. */
+/**
+ * The same, with the number of comparisons that a match takes: at most the length of the text times that of the longest
+ * piece between two `*`.
+ */
 export function countingGlob(glob: string): (text: string) => { matches: boolean; comparisons: number } {
   const steps = stepsOf(Array.from(glob));
   return (text) => match(steps, Array.from(text));
@@ -31,7 +34,10 @@ function stepsOf(glob: string[]): Step[] {
   return steps;
 }
 
-/** Where the `]` is that ends a set; a set that begins with one holds it. Without an end, the bracket is itself. */
+/**
+ * The position of the `]` that ends a set; a `]` right at its beginning belongs to the set. Without an end it is -1, and the
+ * bracket stands for itself.
+ */
 function endOfSet(glob: string[], start: number): number {
   const first = glob[start + 1] === '!' ? start + 2 : start + 1;
   return glob.indexOf(']', first + 1);
@@ -56,7 +62,7 @@ function codeOf(character = ''): number {
   return character.codePointAt(0) ?? -1;
 }
 
-/** The last `*` takes one character more, and none before it again. */
+/** On a mismatch, only the last `*` takes in one more character: going back to an earlier one could match no more texts. */
 function match(steps: Step[], text: string[]): { matches: boolean; comparisons: number } {
   let step = 0;
   let at = 0;

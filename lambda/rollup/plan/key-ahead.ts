@@ -1,15 +1,20 @@
 import { compareKeys } from '../model/key-order.ts';
 
-/** Characters that the keys of a page share and that a step over many pages may count up. */
+/** Trailing characters of the prefix that all keys of a page share, which a step over many pages may count up. */
 const ROOM = 2;
+/** Digits of a key that are read as a number. */
 const MOST_DIGITS = 8;
-/** A double counts this far without gaps. */
+/** Integers up to this are exact in a double. */
 const MOST_VALUES = 2 ** 52;
 
 /**
- * A key about `pages` pages behind a page, were keys to go on as densely as in it; undefined where that cannot be told.
- * It need not exist, and may be far off: it only says where another listing could begin. Keys are read as numbers whose
- * digits are the characters that occur in the page; `fixed` characters at the front of every key are left as they are.
+ * Guesses a key that comes about `pages` pages after a page, if keys go on as densely as in it. No object need have this
+ * key, and it may be far off: it only says where another listing could begin. Keys are read as numbers whose digits are
+ * the characters that occur in the page.
+ *
+ * @param keys the page, in key order
+ * @param fixed characters at the front of every key that are left as they are
+ * @returns a key after the page; undefined if the page does not allow a guess
  */
 export function keyAhead(keys: string[], pages: number, fixed: number): string | undefined {
   const [first, last] = [keys[0], keys.at(-1)];
@@ -38,7 +43,7 @@ export function keyAhead(keys: string[], pages: number, fixed: number): string |
   return ahead.isWellFormed() && compareKeys(ahead, last) > 0 ? ahead : undefined;
 }
 
-/** In code units, and never half a surrogate pair. */
+/** The length of the common beginning of two keys, in UTF-16 code units; never half a surrogate pair. */
 function sharedLength(a: string, b: string): number {
   let shared = 0;
   for (const character of a) {

@@ -1,22 +1,21 @@
-import { readDestination } from '../committed/read-destination.ts';
-import type { SourcesReader } from '../model/manifest.ts';
 import { isSuperseded } from '../committed/read-committed.ts';
+import { readDestination } from '../committed/read-destination.ts';
 import { sourceStore } from '../model/endpoints.ts';
 import type { Report } from '../model/events.ts';
-import type { Rollup, StoredSource } from '../model/manifest.ts';
+import type { Rollup, SourcesReader, StoredSource } from '../model/manifest.ts';
 import type { Piece, PlannedOutput } from '../model/output.ts';
-import type { RollupContext, RollupRequest } from '../model/run.ts';
-import { type DestinationState } from '../model/run.ts';
+import type { DestinationState, RollupContext, RollupRequest } from '../model/run.ts';
 import { type Pair, sideBySide } from '../model/side-by-side.ts';
 import type { ListedObject } from '../model/store.ts';
 import { type List, type ListingProgress, listAtOnce } from './list.ts';
 import { measureRatios } from './measure-ratios.ts';
 import { type Plan, Planner } from './planner.ts';
-import type { Noted } from './reconcile.ts';
+import type { PendingObject } from './reconcile.ts';
 import { refuseUnreadable } from './refuse.ts';
 
 type PlanContext = Pick<RollupContext, 'store' | 'raw' | 'settings' | 'now' | 'report' | 'signal'>;
 
+/** A planner for one attempt at a request, from what is committed now. */
 export function createPlanner(
   { source, destination, repack = false }: RollupRequest,
   { settings }: PlanContext,
@@ -26,102 +25,119 @@ export function createPlanner(
 }
 
 /**
- * Lists the source prefix, and yields outputs as they are planned: on a first run, and on a repack without a codec, the
- * first one long before the last page. Otherwise all of it is compared with what is committed first. Throws
- * `SourceNotJoinable`, `SourceArchived` before it yields an output that holds such a source.
+ * Lists the source prefix and yields outputs as they are planned. On a first run, and on a repack without a codec, the
+ * first output comes long before the last page is listed. Otherwise all of the listing is compared with the committed
+ * sources first. Throws `SourceNotJoinable`, `SourceNotDecodable`, `CodecConflict` or `SourceArchived` before it yields an
+ * output that holds such a source.
  */
 export async function* listAndPlan(
   { source, destination }: RollupRequest,
-  { report, signal, ...sides }: PlanContext,
+  { report, signal, ...endpoints }: PlanContext,
   planner: Planner,
   previous: Rollup | undefined,
 ): AsyncGenerator<PlannedOutput> {
   const total = { objects: 0, bytes: 0, outputs: 0 };
-  const take = (outputs: PlannedOutput[]): PlannedOutput[] => {
+  const checkAndCount = (outputs: PlannedOutput[]): PlannedOutput[] => {
     refuseUnreadable(outputs);
-    total.outputs += outputs.length;
-    total.objects += outputs.reduce((sum, { pieces }) => sum + pieces.length, 0);
-    total.bytes += outputs.reduce((sum, { size }) => sum + size, 0);
+    for (const { pieces, size } of outputs) {
+      total.outputs++;
+      total.objects += pieces.length;
+      total.bytes += size;
+    }
     return outputs;
   };
-  const raw = sourceStore(sides);
+  const raw = sourceStore(endpoints);
   const list: List = (after, stop) => raw.list(source, AbortSignal.any([signal, stop]), after);
-  const pages = listAtOnce(list, source.prefix, reportListing(planner.plansAtOnce, report));
-  const context = { ...sides, source, destination, signal };
+  const pages = listAtOnce(list, source.prefix, reportListing(planner.plansWhileListing, report));
+  const context = { ...endpoints, source, destination, signal };
   if (previous === undefined) {
     let isFirstPage = true;
     for await (const page of pages) {
-      // Where later pages end depends on how fast they came.
-      await measureRatios(planner.weights, asPieces(page, planner), isFirstPage ? 'some' : 'first', context);
+      // Sources of a form that the first page lacks are measured by their first one alone: where later pages end depends
+      // on how fast they came, and the outputs must not.
+      const samples = isFirstPage ? 'some' : 'first';
+      await measureRatios(planner.weights, selectedPieces(page, planner), samples, context);
       isFirstPage = false;
-      yield* take(planner.add(page));
+      yield* checkAndCount(planner.add(page));
     }
   } else {
     const { sources } = previous;
-    const committed = sources.inKeyOrder({ signal, last: planner.plansAtOnce });
-    for await (const pairs of sideBySide(pages, committed)) yield* take(planner.compare(pairs));
-    if (planner.hasMore) {
-      report({ type: 'planned', ...planner.extent, outputs: undefined });
+    const committed = sources.inKeyOrder({ signal, last: planner.plansWhileListing });
+    for await (const pairs of sideBySide(pages, committed)) yield* checkAndCount(planner.compare(pairs));
+    if (planner.needsSecondPass) {
+      report({ type: 'planned', ...planner.secondPassTotals, outputs: undefined });
       if (planner.weights.encoding !== undefined) {
-        for await (const pairs of again(planner, sources, false, signal)) planner.sample(pairs);
+        for await (const pairs of secondPass(planner, sources, false, signal)) planner.sample(pairs);
         await measureRatios(planner.weights, planner.samples, 'some', context);
       }
-      for await (const pairs of again(planner, sources, true, signal)) yield* take(planner.pack(pairs));
+      for await (const pairs of secondPass(planner, sources, true, signal))
+        yield* checkAndCount(planner.pack(pairs));
     }
   }
-  const last = take(planner.end());
+  const last = checkAndCount(planner.end());
   report({ type: 'planned', ...total });
   yield* last;
 }
 
-/** What was noted of raw, beside what is committed where an output of that is unsealed. `last`: for the last time. */
-function again(
+/** The pending objects beside the committed sources, if outputs are unsealed. `last`: neither is read again. */
+function secondPass(
   planner: Planner,
   sources: SourcesReader,
   last: boolean,
   signal: AbortSignal,
-): AsyncGenerator<Pair<Noted, StoredSource>[]> {
-  const committed = planner.hasUnsealed ? sources.inKeyOrder({ signal, last }) : nothing();
-  return sideBySide(asAsync(planner.noted(last)), committed);
-}
-
-async function* nothing(): AsyncGenerator<never> {
-  // No output is unsealed.
+): AsyncGenerator<Pair<PendingObject, StoredSource>[]> {
+  const committed = planner.hasUnsealed ? sources.inKeyOrder({ signal, last }) : asAsync([]);
+  return sideBySide(asAsync(planner.pendingObjects(last)), committed);
 }
 
 async function* asAsync<T>(items: Iterable<T>): AsyncGenerator<T> {
   for (const item of items) yield await Promise.resolve(item);
 }
 
-function asPieces(page: ListedObject[], planner: Planner): Piece[] {
+function selectedPieces(page: ListedObject[], planner: Planner): Piece[] {
   return page
     .filter(({ key, size }) => size > 0 && planner.isSelected(key))
     .map((source) => ({ source, from: undefined }));
 }
 
-/** On a first run, what is to be done is known once all is listed, and on a repack nearly so. */
-function reportListing(plansAtOnce: boolean, report: Report): ListingProgress {
+/**
+ * Reports each page that is listed. If outputs are planned while listing, the work is known once all is listed: exactly on
+ * a first run, nearly so on a repack, where sources that have left raw come on top.
+ */
+function reportListing(plansWhileListing: boolean, report: Report): ListingProgress {
   const listed = { objects: 0, bytes: 0 };
   let empty = 0;
   return {
     listed: (page) => {
       listed.objects += page.length;
-      listed.bytes += page.reduce((sum, { size }) => sum + size, 0);
-      empty += page.filter(({ size }) => size === 0).length;
+      for (const { size } of page) {
+        listed.bytes += size;
+        if (size === 0) empty++;
+      }
       report({ type: 'listed', ...listed });
     },
     ended: () => {
       const { objects, bytes } = listed;
-      if (plansAtOnce) report({ type: 'planned', objects: objects - empty, bytes, outputs: undefined });
+      if (plansWhileListing) report({ type: 'planned', objects: objects - empty, bytes, outputs: undefined });
     },
   };
 }
 
+/** A whole plan, with the state of the destination that it was made from. */
 export interface FullPlan extends DestinationState {
   plan: Plan;
 }
 
-/** All that a run would do; writes nothing. Throws as `listAndPlan` does. */
+/**
+ * Plans all that `rollUp` would do, and writes nothing. Starts again where another run commits meanwhile.
+ *
+ * @param request the two prefixes
+ * @param context the stores, the settings, the clock, the signal; `report` receives `listed` and `planned`
+ * @returns the plan, the current manifest and the listing of the destination
+ * @throws RollupError `BadManifest`, `ManifestVersion`, `ManifestOfAnotherSource`, `SourceNotJoinable`,
+ *   `SourceNotDecodable`, `CodecConflict`, `SourceArchived`, `InvalidArgument` for a key that `groupBy` makes no folder
+ *   of, and those of S3
+ */
 export async function planAll(request: RollupRequest, context: PlanContext): Promise<FullPlan> {
   const { store } = context;
   for (;;) {

@@ -1,35 +1,37 @@
-import { compressed, decompressed } from './compressed-list.ts';
-import { keyAhead } from './key-ahead.ts';
 import { compareKeys } from '../model/key-order.ts';
 import type { ListedObject } from '../model/store.ts';
+import { keyAhead } from './key-ahead.ts';
 
-/** Listings of one prefix at once: more than one core can parse. */
+/** Listings of one prefix that run side by side, at most: their responses are more than one core can parse. */
 const LISTINGS = 8;
-/** How far ahead of a listing another begins. */
+/** Pages between the beginnings of two listings, as far as that can be guessed. */
 const PAGES_APART = 8;
-/** Pages that are held because what comes before them is not listed yet. */
+/** Pages that wait, at most, because those before them are not listed yet: some 14 MB. */
 const PAGES_HELD = LISTINGS * PAGES_APART;
-/** Of each listing: the next one comes sooner than these are done. Others wait compressed. */
-const PAGES_READY = 2;
-/** A prefix of fewer pages than this is listed once: nothing waits for it. */
+/** A prefix of fewer pages is listed by one listing alone: its pages come before anything waits for them. */
 const SPREAD_FROM = 32;
 
-/** Lists what lies behind a key, or all. */
+/** Lists the keys after `after`, or all, page by page in key order. */
 export type List = (after: string | undefined, signal: AbortSignal) => AsyncIterable<ListedObject[]>;
 
-/** Told as pages come, in whatever order and before they are taken. */
+/** Callbacks for pages as they arrive: in any order, and before they are yielded. */
 export interface ListingProgress {
   listed: (page: ListedObject[]) => void;
-  /** All of it. */
+  /** Called once, after the last page. */
   ended: () => void;
 }
 
 const UNWATCHED: ListingProgress = { listed: () => undefined, ended: () => undefined };
 
 /**
- * The pages of a listing, in key order. S3 lists a prefix a page at a time; where there are many, several listings go
- * on at once, each from a key that lies some pages ahead of another, up to the key at which the next one began. Where
- * they begin is guessed (see `keyAhead`): a bad guess costs a request, never a key.
+ * Yields the pages of a listing in key order. S3 lists a prefix one page after another. Where there are many pages,
+ * several listings run side by side, each of a range of keys: it begins at a key some pages ahead of another listing, and
+ * ends at the key at which the next one began. These keys are guessed (see `keyAhead`): a bad guess costs a request, and
+ * never loses a key. On a failure all listings are stopped and waited for before it is thrown.
+ *
+ * @param prefix the prefix that `list` lists
+ * @param progress callbacks for pages as they arrive
+ * @param spreadFrom pages after which further listings begin
  */
 export async function* listAtOnce(
   list: List,
@@ -43,7 +45,7 @@ export async function* listAtOnce(
     for (let page = await listing.next(); page !== undefined; page = await listing.next()) yield page;
   } finally {
     stop.abort();
-    await listing.ended();
+    await listing.close();
   }
 }
 
@@ -53,7 +55,7 @@ class Listing {
   readonly #progress: ListingProgress;
   readonly #spreadFrom: number;
   readonly #signal: AbortSignal;
-  /** In key order; the first is what is taken from. */
+  /** In key order. Pages are taken from the first one. */
   readonly #ranges: Range[];
   #pages = 0;
   #failure: { error: unknown } | undefined;
@@ -74,13 +76,14 @@ class Listing {
     this.#ranges = [new Range(list(undefined, signal), undefined)];
   }
 
+  /** The next page in key order; undefined after the last. */
   async next(): Promise<ListedObject[] | undefined> {
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure.error;
       const [head] = this.#ranges;
       if (head === undefined) return undefined;
       const page = head.take();
-      this.#goOn();
+      this.#fetchMore();
       if (page !== undefined) return page;
       if (head.isDone) this.#ranges.shift();
       else
@@ -90,15 +93,16 @@ class Listing {
     }
   }
 
-  async ended(): Promise<void> {
+  /** Ends all listings and waits for them. */
+  async close(): Promise<void> {
     await Promise.all(this.#ranges.map((range) => range.close()));
   }
 
-  /** Every listing that has room for it fetches its next page; where one can be divided, another begins. */
-  #goOn(): void {
+  /** Has every range that is idle fetch its next page, as far as there is room for pages that wait. */
+  #fetchMore(): void {
     let held = this.#ranges.reduce((sum, { pages }) => sum + pages.length, 0);
     for (const [i, range] of this.#ranges.entries()) {
-      // The first is let go on even so where nothing of it is there: it is what all others wait for.
+      // All others wait for the first range: it may always have one page.
       const mayHold = held < PAGES_HELD || (i === 0 && range.pages.length === 0);
       if (range.isDone || range.isBusy || !mayHold) continue;
       held++;
@@ -113,13 +117,14 @@ class Listing {
       if (page.length > 0) this.#progress.listed(page);
       this.#divide();
       if (this.#ranges.every(({ isDone }) => isDone)) this.#progress.ended();
-      this.#goOn();
+      this.#fetchMore();
     } catch (error) {
       if (!this.#signal.aborted) this.#failure ??= { error };
     }
     this.#wake();
   }
 
+  /** Begins another listing in the middle of a range that can be divided. */
   #divide(): void {
     const active = this.#ranges.filter(({ isDone }) => !isDone);
     if (this.#pages < this.#spreadFrom || active.length >= LISTINGS) return;
@@ -134,9 +139,9 @@ class Listing {
   }
 }
 
-/** One listing, up to and with the key `end`. */
+/** One listing, up to and including the key `end`; without one, up to the last key. */
 class Range {
-  readonly pages: (ListedObject[] | Buffer)[] = [];
+  readonly pages: ListedObject[][] = [];
   end: string | undefined;
   isDone = false;
   isBusy = false;
@@ -150,7 +155,7 @@ class Range {
     this.end = end;
   }
 
-  /** The next page; empty where there is none. */
+  /** Fetches the next page and queues it. Returns it; empty where there is none. */
   async fetch(): Promise<ListedObject[]> {
     this.isBusy = true;
     const next = await this.#iterator.next();
@@ -163,7 +168,7 @@ class Range {
     const { end } = this;
     const isWithin = ({ key }: ListedObject): boolean => end === undefined || compareKeys(key, end) <= 0;
     const within = next.value.every(isWithin) ? next.value : next.value.filter(isWithin);
-    if (within.length > 0) this.pages.push(this.pages.length < PAGES_READY ? within : compressed(within));
+    if (within.length > 0) this.pages.push(within);
     this.#last = within;
     if (within.length < next.value.length) {
       this.isDone = true;
@@ -172,12 +177,15 @@ class Range {
     return within;
   }
 
+  /** The next page that was fetched; undefined where none is waiting. */
   take(): ListedObject[] | undefined {
-    const page = this.pages.shift();
-    return Buffer.isBuffer(page) ? decompressed(page) : page;
+    return this.pages.shift();
   }
 
-  /** Where another listing could take over from this one; undefined where it should go on alone for now. */
+  /**
+   * The key at which another listing could take over from this one; undefined where this one should go on alone for now.
+   * `fixed`: characters at the front of every key that are the same.
+   */
   divideAt(pagesApart: number, fixed: number): string | undefined {
     if (this.#fetched < this.#dividableFrom) return undefined;
     this.#dividableFrom = this.#fetched + pagesApart;
@@ -191,7 +199,7 @@ class Range {
   }
 
   async close(): Promise<void> {
-    // A page that is under way ends by the signal, and its failure is nobody's.
+    // A request in flight ends by the signal; its failure is of no interest.
     await this.#iterator.return?.().catch(() => undefined);
   }
 }

@@ -1,28 +1,35 @@
+import { allOrFirstFailure } from '../../concurrency.ts';
 import { hasCode } from '../../errors.ts';
+import { KiB, MiB } from '../../size.ts';
 import { decode } from '../codec/decode.ts';
 import { encode } from '../codec/encode.ts';
-import type { Encoding } from '../model/encoding.ts';
 import { sourceForm } from '../codec/source-format.ts';
-import { allOrFirstFailure } from '../model/in-order.ts';
+import type { Encoding } from '../model/encoding.ts';
 import type { Piece } from '../model/output.ts';
 import type { ReadResult } from '../model/store.ts';
 import { type Locations, rangesOf } from '../write/ranges.ts';
 import type { Weights } from './weights.ts';
 
-/** Sources of a form that are looked into, and bytes of each; text of each that is enough. */
+/** Sources of each form that are read. */
 const SAMPLES = 8;
-const SAMPLE = 256 * 1024;
-const TEXT = 2 * 1024 * 1024;
-/** What is handed to a decoder at a time. */
-const SLICE = 16 * 1024;
+/** Bytes that are read of each, at most. */
+const SAMPLE_SIZE = 256 * KiB;
+/** Decoded bytes of each that are enough. */
+const TEXT_SIZE = 2 * MiB;
+/** Bytes that are given to a decoder at a time. */
+const SLICE = 16 * KiB;
 
 interface MeasureContext extends Locations {
   signal: AbortSignal;
 }
 
 /**
- * Finds out, by a few of the sources that are to be packed, what a byte of each form comes to in an output. The same
- * sources give the same ratios, so a run that is repeated has the same outputs.
+ * Measures the bytes of output that a byte of each form becomes, by reading the beginnings of a few of the pieces that are
+ * to be packed. Forms that were measured before are left as they are. The same pieces give the same ratios, so that a run
+ * that is repeated has the same outputs.
+ *
+ * @param weights takes the ratios
+ * @param by `some`: up to eight pieces of a form, spread evenly; `first`: the first one alone
  */
 export async function measureRatios(
   weights: Weights,
@@ -48,7 +55,7 @@ function readSamples(pieces: Piece[], context: MeasureContext): Promise<Sample[]
   const stop = new AbortController();
   const signal = AbortSignal.any([stop.signal, context.signal]);
   const reading = pieces.map(async (piece): Promise<Sample> => {
-    const [first] = rangesOf(piece, context, SAMPLE);
+    const [first] = rangesOf(piece, context, SAMPLE_SIZE);
     const bytes = Buffer.allocUnsafe(first?.length ?? 0);
     if (first === undefined) return { piece, bytes, crc32: 0, contentEncoding: undefined };
     return { piece, bytes, ...(await first.store.read(first.from, bytes, signal)) };
@@ -56,7 +63,10 @@ function readSamples(pieces: Piece[], context: MeasureContext): Promise<Sample[]
   return allOrFirstFailure(reading, stop);
 }
 
-/** Encoded together, as sources are in an output. Undefined where none of them could be decoded. */
+/**
+ * Encoded bytes per stored byte of some samples, which are encoded together as they are in an output; undefined if none
+ * could be decoded.
+ */
 async function ratioOf(samples: Sample[], encoding: Encoding): Promise<number | undefined> {
   let stored = 0;
   async function* text(): AsyncGenerator<Buffer> {
@@ -74,10 +84,11 @@ async function ratioOf(samples: Sample[], encoding: Encoding): Promise<number | 
         for await (const chunk of decode(form, slices(), piece.source.key)) {
           yield chunk;
           length += chunk.length;
-          if (length >= TEXT) break;
+          if (length >= TEXT_SIZE) break;
         }
       } catch (error) {
-        // The sample ends before the source does. One that is corrupt is named by the run, when it comes to it.
+        // Most samples end before their source does, which a decoder takes for corruption. A source that is corrupt is
+        // named when its output is written.
         if (!hasCode(error, 'SourceCorrupt', 'SourceNotDecodable')) throw error;
       }
     }
@@ -87,7 +98,7 @@ async function ratioOf(samples: Sample[], encoding: Encoding): Promise<number | 
   return stored === 0 || encoded === 0 ? undefined : encoded / stored;
 }
 
-/** A few of many, spread over them. */
+/** Up to `SAMPLES` pieces, spread evenly over all. */
 function spread(pieces: Piece[]): Piece[] {
   if (pieces.length <= SAMPLES) return pieces;
   return Array.from(

@@ -1,7 +1,5 @@
 import { createHash } from 'node:crypto';
 import { type Encoding, formOfCodec } from '../model/encoding.ts';
-import { type Location, formatLocation } from '../model/location.ts';
-import { type Piece, type PlannedOutput } from '../model/output.ts';
 import {
   type Kind,
   commonExtension,
@@ -10,43 +8,52 @@ import {
   kindOf,
   suffixOf,
 } from '../model/kind.ts';
+import { type Location, formatLocation } from '../model/location.ts';
+import type { Piece, PlannedOutput } from '../model/output.ts';
 
-/** What the name of an output in a folder ends with: it tells the rollups apart whose folders lie in one another. */
+/**
+ * Eight hex digits of the destination, at the end of the names of outputs in folders: they tell the outputs of rollups
+ * apart whose destinations lie in one another.
+ */
 export function ownerOf(destination: Location): string {
   return createHash('sha256').update(formatLocation(destination)).digest('hex').slice(0, 8);
 }
 
-/** Sources that may share outputs: of one kind, in one folder. */
-interface Open {
+/** An output that takes more sources, of one kind and for one folder. */
+interface OpenOutput {
   kind: Kind;
   /** Under the destination: empty, or with its slash. */
   folder: string;
   pieces: Piece[];
+  /** Bytes that the pieces take up in the output, as `weigh` says. */
   weight: number;
 }
 
+/** All that decides how sources are packed. Sizes are in bytes. */
 export interface PackOptions {
   targetSize: number;
   newline: 'ensure' | 'none';
-  /** ETag of the manifest that is planned from, empty where there is none. No two manifests of an hour have the same. */
+  /** ETag of the manifest that the plan is made from, empty if there is none. No two manifests of an hour have the same. */
   basis: string;
-  /** Of what is planned. */
+  /** Generation of the manifest that the plan leads to. */
   generation: number;
   destination: Location;
+  /** Index of the first output. */
   firstIndex: number;
-  /** How outputs are written whose sources are decoded; undefined where they are joined as they are. */
+  /** The format of outputs whose sources are decoded; undefined if sources are joined as they are. */
   encoding: Encoding | undefined;
-  /** Bytes of an output that a source takes up, or is expected to. */
+  /** Returns the bytes that a source takes up in an output, or is expected to. */
   weigh: (piece: Piece) => number;
 }
 
 /**
- * Packs sources, given in key order, into outputs. It holds no more than the outputs that are open, one a kind and folder,
- * so a listing can be packed as it comes.
+ * Packs sources, which are added in key order, into outputs. It holds one open output for each kind and folder and nothing
+ * else, so that a listing can be packed as it is read.
  */
 export class Packer {
   readonly #options: PackOptions;
-  readonly #open = new Map<string, Open>();
+  /** By folder and kind. */
+  readonly #open = new Map<string, OpenOutput>();
   #index: number;
 
   constructor(options: PackOptions) {
@@ -54,7 +61,11 @@ export class Packer {
     this.#index = options.firstIndex;
   }
 
-  /** Returns the outputs that this source closes: it may be none, and with a large source it may be two. */
+  /**
+   * Adds a source. One of `targetSize` or more gets an output of its own, and closes the open one before it.
+   *
+   * @returns the outputs that are closed by this source: none, one or two
+   */
   add(piece: Piece, folder = ''): PlannedOutput[] {
     const { targetSize, encoding, weigh } = this.#options;
     const kind = kindOfOutput(piece.source.key, encoding);
@@ -69,7 +80,7 @@ export class Packer {
     return open.weight >= targetSize ? this.#close(slot) : [];
   }
 
-  /** Closes what is still open, in the order in which the kinds and folders first came. */
+  /** Closes the open outputs, in the order in which they were opened. */
   end(): PlannedOutput[] {
     return [...this.#open.keys()].flatMap((slot) => this.#close(slot));
   }
@@ -80,16 +91,16 @@ export class Packer {
     return open === undefined ? [] : [this.#output('assemble', open)];
   }
 
-  #output(asIs: 'assemble' | 'copy', { kind, folder, pieces, weight }: Open): PlannedOutput {
+  #output(asIs: 'assemble' | 'copy', { kind, folder, pieces, weight }: OpenOutput): PlannedOutput {
     const shape = shapeOutput(this.#options, { index: this.#index++, asIs, kind, folder, pieces });
     return { ...shape, expectedSize: Math.round(weight) };
   }
 }
 
-/** What is packed into one output, and where. */
+/** The content of one output. */
 export interface Packed {
   index: number;
-  /** Its mode where its sources are not decoded. */
+  /** The mode of the output if its sources are not decoded. */
   asIs: 'assemble' | 'copy';
   kind: Kind;
   /** Under the destination: empty, or with its slash. */
@@ -97,7 +108,10 @@ export interface Packed {
   pieces: Piece[];
 }
 
-/** All of an output that follows from what is packed into it: its key too, which no other plan than one of this commit has. */
+/**
+ * A planned output, but for its expected size, from its content. Its key is bound to the commit that the plan was made from:
+ * a plan that was made from another commit never has it.
+ */
 export function shapeOutput(
   {
     basis,
@@ -119,20 +133,26 @@ export function shapeOutput(
   const name = `part-${String(index).padStart(5, '0')}-${digest}${owner}${extension}`;
   return {
     key: destination.prefix + folder + name,
-    ...{ index, kind, mode },
+    index,
+    kind,
+    mode,
     ...(encoding === undefined ? {} : { encoding }),
     size: pieces.reduce((sum, { source }) => sum + source.size, 0),
-    ...{ ensureNewline, pieces },
+    ensureNewline,
+    pieces,
   };
 }
 
-/** The kind of the output that a source belongs into. What cannot be joined was refused before (see `refuseUnreadable`). */
+/**
+ * The kind of the output that a source belongs to. A source that cannot be joined counts as plain: `refuseUnreadable` ends
+ * the run because of it.
+ */
 export function kindOfOutput(sourceKey: string, encoding: Encoding | undefined): Kind {
   return encoding === undefined ? (kindOf(sourceKey) ?? 'plain') : formOfCodec(encoding.codec);
 }
 
 /**
- * 12 hex digits of the SHA-256 of all that decides an output's bytes, and of the commit it was planned from: see
+ * 12 hex digits of the SHA-256 of all that decides an output's bytes, and of the commit that it was planned from. See
  * docs/decisions/0001-keys-are-bound-to-a-commit.md.
  */
 function digestOf(shape: unknown[], pieces: Piece[]): string {
@@ -141,17 +161,18 @@ function digestOf(shape: unknown[], pieces: Piece[]): string {
   return hash.digest('hex').slice(0, 12);
 }
 
+/** The extension of an output whose sources are joined as they are. */
 function sharedExtension(kind: Kind, pieces: Piece[]): string {
   return shared(pieces, extensionOf) ?? commonExtension(kind);
 }
 
-/** What the sources' text shares, and the codec's own: `.json.gz` of `.json` and `.json.zst`. */
+/** The extension of an encoded output: `.json.gz` for sources `.json` and `.json.zst` with the codec gzip. */
 function codedExtension(kind: Kind, pieces: Piece[]): string {
   const inner = shared(pieces, innerExtensionOf);
   return inner === undefined ? commonExtension(kind) : inner + suffixOf(kind);
 }
 
-/** The extension that all have; undefined where they differ or have none. */
+/** The extension that all sources have; undefined if they differ or have none. */
 function shared(pieces: Piece[], extension: (key: string) => string): string | undefined {
   const extensions = new Set(pieces.map(({ source }) => extension(source.key)));
   const [first] = extensions;

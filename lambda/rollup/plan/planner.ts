@@ -7,12 +7,12 @@ import { type Piece, type PlannedOutput, type Skipped, indexOf } from '../model/
 import { type Pair, pairsOf } from '../model/side-by-side.ts';
 import type { ListedObject } from '../model/store.ts';
 import { Packer } from './pack.ts';
-import { type Noted, Reconciliation } from './reconcile.ts';
+import { type PendingObject, Reconciliation } from './reconcile.ts';
 import { Samples } from './sample-sources.ts';
 import { type Selection, type Selector, createSelector } from './select.ts';
 import { Weights } from './weights.ts';
 
-/** What a run has to do, from the listing and what is committed. */
+/** The work of a run, from the listing of raw and the current manifest. */
 export interface Plan {
   generation: number;
   /** Outputs that stay as they are. */
@@ -24,57 +24,69 @@ export interface Plan {
   filtered: string[];
 }
 
-/** Filtered keys that are named. */
+/** Filtered keys that a plan names, at most. */
 const NAMED = 10;
 
-/** What planning has to know beforehand of what is committed. */
+/** The part of a commit that is needed before the first key is compared. */
 type Committed = Pick<Rollup, 'manifest' | 'etag'>;
 
+/** All that a plan depends on besides the listing. */
 export interface PlannerInput {
-  /** What is committed, if anything is. */
+  /** The current manifest; undefined where nothing is committed. */
   committed: Committed | undefined;
   source: Location;
   /** Output keys begin with its prefix. */
   destination: Location;
   settings: Pick<Settings, 'targetSize' | 'newline'> & Partial<Selection & Pick<Settings, 'codec' | 'level'>>;
-  /** Plan every source afresh, in a generation of its own. */
+  /**
+   * Plan every source afresh, in a generation of its own.
+   *
+   * @defaultValue false
+   */
   repack?: boolean;
 }
 
 /**
- * Plans while the listing comes. Where nothing is committed, an output is planned as soon as its last source is listed,
- * and so it is on a repack; otherwise what changed decides what is planned again. That is known once all was compared,
- * and then what is to be planned is given a second time.
+ * Plans outputs from the listing and the committed sources, a page at a time.
+ *
+ * - Nothing is committed: call `add` with every page. An output is planned as soon as its last source is listed.
+ * - Something is committed: call `compare` with both, side by side. On a repack without a codec that plans outputs too.
+ *   Otherwise sources that changed decide which outputs are planned again, which is known only once all was compared: if
+ *   `needsSecondPass`, call `pack` with the pending objects and the committed sources, side by side.
+ *
+ * Then call `end`.
  */
 export class Planner {
   readonly generation: number;
   readonly skipped: Skipped = { empty: 0, filtered: 0 };
-  /** With a codec, what sources come to in an output has to be measured before they are added. */
+  /** Sizes of sources in an output. With a codec they have to be measured before the sources are added. */
   readonly weights: Weights;
   /** The first keys that were filtered. */
   readonly filtered: string[] = [];
+  /** True if outputs are planned while the listing is read, in one pass. */
+  readonly plansWhileListing: boolean;
   readonly #select: Selector;
   readonly #outputs: CommittedOutput[];
-  readonly #found: Reconciliation | undefined;
+  readonly #reconciliation: Reconciliation | undefined;
   readonly #samples: Samples;
   readonly #packer: Packer;
-  /** Outputs are planned while the listing comes. */
-  readonly plansAtOnce: boolean;
   #lastKey: string | undefined;
 
   constructor({ committed, source, destination, settings, repack = false }: PlannerInput) {
     this.#outputs = committed?.manifest.outputs ?? [];
     this.#select = createSelector(settings, source.prefix);
-    this.#found = committed && new Reconciliation(committed.manifest, repack);
+    this.#reconciliation = committed && new Reconciliation(committed.manifest, repack);
     this.generation = (committed?.manifest.generation ?? 0) + (repack ? 1 : 0);
     const { targetSize, newline, codec = 'keep', level } = settings;
     const encoding = encodingOf({ codec, level });
     this.weights = new Weights(encoding);
     this.#samples = new Samples(this.weights);
-    // With a codec, samples of all that is to be planned come first.
-    this.plansAtOnce = committed === undefined || (repack && encoding === undefined);
+    // A repack with a codec first takes samples of all that is to be planned.
+    this.plansWhileListing = committed === undefined || (repack && encoding === undefined);
     this.#packer = new Packer({
-      ...{ targetSize, newline, encoding },
+      targetSize,
+      newline,
+      encoding,
       weigh: (piece) => this.weights.weigh(piece),
       basis: committed?.etag ?? '',
       generation: this.generation,
@@ -84,8 +96,10 @@ export class Planner {
   }
 
   /**
-   * Where nothing is committed: a page of the source prefix; pages and what is in them are in key order. Returns the
-   * outputs that are closed now.
+   * Adds a page of the listing, where nothing is committed. Pages, and the objects in them, are in key order.
+   *
+   * @returns the outputs that are now complete
+   * @throws RollupError `InvalidArgument` for a key whose captures by `groupBy` are no folder
    */
   add(page: ListedObject[]): PlannedOutput[] {
     return page.flatMap((object) => {
@@ -95,88 +109,91 @@ export class Planner {
   }
 
   /**
-   * Where something is committed: what is in raw and what is committed, all of it in key order. Returns the outputs that
-   * are closed now, if it plans at once.
+   * Compares listed objects with committed sources, where something is committed: the first pass, in key order.
+   *
+   * @returns the outputs that are now complete; none unless `plansWhileListing`
+   * @throws RollupError as `add` does
    */
   compare(pairs: Pair<ListedObject, StoredSource>[]): PlannedOutput[] {
     const planned: PlannedOutput[] = [];
-    const found = this.#comparison;
-    for (const [object, was] of pairs) {
-      const folder = object && this.#folderOfListed(object, was !== undefined);
-      // What is left out is as what has left raw: what was committed of it stays.
-      const now = folder === undefined ? undefined : object;
-      if (this.plansAtOnce) planned.push(...this.#pack(found.piece(now, was), folder));
-      else found.compare(now, was);
+    const reconciliation = this.#comparison;
+    for (const [object, committed] of pairs) {
+      const folder = object && this.#folderOfListed(object, committed !== undefined);
+      // A skipped object counts as one that has left raw: if it is committed, it stays so.
+      const listed = folder === undefined ? undefined : object;
+      if (this.plansWhileListing)
+        planned.push(...this.#pack(reconciliation.pieceOf(listed, committed), folder));
+      else reconciliation.compare(listed, committed);
     }
     return planned;
   }
 
-  /** Once all was compared: whether it has to be asked for again, what was noted of it and what is committed. */
-  get hasMore(): boolean {
-    return !this.plansAtOnce && this.#comparison.hasWork;
+  /** True if, after the first pass, `pack` has to be called for the second. */
+  get needsSecondPass(): boolean {
+    return !this.plansWhileListing && this.#comparison.needsSecondPass;
   }
 
-  /** What was noted, in key order. `last`: it is not asked for again. */
-  noted(last: boolean): Generator<Noted[]> {
-    return this.#comparison.noted(last);
+  /** Listed objects for the second pass, in key order. `release`: this is the last time that they are read. */
+  pendingObjects(release: boolean): Generator<PendingObject[]> {
+    return this.#comparison.pendingObjects(release);
   }
 
-  /** Whether a second pass needs what is committed. */
+  /** True if the second pass reads the committed sources too. */
   get hasUnsealed(): boolean {
     return this.#comparison.unsealed.size > 0;
   }
 
-  /** Of what a second pass has to plan; what changed counts as it was committed. */
-  get extent(): { objects: number; bytes: number } {
-    return this.#comparison.extent;
+  /** Sources of the second pass, about: one that was changed counts with the size that is committed. */
+  get secondPassTotals(): { objects: number; bytes: number } {
+    return this.#comparison.secondPassTotals;
   }
 
-  /** With a codec, a pass by itself before anything is packed: takes samples. */
-  sample(pairs: Pair<Noted, StoredSource>[]): void {
-    for (const pair of pairs) this.#samples.add(this.#comparison.pieceAgain(pair));
+  /** With a codec: takes samples of the second pass, before anything is packed. See `samples`. */
+  sample(pairs: Pair<PendingObject, StoredSource>[]): void {
+    for (const pair of pairs) this.#samples.add(this.#comparison.secondPassPiece(pair));
   }
 
-  /** What to measureRatios by, of what is to be packed. */
+  /** Sources to measure `weights` by. */
   get samples(): Piece[] {
     return this.#samples.pieces;
   }
 
-  /** The second pass. Returns the outputs that are closed now. */
-  pack(pairs: Pair<Noted, StoredSource>[]): PlannedOutput[] {
-    return pairs.flatMap((pair) => this.#pack(this.#comparison.pieceAgain(pair), undefined));
+  /** The second pass, in key order. Returns the outputs that are now complete. */
+  pack(pairs: Pair<PendingObject, StoredSource>[]): PlannedOutput[] {
+    return pairs.flatMap((pair) => this.#pack(this.#comparison.secondPassPiece(pair), undefined));
   }
 
-  /** After all of it: the outputs that are left to plan. */
+  /** Ends the plan. Returns the outputs that were still open. */
   end(): PlannedOutput[] {
     return this.#packer.end();
   }
 
-  /** False for what is left out. Throws as `add` does. */
+  /** False for a key that filters or `groupBy` leave out. Throws as `add` does. */
   isSelected(key: string): boolean {
     return this.#select(key) !== undefined;
   }
 
   /** Outputs that stay as they are; known once all was compared. */
   get sealed(): CommittedOutput[] {
-    const unsealed = this.#found?.unsealed;
+    const unsealed = this.#reconciliation?.unsealed;
     return this.#outputs.filter((output) => unsealed?.has(output.key) === false);
   }
 
   get #comparison(): Reconciliation {
-    if (this.#found === undefined) throw new Error('Nothing is committed.');
-    return this.#found;
+    if (this.#reconciliation === undefined) throw new Error('Nothing is committed.');
+    return this.#reconciliation;
   }
 
-  /** That of its output; undefined where it is skipped, which is counted. */
+  /** The folder of a listed object's output; undefined if the object is skipped, which is counted. */
   #folderOfListed({ key, size }: ListedObject, isCommitted: boolean): string | undefined {
-    // Directory markers are zero-byte objects too. An object emptied in place is as one that has left raw:
-    // what was committed of it stays.
+    // Directory markers have no bytes either. An object that was emptied in place counts as one that has left raw: if
+    // it is committed, it stays so.
     if (size === 0) {
       this.skipped.empty++;
       return undefined;
     }
     const folder = this.#select(key);
-    // One that is committed stays so, as what has left raw does.
+    // A committed source stays committed, so it is not counted as filtered.
     if (folder === undefined && !isCommitted) {
       this.skipped.filtered++;
       if (this.filtered.length < NAMED) this.filtered.push(key);
@@ -185,14 +202,17 @@ export class Planner {
   }
 
   #pack(piece: Piece | undefined, folder: string | undefined): PlannedOutput[] {
-    // An index that tells of a source twice is not taken at its word.
+    // An index with two lines of one key is damaged: the second is not planned.
     if (piece === undefined || piece.source.key === this.#lastKey) return [];
     this.#lastKey = piece.source.key;
     return this.#packer.add(piece, folder ?? folderOf(piece, this.#select));
   }
 }
 
-/** The folder of a source's output. What is committed has a place, whatever is selected by now. */
+/**
+ * The folder of a piece's output. A committed source that today's filters and `groupBy` leave out, or refuse, goes into
+ * the destination itself. Throws `InvalidArgument` for a source in raw whose captures are no folder.
+ */
 export function folderOf({ source: { key }, from }: Piece, select: Selector): string {
   if (from === undefined) return select(key) ?? '';
   try {
@@ -202,14 +222,18 @@ export function folderOf({ source: { key }, from }: Piece, select: Selector): st
   }
 }
 
+/** All that a plan depends on. */
 export interface PlanInput extends Omit<PlannerInput, 'committed'> {
-  /** The source prefix, whole, in key order. */
+  /** The whole listing of the source prefix, in key order. */
   listed: ListedObject[];
-  /** What is committed, with its sources in any order. */
+  /** The current commit, with its sources in any order. */
   committed: (Committed & { sources: CommittedSource[] }) | undefined;
 }
 
-/** Pure: the same listing, commit and settings give the same plan. What a run does a page at a time is done at once. */
+/**
+ * Plans a whole listing at once. A pure function: the same listing, commit and settings give the same plan, and the one
+ * that `listAndPlan` gives a page at a time.
+ */
 export function planRollup({ listed, ...input }: PlanInput): Plan {
   const planner = new Planner(input);
   const planned: PlannedOutput[] = [];
@@ -220,9 +244,9 @@ export function planRollup({ listed, ...input }: PlanInput): Plan {
       .map((source, ordinal) => ({ ...source, ordinal }))
       .sort((a, b) => compareKeys(a.key, b.key));
     planned.push(...planner.compare(pairsOf(listed, committed)));
-    if (planner.hasMore) {
-      const noted = [...planner.noted(true)].flat();
-      planned.push(...planner.pack(pairsOf(noted, planner.hasUnsealed ? committed : [])));
+    if (planner.needsSecondPass) {
+      const pending = [...planner.pendingObjects(true)].flat();
+      planned.push(...planner.pack(pairsOf(pending, planner.hasUnsealed ? committed : [])));
     }
   }
   planned.push(...planner.end());
@@ -231,8 +255,8 @@ export function planRollup({ listed, ...input }: PlanInput): Plan {
 }
 
 /**
- * Past every index that was ever committed, those of unsealed outputs too: a new output never has the key
- * of one that is about to be deleted.
+ * The first index for new outputs: above that of every committed output, unsealed ones too. So no new output ever has the
+ * key of one that is about to be deleted.
  */
 export function nextIndex(outputs: CommittedOutput[]): number {
   return outputs.reduce((next, output) => Math.max(next, indexOf(output.key) + 1), 0);

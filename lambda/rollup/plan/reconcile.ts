@@ -2,120 +2,163 @@ import type { CommittedOutput, CommittedSource, Manifest, StoredSource } from '.
 import type { Origin, Piece } from '../model/output.ts';
 import type { Pair } from '../model/side-by-side.ts';
 import type { ListedObject } from '../model/store.ts';
-import { Bits } from './bits.ts';
-import { HeldList } from './compressed-list.ts';
+import { CompressedList } from './compressed-list.ts';
 
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html#sc-glacier
 const ARCHIVED = new Set(['GLACIER', 'DEEP_ARCHIVE']);
 
+/** True if the object is in a storage class that has to be restored before it can be read. */
 export function isArchived(object: ListedObject): boolean {
   return object.storageClass !== undefined && ARCHIVED.has(object.storageClass);
 }
 
-/** Something in raw that the index does not tell as it is now. `same`: what was committed, but for its time. */
-export type Noted = ListedObject & { same?: true };
+/**
+ * A listed object that is not in the index of the current manifest as it is listed now. `onlyTimeDiffers`: its ETag and
+ * size are those that were committed, and only its time is another.
+ */
+export type PendingObject = ListedObject & { onlyTimeDiffers?: true };
 
 /**
- * Compares what is in raw with what is committed, key by key in key order, and holds no more of it than what differs,
- * compressed, and a bit a committed source. Afterwards it is known which outputs are unsealed: those of which a source was
- * changed in place. What they hold is then asked for in a second pass over what is committed.
+ * Compares the listing of raw with the committed sources, key by key in key order. It holds what differs, compressed, and
+ * one bit for each committed source. Once all was compared it is known which outputs are unsealed: those that hold a
+ * source which was changed in place. A second pass over the committed sources then gives what has to be planned again.
  */
 export class Reconciliation {
-  /** Outputs whose sources are planned again. */
+  /** Outputs, by key, whose sources are planned again. */
   readonly unsealed: Map<string, CommittedOutput>;
-  /** What is in raw and was not committed, or not so. */
-  readonly #noted = new HeldList<Noted>();
-  /** By ordinal: what is in raw as it was committed, and can be read there. */
-  readonly #inRaw = new Bits();
+  /** In key order. */
+  readonly #pending = new CompressedList<PendingObject>();
+  /** Ordinals of committed sources that can be read in raw as they were committed. */
+  readonly #unchanged = new BitSet();
   readonly #outputs: ReadonlyMap<string, CommittedOutput>;
+  /** Listed objects that are not committed under their key. */
   readonly #late = { objects: 0, bytes: 0 };
 
-  /** `all`: every output is unsealed. */
-  constructor({ outputs }: Pick<Manifest, 'outputs'>, all: boolean) {
+  /** @param unsealAll true to plan the sources of every output again, as a repack does */
+  constructor({ outputs }: Pick<Manifest, 'outputs'>, unsealAll: boolean) {
     this.#outputs = new Map(outputs.map((output) => [output.key, output]));
-    this.unsealed = new Map(all ? this.#outputs : []);
+    this.unsealed = new Map(unsealAll ? this.#outputs : []);
   }
 
-  compare(now: ListedObject | undefined, was: StoredSource | undefined): void {
-    if (now === undefined) return;
-    if (was === undefined) {
+  /** The first pass: takes in one key. */
+  compare(listed: ListedObject | undefined, committed: StoredSource | undefined): void {
+    if (listed === undefined) return;
+    if (committed === undefined) {
       this.#late.objects++;
-      this.#late.bytes += now.size;
-      this.#noted.push(now);
-    } else if (!isSame(now, was)) {
-      const output = this.#outputs.get(was.output);
+      this.#late.bytes += listed.size;
+      this.#pending.push(listed);
+    } else if (!isSame(listed, committed)) {
+      const output = this.#outputs.get(committed.output);
       if (output === undefined) return;
       this.unsealed.set(output.key, output);
-      this.#noted.push(now);
-    } else if (!isArchived(now)) {
-      // What it came to be read from says so of its time.
-      if (now.lastModified !== was.lastModified) this.#noted.push({ ...now, same: true });
-      else this.#inRaw.add(was.ordinal);
+      this.#pending.push(listed);
+    } else if (!isArchived(listed)) {
+      // If its output is rebuilt it is read from raw, and the new index says the time that raw has now.
+      if (listed.lastModified !== committed.lastModified)
+        this.#pending.push({ ...listed, onlyTimeDiffers: true });
+      else this.#unchanged.add(committed.ordinal);
     }
   }
 
-  /** Of what is to be planned, near enough: what changed counts as it was committed. */
-  get extent(): { objects: number; bytes: number } {
-    const extent = { ...this.#late };
-    for (const { sources, size } of this.unsealed.values()) {
-      extent.objects += sources;
-      extent.bytes += size;
-    }
-    return extent;
-  }
-
-  /** Whether there is something to be planned. */
-  get hasWork(): boolean {
+  /** True if, once all was compared, there is something to plan. */
+  get needsSecondPass(): boolean {
     return this.#late.objects > 0 || this.unsealed.size > 0;
   }
 
-  /** What was noted, in key order. `last`: for the last time. */
-  *noted(last: boolean): Generator<Noted[]> {
-    // Where no output is unsealed there is no committed source to recognise one that is the same by.
-    const skip = this.unsealed.size === 0;
-    for (const batch of this.#noted.read(last)) {
-      yield skip ? batch.filter(({ same }) => same !== true) : batch;
+  /** Sources of the second pass, about: one that was changed counts with the size that is committed. */
+  get secondPassTotals(): { objects: number; bytes: number } {
+    const totals = { ...this.#late };
+    for (const { sources, size } of this.unsealed.values()) {
+      totals.objects += sources;
+      totals.bytes += size;
+    }
+    return totals;
+  }
+
+  /**
+   * The pending objects for the second pass, in key order.
+   *
+   * @param release true where this is the last time that they are read
+   */
+  *pendingObjects(release: boolean): Generator<PendingObject[]> {
+    // Where no output is unsealed, the second pass reads no committed sources, and an object that is committed but for
+    // its time would be taken for a new one.
+    const skipCommitted = this.unsealed.size === 0;
+    for (const batch of this.#pending.read(release)) {
+      yield skipCommitted ? batch.filter(({ onlyTimeDiffers }) => onlyTimeDiffers !== true) : batch;
     }
   }
 
-  /** The second pass: what is to be planned under a key, given what was noted of it and what is committed. */
-  pieceAgain([noted, was]: Pair<Noted, StoredSource>): Piece | undefined {
-    if (noted !== undefined) {
-      const { same, ...now } = noted;
-      return same === undefined || was !== undefined ? this.piece(now, was) : undefined;
+  /** The second pass: the piece to plan under one key; undefined where there is none. */
+  secondPassPiece([pending, committed]: Pair<PendingObject, StoredSource>): Piece | undefined {
+    if (pending !== undefined) {
+      const { onlyTimeDiffers, ...listed } = pending;
+      if (onlyTimeDiffers === true && committed === undefined) return undefined;
+      return this.pieceOf(listed, committed);
     }
-    if (was === undefined) return undefined;
-    return this.piece(this.#inRaw.has(was.ordinal) ? asListed(was) : undefined, was);
+    if (committed === undefined) return undefined;
+    const isInRaw = this.#unchanged.has(committed.ordinal);
+    return this.pieceOf(isInRaw ? asListed(committed) : undefined, committed);
   }
 
-  /** What is to be planned under a key; undefined where it is in an output that stays. */
-  piece(now: ListedObject | undefined, was: CommittedSource | undefined): Piece | undefined {
-    if (was === undefined) return now && { source: now, from: undefined };
-    const output = this.unsealed.get(was.output);
+  /**
+   * The piece to plan under one key; undefined where the source is in an output that stays. A source that has left raw, or
+   * was archived there, is read from the output that holds it.
+   */
+  pieceOf(listed: ListedObject | undefined, committed: CommittedSource | undefined): Piece | undefined {
+    if (committed === undefined) return listed && { source: listed, from: undefined };
+    const output = this.unsealed.get(committed.output);
     if (output === undefined) return undefined;
-    if (now === undefined || (isArchived(now) && isSame(now, was)))
-      return { source: asListed(was), from: originInOutput(was, output) };
-    return { source: now, from: undefined };
+    if (listed === undefined || (isArchived(listed) && isSame(listed, committed)))
+      return { source: asListed(committed), from: originInOutput(committed, output) };
+    return { source: listed, from: undefined };
   }
 }
 
-function isSame(now: ListedObject, committed: CommittedSource): boolean {
-  return now.etag === committed.etag && now.size === committed.size;
+/** A set of integers from 0 on, one bit each; its memory grows with the largest. */
+export class BitSet {
+  #bytes = new Uint8Array(1024);
+
+  add(n: number): void {
+    const at = n >> 3;
+    if (at >= this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(at + 1, 2 * this.#bytes.length));
+      grown.set(this.#bytes);
+      this.#bytes = grown;
+    }
+    this.#bytes[at] = (this.#bytes[at] ?? 0) | (1 << (n & 7));
+  }
+
+  has(n: number): boolean {
+    return ((this.#bytes[n >> 3] ?? 0) & (1 << (n & 7))) !== 0;
+  }
 }
 
+function isSame(listed: ListedObject, committed: CommittedSource): boolean {
+  return listed.etag === committed.etag && listed.size === committed.size;
+}
+
+/** A committed source as the listing showed it when it was rolled up. */
 export function asListed({ key, size, etag, lastModified }: CommittedSource): ListedObject {
   return { key, size, etag, lastModified };
 }
 
-/** Where a committed source is, as a plan says it. */
+/** The place of a committed source in its output, for a plan that reads it from there. */
 export function originInOutput(
   source: Pick<CommittedSource, 'output' | 'offset' | 'length' | 'size' | 'encoding'>,
-  { etag, size, codec, decoded }: CommittedOutput,
+  { etag, size: outputSize, codec, decoded }: CommittedOutput,
 ): Origin {
   const { output: key, offset, length, encoding } = source;
+  // An absent field is left out rather than undefined: plans are compared, and written, as JSON.
   return {
-    ...{ key, etag, offset, length, whole: size === length && codec === undefined },
-    ...(codec === undefined ? {} : { coded: { codec, size, textSize: decoded?.size ?? size } }),
+    key,
+    etag,
+    offset,
+    length,
+    whole: outputSize === length && codec === undefined,
+    ...(codec === undefined
+      ? {}
+      : { coded: { codec, size: outputSize, textSize: decoded?.size ?? outputSize } }),
     ...(encoding === undefined ? {} : { encoding }),
   };
 }

@@ -1,12 +1,13 @@
 import { type ErrorCode, RollupError } from '../../errors.ts';
 import { formOfKey } from '../model/encoding.ts';
-import { type Piece, type PlannedOutput, isEncoded } from '../model/output.ts';
 import { extensionOf, kindOf } from '../model/kind.ts';
+import { type Piece, type PlannedOutput, isEncoded } from '../model/output.ts';
 import { isArchived } from './reconcile.ts';
 
+/** Keys that a message names, at most. */
 const NAMED = 5;
 
-/** What formats are called; the others are called by their extension. */
+/** Names of formats by their extension; other formats are called by the extension itself. */
 const FORMATS: Partial<Record<string, string>> = {
   avro: 'Avro',
   br: 'Brotli',
@@ -17,10 +18,13 @@ const FORMATS: Partial<Record<string, string>> = {
   zip: 'ZIP',
 };
 
-/** Ends a run before its first download where it could not be writtenOutput. Throws `SourceNotJoinable`, `SourceArchived`. */
+/**
+ * Checks that planned outputs can be written, so that a run ends before it downloads anything for one that cannot. Throws
+ * `SourceNotJoinable`, `SourceNotDecodable`, `CodecConflict` or `SourceArchived`.
+ */
 export function refuseUnreadable(planned: PlannedOutput[]): void {
-  const pieces = planned.flatMap((output) => output.pieces);
-  const foreign = pieces.map(({ source }) => source.key).filter((key) => kindOf(key) === undefined);
+  const pieces = piecesOf(planned);
+  const foreign = keysOf(pieces).filter((key) => kindOf(key) === undefined);
   refuse('SourceNotJoinable', foreign, (one) => {
     const formats = [...new Set(foreign.map(formatOf))].toSorted().join(', ');
     return one
@@ -29,30 +33,30 @@ export function refuseUnreadable(planned: PlannedOutput[]): void {
   });
   refuseUndecodable(planned);
   const archived = pieces.filter(({ source, from }) => from === undefined && isArchived(source));
-  refuse(
-    'SourceArchived',
-    archived.map(({ source }) => source.key),
-    (one) =>
-      one
-        ? 'is archived and cannot be read. Restore it and copy it in place to a storage class that can be'
-        : 'are archived and cannot be read. Restore them and copy them in place to a storage class that can be',
+  refuse('SourceArchived', keysOf(archived), (one) =>
+    one
+      ? 'is archived and cannot be read. Restore it and copy it in place to a storage class that can be'
+      : 'are archived and cannot be read. Restore them and copy them in place to a storage class that can be',
   );
 }
 
-/** What has no place in an output whose sources are decoded, or in one whose sources are not. */
+/**
+ * Refuses, in outputs whose sources are decoded, sources that no codec decodes; and in other outputs, sources that have
+ * left raw and are held decoded in a committed output. Throws `SourceNotDecodable`, `CodecConflict`.
+ */
 function refuseUndecodable(planned: PlannedOutput[]): void {
-  const keysOf = (mode: boolean, is: (piece: Piece) => boolean): string[] =>
-    planned
-      .filter((output) => (output.mode === 'encode') === mode)
-      .flatMap(({ pieces }) => pieces.filter(is).map(({ source }) => source.key));
-  const foreign = keysOf(true, ({ source, from }) => from?.coded === undefined && !formOfKey(source.key));
+  const encoded = piecesOf(planned.filter(({ mode }) => mode === 'encode'));
+  const foreign = keysOf(
+    encoded.filter(({ source, from }) => from?.coded === undefined && !formOfKey(source.key)),
+  );
   refuse('SourceNotDecodable', foreign, (one) => {
     const formats = [...new Set(foreign.map((key) => kindOf(key)))].toSorted().join(', ');
     return one
       ? `is ${formats}: a codec decodes gzip and zstd alone. Keep it under a prefix of its own`
       : `are ${formats}: a codec decodes gzip and zstd alone. Keep them under a prefix of their own`;
   });
-  const decoded = keysOf(false, ({ from }) => from?.encoding !== undefined || isEncoded(from));
+  const joined = piecesOf(planned.filter(({ mode }) => mode !== 'encode'));
+  const decoded = keysOf(joined.filter(({ from }) => from?.encoding !== undefined || isEncoded(from)));
   refuse('CodecConflict', decoded, (one) =>
     one
       ? 'has left raw, and the rollup holds it decoded: it cannot be joined as it was. Give a codec, none for plain text'
@@ -60,12 +64,21 @@ function refuseUndecodable(planned: PlannedOutput[]): void {
   );
 }
 
-/** `a.parquet`, `a.parquet.gz` -> `Parquet`; `a.tar.gz` -> `tar`. */
+function piecesOf(outputs: PlannedOutput[]): Piece[] {
+  return outputs.flatMap(({ pieces }) => pieces);
+}
+
+function keysOf(pieces: Piece[]): string[] {
+  return pieces.map(({ source }) => source.key);
+}
+
+/** The name of a key's format: `a.parquet`, `a.parquet.gz` -> `Parquet`; `a.tar.gz` -> `tar`. */
 function formatOf(key: string): string {
   const [, name = ''] = extensionOf(key).split('.');
   return FORMATS[name] ?? name;
 }
 
+/** Throws if there are keys. `why` continues the sentence after them; `one` is true if there is one key. */
 function refuse(code: ErrorCode, keys: string[], why: (one: boolean) => string): void {
   const [key] = keys;
   if (key === undefined) return;

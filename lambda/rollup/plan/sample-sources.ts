@@ -2,34 +2,44 @@ import type { Form } from '../model/encoding.ts';
 import type { Piece } from '../model/output.ts';
 import type { Weights } from './weights.ts';
 
-/** Of a form: at least half of these are held once there were so many. */
+/** Samples of one form, at most; at least half as many are held once a form has so many sources. */
 const MOST = 16;
 
+interface FormSamples {
+  /** Sources that were added. */
+  seen: number;
+  /** One source in so many is a sample; a power of two. */
+  step: number;
+  pieces: Piece[];
+}
+
 /**
- * A few of the sources of each form that is to be measured, spread evenly over as many as come: every one of the first
- * 16, every second of the first 32, every fourth of the first 64 and so on. The same sources give the same samples.
+ * Samples of the sources of each form that is to be measured, spread evenly over however many are added: every one of 16,
+ * every second of 32, every fourth of 64 and so on. The same sources give the same samples.
  */
 export class Samples {
   readonly #weights: Weights;
-  readonly #forms = new Map<Form, { seen: number; apart: number; pieces: Piece[] }>();
+  readonly #forms = new Map<Form, FormSamples>();
 
   constructor(weights: Weights) {
     this.#weights = weights;
   }
 
+  /** Adds a source; one of a form that need not be measured is ignored. */
   add(piece: Piece | undefined): void {
     const form = piece && this.#weights.formToMeasure(piece);
     if (piece === undefined || form === undefined) return;
-    const of = this.#forms.get(form) ?? { seen: 0, apart: 1, pieces: [] };
-    this.#forms.set(form, of);
-    if (of.seen++ % of.apart !== 0) return;
-    if (of.pieces.length === MOST) {
-      of.pieces = of.pieces.filter((_, i) => i % 2 === 0);
-      of.apart *= 2;
+    const samples = this.#forms.get(form) ?? { seen: 0, step: 1, pieces: [] };
+    this.#forms.set(form, samples);
+    if (samples.seen++ % samples.step !== 0) return;
+    if (samples.pieces.length === MOST) {
+      samples.pieces = samples.pieces.filter((_, i) => i % 2 === 0);
+      samples.step *= 2;
     }
-    of.pieces.push(piece);
+    samples.pieces.push(piece);
   }
 
+  /** The samples of all forms. */
   get pieces(): Piece[] {
     return [...this.#forms.values()].flatMap(({ pieces }) => pieces);
   }

@@ -13,12 +13,13 @@ import type { Settings } from '../../settings/table.ts';
 import type { Manifest } from '../model/manifest.ts';
 import { parseGlob } from './glob.ts';
 
+/** The settings that select sources. */
 export type Selection = Pick<Settings, 'filters' | 'groupBy'>;
 
-/** Undefined for a source that is left out; otherwise the folder of its output, empty or with its slash. */
+/** Returns the folder of a source's output, empty or with its slash; undefined for a source that is left out. */
 export type Selector = (key: string) => string | undefined;
 
-/** What a manifest says, also where today's settings would be refused: expressions of earlier releases. */
+/** The selection in a manifest. Earlier releases wrote expressions that settings refuse today: these are accepted here. */
 const committedSchema = z.object({
   filters: z
     .array(z.union([z.strictObject({ include: z.string() }), z.strictObject({ exclude: z.string() })]))
@@ -29,7 +30,11 @@ const committedSchema = z.object({
     .optional(),
 });
 
-/** For keys under a source prefix. The selector throws `InvalidArgument` for a key whose captures are no folder. */
+/**
+ * A selector for keys under a source prefix. It throws `InvalidArgument` for a key whose captures are no folder.
+ *
+ * @param sourcePrefix is cut off a key before filters and `groupBy` look at it
+ */
 export function createSelector(
   { filters = [], groupBy }: Partial<Selection>,
   sourcePrefix: string,
@@ -44,10 +49,12 @@ export function createSelector(
 }
 
 /**
- * That of the run which committed a rollup: what it left out was not forgotten. Throws `BadManifest`. Its selector
- * returns undefined also for a key that would have ended that run. An expression of an earlier release that cannot be
- * matched in linear time leaves out only what it cannot have matched: what may have been left out is told as late
- * rather than not at all.
+ * The selector of the run that committed a rollup, from its manifest: sources that it leaves out are not missing from the
+ * rollup. It returns undefined also for a key that would have ended that run. An expression of an earlier release that
+ * cannot be matched in linear time is widened to one that can: a source that may have been left out is then reported as
+ * late rather than not at all.
+ *
+ * @throws RollupError `BadManifest` if the manifest's filters or `groupBy` are none
  */
 export function committedSelector({ settings }: Pick<Manifest, 'settings'>, sourcePrefix: string): Selector {
   const { filters, groupBy } = parseCommitted(settings);
@@ -78,6 +85,7 @@ function parseCommitted({ filters, groupBy }: Manifest['settings']): z.output<ty
   throw new RollupError('BadManifest', `The manifest's ${name} ${must}: it was not written by this program.`);
 }
 
+/** Returns true for a name that the last rule which matches it includes, or that none matches. */
 function createFilter(filters: Selection['filters']): (name: string) => boolean {
   const rules = filters.map((filter) => ({
     includes: 'include' in filter,
@@ -86,9 +94,12 @@ function createFilter(filters: Selection['filters']): (name: string) => boolean 
   return (name) => rules.findLast(({ matches }) => matches(name))?.includes !== false;
 }
 
-/** `^([^/]+)/([a-z]+)-`, `checkout/error-1.log` -> `checkout/error/`. */
+/**
+ * The folder that `groupBy` captures in a name, undefined if it captures nothing: `^([^/]+)/([a-z]+)-`,
+ * `checkout/error-1.log` -> `checkout/error/`. Throws `InvalidArgument`.
+ */
 function folderOf(key: string, name: string, match: Match): string | undefined {
-  // A group of an alternative that was not taken captured nothing.
+  // Groups in an alternative that did not match are undefined.
   const captures = match(name)?.filter((text) => text !== undefined) ?? [];
   if (captures.length === 0) return undefined;
   const segments = captures.join('/').split('/');
@@ -101,11 +112,12 @@ function folderOf(key: string, name: string, match: Match): string | undefined {
   );
 }
 
+/** The reason for which segments cannot be a folder, as the end of a sentence; undefined if they can. */
 function whyNoFolder(segments: string[]): string | undefined {
   if (segments.includes('')) return 'has an empty segment';
-  // The underscore and the dot hide a folder from Athena, Hive and Spark, and are this program's own.
+  // Athena, Hive and Spark ignore folders that begin with an underscore or a dot, and this program's own begin so.
   const hidden = segments.find((segment) => /^[._]/.test(segment));
   if (hidden !== undefined) return `has the segment "${hidden}", which begins with "${hidden.charAt(0)}"`;
-  // A line break would be two lines of a list of outputs.
+  // A line break would make two lines of one output in a list of outputs.
   return segments.some(hasUnprintable) ? 'has a control character' : undefined;
 }

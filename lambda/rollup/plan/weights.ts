@@ -1,18 +1,21 @@
 import { type Encoding, type Form, formOfCodec, formOfKey } from '../model/encoding.ts';
 import { type Piece, isEncoded, lengthOf } from '../model/output.ts';
 
-/** What a byte of each form comes to, where nothing could be measured: that of ordinary logs. */
+/** Bytes that one byte of a form (outer) becomes in another (inner), for ordinary logs, if nothing could be measured. */
 const USUAL: Record<Form, Record<Form, number>> = {
   plain: { plain: 1, gzip: 0.12, zstd: 0.12 },
   gzip: { plain: 8, gzip: 1, zstd: 1 },
   zstd: { plain: 8, gzip: 1, zstd: 1 },
 };
-/** Digits of a measured ratio that count: an object more or less in the listing should not move every output's bounds. */
+/**
+ * Significant digits of a measured ratio. With more, an object more or less in the listing would move the bounds of every
+ * output.
+ */
 const DIGITS = 2;
 
 /**
- * How much of an output a source takes up: its size where it is joined as it is, otherwise its size times what a byte of
- * its form was measured to come to.
+ * The bytes that sources take up in an output: their size if they are joined as they are, otherwise their size times the
+ * ratio that was measured for their form.
  */
 export class Weights {
   readonly encoding: Encoding | undefined;
@@ -22,25 +25,26 @@ export class Weights {
     this.encoding = encoding;
   }
 
+  /** The bytes that a source takes up in an output; an estimate if it is encoded. */
   weigh(piece: Piece): number {
     const { encoding } = this;
     const length = lengthOf(piece);
     if (encoding === undefined) return length;
     const coded = piece.from?.coded;
-    // What such an output was written to is known.
+    // It is in an output of the same codec, so the ratio is known.
     if (coded?.codec === encoding.codec && coded.textSize > 0) return (length * coded.size) / coded.textSize;
     const form = formOf(piece);
     const to = formOfCodec(encoding.codec);
     return length * (this.#ratios.get(form) ?? USUAL[form][to]);
   }
 
-  /** The sources to measureRatios by, of forms that were not measured; none where a form stays as it is. */
+  /** The pieces of each form that is still to be measured. */
   unmeasured(pieces: Piece[]): Map<Form, Piece[]> {
     const measurable = pieces.filter((piece) => this.formToMeasure(piece) !== undefined);
     return Map.groupBy(measurable, formOf);
   }
 
-  /** That of a source which one of its form is to be measured by; undefined where there is no need, or no way. */
+  /** The form of a piece, if it is still to be measured and can be by this piece; otherwise undefined. */
   formToMeasure(piece: Piece): Form | undefined {
     const { encoding } = this;
     if (encoding === undefined || isEncoded(piece.from)) return undefined;
@@ -48,12 +52,13 @@ export class Weights {
     return form === encoding.codec || this.#ratios.has(form) ? undefined : form;
   }
 
+  /** Takes the ratio that was measured for a form: bytes of output per stored byte. */
   measured(form: Form, ratio: number): void {
     this.#ratios.set(form, Number(ratio.toPrecision(DIGITS)));
   }
 }
 
-/** By its key: a Content-Encoding is known only once something was read, and measuring sees to that. */
+/** The form of a piece, by its key: a Content-Encoding is known only once it is read, and is part of what is measured. */
 function formOf({ source, from }: Piece): Form {
   return from?.coded === undefined ? (formOfKey(source.key) ?? 'plain') : 'plain';
 }

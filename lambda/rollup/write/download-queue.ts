@@ -1,5 +1,5 @@
 import pLimit, { type LimitFunction } from 'p-limit';
-import { FirstFailure } from '../model/in-order.ts';
+import { FirstFailure } from '../../concurrency.ts';
 
 /** An async function: it never throws before it returns its promise. */
 type Task = () => Promise<void>;

@@ -1,6 +1,6 @@
 import pLimit, { type LimitFunction } from 'p-limit';
 import { keysOf } from '../codec/sidecar.ts';
-import { aborted, inOrder } from '../model/in-order.ts';
+import { aborted, inOrder } from '../../concurrency.ts';
 import type { PlannedOutput } from '../model/output.ts';
 import { type WrittenOutput, isFromRaw } from '../model/output.ts';
 import { assemble } from './assemble.ts';

@@ -5,7 +5,7 @@ import { decode } from '../codec/decode.ts';
 import { combineCrc32, crc32 } from '../model/crc32.ts';
 import { type Endpoints, sourceStore } from '../model/endpoints.ts';
 import { formOfCodec } from '../model/encoding.ts';
-import { allOrFirstFailure } from '../model/in-order.ts';
+import { allOrFirstFailure } from '../../concurrency.ts';
 import type { Location } from '../model/location.ts';
 import {
   type CommittedOutput,

@@ -23,7 +23,7 @@ import {
 const { signal } = new AbortController();
 const ignore = (): undefined => undefined;
 
-/** A connection to which every index is a large one: it is read in ranges, each time anew. */
+/** A connection that takes every index for a large one, which is read in ranges, again each time. */
 function toLargeIndexes(connection: Connection): Connection {
   const store = new Proxy<Store>(connection.store, {
     get(target, name) {
@@ -47,7 +47,7 @@ function contextOf(world: World, { store, raw }: Connection) {
 
 const request = { source: SOURCE, destination: DESTINATION };
 
-/** Each reads the index as a stream, and comes to this although another run commits while it does. */
+/** Everything that reads the index as a stream, with its result if another run commits meanwhile. */
 const READERS: [name: string, read: (world: World, to: Connection) => Promise<unknown>, result: unknown][] = [
   ['a run', (world, connection) => world.roll({ connection }), { status: 'unchanged', objects: 6 }],
   [
@@ -88,8 +88,8 @@ const READERS: [name: string, read: (world: World, to: Connection) => Promise<un
   ],
 ];
 
-describe('while an index is read', () => {
-  it.each(READERS)('another run may commit and delete it: %s begins anew', async (_, read, result) => {
+describe('an index that is deleted while it is read', () => {
+  it.each(READERS)('by another run that commits: %s begins again', async (_, read, result) => {
     await using world = await openWorld();
     world.putHour(5);
     await world.roll();
@@ -100,7 +100,7 @@ describe('while an index is read', () => {
     expect(await read(world, toLargeIndexes(world.connection))).toMatchObject(result as object);
   });
 
-  it.each(READERS)('somebody may delete it by hand: %s says so', async (_, read) => {
+  it.each(READERS)('by hand: %s says so', async (_, read) => {
     await using world = await openWorld();
     world.putHour(5);
     await world.roll();
@@ -108,7 +108,7 @@ describe('while an index is read', () => {
     world.sandbox.hook = beforeNth(2, matching('GetObject', key), () => {
       world.sandbox.delete(BUCKET, key);
     });
-    // Status tells of it in its row.
+    // Status does not throw, and says so in the row of the hour.
     const told = await read(world, toLargeIndexes(world.connection)).then(JSON.stringify, String);
     expect(told).toContain(`${key}, which ${MANIFEST_KEY} names, is not there.`);
   });

@@ -4,7 +4,7 @@ import { SortedRuns } from '../../../lambda/rollup/committed/sorted-runs.ts';
 import type { StoredSource } from '../../../lambda/rollup/model/manifest.ts';
 import { inKeyOrder } from '../../support/planning.ts';
 
-/** As an index has them: by output, in key order within one. */
+/** The sources of an index: by output, and in key order within each. */
 function indexOf(outputs: string[][]): StoredSource[] {
   return outputs
     .flatMap((keys, i) =>
@@ -68,7 +68,7 @@ it.each<[name: string, outputs: string[][]]>([
   expect(await read(sources, 640)).toEqual([sorted(sources), sorted(sources)]);
 });
 
-/** Keys dealt to groups in turn, as kinds and folders lie in an hour; an output of a group closes with `each` of them. */
+/** Outputs of an hour whose keys belong to groups in turn, as kinds and folders do. Each output of a group has `each` keys. */
 function grouped(count: number, groups: number, each: number, suffix = ''): string[][] {
   const outputs: string[][] = [];
   const open = new Map<number, string[]>();

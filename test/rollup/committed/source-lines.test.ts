@@ -13,16 +13,23 @@ import { MiB } from '../../../lambda/size.ts';
 import { SIDES, listed } from '../../support/planning.ts';
 import { AGGREGATED, BUCKET, DESTINATION, MANIFEST_KEY, failureOf, openWorld } from '../../support/world.ts';
 
-const LINE = `${JSON.stringify({
-  ...{ key: 'raw/a.log', etag: 'e', size: 1, lastModified: '', output: 'part-0', offset: 0, length: 1 },
-})}\n`;
+const SOURCE_OF_LINE = {
+  key: 'raw/a.log',
+  etag: 'e',
+  size: 1,
+  lastModified: '',
+  output: 'part-0',
+  offset: 0,
+  length: 1,
+};
+const LINE = `${JSON.stringify(SOURCE_OF_LINE)}\n`;
 
-/** So many copies of some bytes, gzipped without ever being there as a whole. */
+/** A number of copies of some bytes, gzipped as a stream: their text is never in memory as a whole. */
 function bomb(of: Buffer, copies: number): Promise<Buffer> {
   return buffer(Readable.from(Array.from({ length: copies }, () => of)).pipe(createGzip({ level: 9 })));
 }
 
-/** Reads an index of 1,000 sources, a slice at a time, and counts the slices that were asked for. */
+/** Reads an index of 1,000 sources in slices, and counts the slices that were read. */
 async function read(gzip: Buffer, count = 1000) {
   let slices = 0;
   async function* chunks(): AsyncGenerator<Buffer> {
@@ -35,7 +42,7 @@ async function read(gzip: Buffer, count = 1000) {
   return { failure, slices };
 }
 
-describe('an index ends at once, whatever is behind, at', () => {
+describe('reading an index', () => {
   it.each<[name: string, content: () => Promise<Buffer>, why: string]>([
     ['blank lines without end', () => bomb(Buffer.alloc(MiB, '\n'), 300), 'line 1 is empty'],
     [
@@ -48,8 +55,8 @@ describe('an index ends at once, whatever is behind, at', () => {
       () => bomb(Buffer.from(LINE.repeat(10_000)), 30),
       'it has 1001 lines or more where the manifest says 1000',
     ],
-    ['a blank line', () => Promise.resolve(gzipSync(`${LINE}\n${LINE}`)), 'line 2 is empty'],
-  ])('%s', async (_, content, why) => {
+    ['one with a blank line', () => Promise.resolve(gzipSync(`${LINE}\n${LINE}`)), 'line 2 is empty'],
+  ])('ends at the first bad line of %s', async (_, content, why) => {
     const gzip = await content();
     const { failure, slices } = await read(gzip);
     expect(failure).toMatchObject({ code: 'BadManifest', key: 'the index' });
@@ -57,7 +64,7 @@ describe('an index ends at once, whatever is behind, at', () => {
     expect(slices).toBe(1);
   });
 
-  it('nothing that this program writes: the longest keys, escaped', async () => {
+  it('accepts the longest keys that there are, escaped', async () => {
     const key = '\u0001'.repeat(1024);
     const line = LINE.replace('"raw/a.log"', JSON.stringify(key)).replace('"part-0"', JSON.stringify(key));
     async function* chunks(): AsyncGenerator<Buffer> {
@@ -68,7 +75,7 @@ describe('an index ends at once, whatever is behind, at', () => {
   });
 });
 
-describe('a run over a destination ends at once with', () => {
+describe('a run ends before it reads on in', () => {
   it('an index that is a bomb of blank lines', async () => {
     await using world = await openWorld();
     world.putHour(3);
@@ -78,7 +85,7 @@ describe('a run over a destination ends at once with', () => {
     expect(await failureOf(world.roll())).toMatchObject({ code: 'BadManifest', key });
   });
 
-  it('a manifest that is too large, and is read no further', async () => {
+  it('a manifest that is too large', async () => {
     await using world = await openWorld();
     world.putHour(3);
     world.sandbox.put(BUCKET, MANIFEST_KEY, Buffer.alloc(MOST_MANIFEST + 1, ' '));
@@ -88,7 +95,7 @@ describe('a run over a destination ends at once with', () => {
     expect(world.stored()).toEqual(['_manifest.json']);
   });
 
-  it('one of 600 MB', async () => {
+  it('a manifest of 600 MB', async () => {
     await using world = await openWorld();
     const { store } = world.connection;
     const large = Object.assign(Object.create(store) as typeof store, {
@@ -98,8 +105,8 @@ describe('a run over a destination ends at once with', () => {
   });
 });
 
-describe('what lies beside outputs', () => {
-  it('is no sidecar where it is larger than that of its sources can be', async () => {
+describe('an object beside outputs', () => {
+  it('is no sidecar if it is larger than one for its sources can be', async () => {
     const [output] = planRollup({
       listed: [listed('a.log', 1)],
       committed: undefined,
@@ -113,7 +120,7 @@ describe('what lies beside outputs', () => {
     expect(await parseSidecar(spaces, output)).toBeUndefined();
   });
 
-  it('is no plan where its header is too large, and is read no further', async () => {
+  it('is no plan if its header is too large', async () => {
     await using world = await openWorld();
     const at = { destination: DESTINATION, id: '0123456789abcdef' };
     const { key } = planFiles(at).header;
@@ -126,7 +133,7 @@ describe('what lies beside outputs', () => {
   });
 });
 
-describe('an object, up to a bound,', () => {
+describe('an object of a bounded read', () => {
   it.each([
     ['is read whole', 5, 5],
     ['is not read', 6, undefined],

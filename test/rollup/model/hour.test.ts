@@ -10,7 +10,7 @@ import {
 } from '../../../lambda/rollup/model/hour.ts';
 
 describe('hour', () => {
-  it('is that of any instant in UTC, and reads back as itself', () => {
+  it('contains the instant that it was made from, in UTC, and parses as itself', () => {
     const instants = fc.date({
       min: new Date('1970-01-01'),
       max: new Date('9999-12-31'),
@@ -72,7 +72,7 @@ describe('hour', () => {
   );
 });
 
-describe('the hour that a prefix is of', () => {
+describe('the hour of a filled template', () => {
   const HOUR = '{yyyy}{MM}{dd}/{HH}/';
 
   it.each<[string, string, string, string]>([
@@ -84,14 +84,14 @@ describe('the hour that a prefix is of', () => {
     ['digits beside a field', `v1${HOUR}`, 'v120261121/08/', '2026-11-21T08'],
     ['a leap day', HOUR, '20280229/23/', '2028-02-29T23'],
     [
-      'characters that an expression would read',
+      'characters with a meaning in regular expressions',
       `a.*+?^$(x)|[y]\\/${HOUR}`,
       'a.*+?^$(x)|[y]\\/20261121/08/',
       '2026-11-21T08',
     ],
     ['characters outside of ASCII', `größe/日志/🪵/${HOUR}`, 'größe/日志/🪵/20261121/08/', '2026-11-21T08'],
-    ['what replace would read', `$&/$1/${HOUR}`, '$&/$1/20261121/08/', '2026-11-21T08'],
-  ])('is told from %s', (_, template, filled, hour) => {
+    ['characters with a meaning in String.replace', `$&/$1/${HOUR}`, '$&/$1/20261121/08/', '2026-11-21T08'],
+  ])('is found in %s', (_, template, filled, hour) => {
     expect(hourOfFilled(template, filled)).toBe(hour);
     expect(fillHour(template, parseHour(hour))).toBe(filled);
   });
@@ -106,7 +106,7 @@ describe('the hour that a prefix is of', () => {
     ['another prefix', `app/${HOUR}`, 'other/20261121/08/'],
     ['a prefix that this begins with', `app/${HOUR}`, 'app2/20261121/08/'],
     ['another case', `App/${HOUR}`, 'app/20261121/08/'],
-    ['a month that there is not', HOUR, '20261321/08/'],
+    ['a month that does not exist', HOUR, '20261321/08/'],
     ['month 0', HOUR, '20260021/08/'],
     ['a day that the month does not have', HOUR, '20260631/08/'],
     ['a leap day of another year', HOUR, '20260229/08/'],
@@ -119,12 +119,12 @@ describe('the hour that a prefix is of', () => {
     ['a field that is there twice, with two values', `{HH}/${HOUR}`, '07/20261121/08/'],
     ['a template that names no hour', '{yyyy}{MM}{dd}/', '20261121/'],
     ['a template that names nothing', 'raw/', 'raw/'],
-    ['a placeholder that there is not', `{team}/${HOUR}`, 'a/20261121/08/'],
-  ])('is not told from %s', (_, template, filled) => {
+    ['an unknown placeholder', `{team}/${HOUR}`, 'a/20261121/08/'],
+  ])('is not found in %s', (_, template, filled) => {
     expect(hourOfFilled(template, filled)).toBeUndefined();
   });
 
-  it('is that which the template was filled from, whatever stands between the fields', () => {
+  it('is the one that the template was filled with, whatever text is between the fields', () => {
     const instants = fc.date({
       min: new Date('1970-01-01'),
       max: new Date('9999-12-31'),

@@ -31,7 +31,7 @@ describe.each([
   ['a/app.tar.gz', undefined, '.tar.gz'],
   ['a/app.tgz', undefined, '.tgz'],
   ['a/app.parquet.log', 'plain', '.log'],
-  // What a plain object has from its prototype is no kind.
+  // A name that every object inherits, in case kinds are looked up in a plain object.
   ['a/app.constructor', 'plain', '.constructor'],
 ])('%s', (key, kind, extension) => {
   it(`is ${kind ?? 'not joinable'}, with the extension "${extension}"`, () => {

@@ -11,7 +11,7 @@ describe('location', () => {
     ['s3://b/a..b/...', 'b', 'a..b/.../', 's3://b/a..b/.../'],
     ['s3://b/a\nb/', 'b', 'a\nb/', 's3://b/a\nb/'],
     ['s3://My_Old.Bucket-1/x/', 'My_Old.Bucket-1', 'x/', 's3://My_Old.Bucket-1/x/'],
-  ])('%j', (uri, bucket, prefix, formatted) => {
+  ])('parses %j', (uri, bucket, prefix, formatted) => {
     expect(parseLocation(uri)).toEqual({ bucket, prefix });
     expect(formatLocation({ bucket, prefix })).toBe(formatted);
     expect(parseLocation(formatted)).toEqual({ bucket, prefix });
@@ -56,7 +56,7 @@ describe('location', () => {
     ['s3://b/a/', 's3://c/a/'],
     ['s3://b/a/', 's3://b/ab/'],
     ['s3://b/raw/app/', 's3://b/aggregated/app/'],
-  ])('%s and %s do not', (source, destination) => {
+  ])('%s and %s do not overlap', (source, destination) => {
     refuseOverlap(parseLocation(source), parseLocation(destination));
     refuseOverlap(parseLocation(destination), parseLocation(source));
   });

@@ -35,7 +35,7 @@ describe('manifest', () => {
   });
 
   it.each([
-    ['a clock that stands', '2026-11-21T09:05:00.000Z', '2026-11-21T09:05:00.001Z'],
+    ['a clock that has stopped', '2026-11-21T09:05:00.000Z', '2026-11-21T09:05:00.001Z'],
     ['a clock that is behind', '2026-11-21T08:00:00.000Z', '2026-11-21T09:05:00.001Z'],
     ['a clock that went on', '2026-11-21T09:06:00.000Z', '2026-11-21T09:06:00.000Z'],
   ])('is later than the one that it replaces: %s', (_, now, expected) => {
@@ -45,10 +45,10 @@ describe('manifest', () => {
   it.each<[string, unknown, string]>([
     ['nothing', '', 'it is not JSON'],
     ['no JSON', '<Manifest/>', 'it is not JSON'],
-    ['what was cut short', formatManifest(manifest).toString().slice(0, -10), 'it is not JSON'],
+    ['one that was cut short', formatManifest(manifest).toString().slice(0, -10), 'it is not JSON'],
     ['null', null, 'expected object'],
     ['a list', [], 'expected object'],
-    ['that of somebody else', { entries: [{ url: 's3://b/a', mandatory: true }] }, 'version'],
+    ['the manifest of another program', { entries: [{ url: 's3://b/a', mandatory: true }] }, 'version'],
     ['an older version', { ...manifest, version: 0 }, 'version'],
     ['a version that is no number', { ...manifest, version: '2' }, 'version'],
     [
@@ -92,7 +92,7 @@ describe('the index of sources', () => {
     );
   });
 
-  it('has a line a source, its fields in the order of the format', async () => {
+  it('has one line for each source, its fields in the order of the format', async () => {
     const { name, body } = await formatSources(sources);
     expect(name).toMatch(/^_sources-[0-9a-f]{12}\.jsonl\.gz$/);
     const lines = gunzipSync(body).toString().split('\n');
@@ -111,7 +111,7 @@ describe('the index of sources', () => {
     }
   });
 
-  it('is named after what it says', async () => {
+  it('is named after its content', async () => {
     const { name } = await formatSources(sources);
     expect((await formatSources(structuredClone(sources))).name).toBe(name);
     expect((await formatSources(sources.slice(1))).name).not.toBe(name);
@@ -147,7 +147,7 @@ describe('the index of sources', () => {
     await expect(parseSources(body, manifest)).rejects.toThrow(why);
   });
 
-  it('of nothing is empty', async () => {
+  it('of no sources is empty', async () => {
     const { body } = await formatSources([]);
     const none: Manifest = { ...manifest, sources: { key: 'k', count: 0 } };
     expect(await parseSources(body, none)).toEqual([]);

@@ -14,7 +14,7 @@ const anyKeys = fc.array(fc.string({ unit: fc.constantFrom('a', 'b', '\uffff', '
 const anyList = anyKeys.map((keys) => keys.map((key, n) => ({ key, n })).toSorted(inKeyOrder));
 const unique = (list: Item[]): Item[] => list.filter(({ key }, i) => list[i - 1]?.key !== key);
 
-/** Empty ones between them too. */
+/** A list in batches of these sizes, empty batches among them. */
 async function* parts(list: Item[], sizes: number[]): AsyncGenerator<Item[]> {
   for (let at = 0, i = 0; at < list.length; i++) {
     const size = sizes[i % sizes.length] ?? 1;
@@ -24,7 +24,7 @@ async function* parts(list: Item[], sizes: number[]): AsyncGenerator<Item[]> {
 }
 const anySizes = fc.tuple(fc.integer({ min: 1, max: 5 }), fc.nat(9)).map((sizes) => sizes);
 
-/** By definition: each of both, with the one under its key in the other. */
+/** The pairs by their definition: each item of either list with the item of the same key in the other. */
 function expected(as: Item[], bs: Item[]): Pair<Item, Item>[] {
   const keys = unique([...as, ...bs].toSorted(inKeyOrder)).map(({ key }) => key);
   return keys.flatMap((key) => {
@@ -35,7 +35,7 @@ function expected(as: Item[], bs: Item[]): Pair<Item, Item>[] {
 }
 
 describe('two lists in key order', () => {
-  it('are paired by key, whatever parts they come in; of one, keys may repeat', async () => {
+  it('are paired by key, whatever their batches; keys of one may repeat', async () => {
     await fc.assert(
       fc.asyncProperty(anyList, anyList, anySizes, anySizes, async (some, bs, sizes, others) => {
         const as = unique(some);
@@ -46,7 +46,7 @@ describe('two lists in key order', () => {
     );
   });
 
-  it('are both left alone once nobody takes more', async () => {
+  it('are both closed when the reader of the pairs ends early', async () => {
     const ended: string[] = [];
     async function* endless(name: string): AsyncGenerator<Item[]> {
       try {
@@ -61,7 +61,7 @@ describe('two lists in key order', () => {
     expect(ended).toEqual(['a', 'b']);
   });
 
-  it('are looked up, one by keys of the other', async () => {
+  it('can be looked up, one by the keys of the other', async () => {
     await fc.assert(
       fc.asyncProperty(anyList, anyList, anySizes, async (wanted, some, sizes) => {
         const list = unique(some);

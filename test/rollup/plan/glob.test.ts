@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { countingGlob, parseGlob } from '../../../lambda/rollup/plan/glob.ts';
 
-// As Python's fnmatch.fnmatchcase has it, with which aws s3 compares.
+// The results of Python's fnmatch.fnmatchcase, which aws s3 uses.
 describe('a glob', () => {
   it.each([
     ['*', 'a/b/c.log', true],
@@ -53,7 +53,7 @@ describe('a glob', () => {
   });
 });
 
-describe('the comparisons that a key of 1,024 characters takes', () => {
+describe('the number of comparisons for a key of 1,024 characters is bounded with', () => {
   const key = 'a'.repeat(1_024);
   it.each([
     ['stars without end', '*'.repeat(1_024), 1_024 + 1_024],

@@ -8,12 +8,12 @@ import { inKeyOrder, listed } from '../../support/planning.ts';
 
 const PREFIX = 'raw/app/';
 
-/** A listing in pages, each of which takes a turn; what was asked is noted. */
+/** A listing in pages, each of which takes one turn of the event loop; requests are counted. */
 class Pages {
   readonly #keys: string[];
   readonly #perPage: number;
   requests = 0;
-  /** Turns that passed: a turn answers everything that was asked before it. */
+  /** Turns that passed: a turn answers all requests that were made before it. */
   turns = 0;
   atOnce = 0;
   #asking = 0;
@@ -106,7 +106,7 @@ describe('several listings of one prefix', () => {
       count(30_000, (i) => `host-${i % 37}/2026-11-21T08-${String(i).padStart(7, '0')}.log`),
     ],
     ['of UUIDs', count(30_000, (i) => `${hash(i)}-${hash(i * 7).slice(4)}-4abc-${hash(i * 3)}`)],
-  ])('spread over keys %s, few requests in vain', async (_, keys) => {
+  ])('share the work for keys %s, with few requests more', async (_, keys) => {
     const pages = new Pages(keys, 100);
     expect(await keysOf(pages)).toEqual(keys);
     expect(pages.atOnce).toBeGreaterThan(4);
@@ -116,7 +116,7 @@ describe('several listings of one prefix', () => {
     expect(pages.turns).toBeLessThan(110);
   });
 
-  it('hold no more pages than they may where the reader is slow', async () => {
+  it('hold at most 64 pages for a slow reader', async () => {
     const keys = count(30_000, (i) => String(i).padStart(8, '0'));
     const pages = new Pages(keys, 10);
     const reading = listAtOnce(pages.list, PREFIX);
@@ -128,7 +128,7 @@ describe('several listings of one prefix', () => {
     await reading.return(undefined);
   });
 
-  it('give objects as they were listed, also those that waited', async () => {
+  it('give objects with all their fields, whatever their keys', async () => {
     const objects = ['a"b', 'a\n', '\u0001', 'ü', '\uffff', '\u{1F600}', ...count(30, (i) => String(i))]
       .map((name, i) => ({
         ...listed(PREFIX + name, i * 1e9),
@@ -146,7 +146,7 @@ describe('several listings of one prefix', () => {
     expect(found).toEqual(objects);
   });
 
-  it('tell of all pages long before they are taken, each object once', async () => {
+  it('report each object once, also before a reader takes its page', async () => {
     for (const [perPage, spreadFrom] of [
       [100, 32],
       [20, 3],
@@ -172,7 +172,7 @@ describe('several listings of one prefix', () => {
     }
   });
 
-  it('are one where the prefix is small', async () => {
+  it('are one for a small prefix', async () => {
     const pages = new Pages(
       count(3_000, (i) => String(i)),
       100,
@@ -181,7 +181,7 @@ describe('several listings of one prefix', () => {
     expect([pages.requests, pages.atOnce]).toEqual([30, 1]);
   });
 
-  it('end with the first failure, and all of them', async () => {
+  it('all end when one fails', async () => {
     const pages = new Pages(
       count(30_000, (i) => hash(i)),
       100,
@@ -212,7 +212,7 @@ describe('a key ahead', () => {
     expect(compareKeys(ahead, `${PREFIX}0012`)).toBeLessThan(0);
   });
 
-  it.each([[[]], [['a/5']], [['a/5', 'a/6']]])('is not told where the page does not say: %j', (keys) => {
+  it.each([[[]], [['a/5']], [['a/5', 'a/6']]])('is undefined for a page that allows no guess: %j', (keys) => {
     expect(keyAhead(keys, 8, 2)).toBeUndefined();
   });
 

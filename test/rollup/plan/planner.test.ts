@@ -31,10 +31,10 @@ function keysIn(outputs: PlannedOutput[]): string[] {
   return outputs.flatMap(({ pieces }) => pieces.map(({ source }) => source.key));
 }
 
-/** How one listing differs from the one before it. */
+/** The changes from one listing to the next. */
 interface Step {
   put: ListedObject[];
-  /** Locations in the listing, in thousandths of its length. */
+  /** Positions in the listing, in thousandths of its length. */
   removed: number[];
   changed: number[];
   repack: boolean;
@@ -93,8 +93,8 @@ function assertSteps(check: Parameters<typeof forEachStep>[1]): void {
   );
 }
 
-describe('for any history of a prefix', () => {
-  it('holds every source that is not empty once, as it is now, or as it was committed where it has left raw', () => {
+describe('for any history of a prefix, a plan', () => {
+  it('holds every source that is not empty once: as it is now, or as it was committed if it has left raw', () => {
     assertSteps((plan, listing, committed) => {
       const expected = new Map((committed?.sources ?? []).map(({ key, etag }) => [key, etag]));
       for (const { key, etag, size } of listing) if (size > 0) expected.set(key, etag);
@@ -103,7 +103,7 @@ describe('for any history of a prefix', () => {
     });
   });
 
-  it('seals just the outputs of which no source has changed', () => {
+  it('seals exactly the outputs of which no source has changed', () => {
     assertSteps((plan, listing, committed, repack) => {
       const now = new Map(listing.filter(({ size }) => size > 0).map(({ key, etag }) => [key, etag]));
       const touched = new Set(
@@ -116,15 +116,15 @@ describe('for any history of a prefix', () => {
     });
   });
 
-  it('reads from a committed output just those sources that are no longer in raw', () => {
+  it('reads exactly those sources from a committed output that are no longer in raw', () => {
     assertSteps((plan, listing, committed) => {
       const inRaw = new Set(listing.filter(({ size }) => size > 0).map(({ key }) => key));
-      const frames = new Map((committed?.sources ?? []).map((frame) => [frame.key, frame]));
+      const sources = new Map((committed?.sources ?? []).map((held) => [held.key, held]));
       for (const { source, from } of plan.planned.flatMap(({ pieces }) => pieces)) {
-        const frame = frames.get(source.key);
+        const held = sources.get(source.key);
         const expected = inRaw.has(source.key)
           ? undefined
-          : { key: frame?.output, etag: `etag-of-${frame?.output ?? ''}`, offset: frame?.offset };
+          : { key: held?.output, etag: `etag-of-${held?.output ?? ''}`, offset: held?.offset };
         if (expected === undefined) expect(from).toBeUndefined();
         else expect(from).toMatchObject(expected);
       }
@@ -155,7 +155,7 @@ describe('for any history of a prefix', () => {
     });
   });
 
-  it('gives keys that nothing committed has, with indices that grow', () => {
+  it('gives outputs keys that no committed output has, with growing indices', () => {
     assertSteps(({ planned, generation }, _, committed, repack) => {
       const before = committed?.manifest.outputs.map(({ key }) => key) ?? [];
       const keys = planned.map(({ key }) => key);
@@ -171,7 +171,7 @@ describe('for any history of a prefix', () => {
     });
   });
 
-  it('plans the same from the same, and nothing from what is committed already', () => {
+  it('is the same for the same input, and empty if all is committed already', () => {
     assertSteps((plan, listing, committed, repack) => {
       expect(planOf(listing, committed, { repack })).toEqual(plan);
       expect(planOf(listing, carriedOut(plan, committed)).planned).toEqual([]);
@@ -184,13 +184,13 @@ describe('an output', () => {
     Array.from({ length: n }, (_, i) => listed(`k${String(i).padStart(3, '0')}.log`, size));
 
   it.each([
-    ['one below the target', [99], [['assemble', 99]]],
-    ['the target', [100], [['copy', 100]]],
-    ['one above the target', [101], [['copy', 101]]],
-    ['below, then just enough', [99, 1], [['assemble', 100]]],
-    ['below, then more than enough', [99, 99], [['assemble', 198]]],
+    ['a source one byte below the target', [99], [['assemble', 99]]],
+    ['a source of the target size', [100], [['copy', 100]]],
+    ['a source one byte above the target', [101], [['copy', 101]]],
+    ['a source below the target, and one that just fills it', [99, 1], [['assemble', 100]]],
+    ['a source below the target, and one that more than fills it', [99, 99], [['assemble', 198]]],
     [
-      'a large one between small ones',
+      'a large source between small ones',
       [10, 250, 20, 30],
       [
         ['assemble', 10],
@@ -199,7 +199,7 @@ describe('an output', () => {
       ],
     ],
     [
-      'a large one behind an output that has just closed',
+      'a large source right after an output was closed',
       [60, 40, 100, 1],
       [
         ['assemble', 100],
@@ -207,9 +207,9 @@ describe('an output', () => {
         ['assemble', 1],
       ],
     ],
-    ['nothing but what is empty', [0, 0], []],
+    ['nothing but empty objects', [0, 0], []],
     ['nothing', [], []],
-  ])('%s', (_, sizes, outputs) => {
+  ])('for a listing of %s', (_, sizes, outputs) => {
     const objects = sizes.map((size, i) => listed(`k${i}.log`, size));
     expect(planOf(objects).planned.map(({ mode, size }) => [mode, size])).toEqual(outputs);
   });
@@ -254,7 +254,7 @@ describe('an output', () => {
     expect(other().planned[0]?.key).not.toBe(key);
   });
 
-  it('has the same key whatever target size packed the same sources', () => {
+  it('has the same key for the same sources, whatever the target size', () => {
     const objects = [listed('a', 5), listed('b', 5)];
     const key = planOf(objects).planned[0]?.key;
     expect(
@@ -262,7 +262,7 @@ describe('an output', () => {
     ).toBe(key);
   });
 
-  it('is rebuilt behind all others, with what is late beside it', () => {
+  it('is rebuilt with an index after all others, late sources included', () => {
     const first = planOf(small(12));
     const committed = carriedOut(first, undefined);
     const objects = small(12).map((object) =>
@@ -276,7 +276,7 @@ describe('an output', () => {
   });
 });
 
-describe('what a listing can hold besides', () => {
+describe('odd objects in a listing: a plan', () => {
   it('skips and counts directory markers and empty objects', () => {
     const plan = planOf([
       listed('dir/', 0),
@@ -299,7 +299,7 @@ describe('what a listing can hold besides', () => {
     ]);
   });
 
-  it('takes a source that is read from raw as it is listed, when it was written again and is the same', () => {
+  it('has the listed time of a source that was written again with the same bytes, if it is read from raw', () => {
     const committed = carriedOut(planOf([listed('a.log', 3), listed('b.log', 4)]), undefined);
     const again = { ...listed('a.log', 3), lastModified: '2026-11-22T10:00:00.000Z' };
     expect(planOf([again, listed('b.log', 4)], committed).planned).toEqual([]);

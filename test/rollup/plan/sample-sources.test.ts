@@ -17,7 +17,7 @@ it.each([
   expect(keys).toEqual(Array.from({ length: held }, (_, i) => i * apart));
 });
 
-it('each form has samples of its own, and one that stays as it is has none', () => {
+it('each form has samples of its own, and a form that is not encoded anew has none', () => {
   const samples = new Samples(new Weights({ codec: 'zstd', level: 3 }));
   for (const key of ['a.log', 'b.gz', 'c.zst', 'd.gz'])
     samples.add({ source: listed(key, 1), from: undefined });

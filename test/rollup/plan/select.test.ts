@@ -7,9 +7,9 @@ const committed = (settings: Parameters<typeof committedSelector>[0]['settings']
 
 describe('the selector of a manifest', () => {
   it.each<[string, Parameters<typeof committed>[0], string[], string[]]>([
-    ['without any takes all', {}, ['raw/a', 'raw/b'], []],
-    ['goes by its filters', { filters: [{ exclude: '*.tmp' }] }, ['raw/a'], ['raw/a.tmp']],
-    ['goes by its groups', { groupBy: '^([a-z]+)/' }, ['raw/a/1'], ['raw/1/1', 'raw/a']],
+    ['without filters and groups takes all', {}, ['raw/a', 'raw/b'], []],
+    ['applies its filters', { filters: [{ exclude: '*.tmp' }] }, ['raw/a'], ['raw/a.tmp']],
+    ['applies its groups', { groupBy: '^([a-z]+)/' }, ['raw/a/1'], ['raw/1/1', 'raw/a']],
     [
       'leaves out what would have ended its run',
       { groupBy: '^(.)/' },

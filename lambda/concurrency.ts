@@ -1,8 +1,11 @@
-import { RollupError, hasCode } from '../../errors.ts';
+import { RollupError, hasCode } from './errors.ts';
 
 /**
- * Begins a task for every item as it comes, and yields the results in the order of the items: no more than `ahead` are
- * begun and not yet taken. On the first failure the others are told to stop and waited for; then it is thrown.
+ * Begins a task for each item and yields the results in the order of the items. At most `ahead` tasks are begun whose
+ * results were not yielded yet. On the first failure, `stop` is aborted and all tasks are waited for; then it is thrown.
+ * The same happens to tasks in flight when the reader of the results ends early.
+ *
+ * @param stop the tasks have to end when its signal is aborted
  */
 export async function* inOrder<T, R>(
   items: AsyncIterable<T>,
@@ -25,13 +28,16 @@ export async function* inOrder<T, R>(
     failures.throwIfAny();
     throw error;
   } finally {
-    // Whoever takes no more leaves nothing behind.
+    // Tasks are left here if the reader ended early.
     if (begun.length > 0) stop.abort(aborted());
     await Promise.allSettled(begun);
   }
 }
 
-/** Waits for every task. Where one fails, the others are told to stop, and what failed first is thrown. */
+/**
+ * Waits for all tasks and returns their results in order. On the first failure, `stop` is aborted and all tasks are waited
+ * for; then it is thrown.
+ */
 export async function allOrFirstFailure<T>(tasks: Promise<T>[], stop: AbortController): Promise<T[]> {
   const failures = new FirstFailure(stop);
   const settled = await Promise.allSettled(tasks.map((task) => failures.watch(task)));
@@ -42,7 +48,10 @@ export async function allOrFirstFailure<T>(tasks: Promise<T>[], stop: AbortContr
   });
 }
 
-/** Of tasks that are ended together: what failed first, and not because it was told to stop. */
+/**
+ * Watches tasks that end together: the first failure aborts `stop`, and the failures of tasks that end because of that are
+ * told apart from it.
+ */
 export class FirstFailure {
   readonly #stop: AbortController;
   #first: { error: unknown } | undefined;
@@ -52,6 +61,7 @@ export class FirstFailure {
     this.#stop = stop;
   }
 
+  /** Returns the task itself. */
   watch<T>(task: Promise<T>): Promise<T> {
     task.catch((error: unknown) => {
       if (!(this.#stop.signal.aborted && isAbort(error))) this.#first ??= { error };
@@ -61,15 +71,17 @@ export class FirstFailure {
     return task;
   }
 
+  /** True once any task has failed, also because it was stopped. */
   get failed(): boolean {
     return this.#last !== undefined;
   }
 
-  /** Passes over those that were told to stop. */
+  /** Throws the first failure; not that of a task that failed because it was stopped. */
   throwIfAny(): void {
     if (this.#first !== undefined) throw this.#first.error;
   }
 
+  /** Throws the first failure; if there is none, that of a task that was stopped. */
   throwIfFailed(): void {
     this.throwIfAny();
     if (this.#last !== undefined) throw this.#last.error;
@@ -80,6 +92,7 @@ function isAbort(error: unknown): boolean {
   return hasCode(error, 'Aborted') || (error instanceof Error && error.name === 'AbortError');
 }
 
+/** The error that a stopped task ends with. */
 export function aborted(): RollupError {
   return new RollupError('Aborted', 'The run was stopped.');
 }
