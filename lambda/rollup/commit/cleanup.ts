@@ -14,8 +14,8 @@ import { isPlanFile } from '../fan-out/plan-file.ts';
 import { sidecarKeyOf } from '../codec/sidecar.ts';
 import type { ListedObject, OpenUpload, Store } from '../model/store.ts';
 
-/**
- * Deletes in the destination, by the rules of docs/decisions/0001-keys-are-bound-to-a-commit.md: an output's key is bound
+/*
+ * Deletes objects and uploads in the destination, by the rules of docs/decisions/0001-keys-are-bound-to-a-commit.md: an output's key is bound
  * to the commit that it was planned from. Once that commit has been replaced, a run that planned from it can no longer
  * commit, and a run that plans from the new one wants other keys; so the objects that only the old one leads to may go.
  */

@@ -5,11 +5,11 @@ import { afterCommit } from '../commit/after-commit.ts';
 import { commit, unlessLost } from '../commit/commit.ts';
 import { Draft } from '../commit/draft.ts';
 import { readCommitted } from '../committed/read-committed.ts';
+import { listByKey } from '../committed/read-destination.ts';
 import { inOrder } from '../../concurrency.ts';
 import type { Location } from '../model/location.ts';
 import type { WrittenOutput } from '../model/output.ts';
 import type { RollupContext, RollupOutcome, RollupRequest } from '../model/run.ts';
-import { listByKey } from '../committed/read-destination.ts';
 import { findExisting } from '../write/existing-output.ts';
 import { CommitCheck } from './check-commit.ts';
 import { type LineCheck, checkBasis, checkHeader, createLineCheck, settingsOf } from './check-plan.ts';
@@ -53,7 +53,7 @@ export async function commitPlan(
   }
   const sealed = checkBasis(header, at, previous?.manifest);
   const check = createLineCheck(header, at, request, { settings, basis: previous?.manifest });
-  // It is listed before the commit: objects of runs that plan from the new commit are none of this run's.
+  // The listing comes before the commit, so that it has no objects of runs that plan from the new manifest.
   const present = await listByKey(store, destination, signal);
   const { generation, skipped } = header;
   const state = { previous, present, listingBegan: new Date(header.listingBegan) };

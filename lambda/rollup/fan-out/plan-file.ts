@@ -2,8 +2,7 @@ import { z } from 'zod';
 import { RollupError } from '../../errors.ts';
 import { type Location, type ObjectAt, parseLocation } from '../model/location.ts';
 import type { CommittedOutput } from '../model/manifest.ts';
-import type { Origin, PlannedOutput } from '../model/output.ts';
-import { indexOf } from '../model/output.ts';
+import { type Origin, type PlannedOutput, indexOf } from '../model/output.ts';
 
 /**
  * The place of a plan that many processes carry out. It lies under the destination until it is committed:

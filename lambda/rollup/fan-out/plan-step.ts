@@ -5,10 +5,10 @@ import { afterCommit } from '../commit/after-commit.ts';
 import { commit, isLost, unlessLost } from '../commit/commit.ts';
 import { Draft } from '../commit/draft.ts';
 import { refuseUnlistable } from '../commit/markers.ts';
+import { readDestination } from '../committed/read-destination.ts';
 import { formatLocation, refuseOverlap } from '../model/location.ts';
 import type { PlannedOutput } from '../model/output.ts';
 import type { DestinationState, RollupContext, RollupOutcome, RollupRequest } from '../model/run.ts';
-import { readDestination } from '../committed/read-destination.ts';
 import { createPlanner, listAndPlan } from '../plan/list-and-plan.ts';
 import {
   type PinnedPlan,

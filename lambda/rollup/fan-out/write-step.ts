@@ -1,17 +1,11 @@
 import { RollupError } from '../../errors.ts';
 import type { Location } from '../model/location.ts';
-import {
-  MANIFEST_NAME,
-  MOST_MANIFEST,
-  type Manifest,
-  badManifest,
-  parseManifest,
-} from '../model/manifest.ts';
+import { MANIFEST_NAME, MOST_MANIFEST, badManifest, parseManifest } from '../model/manifest.ts';
 import type { OutputCounts, PlannedOutput } from '../model/output.ts';
 import type { RollupContext, RollupRequest } from '../model/run.ts';
 import type { Store } from '../model/store.ts';
 import { OutputWriter } from '../write/output-writer.ts';
-import { checkBasis, checkHeader, createLineCheck, settingsOf } from './check-plan.ts';
+import { type Basis, checkBasis, checkHeader, createLineCheck, settingsOf } from './check-plan.ts';
 import type { PinnedPlan, PlanHeader, PlanItem } from './plan-file.ts';
 import { isPlanGone, readHeader, readLine } from './plan-store.ts';
 
@@ -96,7 +90,7 @@ async function readBasis(
   store: Store,
   { bucket, prefix }: Location,
   { previous }: PlanHeader,
-): Promise<Manifest | undefined | 'replaced'> {
+): Promise<Basis> {
   const key = prefix + MANIFEST_NAME;
   const current = await store.getBounded({ bucket, key }, MOST_MANIFEST);
   if ((current?.etag ?? null) !== previous) return 'replaced';

@@ -1,7 +1,6 @@
 import { maxSidecarSize, parseSidecar, sidecarKeyOf } from '../codec/sidecar.ts';
 import { crc32OfObject } from '../model/checksum.ts';
-import type { PlannedOutput } from '../model/output.ts';
-import { type WrittenOutput } from '../model/output.ts';
+import type { PlannedOutput, WrittenOutput } from '../model/output.ts';
 import type { ListedObject, ObjectHead } from '../model/store.ts';
 import { type WriteContext } from './context.ts';
 import { largestSize, parseAdded, readOffsets } from './source-offsets.ts';

@@ -1,8 +1,7 @@
 import pLimit, { type LimitFunction } from 'p-limit';
 import { keysOf } from '../codec/sidecar.ts';
 import { aborted, inOrder } from '../../concurrency.ts';
-import type { PlannedOutput } from '../model/output.ts';
-import { type WrittenOutput, isFromRaw } from '../model/output.ts';
+import { type PlannedOutput, type WrittenOutput, isFromRaw } from '../model/output.ts';
 import { assemble } from './assemble.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { compareChecksums } from './compare-checksums.ts';

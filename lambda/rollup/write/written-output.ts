@@ -1,8 +1,7 @@
 import { type OutputText, decodedFields, offsetsOfText } from '../codec/sidecar.ts';
 import type { HowWritten } from '../model/events.ts';
 import { formatCrc32 } from '../model/manifest.ts';
-import type { PlannedOutput } from '../model/output.ts';
-import { type WrittenOutput, isFromRaw } from '../model/output.ts';
+import { type PlannedOutput, type WrittenOutput, isFromRaw } from '../model/output.ts';
 import type { Written } from '../model/store.ts';
 import { offsetsOf } from './source-offsets.ts';
 
