@@ -25,7 +25,7 @@ const PAGE = 1000;
 const LATE = 1000;
 const TIME = '2026-11-21T08:12:34.000Z';
 
-/** What is kept of an output. */
+/** What is kept of an object under the destination. */
 interface Kept {
   size: number;
   etag: string;
@@ -40,7 +40,7 @@ export class MadeUpStore implements Store {
   readonly #folder: string;
   readonly #count: number;
   readonly #late: boolean;
-  readonly #outputs: Map<string, Kept>;
+  readonly #objects: Map<string, Kept>;
 
   /** `late`: some objects came late. */
   constructor(folder: string, count: number, late: boolean) {
@@ -48,14 +48,14 @@ export class MadeUpStore implements Store {
     this.#count = count;
     this.#late = late;
     const state = join(folder, 'outputs.json');
-    this.#outputs = new Map(
+    this.#objects = new Map(
       existsSync(state) ? (JSON.parse(readFileSync(state, 'utf8')) as [string, Kept][]) : [],
     );
   }
 
   /** So that another process finds the outputs. */
   save(): void {
-    writeFileSync(join(this.#folder, 'outputs.json'), JSON.stringify([...this.#outputs]));
+    writeFileSync(join(this.#folder, 'outputs.json'), JSON.stringify([...this.#objects]));
   }
 
   async *list(
@@ -66,7 +66,7 @@ export class MadeUpStore implements Store {
     if (prefix === SOURCE.prefix) yield* this.#listRaw(after);
     else
       yield await Promise.resolve(
-        [...this.#outputs]
+        [...this.#objects]
           .map(([key, { size, etag }]) => ({ key, size, etag, lastModified: TIME }))
           .sort((a, b) => (a.key < b.key ? -1 : 1)),
       );
@@ -88,7 +88,7 @@ export class MadeUpStore implements Store {
   }
 
   head({ key }: ObjectAt): Promise<ObjectHead | undefined> {
-    return Promise.resolve(this.#outputs.get(key));
+    return Promise.resolve(this.#objects.get(key));
   }
 
   getIfPresent(at: ObjectAt): Promise<{ body: Buffer; etag: string } | undefined> {
@@ -128,14 +128,18 @@ export class MadeUpStore implements Store {
     }
   }
 
+  /** The bytes become a file, and the object is listed like an output. */
   put(at: ObjectAt, body: Buffer): Promise<{ etag: string }> {
     writeFileSync(this.#pathOf(at), body);
-    return Promise.resolve({ etag: etagOf(crc32(body)) });
+    const crc = crc32(body);
+    const etag = etagOf(crc);
+    this.#objects.set(at.key, { size: body.length, etag, crc32: crc });
+    return Promise.resolve({ etag });
   }
 
   upload(at: ObjectAt, { body, crc32: crc }: UploadContent): Promise<Written> {
     const etag = etagOf(crc);
-    this.#outputs.set(at.key, { size: body.length, etag, crc32: crc });
+    this.#objects.set(at.key, { size: body.length, etag, crc32: crc });
     return Promise.resolve({ etag, crc32: crc });
   }
 
@@ -152,7 +156,7 @@ export class MadeUpStore implements Store {
   }
 
   delete(_bucket: string, keys: string[]): Promise<void> {
-    for (const key of keys) this.#outputs.delete(key);
+    for (const key of keys) this.#objects.delete(key);
     return Promise.resolve();
   }
 
