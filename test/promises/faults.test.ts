@@ -231,14 +231,18 @@ describe.concurrent('a fault that lasts', () => {
     const { port } = server.address() as { port: number };
     server.close();
     await once(server, 'close');
-    const end = await bucket.tryRoll({ connection: bucket.connect({}, { endpointUrl: `http://127.0.0.1:${port}` }) });
+    const end = await bucket.tryRoll({
+      connection: bucket.connect({}, { endpointUrl: `http://127.0.0.1:${port}` }),
+    });
     expect(end).toMatchObject({ code: 'EndpointUnreachable', key: MANIFEST_KEY });
     expect((end as RollupError).message).toMatch(/after [2-5] attempts/);
   });
 
   it('a name that does not resolve', async () => {
     await using bucket = await openVariedHour();
-    const end = await bucket.tryRoll({ connection: bucket.connect({}, { endpointUrl: 'http://s3.invalid' }) });
+    const end = await bucket.tryRoll({
+      connection: bucket.connect({}, { endpointUrl: 'http://s3.invalid' }),
+    });
     expect(end).toMatchObject({ code: 'EndpointUnreachable', key: MANIFEST_KEY });
   });
 });

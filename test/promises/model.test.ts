@@ -4,7 +4,7 @@ import type { Settings } from '../../lambda/settings/table.ts';
 import { openWatchedBucket } from './support/watched-bucket.ts';
 import { commands } from './support/model.ts';
 
-const TRIALS = Number(process.env['HISTORIES'] ?? 25);
+const TRIALS = Number(process.env['HISTORIES'] ?? 15);
 
 describe('any history of an hour', () => {
   it.each<[Settings['codec'], number]>([

@@ -1,39 +1,15 @@
-import { DefaultRateLimiter } from '@smithy/core/retry';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { standInLimiterClock } from '../support/limiter-clock.ts';
 import { RAW, openWatchedBucket } from './support/watched-bucket.ts';
 
 const THROTTLED = 8;
 const DOWNLOAD_MS = 5;
 
-/** A clock for the SDK's rate limiter: it moves with `pass`, and a wait of the limiter moves it to the wait's end. */
-function standInClock(): { now: () => number; pass: (ms: number) => void } {
-  const began = Date.now();
-  let passedMs = 0;
-  vi.spyOn(Date, 'now').mockImplementation(() => began + passedMs);
-  vi.spyOn(DefaultRateLimiter as unknown as { setTimeoutFn: SetTimeout }, 'setTimeoutFn').mockImplementation(
-    (wake, ms) => {
-      const end = passedMs + ms;
-      setImmediate(() => {
-        passedMs = Math.max(passedMs, end);
-        wake();
-      });
-    },
-  );
-  return {
-    now: () => passedMs,
-    pass: (ms) => {
-      passedMs += ms;
-    },
-  };
-}
-
-type SetTimeout = (wake: () => void, ms: number) => void;
-
 describe('SlowDown', () => {
   it('of a few requests slows all of them', async () => {
     await using bucket = await openWatchedBucket({ targetSize: 2 ** 20, concurrency: 16 });
     for (let i = 0; i < 1000; i++) bucket.putLog(`${i}.log`, Buffer.from(`${i}\n`));
-    const clock = standInClock();
+    const clock = standInLimiterClock();
     const arrivals: number[] = [];
     const stop = new AbortController();
     const victims = new Set<string>();

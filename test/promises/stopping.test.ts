@@ -2,7 +2,15 @@ import { describe, expect, it } from 'vitest';
 import { MiB } from '../../lambda/size.ts';
 import type { Fault } from '../../sandbox/sandbox.ts';
 import { eventually, turns } from '../support/eventually.ts';
-import { AGGREGATED, BUCKET, MANIFEST_KEY, RAW, bodyOf, endOf, openWatchedBucket } from './support/watched-bucket.ts';
+import {
+  AGGREGATED,
+  BUCKET,
+  MANIFEST_KEY,
+  RAW,
+  bodyOf,
+  endOf,
+  openWatchedBucket,
+} from './support/watched-bucket.ts';
 
 const REFUSED: Fault = { kind: 'error', status: 403, code: 'AccessDenied' };
 

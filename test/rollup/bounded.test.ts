@@ -5,7 +5,15 @@ import { MiB } from '../../lambda/size.ts';
 import type { Hook, SandboxRequest } from '../../sandbox/sandbox.ts';
 import { eventually } from '../support/eventually.ts';
 import { REFUSED, beforeNth, fromNth, matching } from '../support/hooks.ts';
-import { BUCKET, RAW, type TestBucket, failureOf, logLines, openTestBucket, seeded } from '../support/test-bucket.ts';
+import {
+  BUCKET,
+  RAW,
+  type TestBucket,
+  failureOf,
+  logLines,
+  openTestBucket,
+  seeded,
+} from '../support/test-bucket.ts';
 
 /** Descriptors that are neither connections nor files of the run: pipes, timers, the event loop's own. */
 const OTHER_DESCRIPTORS = 32;
@@ -41,39 +49,42 @@ describe('the ceilings', () => {
     { concurrency: 7, outputsInFlight: 3, objects: 300 },
     { concurrency: 64, outputsInFlight: 3, objects: 400 },
     { concurrency: 250, outputsInFlight: 16, objects: 600 },
-  ])('hold on the side of S3, with $concurrency downloads and $outputsInFlight outputs', async ({ objects, ...settings }) => {
-    await using bucket = await openTestBucket(settings);
-    const random = seeded(1);
-    let largest = 0;
-    for (let i = 0; i < objects; i++) {
-      const body = logLines(10_000 + random(60_000), random);
-      largest = Math.max(largest, body.length);
-      bucket.put(`${i}.log`, body);
-    }
-    const piling = pilingUp();
-    let mostUploads = 0;
-    bucket.sandbox.hook = (request) => {
-      mostUploads = Math.max(mostUploads, bucket.sandbox.openUploads(BUCKET).length);
-      return piling(request);
-    };
-    const cap = maxSockets(bucket.settings);
-    const baseline = openDescriptors() ?? 0;
-    const { peak, status, requests } = await bucket.roll();
-    expect([status, requests.retries]).toEqual(['committed', 0]);
-    const { peakInFlightGets, peakConnections } = bucket.sandbox.stats();
-    // Reached, so that the ceiling is one, and not passed.
-    expect(peakInFlightGets).toBe(settings.concurrency);
-    expect(peakConnections).toBeLessThanOrEqual(cap);
-    expect(peakConnections).toBeLessThanOrEqual(MAX_CONNECTIONS);
-    expect(peak.connections).toBe(peakConnections);
-    // Here both ends of every connection are this process's.
-    expect(peak.fileDescriptors).toBeLessThanOrEqual(baseline + 2 * peak.connections + OTHER_DESCRIPTORS);
-    expect(mostUploads).toBeLessThanOrEqual(settings.outputsInFlight);
-    expect(peak.inFlightBytes).toBeGreaterThan(0);
-    expect(peak.inFlightBytes).toBeLessThanOrEqual(
-      settings.outputsInFlight * (bucket.settings.targetSize + largest),
-    );
-  });
+  ])(
+    'hold on the side of S3, with $concurrency downloads and $outputsInFlight outputs',
+    async ({ objects, ...settings }) => {
+      await using bucket = await openTestBucket(settings);
+      const random = seeded(1);
+      let largest = 0;
+      for (let i = 0; i < objects; i++) {
+        const body = logLines(10_000 + random(60_000), random);
+        largest = Math.max(largest, body.length);
+        bucket.put(`${i}.log`, body);
+      }
+      const piling = pilingUp();
+      let mostUploads = 0;
+      bucket.sandbox.hook = (request) => {
+        mostUploads = Math.max(mostUploads, bucket.sandbox.openUploads(BUCKET).length);
+        return piling(request);
+      };
+      const cap = maxSockets(bucket.settings);
+      const baseline = openDescriptors() ?? 0;
+      const { peak, status, requests } = await bucket.roll();
+      expect([status, requests.retries]).toEqual(['committed', 0]);
+      const { peakInFlightGets, peakConnections } = bucket.sandbox.stats();
+      // Reached, so that the ceiling is one, and not passed.
+      expect(peakInFlightGets).toBe(settings.concurrency);
+      expect(peakConnections).toBeLessThanOrEqual(cap);
+      expect(peakConnections).toBeLessThanOrEqual(MAX_CONNECTIONS);
+      expect(peak.connections).toBe(peakConnections);
+      // Here both ends of every connection are this process's.
+      expect(peak.fileDescriptors).toBeLessThanOrEqual(baseline + 2 * peak.connections + OTHER_DESCRIPTORS);
+      expect(mostUploads).toBeLessThanOrEqual(settings.outputsInFlight);
+      expect(peak.inFlightBytes).toBeGreaterThan(0);
+      expect(peak.inFlightBytes).toBeLessThanOrEqual(
+        settings.outputsInFlight * (bucket.settings.targetSize + largest),
+      );
+    },
+  );
 
   it('hold while parts are uploaded, too', async () => {
     await using bucket = await openTestBucket({ targetSize: 16 * MiB, concurrency: 2, outputsInFlight: 2 });

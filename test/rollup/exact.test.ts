@@ -64,7 +64,10 @@ describe('the outputs of a commit', () => {
     const outputs = [];
     for (const seed of [1, 2]) {
       const random = seeded(seed);
-      await using bucket = await openTestBucket({ concurrency: seed === 1 ? 1 : 16, outputsInFlight: seed * 2 });
+      await using bucket = await openTestBucket({
+        concurrency: seed === 1 ? 1 : 16,
+        outputsInFlight: seed * 2,
+      });
       bucket.putHour(200);
       // Holds downloads back at random: each goes on when a later one comes, or when none does.
       const held: (() => void)[] = [];
@@ -148,7 +151,11 @@ describe('the outputs of a commit', () => {
   });
 
   it('take up sizes around the target; what is of it or more is copied inside S3, as it is', async () => {
-    await using bucket = await openTestBucket({ targetSize: 32 * MiB, partSize: 8 * MiB, outputsInFlight: 1 });
+    await using bucket = await openTestBucket({
+      targetSize: 32 * MiB,
+      partSize: 8 * MiB,
+      outputsInFlight: 1,
+    });
     const whole = (bytes: number, fill: string): Buffer => Buffer.alloc(bytes, `${fill} line\n`);
     const sizes = {
       'a-1.log': whole(1, 'a'),

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { CommittedSource } from '../../lambda/rollup/model/manifest.ts';
 import type { Fault, Operation } from '../../sandbox/sandbox.ts';
 import { LOST_ANSWER, REFUSED, fromNth, matching, onNth } from '../support/hooks.ts';
+import { standInLimiterClock } from '../support/limiter-clock.ts';
 import {
   AGGREGATED,
   BUCKET,
@@ -29,7 +30,8 @@ function withoutTime(source: CommittedSource): CommittedSource {
 
 /** Makes everything under the destination look an age old, so that a write would show. */
 function ageAll(bucket: TestBucket, minutes: number): void {
-  for (const key of bucket.sandbox.keys(BUCKET, AGGREGATED)) bucket.sandbox.age(BUCKET, key, minutes * 60_000);
+  for (const key of bucket.sandbox.keys(BUCKET, AGGREGATED))
+    bucket.sandbox.age(BUCKET, key, minutes * 60_000);
 }
 
 describe('a run that finds nothing new', () => {
@@ -274,6 +276,7 @@ describe('an answer that is lost', () => {
   ];
   it.each(passing)('nor does %s', async (_, operation, fault) => {
     await using bucket = await openTestBucket();
+    standInLimiterClock();
     bucket.putHour(110);
     bucket.put('00010-large.log', logLines(6_000_000));
     const prefix = operation === 'GetObject' ? RAW : '';

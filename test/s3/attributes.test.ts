@@ -138,7 +138,10 @@ describe('a rollup under SSE-KMS, whose ETags are no digests', () => {
 
   it('takes over what a killed run left, as it is', async () => {
     await using bucket = await openTestBucket();
-    const kms = connect({ settings: { ...SETTINGS, kmsKeyId: KEY_ID }, endpointUrl: bucket.sandbox.endpoint });
+    const kms = connect({
+      settings: { ...SETTINGS, kmsKeyId: KEY_ID },
+      endpointUrl: bucket.sandbox.endpoint,
+    });
     bucket.putHour(110);
     const first = await bucket.roll({ connection: kms });
     bucket.sandbox.delete(BUCKET, 'aggregated/app/20261121/08/_manifest.json');

@@ -113,7 +113,9 @@ describe('a listing', () => {
   it('of open uploads goes over several pages', async () => {
     await using bucket = await openTestBucket();
     for (let i = 0; i < 1_050; i++) {
-      await fetch(`${bucket.sandbox.endpoint}/${BUCKET}/${RAW}${i % 40}%20%2B%0A?uploads`, { method: 'POST' });
+      await fetch(`${bucket.sandbox.endpoint}/${BUCKET}/${RAW}${i % 40}%20%2B%0A?uploads`, {
+        method: 'POST',
+      });
     }
     const uploads = await bucket.connection.store.listUploads(SOURCE);
     expect(uploads.map(({ uploadId }) => uploadId).toSorted()).toEqual(

@@ -41,7 +41,9 @@ describe('an upload', () => {
     ['in parts', 11 * MiB],
   ])('%s whose bytes are not those of its CRC-32 is refused by S3, and leaves nothing', async (_, size) => {
     await using bucket = await openTestBucket();
-    expect(await failureOf(upload(bucket, Buffer.alloc(size), 1))).toMatchObject({ code: 'ChecksumMismatch' });
+    expect(await failureOf(upload(bucket, Buffer.alloc(size), 1))).toMatchObject({
+      code: 'ChecksumMismatch',
+    });
     expect(bucket.sandbox.keys(BUCKET)).toEqual([]);
     expect(bucket.sandbox.openUploads(BUCKET)).toEqual([]);
   });

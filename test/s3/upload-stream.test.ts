@@ -162,7 +162,9 @@ describe('a stream that is uploaded', () => {
     async (size) => {
       await using bucket = await openTestBucket();
       const { etag } = bucket.sandbox.put(BUCKET, KEY, 'the same, encoded otherwise');
-      const kept = await send(bucket, inChunks(bytes(size)), { isOurs: (standing) => standing.etag === etag });
+      const kept = await send(bucket, inChunks(bytes(size)), {
+        isOurs: (standing) => standing.etag === etag,
+      });
       expect(kept).toMatchObject({ size: 27, etag });
       await send(bucket, inChunks(bytes(size)));
       expect(bucket.sandbox.get(BUCKET, KEY)?.equals(bytes(size))).toBe(true);

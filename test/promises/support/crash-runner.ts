@@ -13,6 +13,11 @@ interface Order {
   codec: 'keep' | 'none';
 }
 
+// The SDK loads modules when a first request is sent: one to nobody does that before this process is asked for.
+const nobody = connect({ settings: SMALL, endpointUrl: 'http://127.0.0.1:1', timeouts: { retries: 0 } });
+await nobody.store.head({ bucket: SOURCE.bucket, key: 'a' }).catch(() => undefined);
+nobody.close();
+
 process.stdout.write('ready\n');
 process.stdin.once('data', (line: Buffer) => {
   const { endpoint, repack, targetSize, codec } = JSON.parse(line.toString()) as Order;

@@ -5,13 +5,16 @@ import type { WatchedBucket } from './watched-bucket.ts';
 
 const RUNNER = join(import.meta.dirname, 'crash-runner.ts');
 
-/** Processes that stand ready to run an hour, the next one always being started. */
+/** How many processes are started ahead: one a core of CI. */
+const AHEAD = 2;
+
+/** Processes that stand ready to run an hour; the next ones are always being started. */
 export class Runners implements Disposable {
-  #next: ChildProcess = start();
+  readonly #next = Array.from({ length: AHEAD }, start);
 
   async #take(): Promise<ChildProcess> {
-    const child = this.#next;
-    this.#next = start();
+    this.#next.push(start());
+    const child = this.#next.shift() ?? start();
     if (child.stdout !== null) await once(child.stdout, 'data');
     return child;
   }
@@ -20,7 +23,11 @@ export class Runners implements Disposable {
    * Runs the hour in a process that is killed (SIGKILL) at its n-th request, before or after that took effect, or after
    * some milliseconds. False where it ended before.
    */
-  async runAndKill(bucket: WatchedBucket, when: KillWhen, options: { repack?: boolean } = {}): Promise<boolean> {
+  async runAndKill(
+    bucket: WatchedBucket,
+    when: KillWhen,
+    options: { repack?: boolean } = {},
+  ): Promise<boolean> {
     const child = await this.#take();
     const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
     const kill = (): void => {
@@ -39,7 +46,9 @@ export class Runners implements Disposable {
     };
     const { repack = false } = options;
     const { targetSize, codec } = bucket.settings;
-    child.stdin?.write(`${JSON.stringify({ endpoint: bucket.sandbox.endpoint, repack, targetSize, codec })}\n`);
+    child.stdin?.write(
+      `${JSON.stringify({ endpoint: bucket.sandbox.endpoint, repack, targetSize, codec })}\n`,
+    );
     const timer = 'ms' in when ? setTimeout(kill, when.ms) : undefined;
     const [, signal] = await exited;
     clearTimeout(timer);
@@ -48,7 +57,7 @@ export class Runners implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#next.kill();
+    for (const child of this.#next) child.kill();
   }
 }
 

@@ -120,7 +120,9 @@ class Race implements Command {
       bucket.watch.check();
       return undefined;
     };
-    const ends = await Promise.all(this.repacks.map(async (repack) => endOf(await bucket.tryRoll({ repack }))));
+    const ends = await Promise.all(
+      this.repacks.map(async (repack) => endOf(await bucket.tryRoll({ repack }))),
+    );
     bucket.sandbox.hook = undefined;
     const bad = ends.find((end) => !GOOD_ENDS.has(end));
     if (bad !== undefined) throw new Error(`A run ended as ${bad}.`);

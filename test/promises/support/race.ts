@@ -1,7 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection } from '../../../lambda/s3/connection.ts';
 import { seeded } from '../../support/test-bucket.ts';
-import { BUCKET, AGGREGATED, type WatchedBucket, RAW, bodyOf, endOf, openWatchedBucket } from './watched-bucket.ts';
+import {
+  BUCKET,
+  AGGREGATED,
+  type WatchedBucket,
+  RAW,
+  bodyOf,
+  endOf,
+  openWatchedBucket,
+} from './watched-bucket.ts';
 
 export type Random = (below: number) => number;
 
@@ -111,6 +119,8 @@ function slowed(connection: Connection, random: Random, ms: number): Connection 
 function leaveOldOrphans(bucket: WatchedBucket, random: Random): void {
   const hex = Array.from({ length: 12 }, () => random(16).toString(16)).join('');
   for (const name of [`part-${String(random(5)).padStart(5, '0')}-${hex}.log`, `_sources-${hex}.jsonl.gz`]) {
-    bucket.sandbox.put(BUCKET, AGGREGATED + name, 'left', { lastModified: new Date(Date.now() - 86_400_000) });
+    bucket.sandbox.put(BUCKET, AGGREGATED + name, 'left', {
+      lastModified: new Date(Date.now() - 86_400_000),
+    });
   }
 }

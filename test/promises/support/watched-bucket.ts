@@ -7,7 +7,14 @@ import { DEFAULT_SETTINGS } from '../../../lambda/settings/settings.ts';
 import { type Settings } from '../../../lambda/settings/table.ts';
 import { MiB } from '../../../lambda/size.ts';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../../../sandbox/sandbox.ts';
-import { AGGREGATED, BUCKET, RAW, type RollOptions, TestBucket, withCrc32 } from '../../support/test-bucket.ts';
+import {
+  AGGREGATED,
+  BUCKET,
+  RAW,
+  type RollOptions,
+  TestBucket,
+  withCrc32,
+} from '../../support/test-bucket.ts';
 import { type Bucket, Watch, orphans, readRollup } from './reader.ts';
 
 export { AGGREGATED, BUCKET, DESTINATION, MANIFEST_KEY, RAW, SOURCE } from '../../support/test-bucket.ts';

@@ -10,8 +10,8 @@ import { BUCKET, DESTINATION, RAW, failureOf, openTestBucket } from '../../suppo
 import { membersOf } from './members.ts';
 import { MixedHour } from './raw-hour.ts';
 
-const MANY = { plain: 1_000, gzip: 500, zstd: 200, members: 50 };
-const TOTAL = 1_750;
+const MANY = { plain: 400, gzip: 200, zstd: 80, members: 20 };
+const TOTAL = 700;
 
 const INFLATE = { none: (bytes: Buffer) => bytes, gzip: gunzipSync, zstd: zstdDecompressSync };
 

@@ -44,7 +44,7 @@ export class MixedHour {
 
   /** Lines that shrink to three quarters; a third of the texts lack their last newline, and some are of a line alone. */
   #text(): Buffer {
-    const lines = Array.from({ length: 1 + this.#random(28) }, () => {
+    const lines = Array.from({ length: 1 + this.#random(70) }, () => {
       const bytes = Buffer.from(Array.from({ length: 300 }, () => this.#random(256)));
       return `2026-11-21T08:00:00Z ${bytes.toString('base64')}\n`;
     });

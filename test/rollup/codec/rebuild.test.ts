@@ -30,7 +30,10 @@ function mixedHour(bucket: TestBucket): MixedHour {
   return hour;
 }
 
-const settingsOf = (bucket: TestBucket, codec: Settings['codec']): Settings => ({ ...bucket.settings, codec });
+const settingsOf = (bucket: TestBucket, codec: Settings['codec']): Settings => ({
+  ...bucket.settings,
+  codec,
+});
 
 describe('a source that changes in place, others of its output having left raw', () => {
   it.each<Settings['codec']>(['gzip', 'zstd', 'none'])('is replaced alone, with codec %s', async (codec) => {

@@ -2,7 +2,14 @@ import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import type { Settings } from '../../../lambda/settings/table.ts';
 import { MiB } from '../../../lambda/size.ts';
-import { BUCKET, RAW, failureOf, joinedInKeyOrder, logLines, openTestBucket } from '../../support/test-bucket.ts';
+import {
+  BUCKET,
+  RAW,
+  failureOf,
+  joinedInKeyOrder,
+  logLines,
+  openTestBucket,
+} from '../../support/test-bucket.ts';
 import { membersOf } from './members.ts';
 import { textOf } from './raw-hour.ts';
 

@@ -3,7 +3,14 @@ import { parseLocation } from '../../../lambda/rollup/model/location.ts';
 import { publishMarkers } from '../../../lambda/rollup/commit/markers.ts';
 import { run } from '../../../lambda/run.ts';
 import { REFUSED, beforeNth, fromNth, gate, matching } from '../../support/hooks.ts';
-import { AGGREGATED, BUCKET, MANIFEST_KEY, RAW, type TestBucket, openTestBucket } from '../../support/test-bucket.ts';
+import {
+  AGGREGATED,
+  BUCKET,
+  MANIFEST_KEY,
+  RAW,
+  type TestBucket,
+  openTestBucket,
+} from '../../support/test-bucket.ts';
 
 const SUCCESS = `${AGGREGATED}_SUCCESS`;
 const SYMLINKS = `${AGGREGATED}_symlink_format_manifest/manifest`;
@@ -131,7 +138,9 @@ describe('a line break in a name', () => {
       const source = parseLocation(`s3://${BUCKET}/${RAW}`);
       const destination = parseLocation(`s3://${BUCKET}/rolled/a${end}s3:/`);
       const roll = (symlinkManifest: boolean) =>
-        run({ source, destination }, bucket.connection, { settings: { ...bucket.settings, symlinkManifest } });
+        run({ source, destination }, bucket.connection, {
+          settings: { ...bucket.settings, symlinkManifest },
+        });
       bucket.sandbox.clearRequests();
       await expect(roll(true)).rejects.toMatchObject({
         code: 'InvalidArgument',

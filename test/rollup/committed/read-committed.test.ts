@@ -48,7 +48,11 @@ function contextOf(bucket: TestBucket, { store, raw }: Connection) {
 const request = { source: SOURCE, destination: DESTINATION };
 
 /** Each reads the index as a stream, and comes to this although another run commits while it does. */
-const READERS: [name: string, read: (bucket: TestBucket, to: Connection) => Promise<unknown>, result: unknown][] = [
+const READERS: [
+  name: string,
+  read: (bucket: TestBucket, to: Connection) => Promise<unknown>,
+  result: unknown,
+][] = [
   ['a run', (bucket, connection) => bucket.roll({ connection }), { status: 'unchanged', objects: 6 }],
   [
     'a repack',

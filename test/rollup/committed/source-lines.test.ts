@@ -11,7 +11,14 @@ import { formatSidecar, parseSidecar } from '../../../lambda/rollup/codec/sideca
 import { MOST_LINE, readSources } from '../../../lambda/rollup/committed/source-lines.ts';
 import { MiB } from '../../../lambda/size.ts';
 import { SIDES, listed } from '../../support/planning.ts';
-import { AGGREGATED, BUCKET, DESTINATION, MANIFEST_KEY, failureOf, openTestBucket } from '../../support/test-bucket.ts';
+import {
+  AGGREGATED,
+  BUCKET,
+  DESTINATION,
+  MANIFEST_KEY,
+  failureOf,
+  openTestBucket,
+} from '../../support/test-bucket.ts';
 
 const LINE = `${JSON.stringify({
   ...{ key: 'raw/a.log', etag: 'e', size: 1, lastModified: '', output: 'part-0', offset: 0, length: 1 },

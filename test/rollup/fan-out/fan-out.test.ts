@@ -135,7 +135,9 @@ describe('a plan that is carried out by many', () => {
       const request = { ...REQUEST, repack };
       const context = contextOf(bucket);
       const chosen = { ...context, settings: { ...context.settings, ...(settings[at] ?? settings[0]) } };
-      return rollUpByPlan(request, chosen, (plan) => writeItems(plan, itemsOf(bucket, plan), request, chosen));
+      return rollUpByPlan(request, chosen, (plan) =>
+        writeItems(plan, itemsOf(bucket, plan), request, chosen),
+      );
     };
     expect(await roll(0)).toMatchObject({ status: 'committed' });
     bucket.remove('x/a.log');

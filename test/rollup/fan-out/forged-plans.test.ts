@@ -17,7 +17,15 @@ import { parseLocation } from '../../../lambda/rollup/model/location.ts';
 import { type PlannedOutput } from '../../../lambda/rollup/model/output.ts';
 import { shapeOutput } from '../../../lambda/rollup/plan/pack.ts';
 import { run } from '../../../lambda/run.ts';
-import { BUCKET, DESTINATION, RAW, SOURCE, type TestBucket, failureOf, openTestBucket } from '../../support/test-bucket.ts';
+import {
+  BUCKET,
+  DESTINATION,
+  RAW,
+  SOURCE,
+  type TestBucket,
+  failureOf,
+  openTestBucket,
+} from '../../support/test-bucket.ts';
 
 const REQUEST = { source: SOURCE, destination: DESTINATION };
 /** Another stream's, whose writers are not those of this one. */

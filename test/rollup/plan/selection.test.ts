@@ -148,7 +148,11 @@ describe('sources in groups', () => {
     expect(await bucket.roll()).toMatchObject({ status: 'committed', written: 1, objects: 31 });
     expect(bucket.stored()).not.toContain(changed.slice(AGGREGATED.length));
     bucket.remove('audit/info-0.log');
-    expect(await bucket.roll({ repack: true })).toMatchObject({ status: 'committed', objects: 31, reused: 0 });
+    expect(await bucket.roll({ repack: true })).toMatchObject({
+      status: 'committed',
+      objects: 31,
+      reused: 0,
+    });
     await bucket.expectSound();
     // Without groups, a repack gathers them, and their folders are empty.
     expect(await bucket.roll({ repack: true, settings: SETTINGS })).toMatchObject({ objects: 32 });
@@ -166,7 +170,11 @@ describe('sources in groups', () => {
     expect(reused).toBe(outputs);
     expect(outputs).toBeGreaterThanOrEqual(6);
     await bucket.expectSound();
-    expect(await bucket.roll({ repack: true })).toMatchObject({ status: 'committed', reused: 0, objects: 24 });
+    expect(await bucket.roll({ repack: true })).toMatchObject({
+      status: 'committed',
+      reused: 0,
+      objects: 24,
+    });
     await bucket.expectSound();
   });
 
