@@ -226,7 +226,16 @@ function remembered(run: Run): Run {
     case 'look before sources':
     case 'delete sources':
       return { ...rest, next, standing, listed };
-    default:
+    case 'get index':
+    case 'list destination':
+    case 'list raw':
+    case 'head output':
+    case 'get sources':
+    case 'put output':
+    case 'put index':
+    case 'look for what is new':
+    case 'put manifest':
+    case 'get winner':
       return run;
   }
 }
