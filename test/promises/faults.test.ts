@@ -231,7 +231,7 @@ describe.concurrent('a fault that lasts', () => {
     expect(await bucket.settle()).toEqual([]);
   });
 
-  it('nobody listens', async () => {
+  it('an endpoint where nobody listens is EndpointUnreachable', async () => {
     await using bucket = await openVariedHour();
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -245,7 +245,7 @@ describe.concurrent('a fault that lasts', () => {
     expect((end as RollupError).message).toMatch(/after [2-5] attempts/);
   });
 
-  it('a name that does not resolve', async () => {
+  it('a name that does not resolve is EndpointUnreachable', async () => {
     await using bucket = await openVariedHour();
     const end = await bucket.tryRoll({
       connection: bucket.connect({}, { endpointUrl: 'http://s3.invalid' }),

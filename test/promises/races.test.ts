@@ -4,7 +4,7 @@ import { bodyOf, endOf, openWatchedBucket } from './support/watched-bucket.ts';
 import { race } from './support/race.ts';
 
 describe('two to eight runs of one hour at once, sources coming, changing and expiring', () => {
-  it.each(Array.from({ length: 12 }, (_, i) => i + 1))('seed %i', async (seed) => {
+  it.each(Array.from({ length: 12 }, (_, i) => i + 1))('lose nothing, with seed %i', async (seed) => {
     const { problems } = await race(seed);
     expect(problems).toEqual([]);
   });

@@ -43,14 +43,14 @@ function pilingUp(): Hook {
   };
 }
 
-describe('the ceilings', () => {
+describe('the ceilings of a run', () => {
   it.each([
     { concurrency: 1, outputsInFlight: 1, objects: 150 },
     { concurrency: 7, outputsInFlight: 3, objects: 300 },
     { concurrency: 64, outputsInFlight: 3, objects: 400 },
     { concurrency: 250, outputsInFlight: 16, objects: 600 },
   ])(
-    'hold on the side of S3, with $concurrency downloads and $outputsInFlight outputs',
+    'are reached and not passed, as S3 sees it, with $concurrency downloads and $outputsInFlight outputs',
     async ({ objects, ...settings }) => {
       await using bucket = await openTestBucket(settings);
       const random = seeded(1);
@@ -86,7 +86,7 @@ describe('the ceilings', () => {
     },
   );
 
-  it('hold while parts are uploaded, too', async () => {
+  it('hold for parts in flight, too', async () => {
     await using bucket = await openTestBucket({ targetSize: 16 * MiB, concurrency: 2, outputsInFlight: 2 });
     for (let i = 0; i < 80; i++) bucket.put(`${i}.log`, Buffer.alloc(MiB, `line of ${i}\n`));
     const cap = maxSockets(bucket.settings);
@@ -107,7 +107,7 @@ describe('the ceilings', () => {
     await bucket.expectSound();
   });
 
-  it('do not move with the number of objects', async () => {
+  it('let bytes in flight and connections not grow with the number of objects', async () => {
     const peaks = [];
     for (const count of [200, 600]) {
       await using bucket = await openTestBucket({ concurrency: 8 });
@@ -144,7 +144,7 @@ describe('connections', () => {
         }),
     ],
   ];
-  it.each(breaking)('are all free again after %s', async (_, hookOf) => {
+  it.each(breaking)('are all free again after a run that failed by %s', async (_, hookOf) => {
     await using bucket = await openTestBucket({ concurrency: 2, outputsInFlight: 1 });
     putAll(bucket, 0);
     const connection = bucket.connect({}, { timeouts: { retries: 50 } });
@@ -165,8 +165,8 @@ describe('connections', () => {
   });
 });
 
-describe('time', () => {
-  it('of a body that stalls is bounded: it is cut, and the download begun anew', async () => {
+describe('a limit of time', () => {
+  it('cuts a body that stalls, and its download is begun anew', async () => {
     await using bucket = await openTestBucket();
     bucket.putHour(100);
     const connection = bucket.connect({}, { timeouts: { bodyIdle: 1_500 } });
@@ -184,7 +184,7 @@ describe('time', () => {
     await bucket.expectSound();
   });
 
-  it('of a body that stalls every time ends the run, its key named', async () => {
+  it('ends the run where a body stalls every time, and the error has its key', async () => {
     await using bucket = await openTestBucket();
     bucket.putHour(30);
     const key = `${RAW}00007.log`;
@@ -194,7 +194,7 @@ describe('time', () => {
     expect(bucket.isCommitted).toBe(false);
   });
 
-  it('of a request that is never answered is bounded', async () => {
+  it('ends a request that is never answered, and it is sent anew', async () => {
     await using bucket = await openTestBucket();
     bucket.putHour(30);
     let hung = 0;
@@ -207,7 +207,7 @@ describe('time', () => {
     await bucket.expectSound();
   });
 
-  it('that has run out begins no further output; what is written is gone on from', async () => {
+  it('that has run out lets no further output begin, and the next run reuses what is written', async () => {
     await using bucket = await openTestBucket({ outputsInFlight: 1 });
     bucket.putHour(400);
     let written = 0;
@@ -226,7 +226,7 @@ describe('time', () => {
     await bucket.expectSound();
   });
 
-  it('that has run out before anything was begun commits nothing', async () => {
+  it('that has run out before the first output lets nothing be committed', async () => {
     await using bucket = await openTestBucket();
     bucket.putHour(10);
     expect(await bucket.roll({ hasTime: () => false })).toMatchObject({ status: 'incomplete', written: 0 });

@@ -34,7 +34,7 @@ function expectSame(got: Buffer, expected: Buffer): void {
 }
 
 describe('the outputs of a commit', () => {
-  it('are, in index order, the sources in key order, of the target size and no more than a source beyond', async () => {
+  it('contain the sources in key order, and are larger than the target by less than a source', async () => {
     await using bucket = await openTestBucket();
     bucket.putHour(400);
     const result = await bucket.roll();
@@ -90,7 +90,7 @@ describe('the outputs of a commit', () => {
     expect(outputs[0]).toEqual(outputs[1]);
   });
 
-  it('frame every source, whatever its key', async () => {
+  it('have an offset for every source, whatever its key', async () => {
     await using bucket = await openTestBucket();
     const long = 1024 - RAW.length;
     const names = [
@@ -150,7 +150,7 @@ describe('the outputs of a commit', () => {
     await bucket.expectSound();
   });
 
-  it('take up sizes around the target; what is of it or more is copied inside S3, as it is', async () => {
+  it('hold sources of sizes around the target; one of that size or more is copied inside S3 as it is', async () => {
     await using bucket = await openTestBucket({
       targetSize: 32 * MiB,
       partSize: 8 * MiB,
@@ -257,7 +257,7 @@ describe('the outputs of a commit', () => {
       },
       { status: 'committed', objects: 1, bytes: 1, outputs: 1 },
     ],
-  ])('%s', async (_, prepare, expected) => {
+  ])('of %s are what they have to be', async (_, prepare, expected) => {
     await using bucket = await openTestBucket();
     prepare(bucket);
     expect(await bucket.roll()).toMatchObject(expected);
@@ -266,7 +266,7 @@ describe('the outputs of a commit', () => {
     expect(await bucket.roll()).toMatchObject({ status: 'unchanged' });
   });
 
-  it('over TLS', async () => {
+  it('are written over TLS', async () => {
     await using bucket = await openTestBucket({}, { tls: true });
     bucket.putHour(120);
     expect(await bucket.roll()).toMatchObject({ status: 'committed', objects: 120 });

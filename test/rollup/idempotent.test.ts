@@ -61,7 +61,7 @@ describe('a run that finds nothing new', () => {
   it.each([
     ['sizes of outputs', { targetSize: 6 * 2 ** 20 }],
     ['the newline rule', { newline: 'none' as const }],
-  ])('nor does it with other %s', async (_, settings) => {
+  ])('still finds nothing new after a change of %s', async (_, settings) => {
     await using bucket = await openTestBucket();
     bucket.put('a.log', 'no newline');
     await bucket.roll();
@@ -72,7 +72,7 @@ describe('a run that finds nothing new', () => {
 });
 
 describe('late objects', () => {
-  it('are read, just they, and every earlier output stays as it is', async () => {
+  it('are the only ones that are read, and every earlier output stays as it is', async () => {
     await using bucket = await openTestBucket();
     bucket.putHour(300);
     await bucket.roll();
@@ -188,7 +188,7 @@ describe('a run that failed half-way', () => {
     ['where some sources lack their newline', (i: number) => i % 3 === 0],
     ['where all do', () => true],
     ['where none does', () => false],
-  ])('is gone on from with the frames right %s', async (_, lacks) => {
+  ])('is continued with the right source offsets %s', async (_, lacks) => {
     await using bucket = await openTestBucket();
     for (let i = 0; i < 200; i++) {
       const body = logLines(50_000);
@@ -210,7 +210,7 @@ describe('a run that failed half-way', () => {
     await bucket.expectSound();
   });
 
-  it('does not take an output for writtenOutput that is of another size', async () => {
+  it('is continued without an output that has another size than planned', async () => {
     await using bucket = await openTestBucket();
     bucket.putHour(20);
     bucket.sandbox.hook = onNth(1, matching('PutObject', MANIFEST_KEY), REFUSED);
@@ -251,7 +251,9 @@ describe('an answer that is lost', () => {
     await bucket.expectSound();
     expect(await bucket.roll()).toMatchObject({ status: 'unchanged' });
   });
+});
 
+describe('a fault that passes', () => {
   const passing: [string, Operation, Fault][] = [
     ['SlowDown to a download', 'GetObject', { kind: 'error', status: 503, code: 'SlowDown' }],
     ['SlowDown to an upload part', 'UploadPart', { kind: 'error', status: 503, code: 'SlowDown' }],
@@ -274,7 +276,7 @@ describe('an answer that is lost', () => {
     ['a body that is cut off by a reset', 'GetObject', { kind: 'cut', afterBytes: 3_000, how: 'reset' }],
     ['a body that ends early', 'GetObject', { kind: 'cut', afterBytes: 3_000, how: 'close' }],
   ];
-  it.each(passing)('nor does %s', async (_, operation, fault) => {
+  it.each(passing)('does no harm: %s', async (_, operation, fault) => {
     await using bucket = await openTestBucket();
     standInLimiterClock();
     bucket.putHour(110);

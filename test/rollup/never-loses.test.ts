@@ -74,7 +74,7 @@ describe('a source that was changed in place', () => {
     await bucket.expectSound();
   });
 
-  it('is rebuilt with what has left raw beside it, read from the committed output', async () => {
+  it('is rebuilt beside sources that have left raw, which are read from the committed output', async () => {
     await using bucket = await openTestBucket();
     const expected = putMixedHour(bucket);
     await bucket.roll();
@@ -94,7 +94,7 @@ describe('a source that was changed in place', () => {
     await bucket.expectSound();
   });
 
-  it('and was large, then small, then large again', async () => {
+  it('is committed anew each time: large, then small, then large again', async () => {
     await using bucket = await openTestBucket();
     const large = logLines(5 * MiB).subarray(0, -1);
     const bodies = [large, Buffer.from('small'), Buffer.concat([large, large])];
@@ -111,7 +111,7 @@ describe('a source that was changed in place', () => {
   });
 });
 
-describe('what has left raw', () => {
+describe('a source that has left raw', () => {
   it('stays committed, without a request for it', async () => {
     await using bucket = await openTestBucket();
     const expected = putMixedHour(bucket);
@@ -127,7 +127,7 @@ describe('what has left raw', () => {
     await bucket.expectSound();
   });
 
-  it('stays, too, where it was emptied in place or archived', async () => {
+  it('stays committed, too, where it was emptied in place or archived', async () => {
     await using bucket = await openTestBucket();
     bucket.put('a.log', 'a');
     bucket.put('b.log', 'b');
@@ -188,7 +188,7 @@ describe('a repack', () => {
     expect(await bucket.roll()).toMatchObject({ status: 'unchanged' });
   });
 
-  it('into other sizes, where a source that has left raw is large now', async () => {
+  it('into other sizes copies a source that has left raw and is large now', async () => {
     await using bucket = await openTestBucket({ targetSize: 16 * MiB });
     const large = logLines(6 * MiB).subarray(0, -1);
     bucket.put('a.log', 'a');
@@ -206,7 +206,7 @@ describe('a repack', () => {
     await bucket.expectSound();
   });
 
-  it('of an empty hour', async () => {
+  it('of an empty hour has no outputs', async () => {
     await using bucket = await openTestBucket();
     await bucket.roll();
     expect(await bucket.roll({ repack: true })).toMatchObject({ objects: 0, outputs: 0 });

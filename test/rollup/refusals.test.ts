@@ -64,7 +64,7 @@ describe('before the first download, a run refuses', () => {
     await expectNothingWritten(bucket);
   });
 
-  it('names a few of many, and how many more there are', async () => {
+  it('what cannot be joined, with a few keys of many and how many more there are', async () => {
     await using bucket = await openTestBucket();
     for (let i = 0; i < 8; i++) bucket.put(`${i}.zip`, 'PK');
     const { message } = await failureOf(bucket.roll());
@@ -76,13 +76,13 @@ describe('before the first download, a run refuses', () => {
     [['b.parquet'], 'b.parquet is Parquet: it cannot be joined with others of its format.'],
     [['b.tar.gz'], 'b.tar.gz is tar: it cannot be joined'],
     [['b.orc', 'c.7z'], 'c.7z are 7z, ORC: they cannot be joined with others of their format.'],
-  ])('names the format of %j', async (names, expected) => {
+  ])('what cannot be joined, with the format of %j', async (names, expected) => {
     await using bucket = await openTestBucket();
     for (const name of names) bucket.put(name, 'x');
     expect((await failureOf(bucket.roll())).message).toContain(expected);
   });
 
-  it('speaks of one archived source and of several', async () => {
+  it('archived sources, with their keys and what to do', async () => {
     await using bucket = await openTestBucket();
     bucket.put('a.log', 'a', { storageClass: 'GLACIER' });
     expect((await failureOf(bucket.roll())).message).toContain(
@@ -94,7 +94,7 @@ describe('before the first download, a run refuses', () => {
     );
   });
 
-  it('and takes what is in an archive class that can be read at once', async () => {
+  it('nothing in an archive class that can be read at once', async () => {
     await using bucket = await openTestBucket();
     bucket.put('a.log', 'a', { storageClass: 'GLACIER_IR' });
     bucket.put('b.log', 'b', { storageClass: 'STANDARD_IA' });
@@ -252,7 +252,7 @@ describe('a source that', () => {
       },
       'SourceVanished',
     ],
-  ])('%s before its copy does the same', async (_, change, code) => {
+  ])('%s before its copy ends the run with its key', async (_, change, code) => {
     await using bucket = await openTestBucket();
     bucket.put('large.log', logLines(6_000_000));
     bucket.sandbox.hook = beforeNth(1, matching('CopyObject'), () => {
@@ -277,8 +277,8 @@ describe('a source that', () => {
   });
 });
 
-describe('the way to S3', () => {
-  it('leads to no such bucket', async () => {
+describe('access to S3', () => {
+  it('fails with NoSuchBucket where neither bucket exists', async () => {
     await using bucket = await openTestBucket();
     const nowhere = {
       source: parseLocation('s3://no-such-bucket/raw/'),
@@ -289,7 +289,7 @@ describe('the way to S3', () => {
     expect(failure.message).toContain('no-such-bucket');
   });
 
-  it('leads to a bucket of raw logs that does not exist', async () => {
+  it('fails with NoSuchBucket where the bucket of raw logs does not exist', async () => {
     await using bucket = await openTestBucket();
     const request = { source: parseLocation('s3://no-such-bucket/raw/'), destination: DESTINATION };
     expect(await failureOf(run(request, bucket.connection, { settings: SETTINGS }))).toMatchObject({
@@ -301,7 +301,7 @@ describe('the way to S3', () => {
   it.each([
     ['another key', { accessKeyId: 'AKIDOTHER', secretAccessKey: CREDENTIALS.secretAccessKey }],
     ['another secret', { accessKeyId: CREDENTIALS.accessKeyId, secretAccessKey: 'other' }],
-  ])('is refused to %s', async (_, credentials) => {
+  ])('is refused with %s', async (_, credentials) => {
     await using bucket = await openTestBucket({}, { credentials });
     bucket.putHour(3);
     const failure = await failureOf(bucket.roll());
@@ -310,7 +310,7 @@ describe('the way to S3', () => {
     await expectNothingWritten(bucket);
   });
 
-  it('is open to the right credentials, every request signed', async () => {
+  it('is given with the right credentials, every request signed', async () => {
     await using bucket = await openTestBucket({}, { credentials: CREDENTIALS });
     bucket.putHour(60);
     bucket.put('odd +%&?#=\'"😀\n.log', 'odd');
@@ -319,7 +319,7 @@ describe('the way to S3', () => {
     await bucket.expectSound();
   });
 
-  it('is down: that is known after five attempts at the most', async () => {
+  it('is given up after five attempts at the most where the endpoint is down', async () => {
     const sandbox = await startSandbox();
     await sandbox.close();
     const connection = connect({ settings: SETTINGS, endpointUrl: sandbox.endpoint });
@@ -332,7 +332,7 @@ describe('the way to S3', () => {
     connection.close();
   });
 
-  it('goes down on the way: nothing is committed, and nothing hangs', async () => {
+  it('is lost half-way: the run ends, and nothing is committed', async () => {
     await using bucket = await openTestBucket();
     bucket.putHour(200);
     bucket.sandbox.hook = fromNth(100, () => true, { kind: 'reset' });

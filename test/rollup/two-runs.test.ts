@@ -32,7 +32,7 @@ describe('two runs of one hour', () => {
     expect(bucket.requests('PutObject', MANIFEST_KEY)).toHaveLength(2);
   });
 
-  it('of which both come to commit at once', async () => {
+  it('that commit at the same moment: one commits, and the other ends unchanged', async () => {
     await using bucket = await openTestBucket();
     bucket.putHour(150);
     // Each waits at its manifest until the other is there too.
@@ -91,7 +91,7 @@ describe('two runs of one hour', () => {
     await bucket.expectSound();
   });
 
-  it('of which one repacks', async () => {
+  it('of which one repacks: both commit', async () => {
     await using bucket = await openTestBucket();
     bucket.putHour(150);
     await bucket.roll();
@@ -162,7 +162,7 @@ describe('two runs of one hour', () => {
     await bucket.expectSound();
   });
 
-  it('lose three times at the most', async () => {
+  it('of which one always loses: it gives up after three attempts', async () => {
     await using bucket = await openTestBucket();
     bucket.putHour(10);
     let others = 0;
