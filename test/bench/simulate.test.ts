@@ -21,7 +21,7 @@ function fitting(hour: SimulatedHour): SimulatedHour & { fits: true } {
   return hour;
 }
 
-describe('the model', () => {
+describe('the simulation', () => {
   it('gives the same hour for the same seed, and another for another', () => {
     const at = { memory: 1769, concurrency: 64 };
     const [a, b, c] = [1, 1, 2].map((seed) => hourAt(createModel(FIGURES, seed), LOAD, at));

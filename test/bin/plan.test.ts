@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatForecast } from '../../bin/commands/plan.ts';
 import type { Forecast } from '../../bin/output/forecast.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
-import { withCrc32 } from '../support/world.ts';
+import { withCrc32 } from '../support/test-bucket.ts';
 import { BUCKET, DESTINATION, SOURCE, cli, json, lines } from './command-line.ts';
 
 const MiB = 2 ** 20;

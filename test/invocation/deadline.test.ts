@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MiB } from '../../lambda/size.ts';
-import type { Sandbox } from '../../sandbox/sandbox.ts';
+import type { Hook, Sandbox } from '../../sandbox/sandbox.ts';
 import { type QueueServer, startQueues } from '../support/queue-server.ts';
-import { type LambdaProcess, startLambda } from './support/lambda-process.ts';
+import { INVOCATION_MS, type LambdaProcess, startLambda } from './support/lambda-process.ts';
 import {
   AGGREGATED_ROOT,
   BUCKET,
@@ -60,13 +60,25 @@ function writes(): Record<string, number> {
   return counts;
 }
 
+/** Every output takes a time of which an invocation has room for some, and not for ten. */
+function slowOutputs(running: LambdaProcess): Hook {
+  return async ({ operation, key }) => {
+    if (operation === 'CompleteMultipartUpload' && isOutput(key)) await running.pass(INVOCATION_MS / 5);
+    return undefined;
+  };
+}
+
+/** Has time pass, the first time that it is called, until only those seconds are left in which an invocation ends itself. */
+function lastSecondsOnce(running: LambdaProcess): () => Promise<void> {
+  let passed: Promise<void> | undefined;
+  return () => (passed ??= running.pass(INVOCATION_MS - 5_000));
+}
+
 describe('a run that runs out of time', () => {
   it('ends early, and continuations finish the hour, every output written once', async () => {
     const logs = putOutputs();
-    // On a clock that runs ten times as fast an output takes 2 s and more: in 15 s there is no time for ten.
-    sandbox.hook = ({ operation }) => (operation === 'GetObject' ? { kind: 'delay', ms: 200 } : undefined);
-    const clock = { remainingMs: 20_000, speed: 10 };
-    const first = await lambda.invoke(request, clock);
+    sandbox.hook = slowOutputs(lambda);
+    const first = await lambda.invoke(request);
     expect(first).toMatchObject({ result: { status: 'incomplete', manifest: null } });
     expect(first.leftMs).toBeGreaterThan(0);
     expect(first.log).toMatchObject([{ message: 'hour incomplete', continued: true, hour: hourText(8) }]);
@@ -79,7 +91,7 @@ describe('a run that runs out of time', () => {
     for (let number = 1; runs.at(-1)?.log[0]?.['continued'] === true; number++) {
       const message = await queues.receive(queues.queueUrl);
       expect(JSON.parse(message?.Body ?? '')).toEqual({ ...continuation, continuation: number });
-      const run = await lambda.invoke({ Records: [{ messageId: 'm', body: message?.Body }] }, clock);
+      const run = await lambda.invoke({ Records: [{ messageId: 'm', body: message?.Body }] });
       if (message !== undefined) await queues.delete(queues.queueUrl, message);
       expect(run.failure).toBeUndefined();
       expect(run.log).toMatchObject([{ continuation: number, stream: 'checkout' }]);
@@ -100,15 +112,17 @@ describe('a run that runs out of time', () => {
 
   it('is stopped with an output in flight: it is incomplete without an error, and the upload is aborted', async () => {
     const logs = putOutputs();
+    const allButTheLastSeconds = lastSecondsOnce(lambda);
     const [begun, writtenOutput] = [new Set<string>(), new Set<string>()];
     sandbox.hook = ({ operation, key = '' }) => {
       if (!isOutput(key)) return undefined;
       if (operation === 'CreateMultipartUpload') begun.add(key);
       if (operation === 'CompleteMultipartUpload') writtenOutput.add(key);
-      return operation === 'UploadPart' && begun.size > 1 ? { kind: 'hang' } : undefined;
+      if (operation !== 'UploadPart' || begun.size < 2) return undefined;
+      void allButTheLastSeconds();
+      return { kind: 'hang' };
     };
-    // Three seconds for one output, and then for one that hangs.
-    const { result, log, leftMs } = await lambda.invoke(request, { remainingMs: 8_000 });
+    const { result, log, leftMs } = await lambda.invoke(request);
     expect(result).toMatchObject({ status: 'incomplete', written: 1 });
     expect(log).toMatchObject([{ level: 'INFO', message: 'hour incomplete', continued: true }]);
     expect(leftMs).toBeGreaterThan(0);
@@ -129,9 +143,13 @@ describe('a run that runs out of time', () => {
     ['a first run', request],
   ])('fails with NoProgress where it wrote nothing: %s', async (_, event) => {
     putOutputs();
-    sandbox.hook = ({ operation, key = '' }) =>
-      operation === 'GetObject' && key.endsWith('.log') ? { kind: 'hang' } : undefined;
-    const { failure, log, metrics } = await lambda.invoke(event, { remainingMs: 5_300 });
+    const allButTheLastSeconds = lastSecondsOnce(lambda);
+    sandbox.hook = ({ operation, key = '' }) => {
+      if (operation !== 'GetObject' || !key.endsWith('.log')) return undefined;
+      void allButTheLastSeconds();
+      return { kind: 'hang' };
+    };
+    const { failure, log, metrics } = await lambda.invoke(event);
     expect(failure).toMatchObject({ errorType: 'NoProgress' });
     expect(log).toMatchObject([{ level: 'ERROR', status: 'failed', code: 'NoProgress', hour: hourText(8) }]);
     expect(metrics).toMatchObject([{ Failures: 1, stream: 'checkout' }]);
@@ -139,9 +157,13 @@ describe('a run that runs out of time', () => {
     expect(sandbox.openUploads(BUCKET)).toEqual([]);
   });
 
-  it('logs its failure before it is killed, if the store does not answer at all', async () => {
-    sandbox.hook = () => ({ kind: 'hang' });
-    const { id, failure, log, metrics } = await lambda.invoke(request, { remainingMs: 3_000 });
+  it('logs what held it before it is killed, where the store does not answer at all', async () => {
+    let requests = 0;
+    sandbox.hook = () => {
+      if (++requests === 1) void lambda.pass(INVOCATION_MS - 1_000).then(() => lambda.pass(1_000));
+      return { kind: 'hang' };
+    };
+    const { id, failure, log, metrics } = await lambda.invoke(request);
     expect(failure).toMatchObject({ errorType: 'Sandbox.Timedout' });
     expect(log).toMatchObject([
       {
@@ -166,8 +188,8 @@ describe('a run that runs out of time', () => {
         LOOK_BACK_HOURS: '0',
       }),
     });
-    sandbox.hook = ({ operation }) => (operation === 'GetObject' ? { kind: 'delay', ms: 200 } : undefined);
-    const { failure, log } = await cut.invoke(request, { remainingMs: 20_000, speed: 10 });
+    sandbox.hook = slowOutputs(cut);
+    const { failure, log } = await cut.invoke(request);
     expect(failure?.errorType).toBe('QueueDoesNotExist');
     expect(log).toMatchObject([{ level: 'ERROR', status: 'failed', hour: hourText(8) }]);
   });

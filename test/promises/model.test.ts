@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
 import type { Settings } from '../../lambda/settings/table.ts';
-import { openHour } from './support/hour.ts';
+import { openWatchedBucket } from './support/watched-bucket.ts';
 import { commands } from './support/model.ts';
 
-const TRIALS = Number(process.env['HISTORIES'] ?? 25);
+const TRIALS = Number(process.env['HISTORIES'] ?? 15);
 
 describe('any history of an hour', () => {
   it.each<[Settings['codec'], number]>([
@@ -14,9 +14,9 @@ describe('any history of an hour', () => {
   ])('is committed as the model says, with codec %s', async (codec, numRuns) => {
     await fc.assert(
       fc.asyncProperty(fc.commands(commands, { maxCommands: 14, size: 'max' }), async (history) => {
-        await using hour = await openHour({ codec });
+        await using bucket = await openWatchedBucket({ codec });
         await fc.asyncModelRun(
-          () => ({ model: { raw: new Map(), committed: new Map() }, real: { hour } }),
+          () => ({ model: { raw: new Map(), committed: new Map() }, real: { bucket } }),
           history,
         );
       }),

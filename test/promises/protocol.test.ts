@@ -147,7 +147,7 @@ function modelled(start: State): string[] {
   return steps;
 }
 
-describe('the model', () => {
+describe('the model of the protocol', () => {
   it.each<[string, (hour: Interleaving) => Promise<unknown>, State, RunKind]>([
     ['a first run', () => Promise.resolve(), startOf({ raw: { a: 1 }, runs: [{}], events: [] }), {}],
     [

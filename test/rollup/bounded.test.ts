@@ -1,10 +1,19 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { openDescriptors } from '../../lambda/s3/client/gauge.ts';
 import { MAX_CONNECTIONS, maxSockets } from '../../lambda/settings/settings.ts';
 import { MiB } from '../../lambda/size.ts';
 import type { Hook, SandboxRequest } from '../../sandbox/sandbox.ts';
+import { eventually } from '../support/eventually.ts';
 import { REFUSED, beforeNth, fromNth, matching } from '../support/hooks.ts';
-import { BUCKET, RAW, type World, failureOf, logLines, openWorld, seeded } from '../support/world.ts';
+import {
+  BUCKET,
+  RAW,
+  type TestBucket,
+  failureOf,
+  logLines,
+  openTestBucket,
+  seeded,
+} from '../support/test-bucket.ts';
 
 /** Descriptors that are neither connections nor files of the run: pipes, timers, the event loop's own. */
 const OTHER_DESCRIPTORS = 32;
@@ -34,53 +43,56 @@ function pilingUp(): Hook {
   };
 }
 
-describe('the ceilings', () => {
+describe('the ceilings of a run', () => {
   it.each([
-    { concurrency: 1, outputsInFlight: 1 },
-    { concurrency: 7, outputsInFlight: 3 },
-    { concurrency: 64, outputsInFlight: 3 },
-    { concurrency: 250, outputsInFlight: 16 },
-  ])('hold on the side of S3, with $concurrency downloads and $outputsInFlight outputs', async (settings) => {
-    await using world = await openWorld(settings);
-    const random = seeded(1);
-    let largest = 0;
-    for (let i = 0; i < 600; i++) {
-      const body = logLines(10_000 + random(60_000), random);
-      largest = Math.max(largest, body.length);
-      world.put(`${i}.log`, body);
-    }
-    const piling = pilingUp();
-    let mostUploads = 0;
-    world.sandbox.hook = (request) => {
-      mostUploads = Math.max(mostUploads, world.sandbox.openUploads(BUCKET).length);
-      return piling(request);
-    };
-    const cap = maxSockets(world.settings);
-    const baseline = openDescriptors() ?? 0;
-    const { peak, status, requests } = await world.roll();
-    expect([status, requests.retries]).toEqual(['committed', 0]);
-    const { peakInFlightGets, peakConnections } = world.sandbox.stats();
-    // Reached, so that the ceiling is one, and not passed.
-    expect(peakInFlightGets).toBe(settings.concurrency);
-    expect(peakConnections).toBeLessThanOrEqual(cap);
-    expect(peakConnections).toBeLessThanOrEqual(MAX_CONNECTIONS);
-    expect(peak.connections).toBe(peakConnections);
-    // Here both ends of every connection are this process's.
-    expect(peak.fileDescriptors).toBeLessThanOrEqual(baseline + 2 * peak.connections + OTHER_DESCRIPTORS);
-    expect(mostUploads).toBeLessThanOrEqual(settings.outputsInFlight);
-    expect(peak.inFlightBytes).toBeGreaterThan(0);
-    expect(peak.inFlightBytes).toBeLessThanOrEqual(
-      settings.outputsInFlight * (world.settings.targetSize + largest),
-    );
-  });
+    { concurrency: 1, outputsInFlight: 1, objects: 150 },
+    { concurrency: 7, outputsInFlight: 3, objects: 300 },
+    { concurrency: 64, outputsInFlight: 3, objects: 400 },
+    { concurrency: 250, outputsInFlight: 16, objects: 600 },
+  ])(
+    'are reached and not passed, as S3 sees it, with $concurrency downloads and $outputsInFlight outputs',
+    async ({ objects, ...settings }) => {
+      await using bucket = await openTestBucket(settings);
+      const random = seeded(1);
+      let largest = 0;
+      for (let i = 0; i < objects; i++) {
+        const body = logLines(10_000 + random(60_000), random);
+        largest = Math.max(largest, body.length);
+        bucket.put(`${i}.log`, body);
+      }
+      const piling = pilingUp();
+      let mostUploads = 0;
+      bucket.sandbox.hook = (request) => {
+        mostUploads = Math.max(mostUploads, bucket.sandbox.openUploads(BUCKET).length);
+        return piling(request);
+      };
+      const cap = maxSockets(bucket.settings);
+      const baseline = openDescriptors() ?? 0;
+      const { peak, status, requests } = await bucket.roll();
+      expect([status, requests.retries]).toEqual(['committed', 0]);
+      const { peakInFlightGets, peakConnections } = bucket.sandbox.stats();
+      // Reached, so that the ceiling is one, and not passed.
+      expect(peakInFlightGets).toBe(settings.concurrency);
+      expect(peakConnections).toBeLessThanOrEqual(cap);
+      expect(peakConnections).toBeLessThanOrEqual(MAX_CONNECTIONS);
+      expect(peak.connections).toBe(peakConnections);
+      // Here both ends of every connection are this process's.
+      expect(peak.fileDescriptors).toBeLessThanOrEqual(baseline + 2 * peak.connections + OTHER_DESCRIPTORS);
+      expect(mostUploads).toBeLessThanOrEqual(settings.outputsInFlight);
+      expect(peak.inFlightBytes).toBeGreaterThan(0);
+      expect(peak.inFlightBytes).toBeLessThanOrEqual(
+        settings.outputsInFlight * (bucket.settings.targetSize + largest),
+      );
+    },
+  );
 
-  it('hold while parts are uploaded, too', async () => {
-    await using world = await openWorld({ targetSize: 16 * MiB, concurrency: 2, outputsInFlight: 2 });
-    for (let i = 0; i < 80; i++) world.put(`${i}.log`, Buffer.alloc(MiB, `line of ${i}\n`));
-    const cap = maxSockets(world.settings);
+  it('hold for parts in flight, too', async () => {
+    await using bucket = await openTestBucket({ targetSize: 16 * MiB, concurrency: 2, outputsInFlight: 2 });
+    for (let i = 0; i < 80; i++) bucket.put(`${i}.log`, Buffer.alloc(MiB, `line of ${i}\n`));
+    const cap = maxSockets(bucket.settings);
     let inFlight = 0;
     let most = 0;
-    world.sandbox.hook = async (request) => {
+    bucket.sandbox.hook = async (request) => {
       if (request.operation !== 'UploadPart') return undefined;
       most = Math.max(most, ++inFlight);
       // Until the others have had their turn to come in beside it.
@@ -88,30 +100,31 @@ describe('the ceilings', () => {
       inFlight--;
       return undefined;
     };
-    await world.roll();
+    await bucket.roll();
     expect(most).toBeGreaterThan(1);
     expect(most).toBeLessThanOrEqual(8);
-    expect(world.sandbox.stats().peakConnections).toBeLessThanOrEqual(cap);
-    await world.expectSound();
+    expect(bucket.sandbox.stats().peakConnections).toBeLessThanOrEqual(cap);
+    await bucket.expectSound();
   });
 
-  it('do not move with the number of objects', async () => {
+  it('let bytes in flight and connections not grow with the number of objects', async () => {
     const peaks = [];
     for (const count of [200, 600]) {
-      await using world = await openWorld({ concurrency: 8 });
-      for (let i = 0; i < count; i++) world.put(`${i}.log`, Buffer.alloc(60_000, 'line of a log\n'));
-      const { peak } = await world.roll();
-      peaks.push([peak.inFlightBytes, peak.connections <= maxSockets(world.settings)]);
+      await using bucket = await openTestBucket({ concurrency: 8 });
+      for (let i = 0; i < count; i++) bucket.put(`${i}.log`, Buffer.alloc(60_000, 'line of a log\n'));
+      const { peak } = await bucket.roll();
+      peaks.push([peak.inFlightBytes, peak.connections <= maxSockets(bucket.settings)]);
     }
     expect(peaks[1]).toEqual(peaks[0]);
   });
 });
 
 describe('connections', () => {
-  const putAll = (world: World, round: number): void => {
-    for (let i = 0; i < 150; i++) world.put(`${i}.log`, logLines(50_000 + round));
+  const SOURCES = 60;
+  const putAll = (bucket: TestBucket, round: number): void => {
+    for (let i = 0; i < SOURCES; i++) bucket.put(`${i}.log`, logLines(125_000 + round));
   };
-  const breaking: [string, (world: World, round: number) => Hook][] = [
+  const breaking: [string, (bucket: TestBucket, round: number) => Hook][] = [
     ['refused downloads', () => fromNth(20, matching('GetObject', RAW), REFUSED)],
     [
       'bodies that break',
@@ -125,97 +138,99 @@ describe('connections', () => {
     ['uploads that are refused at their end', () => fromNth(1, matching('CompleteMultipartUpload'), REFUSED)],
     [
       'sources that have changed',
-      (world, round) =>
+      (bucket, round) =>
         beforeNth(20, matching('GetObject', RAW), () => {
-          putAll(world, round);
+          putAll(bucket, round);
         }),
     ],
   ];
-  it.each(breaking)('are all free again after %s', async (_, hookOf) => {
-    await using world = await openWorld({ concurrency: 2, outputsInFlight: 1 });
-    putAll(world, 0);
+  it.each(breaking)('are all free again after a run that failed by %s', async (_, hookOf) => {
+    await using bucket = await openTestBucket({ concurrency: 2, outputsInFlight: 1 });
+    putAll(bucket, 0);
+    const connection = bucket.connect({}, { timeouts: { retries: 50 } });
     // More often than there are connections.
     for (let round = 1; round <= 9; round++) {
-      world.sandbox.hook = hookOf(world, round);
-      await failureOf(world.roll());
-      await vi.waitFor(() => {
-        expect(world.sandbox.stats().inFlight).toBe(0);
+      bucket.sandbox.hook = hookOf(bucket, round);
+      // A fault that lasts is not tried again for long.
+      await failureOf(bucket.roll({ connection }));
+      await eventually(() => {
+        expect(bucket.sandbox.stats().inFlight).toBe(0);
       });
-      expect(world.connection.gauge.connections).toBeLessThanOrEqual(maxSockets(world.settings));
+      expect(connection.gauge.connections).toBeLessThanOrEqual(maxSockets(bucket.settings));
     }
-    world.sandbox.hook = undefined;
+    bucket.sandbox.hook = undefined;
     // With all of its connections lost, this could not end.
-    expect(await world.roll()).toMatchObject({ status: 'committed', objects: 150 });
-    await world.expectSound();
+    expect(await bucket.roll({ connection })).toMatchObject({ status: 'committed', objects: SOURCES });
+    await bucket.expectSound();
   });
 });
 
-describe('time', () => {
-  it('of a body that stalls is bounded: it is cut, and the download begun anew', async () => {
-    await using world = await openWorld();
-    world.putHour(100);
-    const connection = world.connect({}, { bodyIdle: 250 });
-    world.sandbox.hook = (() => {
+describe('a limit of time', () => {
+  it('cuts a body that stalls, and its download is begun anew', async () => {
+    await using bucket = await openTestBucket();
+    bucket.putHour(100);
+    const connection = bucket.connect({}, { timeouts: { bodyIdle: 1_500 } });
+    bucket.sandbox.hook = (() => {
       let seen = 0;
       return ({ operation, key = '' }: SandboxRequest) =>
         operation === 'GetObject' && key.startsWith(RAW) && ++seen % 40 === 0
           ? ({ kind: 'stall', afterBytes: 2_000 } as const)
           : undefined;
     })();
-    const result = await world.roll({ connection });
+    const result = await bucket.roll({ connection });
     expect(result).toMatchObject({ status: 'committed', objects: 100 });
     expect(result.requests.retries).toBeGreaterThanOrEqual(2);
-    world.sandbox.hook = undefined;
-    await world.expectSound();
+    bucket.sandbox.hook = undefined;
+    await bucket.expectSound();
   });
 
-  it('of a body that stalls every time ends the run, its key named', async () => {
-    await using world = await openWorld();
-    world.putHour(30);
+  it('ends the run where a body stalls every time, and the error has its key', async () => {
+    await using bucket = await openTestBucket();
+    bucket.putHour(30);
     const key = `${RAW}00007.log`;
-    world.sandbox.hook = fromNth(1, matching('GetObject', key), { kind: 'stall', afterBytes: 10 });
-    const connection = world.connect({}, { bodyIdle: 50 });
-    expect(await failureOf(world.roll({ connection }))).toMatchObject({ code: 'BodyStalled', key });
-    expect(world.isCommitted).toBe(false);
+    bucket.sandbox.hook = fromNth(1, matching('GetObject', key), { kind: 'stall', afterBytes: 10 });
+    const connection = bucket.connect({}, { timeouts: { bodyIdle: 500, retries: 100 } });
+    expect(await failureOf(bucket.roll({ connection }))).toMatchObject({ code: 'BodyStalled', key });
+    expect(bucket.isCommitted).toBe(false);
   });
 
-  it('of a request that is never answered is bounded', async () => {
-    await using world = await openWorld();
-    world.putHour(30);
+  it('ends a request that is never answered, and it is sent anew', async () => {
+    await using bucket = await openTestBucket();
+    bucket.putHour(30);
     let hung = 0;
-    world.sandbox.hook = ({ operation }) =>
+    bucket.sandbox.hook = ({ operation }) =>
       operation === 'GetObject' && hung++ === 12 ? { kind: 'hang' } : undefined;
-    const connection = world.connect({}, { headers: 500 });
-    const result = await world.roll({ connection });
+    const connection = bucket.connect({}, { timeouts: { headers: 2_000 } });
+    const result = await bucket.roll({ connection });
     expect(result).toMatchObject({ status: 'committed', objects: 30 });
     expect(result.requests.retries).toBeGreaterThanOrEqual(1);
-    await world.expectSound();
+    await bucket.expectSound();
   });
 
-  it('that has run out begins no further output; what is written is gone on from', async () => {
-    await using world = await openWorld({ outputsInFlight: 1 });
-    world.putHour(400);
+  it('that has run out lets no further output begin, and the next run reuses what is written', async () => {
+    await using bucket = await openTestBucket({ outputsInFlight: 1 });
+    bucket.putHour(400);
     let written = 0;
     const report = (event: { type: string }): void => {
       if (event.type === 'output') written++;
     };
-    const result = await world.roll({ report, hasTime: () => written < 2 });
+    const result = await bucket.roll({ report, hasTime: () => written < 2 });
     // What it tells of is what was brought about; how much more there is, the listing was not read to find out.
     expect(result).toMatchObject({ status: 'incomplete', outputs: 2, written: 2, manifest: null });
     expect(result.objects).toBeLessThan(400);
-    expect(world.isCommitted).toBe(false);
-    expect(world.stored()).toHaveLength(2);
-    const second = await world.roll();
+    expect(bucket.isCommitted).toBe(false);
+    expect(bucket.stored()).toHaveLength(2);
+    const second = await bucket.roll();
     expect(second).toMatchObject({ status: 'committed', objects: 400, reused: 2 });
     expect(second.written).toBe(second.outputs - 2);
-    await world.expectSound();
+    await bucket.expectSound();
   });
 
-  it('that has run out before anything was begun commits nothing', async () => {
-    await using world = await openWorld();
-    world.putHour(10);
-    expect(await world.roll({ hasTime: () => false })).toMatchObject({ status: 'incomplete', written: 0 });
-    expect(world.stored()).toEqual([]);
-    expect(world.requests('GetObject', RAW)).toEqual([]);
+  it('that has run out before the first output lets nothing be committed', async () => {
+    await using bucket = await openTestBucket();
+    bucket.putHour(10);
+    expect(await bucket.roll({ hasTime: () => false })).toMatchObject({ status: 'incomplete', written: 0 });
+    expect(bucket.stored()).toEqual([]);
+    expect(bucket.requests('GetObject', RAW)).toEqual([]);
   });
 });

@@ -5,22 +5,22 @@ import {
   AGGREGATED,
   BUCKET,
   RAW,
-  type World,
+  type TestBucket,
   joinedInKeyOrder,
   logLines,
-  openWorld,
+  openTestBucket,
   seeded,
-} from '../support/world.ts';
+} from '../support/test-bucket.ts';
 
-function rawBodies(world: World): [string, Buffer][] {
-  return world.sandbox
+function rawBodies(bucket: TestBucket): [string, Buffer][] {
+  return bucket.sandbox
     .keys(BUCKET, RAW)
-    .map((key) => [key, world.sandbox.get(BUCKET, key) ?? Buffer.alloc(0)]);
+    .map((key) => [key, bucket.sandbox.get(BUCKET, key) ?? Buffer.alloc(0)]);
 }
 
-function bodyOf(world: World, ending = ''): Buffer {
+function bodyOf(bucket: TestBucket, ending = ''): Buffer {
   return Buffer.concat(
-    world
+    bucket
       .outputs()
       .filter(({ key }) => key.endsWith(ending))
       .map(({ body }) => body),
@@ -34,10 +34,10 @@ function expectSame(got: Buffer, expected: Buffer): void {
 }
 
 describe('the outputs of a commit', () => {
-  it('are, in index order, the sources in key order, of the target size and no more than a source beyond', async () => {
-    await using world = await openWorld();
-    world.putHour(400);
-    const result = await world.roll();
+  it('contain the sources in key order, and are larger than the target by less than a source', async () => {
+    await using bucket = await openTestBucket();
+    bucket.putHour(400);
+    const result = await bucket.roll();
     expect(result).toMatchObject({
       status: 'committed',
       objects: 400,
@@ -45,30 +45,33 @@ describe('the outputs of a commit', () => {
       copied: 0,
       skipped: { empty: 0, filtered: 0 },
     });
-    const sources = rawBodies(world);
+    const sources = rawBodies(bucket);
     expect(result.bytes).toBe(sources.reduce((sum, [, body]) => sum + body.length, 0));
     expect(result.outputs).toBe(result.written);
     expect(result.manifest).toBe(`s3://${BUCKET}/${AGGREGATED}_manifest.json`);
-    expectSame(bodyOf(world), joinedInKeyOrder(sources));
+    expectSame(bodyOf(bucket), joinedInKeyOrder(sources));
 
-    const lines = await world.sources();
-    for (const [i, { key, body }] of world.outputs().entries()) {
+    const lines = await bucket.sources();
+    for (const [i, { key, body }] of bucket.outputs().entries()) {
       const last = lines.filter(({ output }) => output === key).at(-1);
-      expect(body.length - (last?.length ?? 0)).toBeLessThan(world.settings.targetSize);
-      if (i < result.outputs - 1) expect(body.length).toBeGreaterThanOrEqual(world.settings.targetSize);
+      expect(body.length - (last?.length ?? 0)).toBeLessThan(bucket.settings.targetSize);
+      if (i < result.outputs - 1) expect(body.length).toBeGreaterThanOrEqual(bucket.settings.targetSize);
     }
-    await world.expectSound();
+    await bucket.expectSound();
   });
 
   it('are the same whatever order the downloads finish in', async () => {
     const outputs = [];
     for (const seed of [1, 2]) {
       const random = seeded(seed);
-      await using world = await openWorld({ concurrency: seed === 1 ? 1 : 16, outputsInFlight: seed * 2 });
-      world.putHour(200);
+      await using bucket = await openTestBucket({
+        concurrency: seed === 1 ? 1 : 16,
+        outputsInFlight: seed * 2,
+      });
+      bucket.putHour(200);
       // Holds downloads back at random: each goes on when a later one comes, or when none does.
       const held: (() => void)[] = [];
-      world.sandbox.hook = async ({ operation, key = '' }) => {
+      bucket.sandbox.hook = async ({ operation, key = '' }) => {
         if (operation !== 'GetObject' || !key.startsWith(RAW)) return undefined;
         const next = held.splice(random(held.length), 1)[0];
         next?.();
@@ -79,16 +82,16 @@ describe('the outputs of a commit', () => {
           });
         return undefined;
       };
-      await world.roll();
+      await bucket.roll();
       outputs.push(
-        world.outputs().map(({ key, body }) => [key, world.sandbox.head(BUCKET, key)?.etag, body.length]),
+        bucket.outputs().map(({ key, body }) => [key, bucket.sandbox.head(BUCKET, key)?.etag, body.length]),
       );
     }
     expect(outputs[0]).toEqual(outputs[1]);
   });
 
-  it('frame every source, whatever its key', async () => {
-    await using world = await openWorld();
+  it('have an offset for every source, whatever its key', async () => {
+    await using bucket = await openTestBucket();
     const long = 1024 - RAW.length;
     const names = [
       'two words .log',
@@ -126,29 +129,33 @@ describe('the outputs of a commit', () => {
       '😀'.repeat(long / 4),
     ];
     for (const [i, name] of names.entries())
-      world.put(name, `line ${i} of ${JSON.stringify(name)}${i % 2 === 0 ? '\n' : ''}`);
-    world.put('empty.log', '');
-    world.put('marker/', '');
-    const result = await world.roll();
+      bucket.put(name, `line ${i} of ${JSON.stringify(name)}${i % 2 === 0 ? '\n' : ''}`);
+    bucket.put('empty.log', '');
+    bucket.put('marker/', '');
+    const result = await bucket.roll();
     expect(result).toMatchObject({
       status: 'committed',
       objects: names.length,
       skipped: { empty: 2, filtered: 0 },
       outputs: 1,
     });
-    expectSame(bodyOf(world), joinedInKeyOrder(rawBodies(world)));
-    const [output] = world.outputs();
-    const frames = await world.sources();
+    expectSame(bodyOf(bucket), joinedInKeyOrder(rawBodies(bucket)));
+    const [output] = bucket.outputs();
+    const frames = await bucket.sources();
     expect(new Set(frames.map(({ key }) => key))).toEqual(new Set(names.map((name) => RAW + name)));
     for (const { key, offset, length } of frames) {
-      expect(output?.body.subarray(offset, offset + length)).toEqual(world.sandbox.get(BUCKET, key));
+      expect(output?.body.subarray(offset, offset + length)).toEqual(bucket.sandbox.get(BUCKET, key));
     }
-    expect((await world.roll()).status).toBe('unchanged');
-    await world.expectSound();
+    expect((await bucket.roll()).status).toBe('unchanged');
+    await bucket.expectSound();
   });
 
-  it('take up sizes around the target; what is of it or more is copied inside S3, as it is', async () => {
-    await using world = await openWorld({ targetSize: 32 * MiB, partSize: 8 * MiB, outputsInFlight: 1 });
+  it('hold sources of sizes around the target; one of that size or more is copied inside S3 as it is', async () => {
+    await using bucket = await openTestBucket({
+      targetSize: 32 * MiB,
+      partSize: 8 * MiB,
+      outputsInFlight: 1,
+    });
     const whole = (bytes: number, fill: string): Buffer => Buffer.alloc(bytes, `${fill} line\n`);
     const sizes = {
       'a-1.log': whole(1, 'a'),
@@ -159,8 +166,8 @@ describe('the outputs of a commit', () => {
       'f-1.log': Buffer.from('\n'),
       'g-0.log': Buffer.alloc(0),
     };
-    for (const [name, body] of Object.entries(sizes)) world.put(name, body);
-    const result = await world.roll();
+    for (const [name, body] of Object.entries(sizes)) bucket.put(name, body);
+    const result = await bucket.roll();
     expect(result).toMatchObject({
       status: 'committed',
       objects: 6,
@@ -170,7 +177,7 @@ describe('the outputs of a commit', () => {
       skipped: { empty: 1, filtered: 0 },
     });
     const copied = ['c-32MiB.log', 'd-32MiB+1.log', 'e-200MB.log'] as const;
-    const [first, ...others] = world.outputs().map(({ body }) => body);
+    const [first, ...others] = bucket.outputs().map(({ body }) => body);
     expectSame(
       first ?? Buffer.alloc(0),
       joinedInKeyOrder([
@@ -180,90 +187,90 @@ describe('the outputs of a commit', () => {
     );
     for (const [i, name] of copied.entries()) {
       expectSame(others[i] ?? Buffer.alloc(0), sizes[name]);
-      expect(world.requests('GetObject', RAW + name)).toEqual([]);
+      expect(bucket.requests('GetObject', RAW + name)).toEqual([]);
     }
     expectSame(others[3] ?? Buffer.alloc(0), Buffer.from('\n'));
     expect(result.peak.inFlightBytes).toBeLessThan(33 * MiB);
-    world.sandbox.clearRequests();
-    expect((await world.roll()).status).toBe('unchanged');
-    expect(world.requests('GetObject', RAW)).toEqual([]);
+    bucket.sandbox.clearRequests();
+    expect((await bucket.roll()).status).toBe('unchanged');
+    expect(bucket.requests('GetObject', RAW)).toEqual([]);
   });
 
   it('keep gzip apart from plain text, and joined members are one stream', async () => {
-    await using world = await openWorld();
+    await using bucket = await openTestBucket();
     const random = seeded(7);
     const plain: [string, Buffer][] = [];
     const zipped: [string, Buffer][] = [];
     for (let i = 0; i < 60; i++) {
       const name = `${String(i).padStart(3, '0')}.log`;
       const body = logLines(20_000 + random(20_000), random).subarray(0, i % 3 === 0 ? -1 : undefined);
-      world.put(name, body);
-      world.put(`${name}.gz`, gzipSync(body));
+      bucket.put(name, body);
+      bucket.put(`${name}.gz`, gzipSync(body));
       plain.push([name, body]);
       zipped.push([name, body]);
     }
-    expect(await world.roll()).toMatchObject({ status: 'committed', objects: 120, outputs: 2 });
-    expectSame(bodyOf(world, '.log'), joinedInKeyOrder(plain));
+    expect(await bucket.roll()).toMatchObject({ status: 'committed', objects: 120, outputs: 2 });
+    expectSame(bodyOf(bucket, '.log'), joinedInKeyOrder(plain));
     // Nothing is added inside a compressed stream.
-    expectSame(gunzipSync(bodyOf(world, '.log.gz')), joinedInKeyOrder(zipped, 'none'));
-    await world.expectSound();
+    expectSame(gunzipSync(bodyOf(bucket, '.log.gz')), joinedInKeyOrder(zipped, 'none'));
+    await bucket.expectSound();
   });
 
   it.each(['ensure', 'none'] as const)(
     'of sources without their last newline, with --newline %s',
     async (newline) => {
-      await using world = await openWorld({ newline });
+      await using bucket = await openTestBucket({ newline });
       for (let i = 0; i < 300; i++) {
         const body = logLines(30_000 + i, seeded(i));
-        world.put(`${String(i).padStart(3, '0')}.log`, i % 7 === 0 ? body : body.subarray(0, -1));
+        bucket.put(`${String(i).padStart(3, '0')}.log`, i % 7 === 0 ? body : body.subarray(0, -1));
       }
-      world.put('300.log', 'x');
-      expect(await world.roll()).toMatchObject({ status: 'committed', objects: 301 });
-      const sources = rawBodies(world);
-      expectSame(bodyOf(world), joinedInKeyOrder(sources, newline));
-      expect(world.manifest.totals.bytes).toBe(sources.reduce((sum, [, body]) => sum + body.length, 0));
-      expect(world.manifest.totals.outputBytes).toBe(bodyOf(world).length);
-      await world.expectSound();
+      bucket.put('300.log', 'x');
+      expect(await bucket.roll()).toMatchObject({ status: 'committed', objects: 301 });
+      const sources = rawBodies(bucket);
+      expectSame(bodyOf(bucket), joinedInKeyOrder(sources, newline));
+      expect(bucket.manifest.totals.bytes).toBe(sources.reduce((sum, [, body]) => sum + body.length, 0));
+      expect(bucket.manifest.totals.outputBytes).toBe(bodyOf(bucket).length);
+      await bucket.expectSound();
     },
   );
 
-  it.each<[string, (world: World) => void, object]>([
+  it.each<[string, (bucket: TestBucket) => void, object]>([
     ['an empty hour', () => undefined, { status: 'empty', objects: 0, outputs: 0 }],
     [
       'an hour of nothing but markers',
-      (world) => {
-        world.put('dir/', '');
+      (bucket) => {
+        bucket.put('dir/', '');
       },
       { status: 'empty', objects: 0, skipped: { empty: 1, filtered: 0 } },
     ],
     [
       'one object',
-      (world) => {
-        world.put('a.log', 'a');
+      (bucket) => {
+        bucket.put('a.log', 'a');
       },
       { status: 'committed', objects: 1, bytes: 1, outputs: 1, written: 1 },
     ],
     [
       'one byte that is a newline',
-      (world) => {
-        world.put('a', '\n');
+      (bucket) => {
+        bucket.put('a', '\n');
       },
       { status: 'committed', objects: 1, bytes: 1, outputs: 1 },
     ],
-  ])('%s', async (_, prepare, expected) => {
-    await using world = await openWorld();
-    prepare(world);
-    expect(await world.roll()).toMatchObject(expected);
-    expect(world.isCommitted).toBe(true);
-    await world.expectSound();
-    expect(await world.roll()).toMatchObject({ status: 'unchanged' });
+  ])('of %s are what they have to be', async (_, prepare, expected) => {
+    await using bucket = await openTestBucket();
+    prepare(bucket);
+    expect(await bucket.roll()).toMatchObject(expected);
+    expect(bucket.isCommitted).toBe(true);
+    await bucket.expectSound();
+    expect(await bucket.roll()).toMatchObject({ status: 'unchanged' });
   });
 
-  it('over TLS', async () => {
-    await using world = await openWorld({}, { tls: true });
-    world.putHour(120);
-    expect(await world.roll()).toMatchObject({ status: 'committed', objects: 120 });
-    expectSame(bodyOf(world), joinedInKeyOrder(rawBodies(world)));
-    await world.expectSound();
+  it('are written over TLS', async () => {
+    await using bucket = await openTestBucket({}, { tls: true });
+    bucket.putHour(120);
+    expect(await bucket.roll()).toMatchObject({ status: 'committed', objects: 120 });
+    expectSame(bodyOf(bucket), joinedInKeyOrder(rawBodies(bucket)));
+    await bucket.expectSound();
   });
 });

@@ -10,7 +10,7 @@ import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { CREDENTIALS } from '../support/credentials.ts';
 import { REFUSED, fromNth, matching, onNth } from '../support/hooks.ts';
 import { ASSUMED, ROLE, startSts } from '../support/sts.ts';
-import { SETTINGS, failureOf, logLines } from '../support/world.ts';
+import { SETTINGS, failureOf, logLines } from '../support/test-bucket.ts';
 
 const SOURCE = parseLocation('s3://raw-logs/app/08/');
 const DESTINATION = parseLocation('s3://rolled-logs/app/08/');

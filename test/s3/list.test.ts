@@ -5,7 +5,7 @@ import type { ListedObject } from '../../lambda/rollup/model/store.ts';
 import { connect } from '../../lambda/s3/connection.ts';
 import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
 import { inKeyOrder } from '../support/planning.ts';
-import { BUCKET, RAW, SOURCE, failureOf, openWorld } from '../support/world.ts';
+import { BUCKET, RAW, SOURCE, failureOf, openTestBucket } from '../support/test-bucket.ts';
 
 /** A server that lists these keys, in this order, in pages of three. */
 async function listing(keys: string[]): Promise<string[]> {
@@ -88,19 +88,19 @@ describe('a listing', () => {
   });
 
   it('over several pages of S3 has every object once, with all of its fields', async () => {
-    await using world = await openWorld();
-    for (let i = 0; i < 2_345; i++) world.put(`${i % 7}/${i}`, `${i}`);
-    world.put('archived.log', 'x', { storageClass: 'GLACIER' });
+    await using bucket = await openTestBucket();
+    for (let i = 0; i < 2_345; i++) bucket.put(`${i % 7}/${i}`, `${i}`);
+    bucket.put('archived.log', 'x', { storageClass: 'GLACIER' });
     const objects: ListedObject[] = [];
     let pages = 0;
-    for await (const page of world.connection.store.list(SOURCE)) {
+    for await (const page of bucket.connection.store.list(SOURCE)) {
       objects.push(...page);
       pages++;
     }
     expect(pages).toBe(3);
-    expect(objects.map(({ key }) => key)).toEqual(world.sandbox.keys(BUCKET, RAW));
+    expect(objects.map(({ key }) => key)).toEqual(bucket.sandbox.keys(BUCKET, RAW));
     const archived = objects.find(({ key }) => key === `${RAW}archived.log`);
-    const head = world.sandbox.head(BUCKET, `${RAW}archived.log`);
+    const head = bucket.sandbox.head(BUCKET, `${RAW}archived.log`);
     expect(archived).toEqual({
       key: `${RAW}archived.log`,
       size: 1,
@@ -111,13 +111,15 @@ describe('a listing', () => {
   });
 
   it('of open uploads goes over several pages', async () => {
-    await using world = await openWorld();
+    await using bucket = await openTestBucket();
     for (let i = 0; i < 1_050; i++) {
-      await fetch(`${world.sandbox.endpoint}/${BUCKET}/${RAW}${i % 40}%20%2B%0A?uploads`, { method: 'POST' });
+      await fetch(`${bucket.sandbox.endpoint}/${BUCKET}/${RAW}${i % 40}%20%2B%0A?uploads`, {
+        method: 'POST',
+      });
     }
-    const uploads = await world.connection.store.listUploads(SOURCE);
+    const uploads = await bucket.connection.store.listUploads(SOURCE);
     expect(uploads.map(({ uploadId }) => uploadId).toSorted()).toEqual(
-      world.sandbox
+      bucket.sandbox
         .openUploads(BUCKET)
         .map(({ uploadId }) => uploadId)
         .toSorted(),

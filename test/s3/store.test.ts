@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { MiB } from '../../lambda/size.ts';
 import { LOST_ANSWER, REFUSED, fromNth, matching, onNth } from '../support/hooks.ts';
-import { BUCKET, type World, failureOf, openWorld } from '../support/world.ts';
+import { BUCKET, type TestBucket, failureOf, openTestBucket } from '../support/test-bucket.ts';
 
 const KEY = 'agg/part-00000-0123456789ab.log';
 const AT = { bucket: BUCKET, key: KEY };
@@ -10,14 +10,14 @@ const unstopped = (): AbortSignal => new AbortController().signal;
 
 const METADATA = { 'added-newlines': 'AQ' };
 
-function upload(world: World, body: Buffer, crc = crc32(body)) {
+function upload(bucket: TestBucket, body: Buffer, crc = crc32(body)) {
   const partSize = 5 * MiB;
   const partCrcs: number[] = [];
   for (let start = 0; start < body.length; start += partSize) {
     partCrcs.push(crc32(body.subarray(start, start + partSize)));
   }
   const content = { body, crc32: crc, partSize, partCrcs, metadata: METADATA };
-  return world.connection.store.upload(AT, content, unstopped());
+  return bucket.connection.store.upload(AT, content, unstopped());
 }
 
 describe('an upload', () => {
@@ -27,31 +27,33 @@ describe('an upload', () => {
     ['of many parts', 23 * MiB + 1],
     ['of one byte', 1],
   ])('%s is there as it was sent, its CRC-32 and metadata kept by S3', async (_, size) => {
-    await using world = await openWorld();
+    await using bucket = await openTestBucket();
     const body = Buffer.alloc(size, 'line of a log\n');
-    const written = await upload(world, body);
-    const head = world.sandbox.head(BUCKET, KEY);
+    const written = await upload(bucket, body);
+    const head = bucket.sandbox.head(BUCKET, KEY);
     expect(written).toEqual({ etag: head?.etag, crc32: crc32(body) });
-    expect(await world.connection.store.head(AT)).toEqual({ size, ...written, metadata: METADATA });
-    expect(world.sandbox.get(BUCKET, KEY)?.equals(body)).toBe(true);
+    expect(await bucket.connection.store.head(AT)).toEqual({ size, ...written, metadata: METADATA });
+    expect(bucket.sandbox.get(BUCKET, KEY)?.equals(body)).toBe(true);
   });
 
   it.each([
     ['in one request', 1 * MiB],
     ['in parts', 11 * MiB],
   ])('%s whose bytes are not those of its CRC-32 is refused by S3, and leaves nothing', async (_, size) => {
-    await using world = await openWorld();
-    expect(await failureOf(upload(world, Buffer.alloc(size), 1))).toMatchObject({ code: 'ChecksumMismatch' });
-    expect(world.sandbox.keys(BUCKET)).toEqual([]);
-    expect(world.sandbox.openUploads(BUCKET)).toEqual([]);
+    await using bucket = await openTestBucket();
+    expect(await failureOf(upload(bucket, Buffer.alloc(size), 1))).toMatchObject({
+      code: 'ChecksumMismatch',
+    });
+    expect(bucket.sandbox.keys(BUCKET)).toEqual([]);
+    expect(bucket.sandbox.openUploads(BUCKET)).toEqual([]);
   });
 
   it('of which a part is refused is aborted once no part is in flight', async () => {
-    await using world = await openWorld();
+    await using bucket = await openTestBucket();
     let inFlight = 0;
     let atTheEnd: number | undefined;
     const refused = onNth(2, matching('UploadPart'), REFUSED);
-    world.sandbox.hook = async (request) => {
+    bucket.sandbox.hook = async (request) => {
       if (request.operation === 'AbortMultipartUpload') atTheEnd = inFlight;
       const fault = await refused(request);
       if (request.operation !== 'UploadPart' || fault !== undefined) return fault;
@@ -60,58 +62,58 @@ describe('an upload', () => {
       inFlight--;
       return undefined;
     };
-    expect(await failureOf(upload(world, Buffer.alloc(23 * MiB)))).toMatchObject({ code: 'AccessDenied' });
+    expect(await failureOf(upload(bucket, Buffer.alloc(23 * MiB)))).toMatchObject({ code: 'AccessDenied' });
     expect(atTheEnd).toBe(0);
-    expect(world.sandbox.openUploads(BUCKET)).toEqual([]);
+    expect(bucket.sandbox.openUploads(BUCKET)).toEqual([]);
   });
 
   it.each([
     ['in one request', 1 * MiB, 'PutObject'],
     ['in parts', 11 * MiB, 'CompleteMultipartUpload'],
   ] as const)('%s leaves what is there with these bytes as it is', async (_, size, operation) => {
-    await using world = await openWorld();
+    await using bucket = await openTestBucket();
     const body = Buffer.alloc(size, 'line\n');
-    const first = await upload(world, body);
-    world.sandbox.age(BUCKET, KEY, 3_600_000);
-    const before = world.sandbox.head(BUCKET, KEY);
-    expect(await upload(world, body)).toEqual(first);
-    expect(world.sandbox.head(BUCKET, KEY)).toEqual(before);
-    world.sandbox.delete(BUCKET, KEY);
-    world.sandbox.hook = onNth(1, matching(operation), LOST_ANSWER);
-    expect(await upload(world, body)).toEqual(first);
-    expect(world.sandbox.openUploads(BUCKET)).toEqual([]);
+    const first = await upload(bucket, body);
+    bucket.sandbox.age(BUCKET, KEY, 3_600_000);
+    const before = bucket.sandbox.head(BUCKET, KEY);
+    expect(await upload(bucket, body)).toEqual(first);
+    expect(bucket.sandbox.head(BUCKET, KEY)).toEqual(before);
+    bucket.sandbox.delete(BUCKET, KEY);
+    bucket.sandbox.hook = onNth(1, matching(operation), LOST_ANSWER);
+    expect(await upload(bucket, body)).toEqual(first);
+    expect(bucket.sandbox.openUploads(BUCKET)).toEqual([]);
   });
 
   it('replaces an existing object that has other bytes', async () => {
-    await using world = await openWorld();
-    world.sandbox.put(BUCKET, KEY, 'something else');
+    await using bucket = await openTestBucket();
+    bucket.sandbox.put(BUCKET, KEY, 'something else');
     const body = Buffer.alloc(6 * MiB, 'line\n');
-    await upload(world, body);
-    expect(world.sandbox.get(BUCKET, KEY)?.equals(body)).toBe(true);
+    await upload(bucket, body);
+    expect(bucket.sandbox.get(BUCKET, KEY)?.equals(body)).toBe(true);
   });
 });
 
 describe('a read', () => {
   it('whose bytes were changed on the way is repeated', async () => {
-    await using world = await openWorld();
+    await using bucket = await openTestBucket();
     const body = Buffer.from('line of a log\n'.repeat(1000));
-    const { etag } = world.sandbox.put(BUCKET, 'raw/a', body);
-    world.sandbox.hook = onNth(1, matching('GetObject'), { kind: 'corrupt', atByte: 5_000 });
+    const { etag } = bucket.sandbox.put(BUCKET, 'raw/a', body);
+    bucket.sandbox.hook = onNth(1, matching('GetObject'), { kind: 'corrupt', atByte: 5_000 });
     const into = Buffer.alloc(body.length);
-    const { store } = world.connection;
+    const { store } = bucket.connection;
     expect(await store.read({ bucket: BUCKET, key: 'raw/a', etag }, into, unstopped())).toEqual({
       crc32: crc32(body),
       contentEncoding: undefined,
     });
     expect(into.equals(body)).toBe(true);
-    expect(world.connection.takeRequests().retries).toBe(1);
+    expect(bucket.connection.takeRequests().retries).toBe(1);
   });
 
   it('whose bytes are changed every time ends with the key', async () => {
-    await using world = await openWorld();
-    const { etag } = world.sandbox.put(BUCKET, 'raw/a', 'line\n');
-    world.sandbox.hook = fromNth(1, matching('GetObject'), { kind: 'corrupt', atByte: 2 });
-    const reading = world.connection.store.read(
+    await using bucket = await openTestBucket();
+    const { etag } = bucket.sandbox.put(BUCKET, 'raw/a', 'line\n');
+    bucket.sandbox.hook = fromNth(1, matching('GetObject'), { kind: 'corrupt', atByte: 2 });
+    const reading = bucket.connection.store.read(
       { bucket: BUCKET, key: 'raw/a', etag },
       Buffer.alloc(5),
       unstopped(),
@@ -120,21 +122,21 @@ describe('a read', () => {
   });
 
   it('of a range gives just that range', async () => {
-    await using world = await openWorld();
-    const { etag } = world.sandbox.put(BUCKET, 'raw/a', '0123456789');
+    await using bucket = await openTestBucket();
+    const { etag } = bucket.sandbox.put(BUCKET, 'raw/a', '0123456789');
     const into = Buffer.alloc(4);
     const from = { bucket: BUCKET, key: 'raw/a', etag, range: { offset: 3, length: 4 } };
-    expect(await world.connection.store.read(from, into, unstopped())).toMatchObject({
+    expect(await bucket.connection.store.read(from, into, unstopped())).toMatchObject({
       crc32: crc32('3456'),
     });
     expect(into.toString()).toBe('3456');
   });
 
   it('of another length than listed fails, and releases its connection', async () => {
-    await using world = await openWorld({ concurrency: 1, outputsInFlight: 1 });
-    const { etag } = world.sandbox.put(BUCKET, 'raw/a', '0123456789');
+    await using bucket = await openTestBucket({ concurrency: 1, outputsInFlight: 1 });
+    const { etag } = bucket.sandbox.put(BUCKET, 'raw/a', '0123456789');
     const from = { bucket: BUCKET, key: 'raw/a', etag };
-    const { store } = world.connection;
+    const { store } = bucket.connection;
     const readings = Array.from({ length: 8 }, () =>
       failureOf(store.read(from, Buffer.alloc(9), unstopped())),
     );
@@ -145,25 +147,25 @@ describe('a read', () => {
 
 describe('a stream', () => {
   it('continues at the byte where its body broke', async () => {
-    await using world = await openWorld();
+    await using bucket = await openTestBucket();
     const body = Buffer.from('0123456789'.repeat(50_000));
-    const { etag } = world.sandbox.put(BUCKET, 'raw/a', body);
-    world.sandbox.hook = onNth(1, matching('GetObject'), { kind: 'cut', afterBytes: 200_003, how: 'reset' });
+    const { etag } = bucket.sandbox.put(BUCKET, 'raw/a', body);
+    bucket.sandbox.hook = onNth(1, matching('GetObject'), { kind: 'cut', afterBytes: 200_003, how: 'reset' });
     const chunks: Buffer[] = [];
-    for await (const chunk of world.connection.store.stream({ bucket: BUCKET, key: 'raw/a', etag }))
+    for await (const chunk of bucket.connection.store.stream({ bucket: BUCKET, key: 'raw/a', etag }))
       chunks.push(chunk);
     expect(Buffer.concat(chunks).equals(body)).toBe(true);
   });
 
   it('does not continue in another version of the object', async () => {
-    await using world = await openWorld();
-    const { etag } = world.sandbox.put(BUCKET, 'raw/a', Buffer.alloc(500_000));
-    world.sandbox.hook = onNth(1, matching('GetObject'), { kind: 'cut', afterBytes: 200_003, how: 'reset' });
+    await using bucket = await openTestBucket();
+    const { etag } = bucket.sandbox.put(BUCKET, 'raw/a', Buffer.alloc(500_000));
+    bucket.sandbox.hook = onNth(1, matching('GetObject'), { kind: 'cut', afterBytes: 200_003, how: 'reset' });
     const reading = (async () => {
       let length = 0;
-      for await (const chunk of world.connection.store.stream({ bucket: BUCKET, key: 'raw/a', etag })) {
+      for await (const chunk of bucket.connection.store.stream({ bucket: BUCKET, key: 'raw/a', etag })) {
         length += chunk.length;
-        world.sandbox.put(BUCKET, 'raw/a', Buffer.alloc(500_000, 1));
+        bucket.sandbox.put(BUCKET, 'raw/a', Buffer.alloc(500_000, 1));
       }
       return length;
     })();
@@ -171,23 +173,23 @@ describe('a stream', () => {
   });
 
   it('that is left early releases its connection', async () => {
-    await using world = await openWorld({ concurrency: 1, outputsInFlight: 1 });
-    const { etag } = world.sandbox.put(BUCKET, 'raw/a', Buffer.alloc(3_000_000));
+    await using bucket = await openTestBucket({ concurrency: 1, outputsInFlight: 1 });
+    const { etag } = bucket.sandbox.put(BUCKET, 'raw/a', Buffer.alloc(3_000_000));
     const at = { bucket: BUCKET, key: 'raw/a', etag };
     for (let i = 0; i < 20; i++) {
-      for await (const chunk of world.connection.store.stream(at)) {
+      for await (const chunk of bucket.connection.store.stream(at)) {
         expect(chunk.length).toBeGreaterThan(0);
         break;
       }
     }
-    expect(await world.connection.store.head(at)).toBeDefined();
+    expect(await bucket.connection.store.head(at)).toBeDefined();
   });
 });
 
 describe('a small object', () => {
   it('is written only if its condition holds', async () => {
-    await using world = await openWorld();
-    const { store } = world.connection;
+    await using bucket = await openTestBucket();
+    const { store } = bucket.connection;
     const at = { bucket: BUCKET, key: 'agg/_manifest.json' };
     expect(await failureOf(store.put(at, Buffer.from('1'), 'text/plain', { etag: 'none' }))).toMatchObject({
       code: 'SourceVanished',
@@ -199,7 +201,7 @@ describe('a small object', () => {
     expect(await failureOf(store.put(at, Buffer.from('2'), 'text/plain', { etag: 'other' }))).toMatchObject({
       code: 'PreconditionFailed',
     });
-    expect(world.sandbox.get(BUCKET, at.key)?.toString()).toBe('1');
+    expect(bucket.sandbox.get(BUCKET, at.key)?.toString()).toBe('1');
     await store.put(at, Buffer.from('2'), 'text/plain', { etag });
     expect((await store.getIfPresent(at))?.body.toString()).toBe('2');
   });
@@ -208,30 +210,30 @@ describe('a small object', () => {
     ['is not there', 'missing'],
     ['is empty', 'empty'],
   ])('that %s', async (_, key) => {
-    await using world = await openWorld();
-    world.sandbox.put(BUCKET, 'empty', '');
-    const found = await world.connection.store.getIfPresent({ bucket: BUCKET, key });
+    await using bucket = await openTestBucket();
+    bucket.sandbox.put(BUCKET, 'empty', '');
+    const found = await bucket.connection.store.getIfPresent({ bucket: BUCKET, key });
     expect(found?.body).toEqual(key === 'empty' ? Buffer.alloc(0) : undefined);
-    expect(await world.connection.store.head({ bucket: BUCKET, key })).toEqual(
+    expect(await bucket.connection.store.head({ bucket: BUCKET, key })).toEqual(
       key === 'empty' ? expect.objectContaining({ size: 0 }) : undefined,
     );
-    expect(world.connection.takeRequests().retries).toBe(0);
+    expect(bucket.connection.takeRequests().retries).toBe(0);
   });
 });
 
 describe('a delete', () => {
   it('takes more keys than one request may have, also of objects that do not exist', async () => {
-    await using world = await openWorld();
+    await using bucket = await openTestBucket();
     const keys = Array.from({ length: 1_500 }, (_, i) => `agg/${i} +%&<>'"ü😀`);
-    for (const key of keys) world.sandbox.put(BUCKET, key, 'x');
-    world.sandbox.put(BUCKET, 'agg/kept', 'x');
-    await world.connection.store.delete(BUCKET, [...keys, 'agg/never-there']);
-    expect(world.sandbox.keys(BUCKET)).toEqual(['agg/kept']);
-    expect(world.requests('DeleteObjects')).toHaveLength(2);
+    for (const key of keys) bucket.sandbox.put(BUCKET, key, 'x');
+    bucket.sandbox.put(BUCKET, 'agg/kept', 'x');
+    await bucket.connection.store.delete(BUCKET, [...keys, 'agg/never-there']);
+    expect(bucket.sandbox.keys(BUCKET)).toEqual(['agg/kept']);
+    expect(bucket.requests('DeleteObjects')).toHaveLength(2);
   });
 
   it('sends keys that XML cannot carry one by one, and the others together', async () => {
-    await using world = await openWorld();
+    await using bucket = await openTestBucket();
     const odd = ['agg/a\u0001b', 'agg/\u001b[31m', 'agg/\ufffe', 'agg/\uffff\b'];
     const even = [
       'agg/a\nb',
@@ -242,41 +244,41 @@ describe('a delete', () => {
       'agg/&#x1;',
       'agg/\ufffd',
     ];
-    const { store } = world.connection;
+    const { store } = bucket.connection;
     const put = (): void => {
-      for (const key of [...odd, ...even]) world.sandbox.put(BUCKET, key, 'x');
-      world.sandbox.clearRequests();
+      for (const key of [...odd, ...even]) bucket.sandbox.put(BUCKET, key, 'x');
+      bucket.sandbox.clearRequests();
     };
     put();
     const listed = [];
     for await (const page of store.list({ bucket: BUCKET, prefix: 'agg/' })) listed.push(...page);
     expect(listed.map(({ key }) => key).sort()).toEqual([...odd, ...even].sort());
     await store.delete(BUCKET, [...odd, ...even]);
-    expect(world.sandbox.keys(BUCKET)).toEqual([]);
-    expect(world.requests('DeleteObjects')).toHaveLength(1);
-    expect(world.requests('DeleteObject')).toHaveLength(odd.length);
+    expect(bucket.sandbox.keys(BUCKET)).toEqual([]);
+    expect(bucket.requests('DeleteObjects')).toHaveLength(1);
+    expect(bucket.requests('DeleteObject')).toHaveLength(odd.length);
     put();
     expect(await store.deleteUnchanged(BUCKET, listed, new AbortController().signal)).toEqual([]);
-    expect(world.sandbox.keys(BUCKET)).toEqual([]);
-    expect(world.requests('DeleteObject')).toHaveLength(odd.length);
+    expect(bucket.sandbox.keys(BUCKET)).toEqual([]);
+    expect(bucket.requests('DeleteObject')).toHaveLength(odd.length);
   });
 
   it.each<['DeleteObject' | 'DeleteObjects', string | undefined]>([
     ['DeleteObjects', undefined],
     ['DeleteObject', 'agg/\u0001'],
   ])('that is refused is told: %s', async (operation, key) => {
-    await using world = await openWorld();
+    await using bucket = await openTestBucket();
     const keys = ['agg/\u0001', 'agg/a'];
-    for (const each of keys) world.sandbox.put(BUCKET, each, 'x');
-    world.sandbox.hook = fromNth(1, matching(operation, key), REFUSED);
-    expect(await failureOf(world.connection.store.delete(BUCKET, keys))).toMatchObject({
+    for (const each of keys) bucket.sandbox.put(BUCKET, each, 'x');
+    bucket.sandbox.hook = fromNth(1, matching(operation, key), REFUSED);
+    expect(await failureOf(bucket.connection.store.delete(BUCKET, keys))).toMatchObject({
       code: 'AccessDenied',
     });
   });
 
   it('of no keys sends no request', async () => {
-    await using world = await openWorld();
-    await world.connection.store.delete(BUCKET, []);
-    expect(world.sandbox.requests).toEqual([]);
+    await using bucket = await openTestBucket();
+    await bucket.connection.store.delete(BUCKET, []);
+    expect(bucket.sandbox.requests).toEqual([]);
   });
 });

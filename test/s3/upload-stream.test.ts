@@ -4,7 +4,7 @@ import { RollupError } from '../../lambda/errors.ts';
 import type { StreamOptions } from '../../lambda/rollup/model/store.ts';
 import { MiB } from '../../lambda/size.ts';
 import { LOST_ANSWER, REFUSED, fromNth, matching, onNth } from '../support/hooks.ts';
-import { BUCKET, type World, failureOf, openWorld } from '../support/world.ts';
+import { BUCKET, type TestBucket, failureOf, openTestBucket } from '../support/test-bucket.ts';
 
 const KEY = 'agg/part-00000-0123456789ab.log.gz';
 const AT = { bucket: BUCKET, key: KEY };
@@ -21,13 +21,13 @@ async function* inChunks(body: Buffer, chunkSize = 700_001): AsyncGenerator<Buff
 }
 
 function send(
-  world: World,
+  bucket: TestBucket,
   chunks: AsyncIterable<Buffer>,
   options: Partial<StreamOptions> = {},
   { signal } = new AbortController(),
 ) {
   const given = { partSize: PART, metadata: METADATA, ...options };
-  return world.connection.store.uploadStream(AT, chunks, given, signal);
+  return bucket.connection.store.uploadStream(AT, chunks, given, signal);
 }
 
 function bytes(size: number): Buffer {
@@ -36,9 +36,9 @@ function bytes(size: number): Buffer {
   return body;
 }
 
-function expectNothing(world: World): void {
-  expect(world.sandbox.keys(BUCKET)).toEqual([]);
-  expect(world.sandbox.openUploads(BUCKET)).toEqual([]);
+function expectNothing(bucket: TestBucket): void {
+  expect(bucket.sandbox.keys(BUCKET)).toEqual([]);
+  expect(bucket.sandbox.openUploads(BUCKET)).toEqual([]);
 }
 
 describe('a stream that is uploaded', () => {
@@ -53,34 +53,34 @@ describe('a stream that is uploaded', () => {
       ['CreateMultipartUpload', ...Array<string>(6).fill('UploadPart')],
     ],
   ])('of %s is there as it came, its CRC-32 and metadata kept by S3', async (_, size, operations) => {
-    await using world = await openWorld();
+    await using bucket = await openTestBucket();
     const body = bytes(size);
-    const written = await send(world, inChunks(body));
-    const head = world.sandbox.head(BUCKET, KEY);
+    const written = await send(bucket, inChunks(body));
+    const head = bucket.sandbox.head(BUCKET, KEY);
     expect(written).toEqual({ size, etag: head?.etag, crc32: crc32(body) });
     const { size: stored, ...rest } = written;
-    expect(await world.connection.store.head(AT)).toEqual({ size: stored, ...rest, metadata: METADATA });
-    expect(world.sandbox.get(BUCKET, KEY)?.equals(body)).toBe(true);
-    const sent = world.sandbox.requests.map(({ operation }) => operation);
+    expect(await bucket.connection.store.head(AT)).toEqual({ size: stored, ...rest, metadata: METADATA });
+    expect(bucket.sandbox.get(BUCKET, KEY)?.equals(body)).toBe(true);
+    const sent = bucket.sandbox.requests.map(({ operation }) => operation);
     expect(sent.filter((name) => /Put|Part$|Create/.test(name))).toEqual(operations);
-    expect(world.sandbox.openUploads(BUCKET)).toEqual([]);
+    expect(bucket.sandbox.openUploads(BUCKET)).toEqual([]);
   });
 
   it.each([1, 2, 4, 9])('keeps within the memory of %d parts', async (parts) => {
-    await using world = await openWorld();
+    await using bucket = await openTestBucket();
     const body = bytes(7 * PART + 3);
     let inFlight = 0;
     let most = 0;
-    world.sandbox.hook = async ({ operation }) => {
+    bucket.sandbox.hook = async ({ operation }) => {
       if (operation !== 'UploadPart') return undefined;
       most = Math.max(most, ++inFlight);
       for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
       inFlight--;
       return undefined;
     };
-    await send(world, inChunks(body), { memory: Buffer.alloc(parts * PART) });
+    await send(bucket, inChunks(body), { memory: Buffer.alloc(parts * PART) });
     expect(most).toBeLessThanOrEqual(Math.min(parts, 4));
-    expect(world.sandbox.get(BUCKET, KEY)?.equals(body)).toBe(true);
+    expect(bucket.sandbox.get(BUCKET, KEY)?.equals(body)).toBe(true);
   });
 
   it.each([
@@ -88,14 +88,14 @@ describe('a stream that is uploaded', () => {
     ['while parts are sent', 3 * PART],
     ['behind its last byte', 3 * PART + 1],
   ])('and fails %s leaves nothing, and its own failure is told', async (_, after) => {
-    await using world = await openWorld();
+    await using bucket = await openTestBucket();
     const failure = new RollupError('ShortBody', 'raw/a ended early.', { key: 'raw/a' });
     async function* failing(): AsyncGenerator<Buffer> {
       yield* inChunks(bytes(after));
       throw failure;
     }
-    expect(await failureOf(send(world, failing()))).toBe(failure);
-    expectNothing(world);
+    expect(await failureOf(send(bucket, failing()))).toBe(failure);
+    expectNothing(bucket);
   });
 
   it.each([
@@ -105,8 +105,8 @@ describe('a stream that is uploaded', () => {
   ] as const)(
     'of which S3 refuses %s leaves nothing, and is read no further',
     async (_, operation, nth, size) => {
-      await using world = await openWorld();
-      world.sandbox.hook = fromNth(nth, matching(operation), REFUSED);
+      await using bucket = await openTestBucket();
+      bucket.sandbox.hook = fromNth(nth, matching(operation), REFUSED);
       let closed = false;
       async function* watched(): AsyncGenerator<Buffer> {
         try {
@@ -115,9 +115,9 @@ describe('a stream that is uploaded', () => {
           closed = true;
         }
       }
-      expect(await failureOf(send(world, watched()))).toMatchObject({ code: 'AccessDenied', key: KEY });
+      expect(await failureOf(send(bucket, watched()))).toMatchObject({ code: 'AccessDenied', key: KEY });
       expect(closed).toBe(true);
-      expectNothing(world);
+      expectNothing(bucket);
     },
   );
 
@@ -125,57 +125,59 @@ describe('a stream that is uploaded', () => {
     ['before it began', 0],
     ['while parts are sent', 2],
   ])('and is stopped %s leaves nothing', async (_, nth) => {
-    await using world = await openWorld();
+    await using bucket = await openTestBucket();
     const stop = new AbortController();
     const reason = new RollupError('Aborted', 'The run was stopped.');
     if (nth === 0) stop.abort(reason);
-    world.sandbox.hook = (request) => {
+    bucket.sandbox.hook = (request) => {
       if (request.operation === 'UploadPart' && request.partNumber === nth) stop.abort(reason);
       return undefined;
     };
-    expect(await failureOf(send(world, inChunks(bytes(6 * PART)), {}, stop))).toMatchObject({
+    expect(await failureOf(send(bucket, inChunks(bytes(6 * PART)), {}, stop))).toMatchObject({
       code: 'Aborted',
     });
-    expectNothing(world);
+    expectNothing(bucket);
   });
 
   it.each([
     ['in one request', PART - 5, 'PutObject'],
     ['in parts', 2 * PART, 'CompleteMultipartUpload'],
   ] as const)('%s leaves what is there with these bytes as it is', async (_, size, operation) => {
-    await using world = await openWorld();
+    await using bucket = await openTestBucket();
     const body = bytes(size);
-    const first = await send(world, inChunks(body));
-    world.sandbox.age(BUCKET, KEY, 3_600_000);
-    const before = world.sandbox.head(BUCKET, KEY);
-    expect(await send(world, inChunks(body))).toEqual(first);
-    expect(world.sandbox.head(BUCKET, KEY)).toEqual(before);
-    expect(world.sandbox.openUploads(BUCKET)).toEqual([]);
-    world.sandbox.delete(BUCKET, KEY);
-    world.sandbox.hook = onNth(1, matching(operation), LOST_ANSWER);
-    expect(await send(world, inChunks(body))).toEqual(first);
-    expect(world.sandbox.openUploads(BUCKET)).toEqual([]);
+    const first = await send(bucket, inChunks(body));
+    bucket.sandbox.age(BUCKET, KEY, 3_600_000);
+    const before = bucket.sandbox.head(BUCKET, KEY);
+    expect(await send(bucket, inChunks(body))).toEqual(first);
+    expect(bucket.sandbox.head(BUCKET, KEY)).toEqual(before);
+    expect(bucket.sandbox.openUploads(BUCKET)).toEqual([]);
+    bucket.sandbox.delete(BUCKET, KEY);
+    bucket.sandbox.hook = onNth(1, matching(operation), LOST_ANSWER);
+    expect(await send(bucket, inChunks(body))).toEqual(first);
+    expect(bucket.sandbox.openUploads(BUCKET)).toEqual([]);
   });
 
   it.each([1 * MiB, 2 * PART])(
     'of %d bytes takes the place of other bytes, but not of what is ours',
     async (size) => {
-      await using world = await openWorld();
-      const { etag } = world.sandbox.put(BUCKET, KEY, 'the same, encoded otherwise');
-      const kept = await send(world, inChunks(bytes(size)), { isOurs: (standing) => standing.etag === etag });
+      await using bucket = await openTestBucket();
+      const { etag } = bucket.sandbox.put(BUCKET, KEY, 'the same, encoded otherwise');
+      const kept = await send(bucket, inChunks(bytes(size)), {
+        isOurs: (standing) => standing.etag === etag,
+      });
       expect(kept).toMatchObject({ size: 27, etag });
-      await send(world, inChunks(bytes(size)));
-      expect(world.sandbox.get(BUCKET, KEY)?.equals(bytes(size))).toBe(true);
-      expect(world.sandbox.openUploads(BUCKET)).toEqual([]);
+      await send(bucket, inChunks(bytes(size)));
+      expect(bucket.sandbox.get(BUCKET, KEY)?.equals(bytes(size))).toBe(true);
+      expect(bucket.sandbox.openUploads(BUCKET)).toEqual([]);
     },
   );
 
   it('whose completion meets a conflict is completed without being read again', async () => {
-    await using world = await openWorld();
+    await using bucket = await openTestBucket();
     const conflict = { kind: 'error', status: 409, code: 'ConditionalRequestConflict' } as const;
-    world.sandbox.hook = onNth(1, matching('CompleteMultipartUpload'), conflict);
+    bucket.sandbox.hook = onNth(1, matching('CompleteMultipartUpload'), conflict);
     const body = bytes(2 * PART);
-    await send(world, inChunks(body));
-    expect(world.sandbox.get(BUCKET, KEY)?.equals(body)).toBe(true);
+    await send(bucket, inChunks(body));
+    expect(bucket.sandbox.get(BUCKET, KEY)?.equals(body)).toBe(true);
   });
 });

@@ -2,7 +2,7 @@ import '../support/credentials.ts';
 import { Command, InvalidArgumentError } from '@commander-js/extra-typings';
 import fc from 'fast-check';
 import { Runners } from '../promises/support/crash.ts';
-import { openHour } from '../promises/support/hour.ts';
+import { openWatchedBucket } from '../promises/support/watched-bucket.ts';
 import { anyScenario, expectedEnds } from '../promises/support/any-scenario.ts';
 import { play } from '../promises/support/interleaving.ts';
 import { commands } from '../promises/support/model.ts';
@@ -78,8 +78,8 @@ const KINDS: Record<string, Trial> = {
   histories: async (seed) => {
     const details = await fc.check(
       fc.asyncProperty(fc.commands(commands, { maxCommands: 20, size: 'max' }), async (history) => {
-        await using hour = await openHour();
-        const setup = () => ({ model: { raw: new Map(), committed: new Map() }, real: { hour } });
+        await using bucket = await openWatchedBucket();
+        const setup = () => ({ model: { raw: new Map(), committed: new Map() }, real: { bucket } });
         await fc.asyncModelRun(setup, history);
       }),
       { seed, numRuns: 5 },

@@ -9,7 +9,7 @@ import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { Command } from '@commander-js/extra-typings';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { MiB } from '../../lambda/size.ts';
-import { logLines, seeded } from '../support/world.ts';
+import { logLines, seeded } from '../support/test-bucket.ts';
 
 /**
  * Runs the command lines of two commits over the same data, each against a local S3 of its own, and compares every object

@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -11,10 +11,16 @@ import { LAMBDA_FLAGS } from '../../../bench/process/node-flags.ts';
 export interface Invocation {
   id: string;
   event: unknown;
-  /** Milliseconds that the context gives as remaining at the start. */
+  /** The context says this at the start. */
   remainingMs: number;
-  /** The rate at which they pass: 10 for ten seconds in one. */
-  speed: number;
+}
+
+/** The time of an invocation. It passes as tests say, however fast the machine is. */
+export const INVOCATION_MS = 900_000;
+
+/** Tells the process that time has passed. */
+export interface Passing {
+  passMs: number;
 }
 
 export interface Usage {
@@ -44,7 +50,12 @@ export interface Invoked extends Answer {
 export interface LambdaProcess extends AsyncDisposable {
   /** Processor time that importing the bundle took. */
   importMs: number;
-  invoke: (event: unknown, clock?: { remainingMs?: number; speed?: number }) => Promise<Invoked>;
+  invoke: (event: unknown) => Promise<Invoked>;
+  /**
+   * Has so much of the time of the invocation pass, and returns when its timers have gone off. When all of its time is
+   * over it is killed.
+   */
+  pass: (ms: number) => Promise<void>;
 }
 
 const RUNTIME = join(import.meta.dirname, 'lambda-runtime.ts');
@@ -73,20 +84,25 @@ export async function startLambda({ env, execArgv = [] }: LambdaOptions): Promis
   const importMs = z.object({ importMs: z.number() }).parse((await once(child, 'message'))[0]).importMs;
   const exited = once(child, 'exit');
   const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
+  let leftMs = INVOCATION_MS;
   return {
     importMs,
-    invoke: async (event, { remainingMs = 900_000, speed = 1 } = {}) => {
+    invoke: async (event) => {
       const id = randomUUID();
       const written = Promise.all([stdout(id), stderr(id)]);
-      child.send({ id, event, remainingMs, speed } satisfies Invocation);
-      const timeout = setTimeout(() => child.kill('SIGKILL'), remainingMs / speed);
-      const answers = once(child, 'message') as Promise<[Answer]>;
-      const killed = exited.then((): [Answer] => [timedOut(id)]);
-      const [answer] = await Promise.race([answers, killed]);
-      clearTimeout(timeout);
+      leftMs = INVOCATION_MS;
+      child.send({ id, event, remainingMs: INVOCATION_MS } satisfies Invocation);
+      const answer = await Promise.race([messageWith<Answer>(child, 'id'), exited.then(() => timedOut(id))]);
       const lines = (await written).flat();
       const metrics = lines.filter((line) => '_aws' in line);
       return { ...answer, log: lines.filter((line) => !metrics.includes(line)), metrics };
+    },
+    pass: async (ms) => {
+      const passed = messageWith(child, 'passedMs');
+      child.send({ passMs: ms } satisfies Passing);
+      await passed;
+      leftMs -= ms;
+      if (leftMs <= 0) child.kill('SIGKILL');
     },
     [Symbol.asyncDispose]: async () => {
       child.kill();
@@ -95,7 +111,15 @@ export async function startLambda({ env, execArgv = [] }: LambdaOptions): Promis
   };
 }
 
-/** Lambda's answer for an invocation that it killed. */
+/** The next message of the process that has a field of this name. */
+async function messageWith<T>(child: ChildProcess, field: string): Promise<T> {
+  for (;;) {
+    const [message] = (await once(child, 'message')) as [object];
+    if (field in message) return message as T;
+  }
+}
+
+/** What Lambda answers for a function that it killed. */
 function timedOut(id: string): Answer {
   const failure = { errorType: 'Sandbox.Timedout', errorMessage: 'Task timed out' };
   return { id, failure, leftMs: 0, usage: { descriptors: 0, rssBytes: 0 } };

@@ -1,14 +1,42 @@
 /**
- * A process like Lambda's: it imports the bundle, and then calls its handler with one event at a time. The clock of the
- * context may run faster than time does. A line on stdout and one on stderr mark the end of an invocation's output.
+ * A process as Lambda starts it: imports the bundle, then hands it one event at a time. The clock of an invocation stands
+ * still until it is told how much time has passed; its timers go off then. A line on stdout and one on stderr end what
+ * each invocation writes.
  */
 import { readdirSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
-import type { Answer, Invocation, Usage } from './lambda-process.ts';
+import type { Answer, Invocation, Passing, Usage } from './lambda-process.ts';
 
 type Handler = (event: unknown, context: unknown) => Promise<unknown>;
+
+/** Timers that are longer are those of an invocation: nothing else waits for so long. */
+const LONG_MS = 300_000;
+const longTimers = new Map<unknown, { endMs: number; goOff: () => void }>();
+let passedMs = 0;
+
+const { setTimeout: setTimer, clearTimeout: clearTimer } = globalThis;
+globalThis.setTimeout = Object.assign((goOff: () => void, ms = 0) => {
+  const timer = setTimer(goOff, ms);
+  if (ms > LONG_MS) longTimers.set(timer, { endMs: passedMs + ms, goOff });
+  return timer;
+}, setTimer);
+globalThis.clearTimeout = (timer) => {
+  longTimers.delete(timer);
+  clearTimer(timer);
+};
+
+/** Time passes: timers that end meanwhile go off in the order of their ends. */
+function pass(ms: number): void {
+  passedMs += ms;
+  const ended = [...longTimers].filter(([, { endMs }]) => endMs <= passedMs);
+  for (const [timer, { goOff }] of ended.sort(([, a], [, b]) => a.endMs - b.endMs)) {
+    longTimers.delete(timer);
+    clearTimer(timer as NodeJS.Timeout);
+    goOff();
+  }
+}
 
 const bundle = process.argv[2] ?? '';
 const began = process.cpuUsage();
@@ -17,7 +45,12 @@ const imported = z.object({ handler: z.custom<Handler>() }).parse(await import(p
 const { user, system } = process.cpuUsage(began);
 const importMs = (user + system) / 1000;
 
-process.on('message', (invocation: Invocation) => {
+process.on('message', (invocation: Invocation | Passing) => {
+  if ('passMs' in invocation) {
+    pass(invocation.passMs);
+    process.send?.({ passedMs });
+    return;
+  }
   void answer(invocation).then((message) => {
     for (const stream of [process.stdout, process.stderr])
       stream.write(`${JSON.stringify({ endOf: invocation.id })}\n`);
@@ -26,9 +59,9 @@ process.on('message', (invocation: Invocation) => {
 });
 process.send?.({ importMs });
 
-async function answer({ id, event, remainingMs, speed }: Invocation): Promise<Answer> {
-  const started = performance.now();
-  const left = (): number => Math.round(remainingMs - (performance.now() - started) * speed);
+async function answer({ id, event, remainingMs }: Invocation): Promise<Answer> {
+  const beganMs = passedMs;
+  const left = (): number => remainingMs - (passedMs - beganMs);
   const context = {
     awsRequestId: id,
     functionName: 'rollup',

@@ -1,17 +1,20 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import type { Hour } from './hour.ts';
+import type { WatchedBucket } from './watched-bucket.ts';
 
 const RUNNER = join(import.meta.dirname, 'crash-runner.ts');
 
-/** Processes that stand ready to run an hour, the next one always being started. */
+/** How many processes are started ahead: one a core of CI. */
+const AHEAD = 2;
+
+/** Processes that stand ready to run an hour; the next ones are always being started. */
 export class Runners implements Disposable {
-  #next: ChildProcess = start();
+  readonly #next = Array.from({ length: AHEAD }, start);
 
   async #take(): Promise<ChildProcess> {
-    const child = this.#next;
-    this.#next = start();
+    this.#next.push(start());
+    const child = this.#next.shift() ?? start();
     if (child.stdout !== null) await once(child.stdout, 'data');
     return child;
   }
@@ -20,15 +23,19 @@ export class Runners implements Disposable {
    * Runs the hour in a process that is killed (SIGKILL) at its n-th request, before or after that took effect, or after
    * some milliseconds. False where it ended before.
    */
-  async runAndKill(hour: Hour, when: KillWhen, options: { repack?: boolean } = {}): Promise<boolean> {
+  async runAndKill(
+    bucket: WatchedBucket,
+    when: KillWhen,
+    options: { repack?: boolean } = {},
+  ): Promise<boolean> {
     const child = await this.#take();
     const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
     const kill = (): void => {
       child.kill('SIGKILL');
     };
     let requests = 0;
-    hour.sandbox.hook = async () => {
-      hour.watch.check();
+    bucket.sandbox.hook = async () => {
+      bucket.watch.check();
       requests++;
       if (!('request' in when) || requests < when.request) return undefined;
       // From here on nothing of this process is to take effect but, where it is said so, this request.
@@ -38,17 +45,19 @@ export class Runners implements Disposable {
       return { kind: 'reset' };
     };
     const { repack = false } = options;
-    const { targetSize, codec } = hour.settings;
-    child.stdin?.write(`${JSON.stringify({ endpoint: hour.sandbox.endpoint, repack, targetSize, codec })}\n`);
+    const { targetSize, codec } = bucket.settings;
+    child.stdin?.write(
+      `${JSON.stringify({ endpoint: bucket.sandbox.endpoint, repack, targetSize, codec })}\n`,
+    );
     const timer = 'ms' in when ? setTimeout(kill, when.ms) : undefined;
     const [, signal] = await exited;
     clearTimeout(timer);
-    hour.sandbox.hook = undefined;
+    bucket.sandbox.hook = undefined;
     return signal === 'SIGKILL';
   }
 
   [Symbol.dispose](): void {
-    this.#next.kill();
+    for (const child of this.#next) child.kill();
   }
 }
 

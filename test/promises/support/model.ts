@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { AGGREGATED, type Hour, RAW, bodyOf, endOf } from './hour.ts';
+import { AGGREGATED, type WatchedBucket, RAW, bodyOf, endOf } from './watched-bucket.ts';
 import { GOOD_ENDS } from './race.ts';
 import { readRollup } from './reader.ts';
 
@@ -10,7 +10,7 @@ export interface Model {
 }
 
 export interface Real {
-  hour: Hour;
+  bucket: WatchedBucket;
 }
 
 type Command = fc.AsyncCommand<Model, Real>;
@@ -18,11 +18,11 @@ type Command = fc.AsyncCommand<Model, Real>;
 const body = (name: string, version: number): Buffer => bodyOf(name, version, 20 + ((version * 37) % 350));
 
 /** After a run that ended well: what raw holds is committed as it is, and what has left raw as it was. */
-function check(model: Model, { hour }: Real): void {
-  hour.watch.check();
+function check(model: Model, { bucket }: Real): void {
+  bucket.watch.check();
   for (const [name, version] of model.raw) model.committed.set(name, version);
-  const reading = readRollup(hour.bucket, AGGREGATED);
-  const problems = [...hour.watch.violations, ...(reading?.problems ?? ['nothing is committed'])];
+  const reading = readRollup(bucket.objects, AGGREGATED);
+  const problems = [...bucket.watch.violations, ...(reading?.problems ?? ['nothing is committed'])];
   const names = new Set([...(reading?.sources.keys() ?? [])].map((key) => key.slice(RAW.length)));
   for (const [name, version] of model.committed) {
     if (reading?.sources.get(RAW + name)?.body.equals(body(name, version)) !== true)
@@ -34,7 +34,7 @@ function check(model: Model, { hour }: Real): void {
 }
 
 async function rollWell(real: Real, repack = false): Promise<void> {
-  const end = endOf(await real.hour.roll({ repack }));
+  const end = endOf(await real.bucket.tryRoll({ repack }));
   if (!['committed', 'unchanged', 'empty'].includes(end)) throw new Error(`The run ended as ${end}.`);
 }
 
@@ -46,8 +46,8 @@ class Put implements Command {
     this.version = version;
   }
   check = (): boolean => true;
-  run(model: Model, { hour }: Real): Promise<void> {
-    hour.put(this.name, body(this.name, this.version), { withCrc32: this.version % 2 === 0 });
+  run(model: Model, { bucket }: Real): Promise<void> {
+    bucket.putLog(this.name, body(this.name, this.version), { hasCrc32: this.version % 2 === 0 });
     model.raw.set(this.name, this.version);
     return Promise.resolve();
   }
@@ -60,8 +60,8 @@ class Expire implements Command {
     this.name = name;
   }
   check = ({ raw }: Readonly<Model>): boolean => raw.has(this.name);
-  run(model: Model, { hour }: Real): Promise<void> {
-    hour.expire(this.name);
+  run(model: Model, { bucket }: Real): Promise<void> {
+    bucket.remove(this.name);
     model.raw.delete(this.name);
     return Promise.resolve();
   }
@@ -91,17 +91,17 @@ class Crash implements Command {
   }
   check = (): boolean => true;
   async run(model: Model, real: Real): Promise<void> {
-    const { hour } = real;
+    const { bucket } = real;
     const stop = new AbortController();
     let requests = 0;
-    hour.sandbox.hook = () => {
-      hour.watch.check();
+    bucket.sandbox.hook = () => {
+      bucket.watch.check();
       if (++requests < this.at) return undefined;
       stop.abort();
       return { kind: 'reset' };
     };
-    await hour.roll({ signal: stop.signal, repack: this.repack });
-    hour.sandbox.hook = undefined;
+    await bucket.tryRoll({ signal: stop.signal, repack: this.repack });
+    bucket.sandbox.hook = undefined;
     await rollWell(real);
     check(model, real);
   }
@@ -115,13 +115,15 @@ class Race implements Command {
   }
   check = (): boolean => true;
   async run(model: Model, real: Real): Promise<void> {
-    const { hour } = real;
-    hour.sandbox.hook = () => {
-      hour.watch.check();
+    const { bucket } = real;
+    bucket.sandbox.hook = () => {
+      bucket.watch.check();
       return undefined;
     };
-    const ends = await Promise.all(this.repacks.map(async (repack) => endOf(await hour.roll({ repack }))));
-    hour.sandbox.hook = undefined;
+    const ends = await Promise.all(
+      this.repacks.map(async (repack) => endOf(await bucket.tryRoll({ repack }))),
+    );
+    bucket.sandbox.hook = undefined;
     const bad = ends.find((end) => !GOOD_ENDS.has(end));
     if (bad !== undefined) throw new Error(`A run ended as ${bad}.`);
     check(model, real);
@@ -133,7 +135,7 @@ class Race implements Command {
 class AgeAndSweep implements Command {
   check = ({ committed, raw }: Readonly<Model>): boolean => committed.size > 0 || raw.size > 0;
   async run(model: Model, real: Real): Promise<void> {
-    const problems = await real.hour.settle();
+    const problems = await real.bucket.settle();
     if (problems.length > 0 && model.raw.size + model.committed.size > 0)
       throw new Error(problems.join('\n'));
     check(model, real);

@@ -156,6 +156,8 @@ function runOf(repack: boolean, deletes: boolean): Run {
   };
 }
 
+const ENDED: Run = { ...runOf(false, false), next: 'ended' };
+
 /** The name of an index tells what is in it, and nothing else. */
 function indexOf(outputs: readonly Output[]): string {
   return `index(${outputs.map(({ key }) => key).join()})`;
@@ -188,12 +190,53 @@ export function* stepsFrom(state: State, rules: Rules): Generator<[what: string,
   for (const [i, run] of state.runs.entries()) {
     if (run.next === 'ended') continue;
     const [changed, moved] = step(state, run, rules);
-    yield [`run ${i + 1}: ${run.next}`, { ...changed, runs: state.runs.with(i, moved) }];
+    yield [`run ${i + 1}: ${run.next}`, { ...changed, runs: state.runs.with(i, remembered(moved)) }];
   }
   for (const [i, event] of state.events.entries()) {
     const happened = happen(state, event);
     if (happened !== undefined)
       yield [JSON.stringify(event), { ...happened, events: state.events.toSpliced(i, 1) }];
+  }
+}
+
+/** The parts of a run that its later steps read: runs that differ in other parts are the same run from here on. */
+function remembered(run: Run): Run {
+  const { next, repack, deletes, attempt, previous, doomed, standing, old, listed } = run;
+  const rest = runOf(repack, deletes);
+  switch (next) {
+    case 'ended':
+      return ENDED;
+    case 'get manifest':
+      return { ...rest, attempt };
+    case 'look before lost':
+    case 'delete lost':
+      return { ...rest, next, attempt, doomed, standing };
+    case 'look before replaced':
+    case 'delete replaced':
+      return { ...rest, next, doomed, standing, old };
+    case 'put retired':
+      return { ...rest, next, previous, doomed };
+    case 'look before swept':
+    case 'delete swept':
+      return { ...rest, next, doomed, standing };
+    case 'get manifest for sources':
+      return { ...rest, next };
+    case 'list raw for sources':
+    case 'head outputs for sources':
+    case 'look before sources':
+    case 'delete sources':
+      return { ...rest, next, standing, listed };
+    case 'get index':
+    case 'list destination':
+    case 'list raw':
+    case 'head output':
+    case 'get sources':
+    case 'put output':
+    case 'put index':
+    case 'look for what is new':
+    case 'put manifest':
+    case 'get winner':
+      return run;
   }
 }
 

@@ -1,7 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection } from '../../../lambda/s3/connection.ts';
-import { seeded } from '../../support/world.ts';
-import { BUCKET, AGGREGATED, type Hour, RAW, bodyOf, endOf, openHour } from './hour.ts';
+import { seeded } from '../../support/test-bucket.ts';
+import {
+  BUCKET,
+  AGGREGATED,
+  type WatchedBucket,
+  RAW,
+  bodyOf,
+  endOf,
+  openWatchedBucket,
+} from './watched-bucket.ts';
 
 export type Random = (below: number) => number;
 
@@ -24,30 +32,30 @@ export interface Trial {
 
 /** What changes the hour between requests: sources come, change and expire. */
 export class Producer {
-  readonly #hour: Hour;
+  readonly #bucket: WatchedBucket;
   readonly #random: Random;
   readonly #largest: number;
   #version = 0;
 
-  constructor(hour: Hour, random: Random, largest: number) {
-    this.#hour = hour;
+  constructor(bucket: WatchedBucket, random: Random, largest: number) {
+    this.#bucket = bucket;
     this.#random = random;
     this.#largest = largest;
   }
 
   put(name = `${this.#random(30)}.log`): void {
-    this.#hour.put(name, bodyOf(name, ++this.#version, 2 + this.#random(this.#largest)), {
-      withCrc32: this.#random(2) === 0,
+    this.#bucket.putLog(name, bodyOf(name, ++this.#version, 2 + this.#random(this.#largest)), {
+      hasCrc32: this.#random(2) === 0,
     });
   }
 
   change(): void {
-    const keys = this.#hour.bucket.keys(RAW);
+    const keys = this.#bucket.objects.keys(RAW);
     const key = keys[this.#random(keys.length)];
     const kind = this.#random(3);
     if (key === undefined || kind === 0) this.put();
     else if (kind === 1) this.put(key.slice(RAW.length));
-    else this.#hour.expire(key.slice(RAW.length));
+    else this.#bucket.remove(key.slice(RAW.length));
   }
 }
 
@@ -58,15 +66,15 @@ export async function race(seed: number): Promise<Trial> {
   // than 5 MiB, and no target is smaller outside tests.
   const copies = random(2) === 0;
   const [targets, largest] = copies ? [[300], 400] : [[100, 300, 1000], 90];
-  await using hour = await openHour();
-  const producer = new Producer(hour, random, largest);
+  await using bucket = await openWatchedBucket();
+  const producer = new Producer(bucket, random, largest);
   for (let i = random(12); i >= 0; i--) producer.put();
-  if (random(3) > 0) await hour.roll();
-  if (random(2) === 0) leaveOldOrphans(hour, random);
+  if (random(3) > 0) await bucket.tryRoll();
+  if (random(2) === 0) leaveOldOrphans(bucket, random);
   for (let i = random(4); i > 0; i--) producer.change();
 
-  hour.sandbox.hook = async () => {
-    hour.watch.check();
+  bucket.sandbox.hook = async () => {
+    bucket.watch.check();
     if (random(15) === 0) producer.change();
     await delay(random(4));
     return undefined;
@@ -75,17 +83,17 @@ export async function race(seed: number): Promise<Trial> {
   const ends = await Promise.all(
     Array.from({ length: 2 + random(7) }, async () => {
       await delay(random(60));
-      const settings = { ...hour.settings, targetSize: targets[random(targets.length)] ?? 300 };
-      if (random(4) === 0) hour.passHours(1);
-      const connection = slowed(hour.connect({ settings }), random, [0, 5, 40][random(3)] ?? 0);
-      const end = await hour.roll({ connection, settings, repack: random(3) === 0 });
+      const settings = { ...bucket.settings, targetSize: targets[random(targets.length)] ?? 300 };
+      if (random(4) === 0) bucket.passHours(1);
+      const connection = slowed(bucket.connect(settings), random, [0, 5, 40][random(3)] ?? 0);
+      const end = await bucket.tryRoll({ connection, settings, repack: random(3) === 0 });
       if (!GOOD_ENDS.has(endOf(end)))
         messages.push(end instanceof Error ? `a run ended: ${end.message}` : end.status);
       return endOf(end);
     }),
   );
-  const problems = await hour.settle();
-  return { seed, problems: [...problems, ...messages], ends, commits: hour.watch.commits };
+  const problems = await bucket.settle();
+  return { seed, problems: [...problems, ...messages], ends, commits: bucket.watch.commits };
 }
 
 /** A connection whose every call waits first. */
@@ -108,9 +116,11 @@ function slowed(connection: Connection, random: Random, ms: number): Connection 
 }
 
 /** What runs that were killed days ago could have left. */
-function leaveOldOrphans(hour: Hour, random: Random): void {
+function leaveOldOrphans(bucket: WatchedBucket, random: Random): void {
   const hex = Array.from({ length: 12 }, () => random(16).toString(16)).join('');
   for (const name of [`part-${String(random(5)).padStart(5, '0')}-${hex}.log`, `_sources-${hex}.jsonl.gz`]) {
-    hour.sandbox.put(BUCKET, AGGREGATED + name, 'left', { lastModified: new Date(Date.now() - 86_400_000) });
+    bucket.sandbox.put(BUCKET, AGGREGATED + name, 'left', {
+      lastModified: new Date(Date.now() - 86_400_000),
+    });
   }
 }

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { seeded } from '../../support/world.ts';
+import { seeded } from '../../support/test-bucket.ts';
 import { MiB } from '../../../lambda/size.ts';
 import type { Runners } from './crash.ts';
 import { mixed } from './fault-mix.ts';
-import { type Hour, bodyOf, endOf, openHour } from './hour.ts';
+import { type WatchedBucket, bodyOf, endOf, openWatchedBucket } from './watched-bucket.ts';
 import { Producer, type Random } from './race.ts';
 
 /** What a trial found wrong, and what it did. */
@@ -19,50 +19,53 @@ const HONEST = new Set([
   ...['ShortBody', 'BodyStalled', 'ChecksumMismatch', 'NoSuchUpload', 'SourceChanged', 'SourceVanished'],
 ]);
 
-function fill(hour: Hour, random: Random, most: number): Producer {
-  const producer = new Producer(hour, random, 400);
+function fill(bucket: WatchedBucket, random: Random, most: number): Producer {
+  const producer = new Producer(bucket, random, 400);
   for (let i = random(most); i >= 0; i--) producer.put();
   if (random(4) === 0)
-    for (const name of ['x', 'y']) hour.put(`${name}.log`, bodyOf(name, random(9), 3 * MiB));
+    for (const name of ['x', 'y']) bucket.putLog(`${name}.log`, bodyOf(name, random(9), 3 * MiB));
   return producer;
 }
 
 /** Runs under faults of every kind until one ends well; sources come and go between them. */
 export async function faultTrial(seed: number): Promise<Found> {
   const random = seeded(seed);
-  await using hour = await openHour({ targetSize: random(3) === 0 ? 6 * MiB : 300 });
-  const producer = fill(hour, random, 30);
+  await using bucket = await openWatchedBucket(
+    { targetSize: random(3) === 0 ? 6 * MiB : 300 },
+    { timeouts: { headers: 2_000, bodyIdle: 2_000, retries: 3_000 } },
+  );
+  const producer = fill(bucket, random, 30);
   const injected = new Map<string, number>();
   const problems: string[] = [];
   for (let run = 0; run < 3; run++) {
     const faults = mixed(random, 6 + random(20), injected);
-    hour.sandbox.hook = (request) => {
-      hour.watch.check();
+    bucket.sandbox.hook = (request) => {
+      bucket.watch.check();
       return faults(request);
     };
-    const end = await hour.roll({ repack: random(4) === 0 });
+    const end = await bucket.tryRoll({ repack: random(4) === 0 });
     if (!HONEST.has(endOf(end)))
       problems.push(`a run ended: ${end instanceof Error ? end.message : end.status}`);
     producer.change();
   }
-  return { problems: [...problems, ...(await hour.settle())], injected, crashes: 0 };
+  return { problems: [...problems, ...(await bucket.settle())], injected, crashes: 0 };
 }
 
 /** Processes of one hour that are killed at random moments, one after another or beside a run that is not. */
 export async function crashTrial(seed: number, runners: Runners): Promise<Found> {
   const random = seeded(seed);
-  await using hour = await openHour({ targetSize: random(3) === 0 ? 6 * MiB : 300 });
-  const producer = fill(hour, random, 60);
+  await using bucket = await openWatchedBucket({ targetSize: random(3) === 0 ? 6 * MiB : 300 });
+  const producer = fill(bucket, random, 60);
   let crashes = 0;
   for (let kills = 1 + random(3); kills > 0; kills--) {
     const when = random(2) === 0 ? { ms: random(400) } : { request: 1 + random(40), effect: random(2) === 0 };
     const [killed] = await Promise.all([
-      runners.runAndKill(hour, when, { repack: random(3) === 0 }),
+      runners.runAndKill(bucket, when, { repack: random(3) === 0 }),
       // Its requests count, and take effect or not, as those of the process do: it is a bystander of the crash.
-      random(3) === 0 ? delay(random(300)).then(() => hour.roll()) : undefined,
+      random(3) === 0 ? delay(random(300)).then(() => bucket.tryRoll()) : undefined,
     ]);
     if (killed) crashes++;
     if (random(2) === 0) producer.change();
   }
-  return { problems: await hour.settle(), injected: new Map(), crashes };
+  return { problems: await bucket.settle(), injected: new Map(), crashes };
 }

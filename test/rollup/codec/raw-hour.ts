@@ -1,5 +1,5 @@
 import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import { RAW, type World, joinedInKeyOrder, seeded } from '../../support/world.ts';
+import { RAW, type TestBucket, joinedInKeyOrder, seeded } from '../../support/test-bucket.ts';
 
 export interface Counts {
   plain: number;
@@ -13,11 +13,11 @@ export interface Counts {
 export class MixedHour {
   /** The text of each source, by whole key. */
   readonly texts = new Map<string, Buffer>();
-  readonly #world: World;
+  readonly #bucket: TestBucket;
   readonly #random = seeded(5);
 
-  constructor(world: World) {
-    this.#world = world;
+  constructor(bucket: TestBucket) {
+    this.#bucket = bucket;
   }
 
   putMany({ plain, gzip, zstd, members }: Counts): void {
@@ -28,12 +28,12 @@ export class MixedHour {
   }
 
   put(form: keyof Counts, key: string, text = this.#text()): void {
-    this.#world.put(key, encodedAs(form, text));
+    this.#bucket.put(key, encodedAs(form, text));
     this.texts.set(RAW + key, text);
   }
 
   remove(key: string): void {
-    this.#world.remove(key);
+    this.#bucket.remove(key);
     this.texts.delete(RAW + key);
   }
 
@@ -44,7 +44,7 @@ export class MixedHour {
 
   /** Lines that shrink to three quarters; a third of the texts lack their last newline, and some are of a line alone. */
   #text(): Buffer {
-    const lines = Array.from({ length: 1 + this.#random(28) }, () => {
+    const lines = Array.from({ length: 1 + this.#random(70) }, () => {
       const bytes = Buffer.from(Array.from({ length: 300 }, () => this.#random(256)));
       return `2026-11-21T08:00:00Z ${bytes.toString('base64')}\n`;
     });
@@ -77,9 +77,9 @@ function name(i: number, step: number): string {
 }
 
 /** The text of the committed outputs, in their order. */
-export function textOf(world: World): Buffer {
+export function textOf(bucket: TestBucket): Buffer {
   return Buffer.concat(
-    world.outputs().map(({ key, body }) => {
+    bucket.outputs().map(({ key, body }) => {
       if (key.endsWith('.gz')) return gunzipSync(body);
       return key.endsWith('.zst') ? zstdDecompressSync(body) : body;
     }),

@@ -2,7 +2,14 @@ import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import type { Settings } from '../../../lambda/settings/table.ts';
 import { MiB } from '../../../lambda/size.ts';
-import { BUCKET, RAW, failureOf, joinedInKeyOrder, logLines, openWorld } from '../../support/world.ts';
+import {
+  BUCKET,
+  RAW,
+  failureOf,
+  joinedInKeyOrder,
+  logLines,
+  openTestBucket,
+} from '../../support/test-bucket.ts';
 import { membersOf } from './members.ts';
 import { textOf } from './raw-hour.ts';
 
@@ -25,15 +32,15 @@ describe('with a codec, a source', () => {
     ['plain text', 'a', LINE, undefined],
     ['plain text that says so', 'a.log', LINE, 'identity'],
   ])('is known: %s', async (_, name, body, encoding) => {
-    await using world = await openWorld({ codec: 'none' });
-    world.put(name, body, { headers: encoding === undefined ? {} : { 'content-encoding': encoding } });
-    expect(await world.roll()).toMatchObject({ status: 'committed', objects: 1 });
-    expect(world.outputs().map(({ body: text }) => text.toString())).toEqual([LINE.toString()]);
+    await using bucket = await openTestBucket({ codec: 'none' });
+    bucket.put(name, body, { headers: encoding === undefined ? {} : { 'content-encoding': encoding } });
+    expect(await bucket.roll()).toMatchObject({ status: 'committed', objects: 1 });
+    expect(bucket.outputs().map(({ body: text }) => text.toString())).toEqual([LINE.toString()]);
     const form = /gzip/i.test(encoding ?? '') || /gz$/i.test(name) ? 'gzip' : undefined;
-    const [source] = await world.sources();
+    const [source] = await bucket.sources();
     expect(source?.encoding).toBe(form ?? (body[0] === 0x28 ? 'zstd' : undefined));
     expect(source?.length).toBe(LINE.length);
-    await world.expectSound();
+    await bucket.expectSound();
   });
 
   it.each<[string, string, Buffer, string | undefined, string, RegExp]>([
@@ -46,33 +53,33 @@ describe('with a codec, a source', () => {
     ['is encoded twice', 'a.log', LINE, 'gzip, gzip', 'SourceNotDecodable', /"gzip, gzip"/],
     ['is one byte that says gzip', 'a.gz', Buffer.from([0x1f]), undefined, 'SourceCorrupt', /as gzip/],
   ])('ends the run where it %s', async (_, name, body, encoding, code, why) => {
-    await using world = await openWorld({ codec: 'gzip' });
-    world.put('0.log', LINE);
-    world.put(name, body, { headers: encoding === undefined ? {} : { 'content-encoding': encoding } });
-    const failure = await failureOf(world.roll());
+    await using bucket = await openTestBucket({ codec: 'gzip' });
+    bucket.put('0.log', LINE);
+    bucket.put(name, body, { headers: encoding === undefined ? {} : { 'content-encoding': encoding } });
+    const failure = await failureOf(bucket.roll());
     expect(failure).toMatchObject({ code, key: RAW + name });
     expect(failure.message).toMatch(why);
-    expect(world.stored()).toEqual([]);
+    expect(bucket.stored()).toEqual([]);
   });
 
   it('that cannot be decoded is named while many others still wait for their download', async () => {
-    await using world = await openWorld({ codec: 'gzip', concurrency: 2 });
-    for (let i = 10; i < 60; i++) world.put(`${i}.log.gz`, gzipSync(LINE));
-    world.put('20.log.gz', LINE);
-    expect(await failureOf(world.roll())).toMatchObject({ code: 'SourceCorrupt', key: `${RAW}20.log.gz` });
-    expect(world.stored()).toEqual([]);
-    world.put('20.log.gz', gzipSync(LINE));
-    expect(await world.roll()).toMatchObject({ status: 'committed', objects: 50 });
-    await world.expectSound();
+    await using bucket = await openTestBucket({ codec: 'gzip', concurrency: 2 });
+    for (let i = 10; i < 60; i++) bucket.put(`${i}.log.gz`, gzipSync(LINE));
+    bucket.put('20.log.gz', LINE);
+    expect(await failureOf(bucket.roll())).toMatchObject({ code: 'SourceCorrupt', key: `${RAW}20.log.gz` });
+    expect(bucket.stored()).toEqual([]);
+    bucket.put('20.log.gz', gzipSync(LINE));
+    expect(await bucket.roll()).toMatchObject({ status: 'committed', objects: 50 });
+    await bucket.expectSound();
   });
 
   it.each(['a.bz2', 'a.log.xz'])('%s is refused before the first download', async (name) => {
-    await using world = await openWorld({ codec: 'zstd' });
-    world.put('0.log', LINE);
-    world.put(name, LINE);
-    expect(await failureOf(world.roll())).toMatchObject({ code: 'SourceNotDecodable', key: RAW + name });
-    expect(world.stored()).toEqual([]);
-    expect(world.requests('PutObject')).toEqual([]);
+    await using bucket = await openTestBucket({ codec: 'zstd' });
+    bucket.put('0.log', LINE);
+    bucket.put(name, LINE);
+    expect(await failureOf(bucket.roll())).toMatchObject({ code: 'SourceNotDecodable', key: RAW + name });
+    expect(bucket.stored()).toEqual([]);
+    expect(bucket.requests('PutObject')).toEqual([]);
   });
 });
 
@@ -84,12 +91,12 @@ describe('the extension of outputs with a codec', () => {
     ['none', ['a.gz', 'b.log'], /[0-9a-f]\.log$/],
     ['gzip', ['a.json', 'b.log'], /[0-9a-f]\.log\.gz$/],
   ])('with %s, of %j: %s', async (codec, names, extension) => {
-    await using world = await openWorld({ codec });
+    await using bucket = await openTestBucket({ codec });
     for (const name of names) {
-      world.put(name, asNamed(name, LINE));
+      bucket.put(name, asNamed(name, LINE));
     }
-    await world.roll();
-    expect(world.outputs().map(({ key }) => extension.test(key))).toEqual([true]);
+    await bucket.roll();
+    expect(bucket.outputs().map(({ key }) => extension.test(key))).toEqual([true]);
   });
 });
 
@@ -97,27 +104,27 @@ describe('sources of no text', () => {
   it.each<Settings['codec']>(['none', 'gzip', 'zstd'])(
     'alone, with %s, are an output of no text',
     async (codec) => {
-      await using world = await openWorld({ codec });
-      world.put('a.gz', gzipSync(''));
-      world.put('b.zst', zstdCompressSync(''));
-      expect(await world.roll()).toMatchObject({ status: 'committed', objects: 2, outputs: 1 });
-      expect(textOf(world)).toEqual(Buffer.alloc(0));
-      expect(await world.roll()).toMatchObject({ status: 'unchanged' });
-      await world.expectSound();
+      await using bucket = await openTestBucket({ codec });
+      bucket.put('a.gz', gzipSync(''));
+      bucket.put('b.zst', zstdCompressSync(''));
+      expect(await bucket.roll()).toMatchObject({ status: 'committed', objects: 2, outputs: 1 });
+      expect(textOf(bucket)).toEqual(Buffer.alloc(0));
+      expect(await bucket.roll()).toMatchObject({ status: 'unchanged' });
+      await bucket.expectSound();
       // Once among others, and once out of a committed output.
-      world.put('c.log', 'no newline');
-      world.remove('a.gz');
-      world.remove('b.zst');
-      expect(await world.roll({ repack: true })).toMatchObject({ status: 'committed', objects: 3 });
-      expect(textOf(world).toString()).toBe('no newline\n');
-      await world.expectSound();
+      bucket.put('c.log', 'no newline');
+      bucket.remove('a.gz');
+      bucket.remove('b.zst');
+      expect(await bucket.roll({ repack: true })).toMatchObject({ status: 'committed', objects: 3 });
+      expect(textOf(bucket).toString()).toBe('no newline\n');
+      await bucket.expectSound();
     },
   );
 });
 
 describe('large sources', () => {
   it('are downloaded in ranges and have outputs of their own, in the memory that the settings give', async () => {
-    await using world = await openWorld({ codec: 'gzip', newline: 'ensure' });
+    await using bucket = await openTestBucket({ codec: 'gzip', newline: 'ensure' });
     const text = logLines(40 * MiB).subarray(0, -1);
     const random = Buffer.from(
       logLines(8 * MiB).map((byte, i) => (i % 97 === 96 ? 0x0a : (byte * i * 31) & 0x7f)),
@@ -130,33 +137,33 @@ describe('large sources', () => {
       ['4.log.zst', text.subarray(0, 30 * MiB)],
     ];
     for (const [name, body] of bodies) {
-      world.put(name, asNamed(name, body));
+      bucket.put(name, asNamed(name, body));
     }
-    const result = await world.roll();
+    const result = await bucket.roll();
     expect(result).toMatchObject({ status: 'committed', objects: 5 });
     expect(result.peak.inFlightBytes).toBeLessThanOrEqual(2 * 9 * MiB);
-    const asked = world.requests('GetObject', RAW).map(({ key = '' }) => key);
+    const asked = bucket.requests('GetObject', RAW).map(({ key = '' }) => key);
     expect(asked.filter((key) => key === `${RAW}1.log`).length).toBeGreaterThan(30);
-    expect(textOf(world).equals(joinedInKeyOrder(bodies))).toBe(true);
-    for (const { body } of world.outputs()) expect(membersOf(body)).toBe(1);
-    await world.expectSound();
+    expect(textOf(bucket).equals(joinedInKeyOrder(bodies))).toBe(true);
+    for (const { body } of bucket.outputs()) expect(membersOf(body)).toBe(1);
+    await bucket.expectSound();
   });
 });
 
 describe('a source that changes while it is read', () => {
   it('ends the run, and the next run rolls it up as it is then', async () => {
-    await using world = await openWorld({ codec: 'gzip' });
-    world.put('1.log', logLines(6 * MiB));
+    await using bucket = await openTestBucket({ codec: 'gzip' });
+    bucket.put('1.log', logLines(6 * MiB));
     let asked = 0;
-    world.sandbox.hook = ({ operation, key = '' }) => {
-      if (operation === 'GetObject' && key === `${RAW}1.log` && ++asked === 4) world.put('1.log', 'changed');
+    bucket.sandbox.hook = ({ operation, key = '' }) => {
+      if (operation === 'GetObject' && key === `${RAW}1.log` && ++asked === 4) bucket.put('1.log', 'changed');
       return undefined;
     };
-    expect(await failureOf(world.roll())).toMatchObject({ code: 'SourceChanged', key: `${RAW}1.log` });
-    expect(world.isCommitted).toBe(false);
-    expect(world.sandbox.openUploads(BUCKET)).toEqual([]);
-    world.sandbox.hook = undefined;
-    expect(await world.roll()).toMatchObject({ status: 'committed' });
-    expect(textOf(world).toString()).toBe('changed\n');
+    expect(await failureOf(bucket.roll())).toMatchObject({ code: 'SourceChanged', key: `${RAW}1.log` });
+    expect(bucket.isCommitted).toBe(false);
+    expect(bucket.sandbox.openUploads(BUCKET)).toEqual([]);
+    bucket.sandbox.hook = undefined;
+    expect(await bucket.roll()).toMatchObject({ status: 'committed' });
+    expect(textOf(bucket).toString()).toBe('changed\n');
   });
 });

@@ -3,7 +3,7 @@ import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node
 import type { Encoding, Form } from '../../../lambda/rollup/model/encoding.ts';
 import { decode } from '../../../lambda/rollup/codec/decode.ts';
 import { encode } from '../../../lambda/rollup/codec/encode.ts';
-import { failureOf, logLines, seeded } from '../../support/world.ts';
+import { failureOf, logLines, seeded } from '../../support/test-bucket.ts';
 import { membersOf } from './members.ts';
 
 async function* inChunks(bytes: Buffer, next: () => number): AsyncGenerator<Buffer> {

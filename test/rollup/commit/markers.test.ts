@@ -3,7 +3,14 @@ import { parseLocation } from '../../../lambda/rollup/model/location.ts';
 import { publishMarkers } from '../../../lambda/rollup/commit/markers.ts';
 import { run } from '../../../lambda/run.ts';
 import { REFUSED, beforeNth, fromNth, gate, matching } from '../../support/hooks.ts';
-import { AGGREGATED, BUCKET, MANIFEST_KEY, RAW, type World, openWorld } from '../../support/world.ts';
+import {
+  AGGREGATED,
+  BUCKET,
+  MANIFEST_KEY,
+  RAW,
+  type TestBucket,
+  openTestBucket,
+} from '../../support/test-bucket.ts';
 
 const SUCCESS = `${AGGREGATED}_SUCCESS`;
 const SYMLINKS = `${AGGREGATED}_symlink_format_manifest/manifest`;
@@ -11,71 +18,71 @@ const SOURCES = `${AGGREGATED}_sources/sources.jsonl.gz`;
 const ASKED = { successMarker: true, symlinkManifest: true };
 
 /** The list of outputs and the copy of the index agree with the manifest. */
-function expectTrue(world: World): void {
-  const { outputs, sources } = world.manifest;
+function expectTrue(bucket: TestBucket): void {
+  const { outputs, sources } = bucket.manifest;
   const uris = outputs.map(({ key }) => `s3://${BUCKET}/${key}\n`).join('');
-  expect(world.sandbox.get(BUCKET, SYMLINKS)?.toString()).toBe(uris);
-  expect(world.sandbox.get(BUCKET, SOURCES)).toEqual(world.sandbox.get(BUCKET, sources.key));
+  expect(bucket.sandbox.get(BUCKET, SYMLINKS)?.toString()).toBe(uris);
+  expect(bucket.sandbox.get(BUCKET, SOURCES)).toEqual(bucket.sandbox.get(BUCKET, sources.key));
 }
 
 it('markers are not written unless asked for', async () => {
-  await using world = await openWorld();
-  world.putHour(3);
-  await world.roll();
-  await world.expectSound();
+  await using bucket = await openTestBucket();
+  bucket.putHour(3);
+  await bucket.roll();
+  await bucket.expectSound();
 });
 
 it('markers are written after the commit, and a run that finds them up to date writes nothing', async () => {
-  await using world = await openWorld(ASKED);
-  world.putHour(120);
-  const { outputs } = await world.roll();
+  await using bucket = await openTestBucket(ASKED);
+  bucket.putHour(120);
+  const { outputs } = await bucket.roll();
   expect(outputs).toBeGreaterThan(1);
-  expect(world.sandbox.head(BUCKET, SUCCESS)).toMatchObject({ size: 0 });
-  expectTrue(world);
-  const written = world.requests('PutObject').map(({ key }) => key);
+  expect(bucket.sandbox.head(BUCKET, SUCCESS)).toMatchObject({ size: 0 });
+  expectTrue(bucket);
+  const written = bucket.requests('PutObject').map(({ key }) => key);
   expect(written.slice(-4)).toEqual([MANIFEST_KEY, SUCCESS, SYMLINKS, SOURCES]);
-  world.sandbox.clearRequests();
-  expect(await world.roll()).toMatchObject({ status: 'unchanged' });
-  expect(world.writes()).toEqual([]);
-  await world.expectSound({ leftovers: [SUCCESS, SOURCES, SYMLINKS].toSorted() });
+  bucket.sandbox.clearRequests();
+  expect(await bucket.roll()).toMatchObject({ status: 'unchanged' });
+  expect(bucket.writes()).toEqual([]);
+  await bucket.expectSound({ leftovers: [SUCCESS, SOURCES, SYMLINKS].toSorted() });
 });
 
 it('an hour without logs has the marker of success and no list of outputs', async () => {
-  await using world = await openWorld(ASKED);
-  expect(await world.roll()).toMatchObject({ status: 'empty' });
-  expect(world.leftovers()).toEqual([SUCCESS, SOURCES]);
-  world.put('late.log', 'late\n');
-  await world.roll();
-  expectTrue(world);
+  await using bucket = await openTestBucket(ASKED);
+  expect(await bucket.roll()).toMatchObject({ status: 'empty' });
+  expect(bucket.leftovers()).toEqual([SUCCESS, SOURCES]);
+  bucket.put('late.log', 'late\n');
+  await bucket.roll();
+  expectTrue(bucket);
 });
 
 it('the list of outputs is written before outputs are deleted that it replaced, also by a run that was not asked for it', async () => {
-  await using world = await openWorld(ASKED);
-  world.putHour(100);
-  await world.roll();
-  world.put('00000.log', 'changed\n');
-  world.sandbox.clearRequests();
-  await world.roll({ settings: { ...world.settings, successMarker: false, symlinkManifest: false } });
-  const order = world.writes().map(({ operation, key }) => key ?? operation);
+  await using bucket = await openTestBucket(ASKED);
+  bucket.putHour(100);
+  await bucket.roll();
+  bucket.put('00000.log', 'changed\n');
+  bucket.sandbox.clearRequests();
+  await bucket.roll({ settings: { ...bucket.settings, successMarker: false, symlinkManifest: false } });
+  const order = bucket.writes().map(({ operation, key }) => key ?? operation);
   expect(order.slice(-4)).toEqual([MANIFEST_KEY, SYMLINKS, SOURCES, 'DeleteObjects']);
-  expectTrue(world);
+  expectTrue(bucket);
 });
 
 it('a list whose write fails keeps the outputs that the old one names, and the next run writes it', async () => {
-  await using world = await openWorld(ASKED);
-  world.putHour(100);
-  await world.roll();
-  const before = world.sandbox.keys(BUCKET, `${AGGREGATED}part-`);
-  world.put('00000.log', 'changed\n');
-  world.sandbox.hook = fromNth(1, matching('PutObject', SYMLINKS), REFUSED);
-  expect(await world.roll()).toMatchObject({
+  await using bucket = await openTestBucket(ASKED);
+  bucket.putHour(100);
+  await bucket.roll();
+  const before = bucket.sandbox.keys(BUCKET, `${AGGREGATED}part-`);
+  bucket.put('00000.log', 'changed\n');
+  bucket.sandbox.hook = fromNth(1, matching('PutObject', SYMLINKS), REFUSED);
+  expect(await bucket.roll()).toMatchObject({
     status: 'committed',
     problems: [{ code: 'AccessDenied', key: SYMLINKS }],
   });
-  expect(world.sandbox.keys(BUCKET, `${AGGREGATED}part-`)).toEqual(expect.arrayContaining(before));
-  world.sandbox.hook = undefined;
-  expect(await world.roll()).toMatchObject({ status: 'unchanged' });
-  expectTrue(world);
+  expect(bucket.sandbox.keys(BUCKET, `${AGGREGATED}part-`)).toEqual(expect.arrayContaining(before));
+  bucket.sandbox.hook = undefined;
+  expect(await bucket.roll()).toMatchObject({ status: 'unchanged' });
+  expectTrue(bucket);
 });
 
 it.each([
@@ -83,31 +90,31 @@ it.each([
   ['before its copy of the index is', matching('PutObject', SOURCES)],
   ['once both are', matching('HeadObject', MANIFEST_KEY)],
 ])('of two runs the later commit has the last word: another commits %s', async (_, when) => {
-  await using world = await openWorld(ASKED);
-  world.putHour(10);
-  const other = world.connect();
-  world.sandbox.hook = beforeNth(1, when, async () => {
-    world.put('00000.log', 'changed\n');
-    world.put('late.log', 'late\n');
-    await world.roll({ connection: other });
+  await using bucket = await openTestBucket(ASKED);
+  bucket.putHour(10);
+  const other = bucket.connect();
+  bucket.sandbox.hook = beforeNth(1, when, async () => {
+    bucket.put('00000.log', 'changed\n');
+    bucket.put('late.log', 'late\n');
+    await bucket.roll({ connection: other });
   });
-  expect(await world.roll()).toMatchObject({ status: 'committed' });
-  expect(world.manifest.totals.objects).toBe(11);
-  expectTrue(world);
+  expect(await bucket.roll()).toMatchObject({ status: 'committed' });
+  expect(bucket.manifest.totals.objects).toBe(11);
+  expectTrue(bucket);
 });
 
 it('a run that listed the destination before there was a list of outputs leaves no stale one behind', async () => {
-  await using world = await openWorld(ASKED);
-  world.putHour(10);
-  const other = world.connect();
+  await using bucket = await openTestBucket(ASKED);
+  bucket.putHour(10);
+  const other = bucket.connect();
   const isCommit = matching('PutObject', MANIFEST_KEY);
   const held = gate(isCommit);
   let later: Promise<unknown> | undefined;
-  world.sandbox.hook = async (request) => {
+  bucket.sandbox.hook = async (request) => {
     if (matching('PutObject', SYMLINKS)(request) && later === undefined) {
-      world.put('late.log', 'late\n');
-      const settings = { ...world.settings, successMarker: false, symlinkManifest: false };
-      later = world.roll({ connection: other, settings });
+      bucket.put('late.log', 'late\n');
+      const settings = { ...bucket.settings, successMarker: false, symlinkManifest: false };
+      later = bucket.roll({ connection: other, settings });
       await held.reached;
     } else if (later !== undefined && isCommit(request)) {
       await held.hook(request);
@@ -117,48 +124,50 @@ it('a run that listed the destination before there was a list of outputs leaves 
     }
     return undefined;
   };
-  expect(await world.roll()).toMatchObject({ status: 'committed' });
-  expect(world.manifest.totals.objects).toBe(11);
-  expectTrue(world);
+  expect(await bucket.roll()).toMatchObject({ status: 'committed' });
+  expect(bucket.manifest.totals.objects).toBe(11);
+  expectTrue(bucket);
 });
 
 describe('a line break in a name', () => {
   it.each(['\n', '\r'])(
     '%j in the destination is refused before anything is read, where a list is asked for',
     async (end) => {
-      await using world = await openWorld(ASKED);
-      world.putHour(3);
+      await using bucket = await openTestBucket(ASKED);
+      bucket.putHour(3);
       const source = parseLocation(`s3://${BUCKET}/${RAW}`);
       const destination = parseLocation(`s3://${BUCKET}/rolled/a${end}s3:/`);
       const roll = (symlinkManifest: boolean) =>
-        run({ source, destination }, world.connection, { settings: { ...world.settings, symlinkManifest } });
-      world.sandbox.clearRequests();
+        run({ source, destination }, bucket.connection, {
+          settings: { ...bucket.settings, symlinkManifest },
+        });
+      bucket.sandbox.clearRequests();
       await expect(roll(true)).rejects.toMatchObject({
         code: 'InvalidArgument',
         message: expect.stringContaining('has a line break') as string,
       });
-      expect(world.sandbox.requests).toEqual([]);
+      expect(bucket.sandbox.requests).toEqual([]);
       expect(await roll(false)).toMatchObject({ status: 'committed' });
     },
   );
 
   it('of an output that an earlier release committed makes no list, and the old one stays true', async () => {
-    await using world = await openWorld(ASKED);
-    world.putHour(3);
-    await world.roll();
-    const list = world.sandbox.get(BUCKET, SYMLINKS);
-    const { manifest } = world;
+    await using bucket = await openTestBucket(ASKED);
+    bucket.putHour(3);
+    await bucket.roll();
+    const list = bucket.sandbox.get(BUCKET, SYMLINKS);
+    const { manifest } = bucket;
     const [output] = manifest.outputs;
     const key = output?.key.replace('part-', 'a\nb/part-') ?? '';
-    world.sandbox.put(BUCKET, key, world.sandbox.get(BUCKET, output?.key ?? '') ?? '');
+    bucket.sandbox.put(BUCKET, key, bucket.sandbox.get(BUCKET, output?.key ?? '') ?? '');
     const changed = { ...manifest, outputs: [{ ...output, key }] };
-    world.sandbox.put(BUCKET, MANIFEST_KEY, JSON.stringify(changed));
+    bucket.sandbox.put(BUCKET, MANIFEST_KEY, JSON.stringify(changed));
     await expect(
-      publishMarkers(world.connection.store, parseLocation(`s3://${BUCKET}/${AGGREGATED}`), {
+      publishMarkers(bucket.connection.store, parseLocation(`s3://${BUCKET}/${AGGREGATED}`), {
         success: false,
         symlinks: true,
       }),
     ).rejects.toMatchObject({ code: 'InvalidArgument', key });
-    expect(world.sandbox.get(BUCKET, SYMLINKS)).toEqual(list);
+    expect(bucket.sandbox.get(BUCKET, SYMLINKS)).toEqual(list);
   });
 });

@@ -16,9 +16,9 @@ import {
   MANIFEST_KEY,
   RAW,
   SOURCE,
-  type World,
-  openWorld,
-} from '../../support/world.ts';
+  type TestBucket,
+  openTestBucket,
+} from '../../support/test-bucket.ts';
 
 const { signal } = new AbortController();
 const ignore = (): undefined => undefined;
@@ -40,27 +40,31 @@ function toLargeIndexes(connection: Connection): Connection {
   return Object.assign(Object.create(connection) as Connection, { store });
 }
 
-function contextOf(world: World, { store, raw }: Connection) {
-  const { settings } = world;
+function contextOf(bucket: TestBucket, { store, raw }: Connection) {
+  const { settings } = bucket;
   return { store, raw, settings, now: () => new Date(), report: ignore, hasTime: () => true, signal };
 }
 
 const request = { source: SOURCE, destination: DESTINATION };
 
 /** Everything that reads the index as a stream, with its result if another run commits meanwhile. */
-const READERS: [name: string, read: (world: World, to: Connection) => Promise<unknown>, result: unknown][] = [
-  ['a run', (world, connection) => world.roll({ connection }), { status: 'unchanged', objects: 6 }],
+const READERS: [
+  name: string,
+  read: (bucket: TestBucket, to: Connection) => Promise<unknown>,
+  result: unknown,
+][] = [
+  ['a run', (bucket, connection) => bucket.roll({ connection }), { status: 'unchanged', objects: 6 }],
   [
     'a repack',
-    (world, connection) => world.roll({ connection, repack: true }),
+    (bucket, connection) => bucket.roll({ connection, repack: true }),
     { status: 'committed', objects: 6 },
   ],
-  ['a plan', (world, to) => planAll(request, contextOf(world, to)), { plan: { planned: [] } }],
-  ['the plan step', (world, to) => planToFile(request, contextOf(world, to)), { status: 'lost' }],
+  ['a plan', (bucket, to) => planAll(request, contextOf(bucket, to)), { plan: { planned: [] } }],
+  ['the plan step', (bucket, to) => planToFile(request, contextOf(bucket, to)), { status: 'lost' }],
   [
     'verify',
-    (world, to) =>
-      verify(DESTINATION, { ...contextOf(world, to), deep: true, concurrency: 2, progress: ignore }),
+    (bucket, to) =>
+      verify(DESTINATION, { ...contextOf(bucket, to), deep: true, concurrency: 2, progress: ignore }),
     { status: 'ok', objects: 6 },
   ],
   [
@@ -75,9 +79,9 @@ const READERS: [name: string, read: (world: World, to: Connection) => Promise<un
   ],
   [
     'the deletion of sources',
-    (world, { store, raw }) =>
+    (bucket, { store, raw }) =>
       deleteSources(SOURCE, DESTINATION, {
-        ...contextOf(world, world.connection),
+        ...contextOf(bucket, bucket.connection),
         store,
         raw,
         concurrency: 2,
@@ -90,26 +94,26 @@ const READERS: [name: string, read: (world: World, to: Connection) => Promise<un
 
 describe('an index that is deleted while it is read', () => {
   it.each(READERS)('by another run that commits: %s begins again', async (_, read, result) => {
-    await using world = await openWorld();
-    world.putHour(5);
-    await world.roll();
-    world.sandbox.hook = beforeNth(2, matching('GetObject', `${AGGREGATED}_sources-`), async () => {
-      world.put('late.log', 'late\n');
-      await world.roll({ connection: world.connect() });
+    await using bucket = await openTestBucket();
+    bucket.putHour(5);
+    await bucket.roll();
+    bucket.sandbox.hook = beforeNth(2, matching('GetObject', `${AGGREGATED}_sources-`), async () => {
+      bucket.put('late.log', 'late\n');
+      await bucket.roll({ connection: bucket.connect() });
     });
-    expect(await read(world, toLargeIndexes(world.connection))).toMatchObject(result as object);
+    expect(await read(bucket, toLargeIndexes(bucket.connection))).toMatchObject(result as object);
   });
 
   it.each(READERS)('by hand: %s says so', async (_, read) => {
-    await using world = await openWorld();
-    world.putHour(5);
-    await world.roll();
-    const { key } = world.manifest.sources;
-    world.sandbox.hook = beforeNth(2, matching('GetObject', key), () => {
-      world.sandbox.delete(BUCKET, key);
+    await using bucket = await openTestBucket();
+    bucket.putHour(5);
+    await bucket.roll();
+    const { key } = bucket.manifest.sources;
+    bucket.sandbox.hook = beforeNth(2, matching('GetObject', key), () => {
+      bucket.sandbox.delete(BUCKET, key);
     });
     // Status does not throw, and says so in the row of the hour.
-    const told = await read(world, toLargeIndexes(world.connection)).then(JSON.stringify, String);
+    const told = await read(bucket, toLargeIndexes(bucket.connection)).then(JSON.stringify, String);
     expect(told).toContain(`${key}, which ${MANIFEST_KEY} names, is not there.`);
   });
 });

@@ -11,7 +11,14 @@ import { formatSidecar, parseSidecar } from '../../../lambda/rollup/codec/sideca
 import { MOST_LINE, readSources } from '../../../lambda/rollup/committed/source-lines.ts';
 import { MiB } from '../../../lambda/size.ts';
 import { SIDES, listed } from '../../support/planning.ts';
-import { AGGREGATED, BUCKET, DESTINATION, MANIFEST_KEY, failureOf, openWorld } from '../../support/world.ts';
+import {
+  AGGREGATED,
+  BUCKET,
+  DESTINATION,
+  MANIFEST_KEY,
+  failureOf,
+  openTestBucket,
+} from '../../support/test-bucket.ts';
 
 const SOURCE_OF_LINE = {
   key: 'raw/a.log',
@@ -77,27 +84,27 @@ describe('reading an index', () => {
 
 describe('a run ends before it reads on in', () => {
   it('an index that is a bomb of blank lines', async () => {
-    await using world = await openWorld();
-    world.putHour(3);
-    await world.roll();
-    const { key } = world.manifest.sources;
-    world.sandbox.put(BUCKET, key, await bomb(Buffer.alloc(MiB, '\n'), 300));
-    expect(await failureOf(world.roll())).toMatchObject({ code: 'BadManifest', key });
+    await using bucket = await openTestBucket();
+    bucket.putHour(3);
+    await bucket.roll();
+    const { key } = bucket.manifest.sources;
+    bucket.sandbox.put(BUCKET, key, await bomb(Buffer.alloc(MiB, '\n'), 300));
+    expect(await failureOf(bucket.roll())).toMatchObject({ code: 'BadManifest', key });
   });
 
   it('a manifest that is too large', async () => {
-    await using world = await openWorld();
-    world.putHour(3);
-    world.sandbox.put(BUCKET, MANIFEST_KEY, Buffer.alloc(MOST_MANIFEST + 1, ' '));
-    const failure = await failureOf(world.roll());
+    await using bucket = await openTestBucket();
+    bucket.putHour(3);
+    bucket.sandbox.put(BUCKET, MANIFEST_KEY, Buffer.alloc(MOST_MANIFEST + 1, ' '));
+    const failure = await failureOf(bucket.roll());
     expect(failure).toMatchObject({ code: 'BadManifest', key: MANIFEST_KEY });
     expect(failure.message).toContain(`it has ${MOST_MANIFEST + 1} bytes`);
-    expect(world.stored()).toEqual(['_manifest.json']);
+    expect(bucket.stored()).toEqual(['_manifest.json']);
   });
 
   it('a manifest of 600 MB', async () => {
-    await using world = await openWorld();
-    const { store } = world.connection;
+    await using bucket = await openTestBucket();
+    const { store } = bucket.connection;
     const large = Object.assign(Object.create(store) as typeof store, {
       getBounded: () => Promise.resolve({ etag: 'e', size: 600e6, body: undefined }),
     });
@@ -121,13 +128,13 @@ describe('an object beside outputs', () => {
   });
 
   it('is no plan if its header is too large', async () => {
-    await using world = await openWorld();
+    await using bucket = await openTestBucket();
     const at = { destination: DESTINATION, id: '0123456789abcdef' };
     const { key } = planFiles(at).header;
-    world.sandbox.put(BUCKET, key, Buffer.alloc(16 * MiB + 1, ' '));
-    const etag = world.sandbox.head(BUCKET, key)?.etag ?? '';
+    bucket.sandbox.put(BUCKET, key, Buffer.alloc(16 * MiB + 1, ' '));
+    const etag = bucket.sandbox.head(BUCKET, key)?.etag ?? '';
     const { signal } = new AbortController();
-    const failure = await failureOf(readHeader(world.connection.store, { at, etag }, signal));
+    const failure = await failureOf(readHeader(bucket.connection.store, { at, etag }, signal));
     expect(failure).toMatchObject({ code: 'BadPlan', key });
     expect(failure.message).toContain(`it has more than ${16 * MiB} bytes`);
   });
@@ -138,12 +145,12 @@ describe('an object of a bounded read', () => {
     ['is read whole', 5, 5],
     ['is not read', 6, undefined],
   ])('%s', async (_, size, read) => {
-    await using world = await openWorld();
+    await using bucket = await openTestBucket();
     const at = { bucket: BUCKET, key: `${AGGREGATED}x` };
-    world.sandbox.put(BUCKET, at.key, Buffer.alloc(size));
-    const { etag = '' } = world.sandbox.head(BUCKET, at.key) ?? {};
-    const found = await world.connection.store.getBounded(at, 5);
+    bucket.sandbox.put(BUCKET, at.key, Buffer.alloc(size));
+    const { etag = '' } = bucket.sandbox.head(BUCKET, at.key) ?? {};
+    const found = await bucket.connection.store.getBounded(at, 5);
     expect(found).toEqual({ etag: etag.replaceAll('"', ''), size, body: read && Buffer.alloc(read) });
-    expect(await world.connection.store.getBounded({ bucket: BUCKET, key: 'none' }, 5)).toBeUndefined();
+    expect(await bucket.connection.store.getBounded({ bucket: BUCKET, key: 'none' }, 5)).toBeUndefined();
   });
 });

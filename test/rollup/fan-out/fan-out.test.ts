@@ -13,16 +13,16 @@ import {
   BUCKET,
   DESTINATION,
   SOURCE,
-  type World,
+  type TestBucket,
   failureOf,
   logLines,
-  openWorld,
+  openTestBucket,
   seeded,
-} from '../../support/world.ts';
+} from '../../support/test-bucket.ts';
 
 const REQUEST = { source: SOURCE, destination: DESTINATION };
 
-function contextOf({ connection: { store }, settings }: World, now = () => new Date()) {
+function contextOf({ connection: { store }, settings }: TestBucket, now = () => new Date()) {
   return {
     ...{ store, settings },
     now,
@@ -32,73 +32,73 @@ function contextOf({ connection: { store }, settings }: World, now = () => new D
   };
 }
 
-async function planned(world: World, request = REQUEST): Promise<WrittenPlan> {
-  const plan = await planToFile(request, contextOf(world));
+async function planned(bucket: TestBucket, request = REQUEST): Promise<WrittenPlan> {
+  const plan = await planToFile(request, contextOf(bucket));
   if (plan.status !== 'planned') throw new Error(`It was ${plan.status}.`);
   return plan;
 }
 
-function itemsOf(world: World, { at }: WrittenPlan): PlanItem[] {
-  const body = world.sandbox.get(BUCKET, planFiles(at).items.key) ?? Buffer.alloc(0);
+function itemsOf(bucket: TestBucket, { at }: WrittenPlan): PlanItem[] {
+  const body = bucket.sandbox.get(BUCKET, planFiles(at).items.key) ?? Buffer.alloc(0);
   const lines = body.toString().trimEnd().split('\n');
   return lines.map((line) => itemSchema.parse(JSON.parse(line)));
 }
 
-function keyOf(world: World, { at }: WrittenPlan, { offset, length }: PlanItem): string {
-  const lines = world.sandbox.get(BUCKET, planFiles(at).lines.key) ?? Buffer.alloc(0);
+function keyOf(bucket: TestBucket, { at }: WrittenPlan, { offset, length }: PlanItem): string {
+  const lines = bucket.sandbox.get(BUCKET, planFiles(at).lines.key) ?? Buffer.alloc(0);
   return parseLine(lines.subarray(offset, offset + length), at).output.key;
 }
 
 /** Carries a plan out in batches, the last first: nothing may depend on their order. */
-async function writeAll(world: World, plan: WrittenPlan, perBatch = 2): Promise<WriteStep> {
-  const items = itemsOf(world, plan);
+async function writeAll(bucket: TestBucket, plan: WrittenPlan, perBatch = 2): Promise<WriteStep> {
+  const items = itemsOf(bucket, plan);
   const batches = Array.from({ length: Math.ceil(items.length / perBatch) }, (_, i) =>
     items.slice(i * perBatch, (i + 1) * perBatch),
   );
   let last: WriteStep = { status: 'lost' };
-  for (const batch of batches.reverse()) last = await writeItems(plan, batch, REQUEST, contextOf(world));
+  for (const batch of batches.reverse()) last = await writeItems(plan, batch, REQUEST, contextOf(bucket));
   return last;
 }
 
-const fanOut = (world: World, now?: () => Date) =>
-  rollUpByPlan(REQUEST, contextOf(world, now), (plan) => writeAll(world, plan));
+const fanOut = (bucket: TestBucket, now?: () => Date) =>
+  rollUpByPlan(REQUEST, contextOf(bucket, now), (plan) => writeAll(bucket, plan));
 
 /** The committed outputs, with digests of their bytes. */
-function committed(world: World): { manifest: Manifest; objects: [string, string][] } {
-  const { manifest } = world;
-  const names = world.stored().filter((name) => name !== '_manifest.json');
+function committed(bucket: TestBucket): { manifest: Manifest; objects: [string, string][] } {
+  const { manifest } = bucket;
+  const names = bucket.stored().filter((name) => name !== '_manifest.json');
   const digest = (name: string): string =>
     createHash('sha256')
-      .update(world.sandbox.get(BUCKET, AGGREGATED + name) ?? '')
+      .update(bucket.sandbox.get(BUCKET, AGGREGATED + name) ?? '')
       .digest('hex');
   return { manifest, objects: names.map((name) => [name, digest(name)]) };
 }
 
-function putMixedHour(world: World): void {
+function putMixedHour(bucket: TestBucket): void {
   const random = seeded(7);
   for (let i = 0; i < 300; i++) {
     const body = logLines(20_000 + random(40_000), random);
-    world.put(`${String(i).padStart(4, '0')}.log`, i % 3 === 0 ? body.subarray(0, -1) : body);
+    bucket.put(`${String(i).padStart(4, '0')}.log`, i % 3 === 0 ? body.subarray(0, -1) : body);
   }
-  for (let i = 0; i < 24; i++) world.put(`gz/${i}.json.gz`, Buffer.alloc(500_000, i));
-  world.put('0100-large.log', logLines(6 * MiB));
-  world.put('0200-empty.log', '');
+  for (let i = 0; i < 24; i++) bucket.put(`gz/${i}.json.gz`, Buffer.alloc(500_000, i));
+  bucket.put('0100-large.log', logLines(6 * MiB));
+  bucket.put('0200-empty.log', '');
   for (const odd of ['a b+c%.log', 'ü/\u{1F600}.log', 'line\nbreak.log', '"quoted".log'])
-    world.put(odd, 'odd');
+    bucket.put(odd, 'odd');
 }
 
 describe('a plan that is carried out by many', () => {
   it('leads to the same keys, bytes and manifest as one run, at first and after changes', async () => {
     const now = new Date();
-    await using alone = await openWorld({}, { now: () => now });
-    await using many = await openWorld({}, { now: () => now });
-    const rounds: ((world: World) => void)[] = [
+    await using alone = await openTestBucket({}, { now: () => now });
+    await using many = await openTestBucket({}, { now: () => now });
+    const rounds: ((bucket: TestBucket) => void)[] = [
       putMixedHour,
-      (world) => {
-        world.put('0299-late.log', logLines(100_000));
-        world.put('0050.log', 'changed in place');
-        world.remove('0051.log');
-        world.remove('0100-large.log');
+      (bucket) => {
+        bucket.put('0299-late.log', logLines(100_000));
+        bucket.put('0050.log', 'changed in place');
+        bucket.remove('0051.log');
+        bucket.remove('0100-large.log');
       },
     ];
     for (const [round, change] of rounds.entries()) {
@@ -129,32 +129,34 @@ describe('a plan that is carried out by many', () => {
       [{ codec: 'none' }, { codec: 'zstd' }, { codec: 'gzip', groupBy: '^([^/]+)/' }],
     ],
   ])('is found sound with %s: at first, after changes, and repacked', async (_, settings) => {
-    await using world = await openWorld();
-    for (const name of ['x/a.log', 'x/b.log', 'y/c.json', 'y/d.log']) world.put(name, logLines(2000));
+    await using bucket = await openTestBucket();
+    for (const name of ['x/a.log', 'x/b.log', 'y/c.json', 'y/d.log']) bucket.put(name, logLines(2000));
     const roll = (at: number, repack = false) => {
       const request = { ...REQUEST, repack };
-      const context = contextOf(world);
+      const context = contextOf(bucket);
       const chosen = { ...context, settings: { ...context.settings, ...(settings[at] ?? settings[0]) } };
-      return rollUpByPlan(request, chosen, (plan) => writeItems(plan, itemsOf(world, plan), request, chosen));
+      return rollUpByPlan(request, chosen, (plan) =>
+        writeItems(plan, itemsOf(bucket, plan), request, chosen),
+      );
     };
     expect(await roll(0)).toMatchObject({ status: 'committed' });
-    world.remove('x/a.log');
-    world.remove('y/c.json');
-    world.put('x/b.log', logLines(3000));
-    world.put('y/d.log', logLines(4000));
-    world.put('z/e.log', logLines(1000));
+    bucket.remove('x/a.log');
+    bucket.remove('y/c.json');
+    bucket.put('x/b.log', logLines(3000));
+    bucket.put('y/d.log', logLines(4000));
+    bucket.put('z/e.log', logLines(1000));
     expect(await roll(1)).toMatchObject({ status: 'committed' });
     expect(await roll(2, true)).toMatchObject({ status: 'committed', totals: { objects: 5 } });
-    await world.expectSound();
+    await bucket.expectSound();
   });
 
   it('names its outputs by byte ranges of its lines, however many sources they have', async () => {
-    await using world = await openWorld();
-    for (let i = 0; i < 3000; i++) world.put(`${String(i).padStart(5, '0')}.log`, logLines(3000));
-    const plan = await planned(world);
-    const items = itemsOf(world, plan);
+    await using bucket = await openTestBucket();
+    for (let i = 0; i < 3000; i++) bucket.put(`${String(i).padStart(5, '0')}.log`, logLines(3000));
+    const plan = await planned(bucket);
+    const items = itemsOf(bucket, plan);
     expect(plan.totals).toEqual({ outputs: items.length, objects: 3000, bytes: 9_000_000 });
-    const lines = world.sandbox.get(BUCKET, planFiles(plan.at).lines.key) as Buffer;
+    const lines = bucket.sandbox.get(BUCKET, planFiles(plan.at).lines.key) as Buffer;
     expect(items.map(({ offset, length }) => lines.subarray(offset, offset + length).at(-1))).toEqual(
       items.map(() => 0x0a),
     );
@@ -162,122 +164,122 @@ describe('a plan that is carried out by many', () => {
   });
 
   it('is not written where there is nothing to do', async () => {
-    await using world = await openWorld();
-    expect(await fanOut(world)).toMatchObject({ status: 'empty' });
-    expect(await fanOut(world)).toMatchObject({ status: 'unchanged' });
-    world.put('a.log', 'a\n');
-    expect(await fanOut(world)).toMatchObject({ status: 'committed', written: 1 });
-    expect(await fanOut(world)).toMatchObject({ status: 'unchanged' });
-    await world.expectSound();
+    await using bucket = await openTestBucket();
+    expect(await fanOut(bucket)).toMatchObject({ status: 'empty' });
+    expect(await fanOut(bucket)).toMatchObject({ status: 'unchanged' });
+    bucket.put('a.log', 'a\n');
+    expect(await fanOut(bucket)).toMatchObject({ status: 'committed', written: 1 });
+    expect(await fanOut(bucket)).toMatchObject({ status: 'unchanged' });
+    await bucket.expectSound();
   });
 
   it('commits nothing while an output is missing, keeps the others, and repeats none of them', async () => {
-    await using world = await openWorld();
-    world.putHour(250);
-    const plan = await planned(world);
-    const [failing, ...others] = itemsOf(world, plan) as [PlanItem, ...PlanItem[]];
-    const key = keyOf(world, plan, failing);
-    world.sandbox.hook = (asked) =>
+    await using bucket = await openTestBucket();
+    bucket.putHour(250);
+    const plan = await planned(bucket);
+    const [failing, ...others] = itemsOf(bucket, plan) as [PlanItem, ...PlanItem[]];
+    const key = keyOf(bucket, plan, failing);
+    bucket.sandbox.hook = (asked) =>
       asked.key === key && asked.operation !== 'HeadObject'
         ? { kind: 'error', status: 403, code: 'AccessDenied' }
         : undefined;
-    expect(await failureOf(writeItems(plan, [failing], REQUEST, contextOf(world)))).toMatchObject({
+    expect(await failureOf(writeItems(plan, [failing], REQUEST, contextOf(bucket)))).toMatchObject({
       code: 'AccessDenied',
       key,
     });
-    await writeItems(plan, others, REQUEST, contextOf(world));
-    expect((await failureOf(commitPlan(plan, REQUEST, contextOf(world)))).code).toBe('OutputMissing');
-    expect(world.isCommitted).toBe(false);
+    await writeItems(plan, others, REQUEST, contextOf(bucket));
+    expect((await failureOf(commitPlan(plan, REQUEST, contextOf(bucket)))).code).toBe('OutputMissing');
+    expect(bucket.isCommitted).toBe(false);
 
-    world.sandbox.hook = undefined;
-    world.sandbox.clearRequests();
-    expect(await writeItems(plan, [failing, ...others], REQUEST, contextOf(world))).toMatchObject({
+    bucket.sandbox.hook = undefined;
+    bucket.sandbox.clearRequests();
+    expect(await writeItems(plan, [failing, ...others], REQUEST, contextOf(bucket))).toMatchObject({
       status: 'written',
       counts: { written: 1, copied: 0, reused: others.length },
     });
-    expect(new Set(world.writes().map((write) => write.key))).toEqual(new Set([key]));
-    expect(await commitPlan(plan, REQUEST, contextOf(world))).toMatchObject({ status: 'committed' });
-    await world.expectSound();
+    expect(new Set(bucket.writes().map((write) => write.key))).toEqual(new Set([key]));
+    expect(await commitPlan(plan, REQUEST, contextOf(bucket))).toMatchObject({ status: 'committed' });
+    await bucket.expectSound();
   });
 
   it('commits once, although another plan of the same hour is carried out', async () => {
-    await using world = await openWorld();
-    world.putHour(220);
-    const first = await planned(world);
-    world.put('zz-late.log', logLines(1000));
-    const second = await planned(world);
-    await writeAll(world, first);
-    const [late, ...others] = itemsOf(world, second).reverse() as [PlanItem, ...PlanItem[]];
-    await writeItems(second, others, REQUEST, contextOf(world));
-    expect(await commitPlan(first, REQUEST, contextOf(world))).toMatchObject({ status: 'committed' });
-    const { manifest } = world;
+    await using bucket = await openTestBucket();
+    bucket.putHour(220);
+    const first = await planned(bucket);
+    bucket.put('zz-late.log', logLines(1000));
+    const second = await planned(bucket);
+    await writeAll(bucket, first);
+    const [late, ...others] = itemsOf(bucket, second).reverse() as [PlanItem, ...PlanItem[]];
+    await writeItems(second, others, REQUEST, contextOf(bucket));
+    expect(await commitPlan(first, REQUEST, contextOf(bucket))).toMatchObject({ status: 'committed' });
+    const { manifest } = bucket;
 
     // The steps of the second plan are of no use any more: their results are `lost`, and they leave nothing behind.
-    expect(await writeItems(second, [late], REQUEST, contextOf(world))).toEqual({ status: 'lost' });
-    expect(await commitPlan(second, REQUEST, contextOf(world))).toBe('lost');
-    expect(world.manifest).toEqual(manifest);
-    expect(world.leftovers()).toEqual([]);
+    expect(await writeItems(second, [late], REQUEST, contextOf(bucket))).toEqual({ status: 'lost' });
+    expect(await commitPlan(second, REQUEST, contextOf(bucket))).toBe('lost');
+    expect(bucket.manifest).toEqual(manifest);
+    expect(bucket.leftovers()).toEqual([]);
     // Likewise for a plan that was removed, and for a commit that is repeated because its response was lost.
-    expect(await writeItems(first, [{ offset: 0, length: 1 }], REQUEST, contextOf(world))).toEqual({
+    expect(await writeItems(first, [{ offset: 0, length: 1 }], REQUEST, contextOf(bucket))).toEqual({
       status: 'lost',
     });
-    expect(await commitPlan(first, REQUEST, contextOf(world))).toBe('lost');
+    expect(await commitPlan(first, REQUEST, contextOf(bucket))).toBe('lost');
 
-    expect(await fanOut(world)).toMatchObject({ status: 'committed', written: 1 });
-    await world.expectSound();
+    expect(await fanOut(bucket)).toMatchObject({ status: 'committed', written: 1 });
+    await bucket.expectSound();
   });
 
   it('is lost if another run commits while its outputs are written', async () => {
-    await using world = await openWorld();
-    world.putHour(220);
-    const plan = await planned(world);
+    await using bucket = await openTestBucket();
+    bucket.putHour(220);
+    const plan = await planned(bucket);
     let committing: Promise<unknown> | undefined;
-    world.sandbox.hook = async ({ operation }) => {
+    bucket.sandbox.hook = async ({ operation }) => {
       if (operation === 'CompleteMultipartUpload' && committing === undefined) {
         committing = Promise.resolve();
-        world.put('zz-late.log', logLines(1000));
-        committing = world.roll({
-          connection: world.connect(),
-          settings: { ...world.settings, targetSize: 9 * MiB },
+        bucket.put('zz-late.log', logLines(1000));
+        committing = bucket.roll({
+          connection: bucket.connect(),
+          settings: { ...bucket.settings, targetSize: 9 * MiB },
         });
         await committing;
       }
       return undefined;
     };
-    expect(await writeAll(world, plan)).toEqual({ status: 'lost' });
-    expect(await commitPlan(plan, REQUEST, contextOf(world))).toBe('lost');
-    await world.expectSound();
+    expect(await writeAll(bucket, plan)).toEqual({ status: 'lost' });
+    expect(await commitPlan(plan, REQUEST, contextOf(bucket))).toBe('lost');
+    await bucket.expectSound();
   });
 
   it('is deleted by a later run if it never came to its commit', async () => {
-    await using world = await openWorld();
-    world.putHour(50);
-    const plan = await planned(world);
-    const files = world.stored();
+    await using bucket = await openTestBucket();
+    bucket.putHour(50);
+    const plan = await planned(bucket);
+    const files = bucket.stored();
     expect(files).toHaveLength(3);
-    await world.roll();
-    expect(world.leftovers()).toHaveLength(3);
-    for (const name of files) world.sandbox.age(BUCKET, AGGREGATED + name, 2 * 60 * 60 * 1000);
-    await world.roll();
-    await world.expectSound();
-    expect(await commitPlan(plan, REQUEST, contextOf(world))).toBe('lost');
+    await bucket.roll();
+    expect(bucket.leftovers()).toHaveLength(3);
+    for (const name of files) bucket.sandbox.age(BUCKET, AGGREGATED + name, 2 * 60 * 60 * 1000);
+    await bucket.roll();
+    await bucket.expectSound();
+    expect(await commitPlan(plan, REQUEST, contextOf(bucket))).toBe('lost');
   });
 
   it('is refused if it was damaged, or lies elsewhere', async () => {
-    await using world = await openWorld();
-    world.putHour(50);
-    const plan = await planned(world);
+    await using bucket = await openTestBucket();
+    bucket.putHour(50);
+    const plan = await planned(bucket);
     const { header } = planFiles(plan.at);
-    const body = world.sandbox.get(BUCKET, header.key) as Buffer;
+    const body = bucket.sandbox.get(BUCKET, header.key) as Buffer;
     for (const [from, to] of [
       ['"version": 2', '"version": 1'],
       [AGGREGATED, 'elsewhere/'],
       ['{', ''],
     ] as const) {
-      world.sandbox.put(BUCKET, header.key, body.toString().replace(from, to));
-      const { etag = '' } = world.sandbox.head(BUCKET, header.key) ?? {};
+      bucket.sandbox.put(BUCKET, header.key, body.toString().replace(from, to));
+      const { etag = '' } = bucket.sandbox.head(BUCKET, header.key) ?? {};
       const pinned = { at: plan.at, etag };
-      expect((await failureOf(commitPlan(pinned, REQUEST, contextOf(world)))).code).toBe('BadPlan');
+      expect((await failureOf(commitPlan(pinned, REQUEST, contextOf(bucket)))).code).toBe('BadPlan');
     }
   });
 });

@@ -17,7 +17,15 @@ import { parseLocation } from '../../../lambda/rollup/model/location.ts';
 import { type PlannedOutput } from '../../../lambda/rollup/model/output.ts';
 import { shapeOutput } from '../../../lambda/rollup/plan/pack.ts';
 import { run } from '../../../lambda/run.ts';
-import { BUCKET, DESTINATION, RAW, SOURCE, type World, failureOf, openWorld } from '../../support/world.ts';
+import {
+  BUCKET,
+  DESTINATION,
+  RAW,
+  SOURCE,
+  type TestBucket,
+  failureOf,
+  openTestBucket,
+} from '../../support/test-bucket.ts';
 
 const REQUEST = { source: SOURCE, destination: DESTINATION };
 /** The prefixes of another stream, which has other writers. */
@@ -27,7 +35,7 @@ const OTHER = {
 };
 const OTHERS_MANIFEST = `${OTHER.destination.prefix}_manifest.json`;
 
-function contextOf({ connection: { store }, settings }: World) {
+function contextOf({ connection: { store }, settings }: TestBucket) {
   return {
     ...{ store, settings },
     now: () => new Date(),
@@ -41,15 +49,15 @@ function contextOf({ connection: { store }, settings }: World) {
  * Commits two streams, and plans the first once more: one of its outputs is to be rebuilt, of which a source has left raw,
  * and another stays. Returns that plan.
  */
-async function attacked(world: World): Promise<WrittenPlan> {
-  world.sandbox.put(BUCKET, `${OTHER.source.prefix}a.log`, 'others\n');
-  await run(OTHER, world.connection, { settings: world.settings, now: () => new Date() });
-  for (const name of ['a.log', 'b.log', 'c.log', 'stays.json.gz']) world.put(name, `${name}\n`);
-  await world.roll();
-  world.remove('a.log');
-  world.put('b.log', 'changed\n');
-  world.put('d.log', 'late\n');
-  const plan = await planToFile(REQUEST, contextOf(world));
+async function attacked(bucket: TestBucket): Promise<WrittenPlan> {
+  bucket.sandbox.put(BUCKET, `${OTHER.source.prefix}a.log`, 'others\n');
+  await run(OTHER, bucket.connection, { settings: bucket.settings, now: () => new Date() });
+  for (const name of ['a.log', 'b.log', 'c.log', 'stays.json.gz']) bucket.put(name, `${name}\n`);
+  await bucket.roll();
+  bucket.remove('a.log');
+  bucket.put('b.log', 'changed\n');
+  bucket.put('d.log', 'late\n');
+  const plan = await planToFile(REQUEST, contextOf(bucket));
   if (plan.status !== 'planned') throw new Error(`It was ${plan.status}.`);
   return plan;
 }
@@ -59,10 +67,10 @@ interface Forgery {
   lines: PlanLine[];
 }
 
-function read(world: World, { at }: PinnedPlan): Forgery {
+function read(bucket: TestBucket, { at }: PinnedPlan): Forgery {
   const files = planFiles(at);
   const [header, lines] = [files.header, files.lines].map(
-    ({ key }) => world.sandbox.get(BUCKET, key) ?? Buffer.alloc(0),
+    ({ key }) => bucket.sandbox.get(BUCKET, key) ?? Buffer.alloc(0),
   ) as [Buffer, Buffer];
   return {
     header: parseHeader(header, at),
@@ -74,20 +82,20 @@ function read(world: World, { at }: PinnedPlan): Forgery {
   };
 }
 
-const etagOf = (world: World, key: string): string => world.sandbox.head(BUCKET, key)?.etag ?? '';
+const etagOf = (bucket: TestBucket, key: string): string => bucket.sandbox.head(BUCKET, key)?.etag ?? '';
 
 /** Writes a plan in the place of another; its files agree with each other. */
-function write(world: World, { at }: PinnedPlan, { header, lines }: Forgery): PinnedPlan {
+function write(bucket: TestBucket, { at }: PinnedPlan, { header, lines }: Forgery): PinnedPlan {
   const files = planFiles(at);
   const body = Buffer.concat(lines.map(formatLine));
-  world.sandbox.put(BUCKET, files.lines.key, body);
-  const pinned = { ...header, lines: { etag: etagOf(world, files.lines.key), size: body.length } };
-  world.sandbox.put(BUCKET, files.header.key, formatHeader(pinned));
-  return { at, etag: etagOf(world, files.header.key) };
+  bucket.sandbox.put(BUCKET, files.lines.key, body);
+  const pinned = { ...header, lines: { etag: etagOf(bucket, files.lines.key), size: body.length } };
+  bucket.sandbox.put(BUCKET, files.header.key, formatHeader(pinned));
+  return { at, etag: etagOf(bucket, files.header.key) };
 }
 
-function itemsOf(world: World, { at }: PinnedPlan) {
-  const body = world.sandbox.get(BUCKET, planFiles(at).lines.key)?.toString() ?? '';
+function itemsOf(bucket: TestBucket, { at }: PinnedPlan) {
+  const body = bucket.sandbox.get(BUCKET, planFiles(at).lines.key)?.toString() ?? '';
   let offset = 0;
   return body.split(/(?<=\n)/).map((line) => {
     const length = Buffer.byteLength(line);
@@ -96,9 +104,9 @@ function itemsOf(world: World, { at }: PinnedPlan) {
 }
 
 /** The output with the key that this program gives to one of these sources. */
-function named(world: World, { header }: Forgery, output: PlannedOutput): PlannedOutput {
-  const { newline } = world.settings;
-  const naming = { ...header, basis: header.previous ?? '', newline, encoding: encodingOf(world.settings) };
+function named(bucket: TestBucket, { header }: Forgery, output: PlannedOutput): PlannedOutput {
+  const { newline } = bucket.settings;
+  const naming = { ...header, basis: header.previous ?? '', newline, encoding: encodingOf(bucket.settings) };
   const packed = { ...output, asIs: 'assemble' as const, folder: '' };
   const shape = shapeOutput({ ...naming, destination: DESTINATION }, packed);
   return { ...shape, expectedSize: shape.size };
@@ -110,9 +118,9 @@ const rename = (forgery: Forgery, key: string) => (first(forgery).output.key = k
 const reshape = (forgery: Forgery, change: Partial<PlannedOutput>) =>
   Object.assign(first(forgery).output, change);
 /** Changes the sources of the output, and gives it the key that belongs to them. */
-function repack(world: World, forgery: Forgery, change: (pieces: Piece[]) => Piece[]) {
+function repack(bucket: TestBucket, forgery: Forgery, change: (pieces: Piece[]) => Piece[]) {
   const line = first(forgery);
-  line.output = named(world, forgery, { ...line.output, pieces: change(line.output.pieces) });
+  line.output = named(bucket, forgery, { ...line.output, pieces: change(line.output.pieces) });
   const { pieces, size } = line.output;
   return (forgery.header.totals = { outputs: 1, objects: pieces.length, bytes: size });
 }
@@ -122,45 +130,45 @@ function redirect(forgery: Forgery, change: Partial<NonNullable<Piece['from']>>)
   if (moved?.from === undefined) throw new Error('Every source is in raw.');
   return (moved.from = { ...moved.from, ...change });
 }
-const withoutFrom = (world: World, forgery: Forgery) =>
-  repack(world, forgery, (pieces) => pieces.filter(({ from }) => from === undefined));
+const withoutFrom = (bucket: TestBucket, forgery: Forgery) =>
+  repack(bucket, forgery, (pieces) => pieces.filter(({ from }) => from === undefined));
 
 /** Every stored object, with its bytes and its ETag. */
-function everything(world: World): [string, string | undefined, string | undefined][] {
-  return world.sandbox
+function everything(bucket: TestBucket): [string, string | undefined, string | undefined][] {
+  return bucket.sandbox
     .keys(BUCKET, '')
     .map((key) => [
       key,
-      world.sandbox.head(BUCKET, key)?.etag,
-      world.sandbox.get(BUCKET, key)?.toString('base64'),
+      bucket.sandbox.head(BUCKET, key)?.etag,
+      bucket.sandbox.get(BUCKET, key)?.toString('base64'),
     ]);
 }
 
 type Steps = Record<'write' | 'commit', () => Promise<unknown>>;
 
-function stepsOf(world: World, plan: PinnedPlan): Steps {
-  const context = contextOf(world);
+function stepsOf(bucket: TestBucket, plan: PinnedPlan): Steps {
+  const context = contextOf(bucket);
   return {
-    write: () => writeItems(plan, itemsOf(world, plan), REQUEST, context),
+    write: () => writeItems(plan, itemsOf(bucket, plan), REQUEST, context),
     commit: () =>
       commitPlan(plan, REQUEST, { ...context, settings: { ...context.settings, deleteSource: true } }),
   };
 }
 
-const others = (world: World) => {
-  const [output] = world.sandbox
+const others = (bucket: TestBucket) => {
+  const [output] = bucket.sandbox
     .keys(BUCKET, `${OTHER.destination.prefix}part-`)
-    .map((key) => ({ key, etag: etagOf(world, key) }));
+    .map((key) => ({ key, etag: etagOf(bucket, key) }));
   if (output === undefined) throw new Error('The other stream has no output.');
   return output;
 };
 
-type Case = [what: string, forge: (world: World, forgery: Forgery) => unknown, named: string];
+type Case = [what: string, forge: (bucket: TestBucket, forgery: Forgery) => unknown, named: string];
 
 /** Forgeries that the write step and the commit step refuse, and a part of the reason that they give. */
 const FORGED: Case[] = [
   ['the key of a manifest of another stream', (_, plan) => rename(plan, OTHERS_MANIFEST), OTHERS_MANIFEST],
-  ['the key of an output of another stream', (world, plan) => rename(plan, others(world).key), '/other/'],
+  ['the key of an output of another stream', (bucket, plan) => rename(plan, others(bucket).key), '/other/'],
   [
     'the key of the manifest that stands',
     (_, plan) => rename(plan, `${DESTINATION.prefix}_manifest.json`),
@@ -168,7 +176,7 @@ const FORGED: Case[] = [
   ],
   [
     'the key of a committed output',
-    (world, plan) => rename(plan, world.manifest.outputs[0]?.key ?? ''),
+    (bucket, plan) => rename(plan, bucket.manifest.outputs[0]?.key ?? ''),
     'has as its key',
   ],
   ['an index that is taken', (_, plan) => reshape(plan, { index: 0 }), 'has the index 0'],
@@ -184,36 +192,36 @@ const FORGED: Case[] = [
   ],
   [
     'an origin in another stream',
-    (world, plan) => redirect(plan, { ...others(world), whole: true }),
+    (bucket, plan) => redirect(plan, { ...others(bucket), whole: true }),
     '/other/20261121/08/part-00000',
   ],
   ['an origin in raw', (_, plan) => redirect(plan, { key: `${RAW}c.log` }), `from ${RAW}c.log`],
   [
     'an origin that stays as it is',
-    (world, plan) =>
-      redirect(plan, { key: world.manifest.outputs.find(({ key }) => /gz$/.test(key))?.key ?? '' }),
+    (bucket, plan) =>
+      redirect(plan, { key: bucket.manifest.outputs.find(({ key }) => /gz$/.test(key))?.key ?? '' }),
     'no output that the manifest names to be rebuilt',
   ],
   ['an origin of another ETag', (_, plan) => redirect(plan, { etag: 'another' }), '"etag":"another"'],
   ['an origin past the end of its output', (_, plan) => redirect(plan, { offset: 99 }), '"offset":99'],
   [
     'a source of another stream',
-    (world, plan) =>
-      repack(world, plan, (pieces) => {
+    (bucket, plan) =>
+      repack(bucket, plan, (pieces) => {
         const key = `${OTHER.source.prefix}a.log`;
-        const source = { key, size: 7, etag: etagOf(world, key), lastModified: '2026-11-21T08:00:00.000Z' };
+        const source = { key, size: 7, etag: etagOf(bucket, key), lastModified: '2026-11-21T08:00:00.000Z' };
         return [...pieces, { source, from: undefined }];
       }),
     `${OTHER.source.prefix}a.log, which is not under`,
   ],
   [
     'sources out of order',
-    (world, plan) => repack(world, plan, (pieces) => pieces.toReversed()),
+    (bucket, plan) => repack(bucket, plan, (pieces) => pieces.toReversed()),
     'the order of keys',
   ],
   [
     'a source twice',
-    (world, plan) => repack(world, plan, (pieces) => pieces.flatMap((piece) => [piece, piece])),
+    (bucket, plan) => repack(bucket, plan, (pieces) => pieces.flatMap((piece) => [piece, piece])),
     'the order of keys',
   ],
   [
@@ -238,11 +246,11 @@ const FORGED: Case[] = [
   ['outputs that stay in no order', (_, { header }) => header.sealed.push([1, 0]), '"sealed" is in no order'],
   [
     'a previous manifest that is the standing one, and was not when it was planned',
-    (world, { header }) => {
+    (bucket, { header }) => {
       // As if another run had committed meanwhile.
       const key = `${DESTINATION.prefix}_manifest.json`;
-      world.sandbox.put(BUCKET, key, `${world.sandbox.get(BUCKET, key)?.toString() ?? ''}\n`);
-      header.previous = etagOf(world, key);
+      bucket.sandbox.put(BUCKET, key, `${bucket.sandbox.get(BUCKET, key)?.toString() ?? ''}\n`);
+      header.previous = etagOf(bucket, key);
     },
     'has as its key',
   ],
@@ -256,15 +264,15 @@ const FORGED_FOR_COMMIT: Case[] = [
   ['an origin at another source', (_, plan) => redirect(plan, { offset: 6 }), '"offset":6'],
   [
     'a source once more that stays',
-    (world, plan) => {
+    (bucket, plan) => {
       const key = `${RAW}stays.json.gz`;
-      const source = { key, size: 14, etag: etagOf(world, key), lastModified: '2026-11-21T08:00:00.000Z' };
+      const source = { key, size: 14, etag: etagOf(bucket, key), lastModified: '2026-11-21T08:00:00.000Z' };
       const given = { ...first(plan).output, index: first(plan).output.index + 1, kind: 'gzip' as const };
-      const output = named(world, plan, { ...given, pieces: [{ source, from: undefined }] });
+      const output = named(bucket, plan, { ...given, pieces: [{ source, from: undefined }] });
       plan.lines.push({ output, stood: false });
       const { outputs, objects, bytes } = plan.header.totals;
       plan.header.totals = { outputs: outputs + 1, objects: objects + 1, bytes: bytes + 14 };
-      world.sandbox.put(BUCKET, output.key, 'stays.json.gz\n');
+      bucket.sandbox.put(BUCKET, output.key, 'stays.json.gz\n');
     },
     'stays.json.gz once more',
   ],
@@ -272,122 +280,122 @@ const FORGED_FOR_COMMIT: Case[] = [
 ];
 
 /** Checks that nothing was written or deleted, and nothing of the other stream was read. */
-async function expectRefused(world: World, step: () => Promise<unknown>, why: string): Promise<void> {
-  const before = everything(world);
-  world.sandbox.clearRequests();
+async function expectRefused(bucket: TestBucket, step: () => Promise<unknown>, why: string): Promise<void> {
+  const before = everything(bucket);
+  bucket.sandbox.clearRequests();
   expect(await failureOf(step())).toMatchObject({
     code: 'BadPlan',
     message: expect.stringContaining(why) as string,
     key: expect.stringContaining('_plan/') as string,
   });
-  expect(world.writes()).toEqual([]);
-  expect(world.sandbox.requests.filter(({ key = '' }) => key.includes('/other/'))).toEqual([]);
-  expect(everything(world)).toEqual(before);
+  expect(bucket.writes()).toEqual([]);
+  expect(bucket.sandbox.requests.filter(({ key = '' }) => key.includes('/other/'))).toEqual([]);
+  expect(everything(bucket)).toEqual(before);
 }
 
 describe('a forged plan', () => {
   it.each(FORGED)('with %s is refused by write and commit, and nothing is touched', async (_, forge, why) => {
-    await using world = await openWorld();
-    const plan = await attacked(world);
-    const forgery = read(world, plan);
-    forge(world, forgery);
-    const steps = stepsOf(world, write(world, plan, forgery));
-    await expectRefused(world, steps.write, why);
-    await expectRefused(world, steps.commit, why);
+    await using bucket = await openTestBucket();
+    const plan = await attacked(bucket);
+    const forgery = read(bucket, plan);
+    forge(bucket, forgery);
+    const steps = stepsOf(bucket, write(bucket, plan, forgery));
+    await expectRefused(bucket, steps.write, why);
+    await expectRefused(bucket, steps.commit, why);
   });
 
   it.each(FORGED_FOR_COMMIT)(
     'with %s is refused by commit, and nothing is touched',
     async (_, forge, why) => {
-      await using world = await openWorld();
-      const plan = await attacked(world);
+      await using bucket = await openTestBucket();
+      const plan = await attacked(bucket);
       // The outputs that it plans exist: only the check can refuse it.
-      await stepsOf(world, plan).write();
-      const forgery = read(world, plan);
-      forge(world, forgery);
-      const { commit, write: again } = stepsOf(world, write(world, plan, forgery));
+      await stepsOf(bucket, plan).write();
+      const forgery = read(bucket, plan);
+      forge(bucket, forgery);
+      const { commit, write: again } = stepsOf(bucket, write(bucket, plan, forgery));
       if (forgery.header.previous === 'never') expect(await again()).toEqual({ status: 'lost' });
       else if (forgery.lines.length === 1) expect(await again()).toMatchObject({ status: 'written' });
-      await expectRefused(world, commit, why);
+      await expectRefused(bucket, commit, why);
     },
   );
 
   it.each(['header', 'lines'] as const)(
     'is not read where its %s was swapped between the steps, though what is there now is a plan',
     async (file) => {
-      await using world = await openWorld();
-      const plan = await attacked(world);
-      const another = (await planToFile(REQUEST, contextOf(world))) as WrittenPlan;
+      await using bucket = await openTestBucket();
+      const plan = await attacked(bucket);
+      const another = (await planToFile(REQUEST, contextOf(bucket))) as WrittenPlan;
       const { key } = planFiles(plan.at)[file];
-      world.sandbox.put(BUCKET, key, world.sandbox.get(BUCKET, planFiles(another.at)[file].key) ?? '');
+      bucket.sandbox.put(BUCKET, key, bucket.sandbox.get(BUCKET, planFiles(another.at)[file].key) ?? '');
       // Two plans of one listing have the same lines.
       if (file === 'lines')
-        world.sandbox.put(BUCKET, key, `${world.sandbox.get(BUCKET, key)?.toString() ?? ''}\n`);
-      const steps = stepsOf(world, plan);
+        bucket.sandbox.put(BUCKET, key, `${bucket.sandbox.get(BUCKET, key)?.toString() ?? ''}\n`);
+      const steps = stepsOf(bucket, plan);
       await expectRefused(
-        world,
+        bucket,
         steps.write,
         `${key} is not a plan of this program, or was damaged: it was replaced`,
       );
-      await expectRefused(world, steps.commit, 'it was replaced after it was planned');
+      await expectRefused(bucket, steps.commit, 'it was replaced after it was planned');
     },
   );
 
   it('is not read by the plan step, which writes a plan of its own', async () => {
-    await using world = await openWorld();
-    const plan = await attacked(world);
-    const forgery = read(world, plan);
+    await using bucket = await openTestBucket();
+    const plan = await attacked(bucket);
+    const forgery = read(bucket, plan);
     rename(forgery, OTHERS_MANIFEST);
-    write(world, plan, forgery);
+    write(bucket, plan, forgery);
     const forged = Object.values(planFiles(plan.at)).map(({ key }) => key);
-    const before = everything(world);
-    world.sandbox.clearRequests();
-    const own = await planToFile(REQUEST, contextOf(world));
+    const before = everything(bucket);
+    bucket.sandbox.clearRequests();
+    const own = await planToFile(REQUEST, contextOf(bucket));
     if (own.status !== 'planned') throw new Error(`It was ${own.status}.`);
-    expect(world.sandbox.requests.filter(({ key = '' }) => forged.includes(key))).toEqual([]);
-    expect(everything(world).filter(([key]) => !key.includes(own.at.id))).toEqual(before);
-    await stepsOf(world, own).write();
-    expect(await stepsOf(world, own).commit()).toMatchObject({ status: 'committed' });
+    expect(bucket.sandbox.requests.filter(({ key = '' }) => forged.includes(key))).toEqual([]);
+    expect(everything(bucket).filter(([key]) => !key.includes(own.at.id))).toEqual(before);
+    await stepsOf(bucket, own).write();
+    expect(await stepsOf(bucket, own).commit()).toMatchObject({ status: 'committed' });
     expect(own.etag).not.toBe(plan.etag);
   });
 
   it('cannot have an item past its lines', async () => {
-    await using world = await openWorld();
-    const plan = await attacked(world);
-    const { size } = read(world, plan).header.lines;
+    await using bucket = await openTestBucket();
+    const plan = await attacked(bucket);
+    const { size } = read(bucket, plan).header.lines;
     for (const [offset, length] of [
       [0, size + 1],
       [size, 1],
       [1, size - 1],
     ] as const)
       await expectRefused(
-        world,
-        () => writeItems(plan, [{ offset, length }], REQUEST, contextOf(world)),
+        bucket,
+        () => writeItems(plan, [{ offset, length }], REQUEST, contextOf(bucket)),
         '_plan/',
       );
   });
 
   it('whose manifest was replaced is given up, and deletes no object that it could not have written', async () => {
-    await using world = await openWorld();
-    const plan = await attacked(world);
-    const forgery = read(world, plan);
+    await using bucket = await openTestBucket();
+    const plan = await attacked(bucket);
+    const forgery = read(bucket, plan);
     const sound = structuredClone(forgery);
-    await world.roll();
-    rename(forgery, others(world).key);
-    const forged = write(world, plan, forgery);
-    expect(await stepsOf(world, forged).write()).toEqual({ status: 'lost' });
-    await expectRefused(world, stepsOf(world, forged).commit, '/other/');
-    expect(await stepsOf(world, write(world, plan, sound)).commit()).toBe('lost');
-    await world.expectSound();
+    await bucket.roll();
+    rename(forgery, others(bucket).key);
+    const forged = write(bucket, plan, forgery);
+    expect(await stepsOf(bucket, forged).write()).toEqual({ status: 'lost' });
+    await expectRefused(bucket, stepsOf(bucket, forged).commit, '/other/');
+    expect(await stepsOf(bucket, write(bucket, plan, sound)).commit()).toBe('lost');
+    await bucket.expectSound();
   });
 
   it('that is sound in all of this is carried out', async () => {
-    await using world = await openWorld();
-    const plan = await attacked(world);
-    const steps = stepsOf(world, write(world, plan, read(world, plan)));
+    await using bucket = await openTestBucket();
+    const plan = await attacked(bucket);
+    const steps = stepsOf(bucket, write(bucket, plan, read(bucket, plan)));
     expect(await steps.write()).toMatchObject({ status: 'written', counts: { written: 1 } });
     expect(await steps.commit()).toMatchObject({ status: 'committed' });
-    expect((await world.sources()).map(({ key }) => key.slice(RAW.length)).sort()).toEqual([
+    expect((await bucket.sources()).map(({ key }) => key.slice(RAW.length)).sort()).toEqual([
       'a.log',
       'b.log',
       'c.log',

@@ -12,56 +12,60 @@ import {
   DESTINATION,
   MANIFEST_KEY,
   RAW,
-  type World,
+  type TestBucket,
   failureOf,
   logLines,
-  openWorld,
-} from '../../support/world.ts';
+  openTestBucket,
+} from '../../support/test-bucket.ts';
 
-function verified(world: World, deep: boolean, signal = new AbortController().signal): Promise<VerifyReport> {
-  const { store } = world.connection;
+function verified(
+  bucket: TestBucket,
+  deep: boolean,
+  signal = new AbortController().signal,
+): Promise<VerifyReport> {
+  const { store } = bucket.connection;
   return verify(DESTINATION, { store, deep, concurrency: 2, progress: () => undefined, signal });
 }
 
 /** 120 sources, every third without its last newline, and a gzip beside them. */
-async function rolledUp(): Promise<World> {
-  const world = await openWorld();
+async function rolledUp(): Promise<TestBucket> {
+  const bucket = await openTestBucket();
   for (let i = 0; i < 120; i++) {
-    world.put(
+    bucket.put(
       `${String(i).padStart(3, '0')}.log`,
       logLines(60_000 + i).subarray(0, i % 3 === 0 ? -1 : undefined),
     );
   }
-  world.put('one.log.gz', gzipSync('one\n'));
-  await world.roll();
-  return world;
+  bucket.put('one.log.gz', gzipSync('one\n'));
+  await bucket.roll();
+  return bucket;
 }
 
 /** Changes an output's bytes and makes the manifest agree, as only a bug of this program could. */
-function forge(world: World, index: number, edit: (body: Buffer) => Buffer): string {
-  const { manifest } = world;
+function forge(bucket: TestBucket, index: number, edit: (body: Buffer) => Buffer): string {
+  const { manifest } = bucket;
   const output = manifest.outputs[index];
   if (output === undefined) throw new Error('No such output.');
-  const body = edit(Buffer.from(world.sandbox.get(BUCKET, output.key) ?? []));
-  const { etag } = world.sandbox.put(BUCKET, output.key, body);
-  rewrite(world, (now) => {
+  const body = edit(Buffer.from(bucket.sandbox.get(BUCKET, output.key) ?? []));
+  const { etag } = bucket.sandbox.put(BUCKET, output.key, body);
+  rewrite(bucket, (now) => {
     now.outputs[index] = { ...output, etag, size: body.length };
     now.totals.outputBytes += body.length - output.size;
   });
   return output.key;
 }
 
-function rewrite(world: World, edit: (manifest: Manifest) => void): void {
-  const manifest = structuredClone(world.manifest);
+function rewrite(bucket: TestBucket, edit: (manifest: Manifest) => void): void {
+  const manifest = structuredClone(bucket.manifest);
   edit(manifest);
-  world.sandbox.put(BUCKET, MANIFEST_KEY, formatManifest(manifest));
+  bucket.sandbox.put(BUCKET, MANIFEST_KEY, formatManifest(manifest));
 }
 
 describe('verify, where all is sound', () => {
   it.each([false, true])('finds no problem (deep: %s)', async (deep) => {
-    await using world = await rolledUp();
-    const { totals } = world.manifest;
-    expect(await verified(world, deep)).toEqual({
+    await using bucket = await rolledUp();
+    const { totals } = bucket.manifest;
+    expect(await verified(bucket, deep)).toEqual({
       status: 'ok',
       source: `s3://${BUCKET}/${RAW}`,
       destination: `s3://${BUCKET}/${AGGREGATED}`,
@@ -77,81 +81,81 @@ describe('verify, where all is sound', () => {
   });
 
   it('finds no problem where sources have left raw, and counts objects that the manifest does not name', async () => {
-    await using world = await rolledUp();
-    for (let i = 0; i < 50; i++) world.remove(`${String(i).padStart(3, '0')}.log`);
-    world.sandbox.put(BUCKET, `${AGGREGATED}part-00009-0123456789ab.log`, 'unnamed');
-    expect(await verified(world, true)).toMatchObject({ status: 'ok', expired: 50, unnamed: 1 });
+    await using bucket = await rolledUp();
+    for (let i = 0; i < 50; i++) bucket.remove(`${String(i).padStart(3, '0')}.log`);
+    bucket.sandbox.put(BUCKET, `${AGGREGATED}part-00009-0123456789ab.log`, 'unnamed');
+    expect(await verified(bucket, true)).toMatchObject({ status: 'ok', expired: 50, unnamed: 1 });
   });
 
   it('finds no problem where a body breaks off and is asked for again', async () => {
-    await using world = await rolledUp();
-    world.sandbox.hook = onNth(3, matching('GetObject', AGGREGATED), {
+    await using bucket = await rolledUp();
+    bucket.sandbox.hook = onNth(3, matching('GetObject', AGGREGATED), {
       kind: 'cut',
       afterBytes: 100_000,
       how: 'reset',
     });
-    expect(await verified(world, true)).toMatchObject({ status: 'ok' });
+    expect(await verified(bucket, true)).toMatchObject({ status: 'ok' });
   });
 });
 
 it('verify reads every source and opens no more connections than maxSockets', async () => {
-  await using world = await rolledUp();
-  const opened = vi.spyOn(world.connection.gauge, 'connectionOpened');
-  expect(await verified(world, true)).toMatchObject({ status: 'ok' });
-  expect(world.requests('GetObject', RAW).length).toBeGreaterThan(200);
-  expect(opened.mock.calls.length).toBeLessThanOrEqual(maxSockets(world.settings));
+  await using bucket = await rolledUp();
+  const opened = vi.spyOn(bucket.connection.gauge, 'connectionOpened');
+  expect(await verified(bucket, true)).toMatchObject({ status: 'ok' });
+  expect(bucket.requests('GetObject', RAW).length).toBeGreaterThan(200);
+  expect(opened.mock.calls.length).toBeLessThanOrEqual(maxSockets(bucket.settings));
 });
 
 describe('verify names', () => {
-  it.each<[string, (world: World) => object, boolean]>([
+  it.each<[string, (bucket: TestBucket) => object, boolean]>([
     [
       'an output that is gone',
-      (world) => {
-        const key = world.manifest.outputs[0]?.key ?? '';
-        world.sandbox.delete(BUCKET, key);
+      (bucket) => {
+        const key = bucket.manifest.outputs[0]?.key ?? '';
+        bucket.sandbox.delete(BUCKET, key);
         return { code: 'output-missing', output: key };
       },
       false,
     ],
     [
       'an output that is another',
-      (world) => {
-        const key = world.manifest.outputs[1]?.key ?? '';
-        world.sandbox.put(BUCKET, key, 'another');
+      (bucket) => {
+        const key = bucket.manifest.outputs[1]?.key ?? '';
+        bucket.sandbox.put(BUCKET, key, 'another');
         return { code: 'output-changed', output: key };
       },
       false,
     ],
     [
       'an output with another CRC-32 than committed',
-      (world) => {
-        rewrite(world, ({ outputs: [first] }) => {
+      (bucket) => {
+        rewrite(bucket, ({ outputs: [first] }) => {
           if (first !== undefined) first.crc32 = '00000000';
         });
-        return { code: 'output-checksum', output: world.manifest.outputs[0]?.key };
+        return { code: 'output-checksum', output: bucket.manifest.outputs[0]?.key };
       },
       false,
     ],
     [
       'a late source',
-      (world) => {
-        world.put('late.log', 'late');
+      (bucket) => {
+        bucket.put('late.log', 'late');
         return { code: 'source-late', source: `${RAW}late.log` };
       },
       false,
     ],
     [
       'a changed source',
-      (world) => {
-        world.put('007.log', 'changed');
-        return { code: 'source-changed', source: `${RAW}007.log`, output: world.manifest.outputs[0]?.key };
+      (bucket) => {
+        bucket.put('007.log', 'changed');
+        return { code: 'source-changed', source: `${RAW}007.log`, output: bucket.manifest.outputs[0]?.key };
       },
       false,
     ],
     [
       'totals that do not add up',
-      (world) => {
-        rewrite(world, ({ totals }) => {
+      (bucket) => {
+        rewrite(bucket, ({ totals }) => {
           totals.objects++;
         });
         return { code: 'sources-inconsistent' };
@@ -160,8 +164,8 @@ describe('verify names', () => {
     ],
     [
       "a byte that is not its source's",
-      (world) => {
-        const output = forge(world, 0, (body) => {
+      (bucket) => {
+        const output = forge(bucket, 0, (body) => {
           body[70_000] = 0x00;
           return body;
         });
@@ -172,19 +176,19 @@ describe('verify names', () => {
     ],
     [
       "the last byte that is not its source's",
-      (world) => {
-        const output = forge(world, 1, (body) => {
+      (bucket) => {
+        const output = forge(bucket, 1, (body) => {
           body[body.length - 1] = 0x00;
           return body;
         });
-        return { output, offset: (world.outputs()[1]?.body.length ?? 0) - 1 };
+        return { output, offset: (bucket.outputs()[1]?.body.length ?? 0) - 1 };
       },
       true,
     ],
     [
       'what was added and is no newline',
-      (world) => {
-        const output = forge(world, 0, (body) => {
+      (bucket) => {
+        const output = forge(bucket, 0, (body) => {
           body[59_999] = 0x20;
           return body;
         });
@@ -193,10 +197,10 @@ describe('verify names', () => {
       true,
     ],
   ])('%s', async (_, spoil, deep) => {
-    await using world = await rolledUp();
-    const expected = spoil(world);
+    await using bucket = await rolledUp();
+    const expected = spoil(bucket);
     // The CRC-32 in the manifest of a forged output is wrong too; the stored one is not compared by a deep verify.
-    const report = await verified(world, deep);
+    const report = await verified(bucket, deep);
     expect(report.status).toBe('mismatch');
     expect(report.problems).toContainEqual(expect.objectContaining(expected));
   });
@@ -221,19 +225,19 @@ describe('verify names', () => {
       },
     ],
   ])('where frames %s', async (_, edit) => {
-    await using world = await rolledUp();
-    const { key } = world.manifest.sources;
-    const lines = gunzipSync(world.sandbox.get(BUCKET, key) ?? Buffer.alloc(0))
+    await using bucket = await rolledUp();
+    const { key } = bucket.manifest.sources;
+    const lines = gunzipSync(bucket.sandbox.get(BUCKET, key) ?? Buffer.alloc(0))
       .toString()
       .trimEnd()
       .split('\n');
     const line = JSON.parse(lines[4] ?? '') as { offset: number; length: number; size: number };
     edit(line);
     lines[4] = JSON.stringify(line);
-    world.sandbox.put(BUCKET, key, gzipSync(`${lines.join('\n')}\n`));
-    const { problems } = await verified(world, false);
+    bucket.sandbox.put(BUCKET, key, gzipSync(`${lines.join('\n')}\n`));
+    const { problems } = await verified(bucket, false);
     expect(problems).toContainEqual(
-      expect.objectContaining({ code: 'sources-inconsistent', output: world.manifest.outputs[0]?.key }),
+      expect.objectContaining({ code: 'sources-inconsistent', output: bucket.manifest.outputs[0]?.key }),
     );
   });
 });
@@ -257,20 +261,20 @@ describe('verify, when it is stopped', () => {
     ],
     ['the body of a source', matching('GetObject', RAW), { kind: 'stall', afterBytes: 1000 }],
   ])('ends although %s never comes', async (_, matches, fault) => {
-    await using world = await rolledUp();
+    await using bucket = await rolledUp();
     const controller = new AbortController();
-    world.sandbox.hook = (request) => {
+    bucket.sandbox.hook = (request) => {
       if (!matches(request)) return undefined;
       setImmediate(() => {
         controller.abort();
       });
       return fault;
     };
-    expect(await failureOf(verified(world, true, controller.signal))).toMatchObject({ code: 'Aborted' });
+    expect(await failureOf(verified(bucket, true, controller.signal))).toMatchObject({ code: 'Aborted' });
   });
 });
 
 it('verify fails where nothing is rolled up', async () => {
-  await using world = await openWorld();
-  expect(await failureOf(verified(world, false))).toMatchObject({ code: 'NoManifest', key: MANIFEST_KEY });
+  await using bucket = await openTestBucket();
+  expect(await failureOf(verified(bucket, false))).toMatchObject({ code: 'NoManifest', key: MANIFEST_KEY });
 });

@@ -13,12 +13,12 @@ import {
   DESTINATION,
   RAW,
   SOURCE,
-  type World,
+  type TestBucket,
   failureOf,
   logLines,
-  openWorld,
+  openTestBucket,
   withCrc32,
-} from '../../support/world.ts';
+} from '../../support/test-bucket.ts';
 
 /** The CRC-32 that S3 holds of a source. Without one of its writer's, S3 holds a CRC-64/NVME that it computes itself. */
 type Kept = 'CRC-32' | 'none';
@@ -56,38 +56,38 @@ function named(bodies: Buffer[], extension: string): Record<string, Buffer> {
 }
 
 /** An hour whose one output is written and not committed. */
-async function written(hour: string, kept: Kept): Promise<World> {
+async function written(hour: string, kept: Kept): Promise<TestBucket> {
   const { settings = {}, bodies } = HOURS[hour] as Hour;
-  const world = await openWorld(settings);
+  const bucket = await openTestBucket(settings);
   for (const [name, body] of Object.entries(bodies))
-    world.put(name, body, kept === 'none' ? {} : { headers: withCrc32(body) });
-  world.sandbox.hook = onNth(1, matching('PutObject', `${AGGREGATED}_sources`), REFUSED);
-  expect((await failureOf(world.roll())).code).toBe('AccessDenied');
-  world.sandbox.hook = undefined;
-  world.sandbox.clearRequests();
-  expect(world.sandbox.keys(BUCKET, `${AGGREGATED}part-`)).toHaveLength(1);
-  return world;
+    bucket.put(name, body, kept === 'none' ? {} : { headers: withCrc32(body) });
+  bucket.sandbox.hook = onNth(1, matching('PutObject', `${AGGREGATED}_sources`), REFUSED);
+  expect((await failureOf(bucket.roll())).code).toBe('AccessDenied');
+  bucket.sandbox.hook = undefined;
+  bucket.sandbox.clearRequests();
+  expect(bucket.sandbox.keys(BUCKET, `${AGGREGATED}part-`)).toHaveLength(1);
+  return bucket;
 }
 
-function outputOf(world: World): string {
-  const [key = ''] = world.sandbox.keys(BUCKET, `${AGGREGATED}part-`);
+function outputOf(bucket: TestBucket): string {
+  const [key = ''] = bucket.sandbox.keys(BUCKET, `${AGGREGATED}part-`);
   return key;
 }
 
 /** Replaces an output by other bytes of the same size, with its metadata, as if they had been written so. */
-function plant(world: World, key: string, { withChecksum = true } = {}): void {
-  const body = Buffer.from(world.sandbox.get(BUCKET, key) as Buffer);
+function plant(bucket: TestBucket, key: string, { withChecksum = true } = {}): void {
+  const body = Buffer.from(bucket.sandbox.get(BUCKET, key) as Buffer);
   if (key.endsWith('.log')) body.fill('x', 5_000, 6_000);
   else gzipSync(logLines(2_000)).copy(body);
   const headers = {
-    ...world.sandbox.attributes(BUCKET, key)?.headers,
+    ...bucket.sandbox.attributes(BUCKET, key)?.headers,
     ...(withChecksum ? withCrc32(body) : {}),
   };
-  world.sandbox.put(BUCKET, key, body, { headers });
+  bucket.sandbox.put(BUCKET, key, body, { headers });
 }
 
-const bodiesRead = (world: World): number => world.requests('GetObject', RAW).length;
-const inRaw = (world: World): number => world.sandbox.keys(BUCKET, RAW).length;
+const bodiesRead = (bucket: TestBucket): number => bucket.requests('GetObject', RAW).length;
+const inRaw = (bucket: TestBucket): number => bucket.sandbox.keys(BUCKET, RAW).length;
 
 describe('an existing output', () => {
   describe.each(KINDS)('%s', (hour) => {
@@ -96,50 +96,50 @@ describe('an existing output', () => {
       ['whose sources have none', 'none', true],
       ['without a CRC-32 of its own', 'CRC-32', false],
     ])('%s, and has other bytes, is written anew', async (_, kept, withChecksum) => {
-      await using world = await written(hour, kept);
-      const key = outputOf(world);
-      const right = world.sandbox.get(BUCKET, key);
-      plant(world, key, { withChecksum });
-      expect(await world.roll({ deleteSource: true })).toMatchObject({
+      await using bucket = await written(hour, kept);
+      const key = outputOf(bucket);
+      const right = bucket.sandbox.get(BUCKET, key);
+      plant(bucket, key, { withChecksum });
+      expect(await bucket.roll({ deleteSource: true })).toMatchObject({
         status: 'committed',
         reused: 0,
         deleted: { objects: Object.keys(HOURS[hour]?.bodies ?? {}).length },
       });
-      expect(world.sandbox.get(BUCKET, key)?.equals(right as Buffer)).toBe(true);
-      await world.expectSound();
+      expect(bucket.sandbox.get(BUCKET, key)?.equals(right as Buffer)).toBe(true);
+      await bucket.expectSound();
     });
 
     it.each<[Kept]>([['CRC-32'], ['none']])('is reused where it is sound; sources have %s', async (kept) => {
-      await using world = await written(hour, kept);
-      const key = outputOf(world);
-      const { etag } = world.sandbox.head(BUCKET, key) ?? {};
-      expect(await world.roll({ deleteSource: true })).toMatchObject({
+      await using bucket = await written(hour, kept);
+      const key = outputOf(bucket);
+      const { etag } = bucket.sandbox.head(BUCKET, key) ?? {};
+      expect(await bucket.roll({ deleteSource: true })).toMatchObject({
         status: 'committed',
         ...{ written: 0, copied: 0, reused: 1 },
       });
-      expect(world.sandbox.head(BUCKET, key)?.etag).toBe(etag);
+      expect(bucket.sandbox.head(BUCKET, key)?.etag).toBe(etag);
       const uploads = ['UploadPart', 'CopyObject'] as const;
-      expect(uploads.flatMap((operation) => world.requests(operation, AGGREGATED))).toEqual([]);
-      expect(inRaw(world)).toBe(0);
-      if (kept === 'CRC-32' && !hour.includes('encoded')) expect(bodiesRead(world)).toBe(0);
-      await world.expectSound();
+      expect(uploads.flatMap((operation) => bucket.requests(operation, AGGREGATED))).toEqual([]);
+      expect(inRaw(bucket)).toBe(0);
+      if (kept === 'CRC-32' && !hour.includes('encoded')) expect(bodiesRead(bucket)).toBe(0);
+      await bucket.expectSound();
     });
 
     it('that earlier invocations wrote is reused without a look at its sources', async () => {
-      await using world = await written(hour, 'CRC-32');
-      expect(await world.roll({ trustExisting: true })).toMatchObject({ written: 0, copied: 0, reused: 1 });
-      expect(world.requests('HeadObject', RAW)).toEqual([]);
+      await using bucket = await written(hour, 'CRC-32');
+      expect(await bucket.roll({ trustExisting: true })).toMatchObject({ written: 0, copied: 0, reused: 1 });
+      expect(bucket.requests('HeadObject', RAW)).toEqual([]);
       // With a codec some sources are read to measure ratios.
-      if (!hour.includes('encoded')) expect(bodiesRead(world)).toBe(0);
-      await world.expectSound();
+      if (!hour.includes('encoded')) expect(bodiesRead(bucket)).toBe(0);
+      await bucket.expectSound();
     });
 
     it('that was reused so keeps its sources in raw where it has other bytes; verify finds it, a repack mends it', async () => {
-      await using world = await written(hour, 'CRC-32');
-      const key = outputOf(world);
-      plant(world, key);
-      const sources = inRaw(world);
-      const trusting = await world.roll({ trustExisting: true, deleteSource: true });
+      await using bucket = await written(hour, 'CRC-32');
+      const key = outputOf(bucket);
+      plant(bucket, key);
+      const sources = inRaw(bucket);
+      const trusting = await bucket.roll({ trustExisting: true, deleteSource: true });
       expect(trusting).toMatchObject({
         status: 'committed',
         reused: 1,
@@ -147,37 +147,37 @@ describe('an existing output', () => {
         problems: [{ code: 'OutputDamaged', key }],
       });
       expect(trusting.problems?.[0]?.message).toContain('--repack');
-      expect(await world.roll({ deleteSource: true })).toMatchObject({
+      expect(await bucket.roll({ deleteSource: true })).toMatchObject({
         status: 'unchanged',
         deleted: { objects: 0, kept: { unverified: sources } },
       });
-      const { store } = world.connection;
+      const { store } = bucket.connection;
       const { signal } = new AbortController();
       const options = { store, deep: true, concurrency: 2, progress: () => undefined, signal };
       expect(await verify(DESTINATION, options)).toMatchObject({ status: 'mismatch' });
-      expect(await world.roll({ repack: true, deleteSource: true })).toMatchObject({
+      expect(await bucket.roll({ repack: true, deleteSource: true })).toMatchObject({
         status: 'committed',
         reused: 0,
         deleted: { objects: sources },
       });
-      await world.expectSound();
+      await bucket.expectSound();
     });
   });
 
   it('with a wrong sidecar is reused, and the sidecar and the index of sources are right afterwards', async () => {
-    await using world = await written('gzip, encoded', 'CRC-32');
-    const key = outputOf(world);
-    const [sidecar = ''] = world.sandbox.keys(BUCKET, `${AGGREGATED}_frames/`);
-    const told = JSON.parse(gunzipSync(world.sandbox.get(BUCKET, sidecar) as Buffer).toString()) as {
+    await using bucket = await written('gzip, encoded', 'CRC-32');
+    const key = outputOf(bucket);
+    const [sidecar = ''] = bucket.sandbox.keys(BUCKET, `${AGGREGATED}_frames/`);
+    const told = JSON.parse(gunzipSync(bucket.sandbox.get(BUCKET, sidecar) as Buffer).toString()) as {
       sources: { length: number }[];
     };
     const [first, second] = told.sources;
     if (first !== undefined && second !== undefined)
       [first.length, second.length] = [second.length, first.length];
-    world.sandbox.put(BUCKET, sidecar, gzipSync(JSON.stringify(told)));
-    expect(await world.roll({ deleteSource: true })).toMatchObject({ reused: 1, deleted: { objects: 7 } });
-    expect(world.manifest.outputs.map((output) => output.key)).toEqual([key]);
-    await world.expectSound();
+    bucket.sandbox.put(BUCKET, sidecar, gzipSync(JSON.stringify(told)));
+    expect(await bucket.roll({ deleteSource: true })).toMatchObject({ reused: 1, deleted: { objects: 7 } });
+    expect(bucket.manifest.outputs.map((output) => output.key)).toEqual([key]);
+    await bucket.expectSound();
   });
 });
 
@@ -187,34 +187,34 @@ describe('an output of which some sources have left raw', () => {
     ['plain text', 'none'],
     ['gzip, encoded', 'none'],
   ])('leave raw once what holds the others is proven: %s, %s', async (hour, kept) => {
-    await using world = await written(hour, kept);
-    const key = outputOf(world);
-    await world.roll();
-    world.remove('0.log');
-    expect(await world.roll({ deleteSource: true })).toMatchObject({
+    await using bucket = await written(hour, kept);
+    const key = outputOf(bucket);
+    await bucket.roll();
+    bucket.remove('0.log');
+    expect(await bucket.roll({ deleteSource: true })).toMatchObject({
       status: 'unchanged',
       deleted: { kept: { unverified: 0 }, complete: true },
     });
-    expect(inRaw(world)).toBe(0);
-    expect(world.sandbox.head(BUCKET, key)).toBeDefined();
+    expect(inRaw(bucket)).toBe(0);
+    expect(bucket.sandbox.head(BUCKET, key)).toBeDefined();
   });
 });
 
 it('a deletion of sources that has no time for its proofs says so', async () => {
-  await using world = await openWorld();
-  world.putHour(20);
-  await world.roll();
+  await using bucket = await openTestBucket();
+  bucket.putHour(20);
+  await bucket.roll();
   let asked = 0;
-  expect(await world.roll({ deleteSource: true, hasTime: () => ++asked < 4 })).toMatchObject({
+  expect(await bucket.roll({ deleteSource: true, hasTime: () => ++asked < 4 })).toMatchObject({
     status: 'unchanged',
     deleted: { objects: 0, kept: { unverified: 0 }, complete: false },
   });
-  expect(await world.roll({ deleteSource: true })).toMatchObject({ deleted: { objects: 20 } });
+  expect(await bucket.roll({ deleteSource: true })).toMatchObject({ deleted: { objects: 20 } });
 });
 
 describe('in the fan-out, an existing output', () => {
   const request = { source: SOURCE, destination: DESTINATION };
-  const contextOf = ({ connection: { store }, settings }: World, deleteSource = false) => ({
+  const contextOf = ({ connection: { store }, settings }: TestBucket, deleteSource = false) => ({
     ...{ store, settings: { ...settings, deleteSource }, now: () => new Date(), report: () => undefined },
     ...{ hasTime: () => true, signal: new AbortController().signal },
   });
@@ -223,30 +223,30 @@ describe('in the fan-out, an existing output', () => {
     ['stood before the plan is written anew', true],
     ['came to be there since is taken, and proven before raw is deleted', false],
   ])('what %s', async (_, before) => {
-    await using world = await written('plain text', 'CRC-32');
-    const key = outputOf(world);
-    if (before) plant(world, key);
-    else world.sandbox.delete(BUCKET, key);
-    const plan = await planToFile(request, contextOf(world));
+    await using bucket = await written('plain text', 'CRC-32');
+    const key = outputOf(bucket);
+    if (before) plant(bucket, key);
+    else bucket.sandbox.delete(BUCKET, key);
+    const plan = await planToFile(request, contextOf(bucket));
     if (plan.status !== 'planned') throw new Error(`It was ${plan.status}.`);
     const lines =
-      world.sandbox.get(BUCKET, planFiles(plan.at).items.key)?.toString().trimEnd().split('\n') ?? [];
+      bucket.sandbox.get(BUCKET, planFiles(plan.at).items.key)?.toString().trimEnd().split('\n') ?? [];
     const items = lines.map((line) => itemSchema.parse(JSON.parse(line)));
-    const write = () => writeItems(plan, items, request, contextOf(world));
+    const write = () => writeItems(plan, items, request, contextOf(bucket));
     if (before) {
       expect(await write()).toMatchObject({ counts: { written: 1, reused: 0 } });
     } else {
       await write();
-      plant(world, key);
-      world.sandbox.clearRequests();
+      plant(bucket, key);
+      bucket.sandbox.clearRequests();
       expect(await write()).toMatchObject({ counts: { written: 0, reused: 1 } });
-      expect(world.requests('HeadObject', RAW)).toEqual([]);
+      expect(bucket.requests('HeadObject', RAW)).toEqual([]);
     }
-    const outcome = await commitPlan(plan, request, contextOf(world, true));
+    const outcome = await commitPlan(plan, request, contextOf(bucket, true));
     expect(outcome).toMatchObject({
       status: 'committed',
       deleted: { objects: before ? 6 : 0, kept: { unverified: before ? 0 : 6 } },
     });
-    if (before) await world.expectSound();
+    if (before) await bucket.expectSound();
   });
 });

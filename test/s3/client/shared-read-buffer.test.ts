@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { ReadFrom } from '../../../lambda/rollup/model/store.ts';
-import { type World, BUCKET, RAW, openWorld } from '../../support/world.ts';
+import { type TestBucket, BUCKET, RAW, openTestBucket } from '../../support/test-bucket.ts';
 
 const SIZE = 3_000_000;
 
-async function sourcesOf(world: World): Promise<ReadFrom[]> {
+async function sourcesOf(bucket: TestBucket): Promise<ReadFrom[]> {
   const sources: ReadFrom[] = [];
-  for await (const page of world.connection.store.list({ bucket: BUCKET, prefix: RAW }))
+  for await (const page of bucket.connection.store.list({ bucket: BUCKET, prefix: RAW }))
     sources.push(...page.map(({ key, etag }) => ({ bucket: BUCKET, key, etag })));
   return sources;
 }
@@ -20,13 +20,13 @@ const isThere = (chunk: Buffer | undefined): chunk is Buffer => chunk !== undefi
 
 describe.each([{ tls: false }, { tls: true }])('connections that share a buffer (TLS: $tls)', (options) => {
   it('do not overwrite chunks that are read late', async () => {
-    await using world = await openWorld({}, options);
+    await using bucket = await openTestBucket({}, options);
     const bodies = Array.from({ length: 4 }, () => randomBytes(SIZE));
-    for (const [i, body] of bodies.entries()) world.put(`${i}.log`, body);
+    for (const [i, body] of bodies.entries()) bucket.put(`${i}.log`, body);
 
-    const sources = await sourcesOf(world);
+    const sources = await sourcesOf(bucket);
     const [first, ...others] = sources.map((from) =>
-      world.connection.store.stream(from)[Symbol.asyncIterator](),
+      bucket.connection.store.stream(from)[Symbol.asyncIterator](),
     );
     const kept = [await next(first)];
     // The first response pauses after part of its bytes while the others arrive, in turns.
@@ -42,15 +42,15 @@ describe.each([{ tls: false }, { tls: true }])('connections that share a buffer 
   });
 
   it('fill buffers with several bodies at once', async () => {
-    await using world = await openWorld({}, options);
+    await using bucket = await openTestBucket({}, options);
     const bodies = Array.from({ length: 16 }, () => randomBytes(SIZE));
-    for (const [i, body] of bodies.entries()) world.put(`${String(i).padStart(2, '0')}.log`, body);
+    for (const [i, body] of bodies.entries()) bucket.put(`${String(i).padStart(2, '0')}.log`, body);
 
     const { signal } = new AbortController();
     const landed = await Promise.all(
-      (await sourcesOf(world)).map(async (from) => {
+      (await sourcesOf(bucket)).map(async (from) => {
         const into = Buffer.alloc(SIZE);
-        await world.connection.store.read(from, into, signal);
+        await bucket.connection.store.read(from, into, signal);
         return into;
       }),
     );

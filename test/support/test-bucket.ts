@@ -5,8 +5,7 @@ import { verify } from '../../lambda/rollup/inspect/verify.ts';
 import { parseLocation } from '../../lambda/rollup/model/location.ts';
 import { type CommittedSource, type Manifest, parseManifest } from '../../lambda/rollup/model/manifest.ts';
 import { type RunOptions, type RunResult, run } from '../../lambda/run.ts';
-import type { Timeouts } from '../../lambda/s3/client/timeouts.ts';
-import { type Connection, connect } from '../../lambda/s3/connection.ts';
+import { type Connection, type ConnectionOptions, connect } from '../../lambda/s3/connection.ts';
 import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
 import { type Settings } from '../../lambda/settings/table.ts';
 import { MiB } from '../../lambda/size.ts';
@@ -26,7 +25,7 @@ export const MANIFEST_KEY = `${AGGREGATED}_manifest.json`;
 export const SOURCE = parseLocation(`s3://${BUCKET}/${RAW}`);
 export const DESTINATION = parseLocation(`s3://${BUCKET}/${AGGREGATED}`);
 
-/** As small as S3 lets outputs be, so that tests move little. */
+/** Outputs of the least size that S3 allows parts to have, so that tests move little. */
 export const SETTINGS: Settings = {
   ...DEFAULT_SETTINGS,
   targetSize: 5 * MiB,
@@ -36,14 +35,20 @@ export const SETTINGS: Settings = {
   newline: 'ensure',
 };
 
-type RollOptions = Partial<RunOptions> & {
+export type RollOptions = Partial<RunOptions> & {
   repack?: boolean;
   deleteSource?: boolean;
   connection?: Connection;
 };
 
-/** A sandbox, a connection to it, and an hour of raw logs. */
-export class World implements AsyncDisposable {
+interface PutOptions {
+  storageClass?: string;
+  headers?: Record<string, string>;
+  lastModified?: Date;
+}
+
+/** A local S3 with one bucket that holds an hour of raw logs, and a connection to it. */
+export class TestBucket implements AsyncDisposable {
   readonly sandbox: Sandbox;
   readonly connection: Connection;
   readonly settings: Settings;
@@ -51,6 +56,7 @@ export class World implements AsyncDisposable {
   #runs = 0;
   readonly #others: Connection[] = [];
 
+  /** `began`: the time of the first run. */
   constructor(sandbox: Sandbox, settings: Settings, began: Date) {
     this.sandbox = sandbox;
     this.settings = settings;
@@ -62,15 +68,12 @@ export class World implements AsyncDisposable {
     });
   }
 
-  /** Writes a raw object; its name is what comes behind the prefix. */
-  put(
-    name: string,
-    body: Uint8Array | string,
-    options: { storageClass?: string; headers?: Record<string, string> } = {},
-  ): void {
+  /** Writes a raw object. `name` is its key without the prefix. */
+  put(name: string, body: Uint8Array | string, options: PutOptions = {}): void {
     this.sandbox.put(BUCKET, RAW + name, body, options);
   }
 
+  /** Deletes a raw object. */
   remove(name: string): void {
     this.sandbox.delete(BUCKET, RAW + name);
   }
@@ -83,30 +86,38 @@ export class World implements AsyncDisposable {
     }
   }
 
+  /** Rolls the hour up. */
   roll(options: RollOptions = {}): Promise<RunResult> {
-    const { repack = false, connection = this.connection, settings = this.settings, ...rest } = options;
-    const { deleteSource = settings.deleteSource, ...more } = rest;
+    const { repack = false, connection = this.connection, settings = this.settings, ...others } = options;
+    const { deleteSource = settings.deleteSource, ...rest } = others;
     const request = { source: SOURCE, destination: DESTINATION, repack };
-    const chosen = { ...settings, deleteSource };
-    return run(request, connection, { now: () => this.#now(), ...more, settings: chosen });
+    return run(request, connection, {
+      now: () => this.now(),
+      ...rest,
+      settings: { ...settings, deleteSource },
+    });
   }
 
-  /** Another connection, as another process would have. */
-  connect(settings: Partial<Settings> = {}, timeouts: Partial<Timeouts> = {}): Connection {
+  /** Opens another connection, as another process would have one. */
+  connect(
+    settings: Partial<Settings> = {},
+    options: Omit<Partial<ConnectionOptions>, 'settings'> = {},
+  ): Connection {
     const connection = connect({
       settings: { ...this.settings, ...settings },
       endpointUrl: this.sandbox.endpoint,
-      timeouts,
+      ...options,
     });
     this.#others.push(connection);
     return connection;
   }
 
-  /** No two runs have the same time, as no two manifests do. */
-  #now(): Date {
+  /** The time of the next run: no two runs have the same. */
+  protected now(): Date {
     return new Date(this.#began.getTime() + ++this.#runs);
   }
 
+  /** Throws where nothing is committed. */
   get manifest(): Manifest {
     const body = this.sandbox.get(BUCKET, MANIFEST_KEY);
     if (body === undefined) throw new Error('Nothing is committed.');
@@ -131,12 +142,12 @@ export class World implements AsyncDisposable {
     });
   }
 
-  /** What lies under the destination, by name. */
+  /** Names of the objects under the destination, without the prefix. */
   stored(): string[] {
     return this.sandbox.keys(BUCKET, AGGREGATED).map((key) => key.slice(AGGREGATED.length));
   }
 
-  /** What is there and neither named by the manifest nor the manifest. */
+  /** Keys under the destination that are neither the manifest nor named by it. */
   leftovers(): string[] {
     const { outputs, sources } = this.manifest;
     const named = new Set([MANIFEST_KEY, sources.key, ...outputs.map(({ key }) => key)]);
@@ -157,8 +168,8 @@ export class World implements AsyncDisposable {
   }
 
   /**
-   * What holds after any good end: every output is there as committed, every byte in it is its source's, nothing else
-   * lies beside them, no upload is open, and no connection is busy.
+   * Expects that every output is there as committed and every byte in it is its source's, that there is no other object
+   * under the destination but `leftovers`, and that no upload is open.
    */
   async expectSound({ leftovers = [] }: { leftovers?: string[] } = {}): Promise<void> {
     const report = await verify(DESTINATION, {
@@ -179,25 +190,25 @@ export class World implements AsyncDisposable {
   }
 }
 
-/** The sandbox's clock stands; what has to be older is aged. */
-export async function openWorld(
+/** Opens a bucket whose clock stands still: what has to be older is aged by the test. */
+export async function openTestBucket(
   settings: Partial<Settings> = {},
   options: SandboxOptions = {},
-): Promise<World> {
+): Promise<TestBucket> {
   // Close to the machine's own clock: the SDK takes a server whose clock is far off for one that refuses signatures.
   const began = new Date();
   const sandbox = await startSandbox({ buckets: [BUCKET], now: () => began, ...options });
-  return new World(sandbox, { ...SETTINGS, ...settings }, began);
+  return new TestBucket(sandbox, { ...SETTINGS, ...settings }, began);
 }
 
-/** As today's SDKs write an object: S3 keeps its CRC-32. */
+/** Headers of a PUT as today's SDKs send them: S3 keeps the CRC-32. */
 export function withCrc32(body: Uint8Array | string): Record<string, string> {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(crc32(body));
   return { 'x-amz-checksum-crc32': bytes.toString('base64') };
 }
 
-/** The failure of a run, which has to be one with a code. */
+/** The error that a run failed with. Throws where it did not fail, or failed with an error that has no code. */
 export async function failureOf(running: Promise<unknown>): Promise<RollupError> {
   const failure = await running.then(
     () => new Error('It did not fail.'),
@@ -207,7 +218,7 @@ export async function failureOf(running: Promise<unknown>): Promise<RollupError>
   throw new Error('It failed without a code.', { cause: failure });
 }
 
-/** A small generator of numbers, the same for the same seed: `random(n)` is below `n`. */
+/** A generator of numbers, the same for the same seed: `random(n)` returns an integer from 0 to `n - 1`. */
 export function seeded(seed: number): (below: number) => number {
   let state = seed >>> 0;
   return (below) => {
@@ -230,7 +241,10 @@ export function logLines(bytes: number, random = seeded(bytes)): Buffer {
   return body;
 }
 
-/** Every source in key order, a newline behind each that lacks its last: what the outputs have to come to. */
+/**
+ * The bytes that the outputs must contain one after another: every source in key order, with a newline behind each that
+ * does not end with one.
+ */
 export function joinedInKeyOrder(
   sources: Iterable<[key: string, body: Buffer]>,
   newline: 'ensure' | 'none' = 'ensure',
