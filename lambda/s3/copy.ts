@@ -16,7 +16,7 @@ import { type OutputAttributes, contentParams, outputParams, storageParams } fro
 import { copySource, formatRange, parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
 import { type OpenMultipart, inParts } from './multipart.ts';
-import { holds } from './write-once.ts';
+import { type OnceCondition, holds } from './write-once.ts';
 
 /** Milliseconds until the answer: S3 gives it when the copy is done, and copies a few hundred megabytes a second. */
 const COPY_MS = 600_000;
@@ -28,8 +28,8 @@ export interface CopyInput {
   size: number;
   to: ObjectAt;
   attributes: OutputAttributes;
-  /** Replace an existing object, whatever it is. */
-  overwrite?: boolean;
+  /** The existing object that is to be replaced, by its ETag; otherwise there must be none. */
+  replaces?: string | undefined;
 }
 
 /**
@@ -62,8 +62,8 @@ export async function copyObject(
     }
     if (hasCode(failed, 'NoSuchUpload')) throw failed;
     // The key is a digest of these bytes: an object that has others is of no use to anybody.
-    if (existing !== undefined && input.overwrite !== true) {
-      return copyObject(store, client, { ...input, overwrite: true }, signal);
+    if (existing !== undefined && input.replaces !== existing.etag) {
+      return copyObject(store, client, { ...input, replaces: existing.etag }, signal);
     }
     const message = `${from.key} changed while it was being rolled up. Run again: what is written is kept.`;
     throw new RollupError('SourceChanged', message, { key: from.key, cause: error });
@@ -78,7 +78,7 @@ interface Copied {
 
 async function copyWhole(
   client: S3Client,
-  { from, to, attributes, overwrite }: CopyInput,
+  { from, to, attributes, replaces }: CopyInput,
   signal: AbortSignal,
 ): Promise<Copied> {
   // Without them S3 copies the source's metadata. To replace one of its fields, all must be given.
@@ -89,7 +89,7 @@ async function copyWhole(
     Key: to.key,
     CopySource: copySource(from.bucket, from.key),
     CopySourceIfMatch: quoteEtag(from.etag),
-    ...absentUnless(overwrite),
+    ...conditionOf(replaces),
     ...storageParams(attributes),
     ...replaced,
     ...content,
@@ -110,7 +110,7 @@ async function contentOf(client: S3Client, { bucket, key, etag }: ReadFrom, abor
 
 async function copyParts(
   client: S3Client,
-  { from, size, to, attributes, overwrite }: CopyInput,
+  { from, size, to, attributes, replaces }: CopyInput,
   signal: AbortSignal,
 ): Promise<Copied> {
   const limit = pLimit(PARTS_IN_FLIGHT);
@@ -142,13 +142,13 @@ async function copyParts(
     const parts = Array.from({ length: Math.ceil(size / COPY_PART) }, (_, index) =>
       limit(() => copyPart(upload, index)),
     );
-    const done = await complete(await allOrFirstFailure(parts, stop), absentUnless(overwrite));
+    const done = await complete(await allOrFirstFailure(parts, stop), conditionOf(replaces));
     return { etag: unquoteEtag(done.ETag), checksum: done.ChecksumCRC32 };
   });
 }
 
-function absentUnless(overwrite: boolean | undefined): { IfNoneMatch?: string } {
-  return overwrite === true ? {} : { IfNoneMatch: '*' };
+function conditionOf(replaces: string | undefined): OnceCondition {
+  return replaces === undefined ? { IfNoneMatch: '*' } : { IfMatch: quoteEtag(replaces) };
 }
 
 /** The CRC-32 of the bytes that are copied: S3 holds none of a range. Throws as `copyObject` does. */

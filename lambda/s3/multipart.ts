@@ -11,7 +11,7 @@ import {
 /** Completes an upload: makes an object of its parts. It may be called again where S3 refused the condition. */
 export type Complete = (
   parts: CompletedPart[],
-  input: { IfNoneMatch?: string; ChecksumCRC32?: string },
+  input: Partial<Record<'IfNoneMatch' | 'IfMatch' | 'ChecksumCRC32', string>>,
 ) => Promise<CompleteMultipartUploadCommandOutput>;
 
 /** A multipart upload that was created. */

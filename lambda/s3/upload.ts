@@ -13,7 +13,7 @@ import type { ObjectHead, Store, UploadContent, Written } from '../rollup/model/
 import { PARTS_IN_FLIGHT } from '../settings/settings.ts';
 import type { OutputParams } from './attributes.ts';
 import { encodeCrc32, parseCrc32, unquoteEtag } from './conditions.ts';
-import { holds, writeOnce } from './write-once.ts';
+import { type OnceCondition, holds, writeOnce } from './write-once.ts';
 import { PART_MS } from './client/timeouts.ts';
 
 /**
@@ -32,8 +32,7 @@ export async function uploadObject(
   const { body, crc32 } = content;
   const { etag } = await writeOnce(store, at, {
     isOurs: (existing) => holds(store, at, existing, { size: body.length, crc32 }, signal),
-    write: (condition) =>
-      uploadOnce(client, at, { ...content, overwrite: condition.IfNoneMatch === undefined }, signal),
+    write: (condition) => uploadOnce(client, at, { ...content, condition }, signal),
   });
   return { etag, crc32 };
 }
@@ -41,7 +40,7 @@ export async function uploadObject(
 async function uploadOnce(
   client: S3Client,
   { bucket, key }: ObjectAt,
-  content: UploadContent & { params: OutputParams; overwrite: boolean },
+  content: UploadContent & { params: OutputParams; condition: OnceCondition },
   signal: AbortSignal,
 ): Promise<ObjectHead> {
   const { body, crc32, partSize, metadata, params } = content;
@@ -74,7 +73,7 @@ async function uploadOnce(
  */
 function guarded(
   client: S3Client,
-  { crc32, partCrcs, overwrite }: UploadContent & { overwrite: boolean },
+  { crc32, partCrcs, condition }: UploadContent & { condition: OnceCondition },
   signal: AbortSignal,
 ): S3Client {
   const send = async (command: Parameters<S3Client['send']>[0]): Promise<unknown> => {
@@ -88,7 +87,7 @@ function guarded(
     }
     if (command instanceof CompleteMultipartUploadCommand || command instanceof PutObjectCommand) {
       command.input.ChecksumCRC32 = encodeCrc32(crc32);
-      if (!overwrite) command.input.IfNoneMatch = '*';
+      Object.assign(command.input, condition);
     }
     return client.send(command, { abortSignal: signal, requestTimeout: PART_MS });
   };

@@ -3,12 +3,16 @@ import { hasCode } from '../errors.ts';
 import { crc32OfObject } from '../rollup/model/checksum.ts';
 import type { ObjectAt } from '../rollup/model/location.ts';
 import type { ObjectHead, Store } from '../rollup/model/store.ts';
+import { quoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
 import { backoff } from './client/retry.ts';
 
 /** Writes of one object, the first included, where S3 answers that another request writes it at the same time. */
 const ATTEMPTS = 3;
 const CONFLICT_DELAY_MS = 200;
+
+/** Only if there is no such object, or only if it still has this ETag. */
+export type OnceCondition = { IfNoneMatch: '*' } | { IfMatch: string };
 
 /** A conditional write. */
 export interface Once {
@@ -17,40 +21,45 @@ export interface Once {
    * was lost.
    */
   isOurs: (existing: ObjectHead) => boolean | Promise<boolean>;
-  /** Writes the object. The condition is `If-None-Match: *`, or empty to replace an existing object. */
-  write: (condition: { IfNoneMatch?: string }) => Promise<ObjectHead>;
+  /** Writes the object. The condition is `If-None-Match: *`, or `If-Match` to replace the object that was examined. */
+  write: (condition: OnceCondition) => Promise<ObjectHead>;
 }
 
 /**
  * Writes an object that may exist already. An existing one that is ours is kept, because it may be committed under its ETag.
- * Another is replaced: the key is a digest of these bytes, so an object that has others is of no use to anybody.
+ * Another is replaced: the key is a digest of these bytes, so an object that has others is of no use to anybody. It is
+ * replaced only as it was examined: another run may have replaced it, and committed what it wrote.
  *
  * @returns the object that was written or kept
  */
 export async function writeOnce(store: Store, at: ObjectAt, { isOurs, write }: Once): Promise<ObjectHead> {
-  let overwrite = false;
+  let condition: OnceCondition = { IfNoneMatch: '*' };
   for (let attempt = 1; ; attempt++) {
     try {
-      return await write(overwrite ? {} : { IfNoneMatch: '*' });
+      return await write(condition);
     } catch (error) {
       const failed = toRollupError(error, { operation: 'Upload', ...at });
-      if (!hasCode(failed, 'NoSuchUpload', 'PreconditionFailed', 'Conflict')) throw failed;
+      if (!hasCode(failed, 'NoSuchUpload', 'PreconditionFailed', 'Conflict', 'SourceVanished')) throw failed;
       // After a lost answer an upload does not exist any more because it is complete.
-      const existing = await findOurs(store, at, isOurs);
-      if (existing !== undefined) return existing;
+      const { existing, isKept } = await examine(store, at, isOurs);
+      if (existing !== undefined && isKept) return existing;
       if (hasCode(failed, 'NoSuchUpload') || attempt === ATTEMPTS) throw failed;
-      overwrite = hasCode(failed, 'PreconditionFailed');
-      if (!overwrite) await delay(backoff(CONFLICT_DELAY_MS, attempt));
+      condition = existing === undefined ? { IfNoneMatch: '*' } : { IfMatch: quoteEtag(existing.etag) };
+      if (hasCode(failed, 'Conflict')) await delay(backoff(CONFLICT_DELAY_MS, attempt));
     }
   }
 }
 
-/** Returns the existing object if it is ours. If it is replaced while its bytes are read, the new one is examined. */
-async function findOurs(store: Store, at: ObjectAt, isOurs: Once['isOurs']): Promise<ObjectHead | undefined> {
+/** The existing object, and whether it is ours. If it is replaced while its bytes are read, the new one is examined. */
+async function examine(
+  store: Store,
+  at: ObjectAt,
+  isOurs: Once['isOurs'],
+): Promise<{ existing: ObjectHead | undefined; isKept: boolean }> {
   for (let attempt = 1; ; attempt++) {
     const existing = await store.head(at);
     try {
-      return existing !== undefined && (await isOurs(existing)) ? existing : undefined;
+      return { existing, isKept: existing !== undefined && (await isOurs(existing)) };
     } catch (error) {
       if (attempt === ATTEMPTS || !hasCode(error, 'SourceChanged', 'SourceVanished')) throw error;
     }

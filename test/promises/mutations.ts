@@ -255,7 +255,7 @@ export const MUTATIONS: Mutation[] = [
   {
     what: 'uploads that overwrite',
     patch: {
-      'lambda/s3/upload.ts': [["if (!overwrite) command.input.IfNoneMatch = '*';", 'void overwrite;']],
+      'lambda/s3/upload.ts': [['Object.assign(command.input, condition);', 'void condition;']],
     },
     test: promises('stopping', 'does not overwrite an output that was committed'),
   },

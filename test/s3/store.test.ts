@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { MiB } from '../../lambda/size.ts';
@@ -64,6 +65,26 @@ describe('an upload', () => {
     };
     expect(await failureOf(upload(bucket, Buffer.alloc(23 * MiB)))).toMatchObject({ code: 'AccessDenied' });
     expect(atTheEnd).toBe(0);
+    expect(bucket.sandbox.openUploads(BUCKET)).toEqual([]);
+  });
+
+  it.each([
+    ['in one request', 1 * MiB, 'PutObject'],
+    ['in parts', 11 * MiB, 'CompleteMultipartUpload'],
+  ] as const)('%s replaces a foreign object only as it was examined', async (_, size, operation) => {
+    await using bucket = await openTestBucket();
+    const body = Buffer.alloc(size, 'line\n');
+    bucket.sandbox.put(BUCKET, KEY, Buffer.alloc(size, 'fake\n'));
+    let writes = 0;
+    bucket.sandbox.hook = (request) => {
+      // Another run replaces it first, and commits it under the ETag that it then has.
+      if (request.operation === operation && ++writes === 2) bucket.sandbox.put(BUCKET, KEY, body);
+      return undefined;
+    };
+    const { etag } = await upload(bucket, body);
+    expect(writes).toBe(2);
+    expect(etag).toBe(bucket.sandbox.head(BUCKET, KEY)?.etag);
+    expect(etag).toBe(createHash('md5').update(body).digest('hex'));
     expect(bucket.sandbox.openUploads(BUCKET)).toEqual([]);
   });
 
