@@ -108,6 +108,27 @@ describe('counter-examples that were found', () => {
     expect(await hour.settle()).toEqual([]);
   });
 
+  it('a loser deletes nothing while no manifest stands, because a run that plans from nothing counts on its output', async () => {
+    const hour = new Interleaving('of content');
+    const empty = stepped(hour);
+    await empty.until(COMMIT);
+    hour.apply({ type: 'put', name: 'a', size: 20 });
+    const loser = stepped(hour);
+    await loser.until(COMMIT);
+    expect(await empty.finish()).toBe('empty');
+    // Sees that the manifest is not its own, reads what won, and is about to look once more before it deletes.
+    for (let read = 1; read <= 3; read++) await loser.until(/^get .*_manifest/);
+    hour.apply({ type: 'the manifest is deleted by hand' });
+    const next = stepped(hour, { deletes: true });
+    // Planned from nothing again, it has found the loser's output.
+    await next.until(COMMIT);
+    await loser.until(/^list/);
+    expect(await next.finish()).toBe('committed');
+    expect(await loser.finish()).toBe('unchanged');
+    expect(hour.watch.violations).toEqual(new Set());
+    expect(await hour.settle()).toEqual([]);
+  });
+
   it('a slow first run commits nothing that was replaced under a manifest which was deleted by hand', async () => {
     const hour = openHour();
     const slow = stepped(hour);

@@ -238,7 +238,7 @@ export const MUTATIONS: Mutation[] = [
         ['if (current === undefined) break;', 'if (!current) { await store.delete(bucket, keys); break; }'],
       ],
     },
-    test: promises('counter-examples', 'the manifest that it lost to was deleted by hand'),
+    test: promises('counter-examples', 'a loser deletes nothing while no manifest stands'),
   },
   {
     what: 'a commit that does not look for what is new',
