@@ -329,7 +329,7 @@ export const MUTATIONS: Mutation[] = [
 ];
 
 const ROOT = join(import.meta.dirname, '../..');
-const CONFIG = `export default { test: { include: ['test/**/*.test.ts'], testTimeout: 300_000, maxWorkers: 1 } };\n`;
+const CONFIG = `export default { test: { include: ['test/**/*.test.ts'], testTimeout: 120_000, maxWorkers: 1 } };\n`;
 
 /** A copy of the tree that can be broken. */
 function copyTree(): string {
