@@ -31,10 +31,32 @@ export const MUTATIONS: Mutation[] = [
     what: 'sources that are deleted whatever their output is',
     patch: {
       'lambda/rollup/commit/delete-sources.ts': [
-        ['if (reason === undefined) return true;', 'if (reason !== null) return true;'],
+        ["if (verdict?.status === 'proven') {", 'if (verdict !== undefined) {\n        return true;'],
       ],
     },
     test: rollup('commit/delete-sources', 'keeps its sources in raw'),
+  },
+  {
+    what: 'sources that are deleted by lines that were not proven',
+    patch: {
+      'lambda/rollup/commit/delete-sources.ts': [
+        [
+          "if (verdict.ordinals === 'all' || verdict.ordinals.has(ordinal)) return true;",
+          'if (verdict.ordinals || ordinal) return true;',
+        ],
+      ],
+    },
+    test: rollup('commit/proofs', 'behind the lines of another output'),
+  },
+  {
+    what: 'proofs that outlive the manifest that they were made for',
+    patch: {
+      'lambda/rollup/commit/delete-sources.ts': [
+        ['proven.manifest === this.#rollup?.etag &&', ''],
+        ['proven.index === this.#rollup.sources.etag &&', ''],
+      ],
+    },
+    test: rollup('commit/proofs', 'where index and manifest were replaced since its commit'),
   },
   {
     what: 'an output reused by its size',
@@ -50,8 +72,8 @@ export const MUTATIONS: Mutation[] = [
     patch: {
       'lambda/rollup/commit/delete-sources.ts': [
         [
-          'if (this.#context.proven.get(key) === output.etag) return undefined;',
-          'if (output.etag !== "") return undefined;',
+          'if (output === undefined || this.#isProven(output))',
+          'if (output === undefined || output.etag || this.#isProven(output))',
         ],
       ],
     },
