@@ -3,7 +3,7 @@ import {
   type RollupEvent,
   estimateRequests,
   parseLocation,
-  planAll as planOnce,
+  planAll,
 } from '../../lambda/rollup/index.ts';
 import { formatSize } from '../../lambda/size.ts';
 import { type Forecast, forecast } from '../output/forecast.ts';
@@ -55,27 +55,34 @@ export const plan = rollupCommand('plan', 'what run would do, and its cost')
     const display = showProgress(() => tally.read(), { enabled: options.progress });
     try {
       let pages = 0;
-      const planAll = await interruptible((signal) => {
+      const fullPlan = await interruptible((signal) => {
         const report = (event: RollupEvent): void => {
           if (event.type !== 'listed') return;
           pages++;
           tally.add(event);
           display.update();
         };
-        return planOnce(request, { store, raw, settings, signal, now: () => new Date(), report });
+        return planAll(request, { store, raw, settings, signal, now: () => new Date(), report });
       }, 'Nothing was written.');
       const uploads = await store.listUploads(request.destination);
       display.finish();
-      const surveyed = {
+      const planningRequests = {
         // Listing an empty prefix takes a request too.
-        list: Math.max(1, pages) + Math.max(1, Math.ceil(planAll.present.size / 1000)),
+        list: Math.max(1, pages) + Math.max(1, Math.ceil(fullPlan.present.size / 1000)),
         // GETs of the manifest, of the index and, with a codec, of samples of sources.
         get: connection.takeRequests().get,
       };
       const { destination } = request;
-      const relays = !store.canCopyFrom(raw);
-      const requests = estimateRequests({ planAll, surveyed, uploads, destination, settings, relays });
-      printResult(await forecast(request, planAll, requests), formatForecast, options);
+      const streamsCopies = !store.canCopyFrom(raw);
+      const requests = estimateRequests({
+        fullPlan,
+        planningRequests,
+        uploads,
+        destination,
+        settings,
+        streamsCopies,
+      });
+      printResult(await forecast(request, fullPlan, requests), formatForecast, options);
     } finally {
       display.stop();
       connection.close();

@@ -202,7 +202,7 @@ describe('a run that failed half-way', () => {
     bucket.sandbox.clearRequests();
     const result = await bucket.roll();
     expect(result).toMatchObject({ status: 'committed', written: 0 });
-    // Its headers tell all of an output: a continuation that read what is writtenOutput would never come to the rest.
+    // Its headers tell all of an output: a continuation that read what is written would never come to the rest.
     expect(bucket.requests('GetObject', `${AGGREGATED}part-`)).toEqual([]);
     // The name of the index is a digest of every frame.
     expect(bucket.manifest.sources.key).toBe(`${AGGREGATED}${expected[0] ?? ''}`);

@@ -258,7 +258,7 @@ describe('the sweep', () => {
     for (const key of bucket.leftovers()) bucket.sandbox.age(BUCKET, key, 2 * HOURS);
     const [unnamed = ''] = bucket.leftovers().filter((key) => key.includes('/part-'));
     expect(unnamed).not.toBe('');
-    // The slow run takes it for writtenOutput.
+    // The slow run takes it for written.
     const slow = gate(isCommit);
     bucket.sandbox.hook = slow.hook;
     const counting = bucket.roll();

@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError } from '@commander-js/extra-typings';
 import fc from 'fast-check';
 import { Runners } from '../promises/support/crash.ts';
 import { openWatchedBucket } from '../promises/support/watched-bucket.ts';
-import { anyScenario, expectedEnds } from '../promises/support/any-scenario.ts';
+import { anyScenario, unexpectedEnds } from '../promises/support/any-scenario.ts';
 import { play } from '../promises/support/interleaving.ts';
 import { commands } from '../promises/support/model.ts';
 import { race } from '../promises/support/race.ts';
@@ -68,7 +68,7 @@ const KINDS: Record<string, Trial> = {
       fc.asyncProperty(anyScenario, fc.scheduler(), async (scenario, s) => {
         const turn = (what: string): Promise<void> => s.schedule(Promise.resolve(), what);
         const { ends, violations } = await play(scenario, turn, (done) => s.waitFor(done));
-        const bad = ends.filter((end) => !expectedEnds.has(end)).map((end) => `a run ended as ${end}`);
+        const bad = unexpectedEnds(ends, scenario).map((end) => `a run ended as ${end}`);
         if (violations.length + bad.length > 0) throw new Error([...violations, ...bad].join('\n'));
       }),
       { seed, numRuns: 200 },

@@ -30,15 +30,15 @@ export type OutputAction = 'write' | 'copy' | 'reuse' | 'sealed';
 /** The facts that decide the requests of a run. */
 export interface EstimateInput {
   /** The result of `planAll`. */
-  planAll: FullPlan;
+  fullPlan: FullPlan;
   /** Requests that `planAll` made: a run makes the same. */
-  surveyed: Pick<RequestCounts, 'list' | 'get'>;
+  planningRequests: Pick<RequestCounts, 'list' | 'get'>;
   /** Uploads that are open under the destination. */
   uploads: OpenUpload[];
   destination: Location;
   settings: Settings;
   /** True if S3 cannot copy from source to destination itself, so that copies are streamed through this process. */
-  relays: boolean;
+  streamsCopies: boolean;
 }
 
 /** Keys of one listing, and of one delete. */
@@ -59,8 +59,8 @@ export function estimateRequests(input: EstimateInput): RequestCounts {
 }
 
 /** Markers that exist are taken to be right if nothing is to be committed, and to be replaced otherwise. */
-function addMarkers(counts: RequestCounts, { planAll, destination, settings }: EstimateInput): void {
-  const { plan, present, previous } = planAll;
+function addMarkers(counts: RequestCounts, { fullPlan, destination, settings }: EstimateInput): void {
+  const { plan, present, previous } = fullPlan;
   const wanted = wantedMarkers(settings, destination, present);
   if (wanted.success) counts.put++;
   if (!wanted.symlinks) return;
@@ -76,9 +76,9 @@ function addMarkers(counts: RequestCounts, { planAll, destination, settings }: E
 }
 
 /** All that is listed and rolled up is taken to be deleted. Objects that have left raw by then take fewer requests. */
-function addDeletes(counts: RequestCounts, { planAll, surveyed }: EstimateInput): void {
-  const { plan, present, previous } = planAll;
-  const pages = surveyed.list - Math.max(1, Math.ceil(present.size / KEYS_PER_REQUEST));
+function addDeletes(counts: RequestCounts, { fullPlan, planningRequests }: EstimateInput): void {
+  const { plan, present, previous } = fullPlan;
+  const pages = planningRequests.list - Math.max(1, Math.ceil(present.size / KEYS_PER_REQUEST));
   const outputs = plan.sealed.length + plan.planned.length;
   const batches = outputs === 0 ? 0 : pages;
   // The manifest and its index, every output, and the manifest before every batch.
@@ -102,15 +102,21 @@ function proofsOf({ sealed, planned }: FullPlan['plan']): number {
 
 /** The requests up to the commit and for leftovers, without markers and the deletion of sources. */
 function estimateCommit({
-  planAll,
-  surveyed,
+  fullPlan,
+  planningRequests,
   uploads,
   destination,
   settings,
-  relays,
+  streamsCopies,
 }: EstimateInput): RequestCounts {
-  const { plan, previous, present, listingBegan } = planAll;
-  const counts: RequestCounts = { list: surveyed.list, get: surveyed.get, put: 0, copy: 0, delete: 0 };
+  const { plan, previous, present, listingBegan } = fullPlan;
+  const counts: RequestCounts = {
+    list: planningRequests.list,
+    get: planningRequests.get,
+    put: 0,
+    copy: 0,
+    delete: 0,
+  };
   if (previous !== undefined && plan.planned.length === 0) {
     const swept = leftoverKeys(present.values(), destination, previous.manifest, listingBegan).length;
     const ended = leftoverUploads(uploads, destination, listingBegan).length;
@@ -122,7 +128,9 @@ function estimateCommit({
     return counts;
   }
   for (const output of plan.planned) {
-    for (const [name, count] of Object.entries(requestsOf(output, planAll, destination, settings, relays))) {
+    for (const [name, count] of Object.entries(
+      requestsOf(output, fullPlan, destination, settings, streamsCopies),
+    )) {
       counts[name as RequestClass] += count;
     }
   }
@@ -136,7 +144,7 @@ function estimateCommit({
   const swept = leftoverKeys(
     present.values(),
     destination,
-    expectedManifest(planAll, destination),
+    expectedManifest(fullPlan, destination),
     listingBegan,
   ).length;
   const sidecars = plan.planned.filter(({ mode }) => mode === 'encode').length;
@@ -174,21 +182,21 @@ export function actionOf(
 
 function requestsOf(
   output: PlannedOutput,
-  planAll: FullPlan,
+  fullPlan: FullPlan,
   destination: Location,
   settings: Settings,
-  relays: boolean,
+  streamsCopies: boolean,
 ): Partial<RequestCounts> {
   const { size, expectedSize, pieces, mode } = output;
   const { partSize } = settings;
-  switch (actionOf(output, planAll, destination)) {
+  switch (actionOf(output, fullPlan, destination)) {
     case 'reuse':
       // An output of joined sources takes its HEAD and those of its sources. An encoded one takes its HEAD, its sidecar, its
       // bytes and those of its sources.
       return { get: mode === 'encode' ? 3 + downloadsOf(output, settings) : 1 + pieces.length };
     case 'copy': {
       const fromRaw = pieces[0]?.from === undefined;
-      if (relays && fromRaw) return streamedCopyRequests(size, settings);
+      if (streamsCopies && fromRaw) return streamedCopyRequests(size, settings);
       if (fromRaw && size <= LARGEST_COPY) return { copy: 1 };
       return { put: 2, copy: Math.ceil(size / COPY_PART) };
     }
