@@ -17,7 +17,8 @@ const REFUSED: Fault = { kind: 'error', status: 403, code: 'AccessDenied' };
 describe('a run that fails', () => {
   it('stops what else it was going to do', async () => {
     await using bucket = await openWatchedBucket({ targetSize: MiB, concurrency: 4 });
-    for (let i = 100; i < 200; i++) bucket.putLog(`${i}.log`, bodyOf(String(i), 1, 50));
+    // Some 20 outputs of 25 sources each.
+    for (let i = 100; i < 600; i++) bucket.putLog(`${i}.log`, bodyOf(String(i), 1, 40 * 1024));
     let downloads = 0;
     bucket.sandbox.hook = ({ operation, key = '' }) => {
       if (operation === 'GetObject' && key.startsWith(RAW)) downloads++;
