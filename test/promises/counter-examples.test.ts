@@ -43,6 +43,17 @@ function openHour(): Interleaving {
   return hour;
 }
 
+/** A run that has written an output of a late arrival, and is about to commit where an empty run just did. */
+async function loserToAnEmptyRun(hour: Interleaving): Promise<ReturnType<typeof stepped>> {
+  const empty = stepped(hour);
+  await empty.until(COMMIT);
+  hour.apply({ type: 'put', name: 'a', size: 20 });
+  const loser = stepped(hour);
+  await loser.until(COMMIT);
+  expect(await empty.finish()).toBe('empty');
+  return loser;
+}
+
 describe('counter-examples that were found', () => {
   it('a repack that lost to a sweep deletes nothing that a run planned since counts on', async () => {
     const hour = openHour();
@@ -74,12 +85,7 @@ describe('counter-examples that were found', () => {
   it('a loser deletes nothing after one empty manifest was replaced by another', async () => {
     const hour = new Interleaving('of content');
     expect(await hour.run({ mistyped: true })).toBe('empty');
-    const empty = stepped(hour);
-    await empty.until(COMMIT);
-    hour.apply({ type: 'put', name: 'a', size: 20 });
-    const loser = stepped(hour);
-    await loser.until(COMMIT);
-    expect(await empty.finish()).toBe('empty');
+    const loser = await loserToAnEmptyRun(hour);
     // Sees that it lost, and is about to delete its output.
     await loser.until(/^delete/);
     expect(await hour.run({ deletes: true })).toBe('committed');
@@ -92,12 +98,7 @@ describe('counter-examples that were found', () => {
 
   it('a loser deletes nothing where the manifest that it lost to was deleted by hand', async () => {
     const hour = new Interleaving('of content');
-    const empty = stepped(hour);
-    await empty.until(COMMIT);
-    hour.apply({ type: 'put', name: 'a', size: 20 });
-    const loser = stepped(hour);
-    await loser.until(COMMIT);
-    expect(await empty.finish()).toBe('empty');
+    const loser = await loserToAnEmptyRun(hour);
     // Sees that it lost, and is about to look at what stands.
     await loser.until(/^get .*_manifest/);
     hour.apply({ type: 'the manifest is deleted by hand' });
@@ -110,12 +111,7 @@ describe('counter-examples that were found', () => {
 
   it('a loser deletes nothing while no manifest stands, because a run that plans from nothing counts on its output', async () => {
     const hour = new Interleaving('of content');
-    const empty = stepped(hour);
-    await empty.until(COMMIT);
-    hour.apply({ type: 'put', name: 'a', size: 20 });
-    const loser = stepped(hour);
-    await loser.until(COMMIT);
-    expect(await empty.finish()).toBe('empty');
+    const loser = await loserToAnEmptyRun(hour);
     // Sees that the manifest is not its own, reads what won, and is about to look once more before it deletes.
     for (let read = 1; read <= 3; read++) await loser.until(/^get .*_manifest/);
     hour.apply({ type: 'the manifest is deleted by hand' });
