@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'CodecConflict'
   | 'Conflict'
   | 'EndpointUnreachable'
+  | 'FormatMistaken'
   | 'InvalidArgument'
   | 'LookBackUnsent'
   | 'DeletesLeft'

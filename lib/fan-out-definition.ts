@@ -9,7 +9,8 @@ export interface FanOutDefinitionProps {
 
 /**
  * The state machine in the Amazon States Language: plan -> write, by as many invocations as the plan allows -> commit. If
- * another run committed first, it plans again; the steps fail after three attempts.
+ * another run committed first, or the plan was mistaken about the format of a source, it plans again; the steps fail after
+ * three attempts.
  *
  * No failure is caught: a failed execution can be redriven from the state that failed, and one that ended in a state of type
  * Fail could not. EventBridge sends the input of a failed execution to the dead-letter queue.
@@ -30,9 +31,18 @@ export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutD
     Comment: 'Rolls one large prefix up: plan, write, commit',
     StartAt: 'Request',
     States: {
-      Request: { Type: 'Pass', Parameters: { 'request.$': '$', attempt: 1 }, Next: 'Plan' },
+      Request: {
+        Type: 'Pass',
+        Parameters: { 'request.$': '$', attempt: 1, samplesAll: false },
+        Next: 'Plan',
+      },
       Plan: {
-        ...step({ step: 'plan', 'request.$': '$.request', 'attempt.$': '$.attempt' }),
+        ...step({
+          step: 'plan',
+          'request.$': '$.request',
+          'attempt.$': '$.attempt',
+          'samplesAll.$': '$.samplesAll',
+        }),
         ResultSelector: { 'answer.$': '$.Payload' },
         ResultPath: '$.plan',
         Next: 'Planned',
@@ -47,7 +57,11 @@ export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutD
       },
       PlanAgain: {
         Type: 'Pass',
-        Parameters: { 'request.$': '$.request', 'attempt.$': '$.plan.answer.attempt' },
+        Parameters: {
+          'request.$': '$.request',
+          'attempt.$': '$.plan.answer.attempt',
+          'samplesAll.$': '$.plan.answer.samplesAll',
+        },
         Next: 'Plan',
       },
       Write: {

@@ -5,6 +5,8 @@ import type { Progress } from './progress.ts';
 
 type Phase = 'listing' | 'rolling up' | 'committing' | 'deleting';
 
+const WHY_AGAIN = { lost: 'another run committed first', mistaken: 'a source is of another format' };
+
 /** Adds up the events of a run, and gives the progress to show. */
 export class RunTally {
   #phase: Phase = 'listing';
@@ -14,6 +16,7 @@ export class RunTally {
   #done = { objects: 0, bytes: 0, outputs: 0 };
   #deleted = { objects: 0, bytes: 0 };
   #attempts = 1;
+  #why: 'lost' | 'mistaken' = 'lost';
   #began: number | undefined;
   readonly #now: () => number;
   readonly #inUse: () => string;
@@ -45,7 +48,9 @@ export class RunTally {
         if (this.#done.outputs === this.#total?.outputs) this.#phase = 'committing';
         break;
       case 'lost':
-        this.#attempts = event.attempt + 1;
+      case 'mistaken':
+        this.#attempts++;
+        this.#why = event.type;
         this.#phase = 'listing';
         this.#total = undefined;
         this.#done = { objects: 0, bytes: 0, outputs: 0 };
@@ -66,7 +71,7 @@ export class RunTally {
   }
 
   read(): Progress {
-    const again = this.#attempts === 1 ? '' : `, attempt ${this.#attempts}: another run committed first`;
+    const again = this.#attempts === 1 ? '' : `, attempt ${this.#attempts}: ${WHY_AGAIN[this.#why]}`;
     if (this.#phase === 'listing') {
       const listed = `${formatNoun(this.#listed.objects, 'object')} listed${again}`;
       return { phase: this.#phase, brief: listed, full: listed };

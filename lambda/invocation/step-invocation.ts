@@ -78,7 +78,10 @@ function carryOut(
   if (event.step === 'write') return writeStep(event, request, context);
   // The request may keep the sources of a deployment that deletes them.
   const settings = { ...context.settings, deleteSource: request.deleteSource };
-  if (event.step === 'plan') return planStep(request, event.attempt, { ...context, settings });
+  if (event.step === 'plan') {
+    const { attempt, samplesAll } = event;
+    return planStep(request, attempt, { ...context, settings, samplesAll });
+  }
   return commitStep(event, request, { ...context, settings });
 }
 

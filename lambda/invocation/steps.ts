@@ -18,10 +18,11 @@ import {
   writeItems,
 } from '../rollup/index.ts';
 import { z } from 'zod';
-import { RollupError } from '../errors.ts';
+import { RollupError, hasCode } from '../errors.ts';
 import { messageSchema } from './message.ts';
 
 const attempt = z.int().positive();
+const samplesAll = z.boolean().default(false);
 /**
  * The request that the execution was started with, and the plan that its plan step answered with. Both come from the state
  * machine: nothing that lies in S3 can change them.
@@ -30,7 +31,8 @@ const pinned = { request: messageSchema, plan: z.string(), etag: z.string().min(
 
 /** The event of a step, as lib/fan-out-definition.ts writes it. */
 const stepSchema = z.discriminatedUnion('step', [
-  z.strictObject({ step: z.literal('plan'), request: messageSchema, attempt }),
+  // Executions that were begun by an earlier release do not say `samplesAll`.
+  z.strictObject({ step: z.literal('plan'), request: messageSchema, attempt, samplesAll }),
   z.strictObject({ step: z.literal('write'), ...pinned, items: z.array(itemSchema).min(1) }),
   z.strictObject({ step: z.literal('commit'), ...pinned, attempt }),
 ]);
@@ -59,10 +61,13 @@ export function parseStep(event: unknown): StepEvent {
   throw new RollupError('InvalidRequest', `Not a step: ${why}.`);
 }
 
-/** The answer of the plan and the commit step. `lost`: another run committed first; `attempt` is that of the next plan. */
+/**
+ * The answer of the plan and the commit step. `lost`: another run committed first, or the plan was mistaken about a format;
+ * `attempt` and `samplesAll` are those of the next plan.
+ */
 export type StepAnswer =
   | { status: 'done'; outcome: RollupOutcome }
-  | { status: 'lost'; attempt: number }
+  | { status: 'lost'; attempt: number; samplesAll: boolean }
   | {
       status: 'planned';
       plan: string;
@@ -91,7 +96,7 @@ export async function planStep(
 ): Promise<StepAnswer> {
   const planned = await planToFile(request, context);
   if (planned.status === 'done') return planned;
-  if (planned.status === 'lost') return lost(attempt, request.destination);
+  if (planned.status === 'lost') return lost(attempt, request.destination, context.samplesAll);
   const { at, etag, totals } = planned;
   const { bucket, key } = planFiles(at).items;
   const workers = workersFor(totals, context.settings);
@@ -101,15 +106,21 @@ export async function planStep(
 /**
  * Commits the outputs of a plan, and does what follows a commit.
  *
- * @throws RollupError `BadPlan` where the plan is not one for this request
+ * @throws RollupError `BadPlan` where the plan is not one for this request; `FormatMistaken` where the last attempt was
+ * mistaken
  */
 export async function commitStep(
   event: Extract<StepEvent, { step: 'commit' }>,
   request: RollupRequest,
   context: Omit<RollupContext, 'hasTime'>,
 ): Promise<StepAnswer> {
-  const outcome = await commitPlan(planOf(event, request), request, context);
-  return outcome === 'lost' ? lost(event.attempt, request.destination) : { status: 'done', outcome };
+  try {
+    const outcome = await commitPlan(planOf(event, request), request, context);
+    return outcome === 'lost' ? lost(event.attempt, request.destination) : { status: 'done', outcome };
+  } catch (error) {
+    if (!hasCode(error, 'FormatMistaken') || event.attempt >= ATTEMPTS) throw error;
+    return { status: 'lost', attempt: event.attempt + 1, samplesAll: true };
+  }
 }
 
 /**
@@ -146,9 +157,9 @@ function planOf(
   throw badPlan(planFiles(at).header.key, `it lies under ${planned}, and the request is for ${requested}`);
 }
 
-function lost(attempt: number, destination: Location): StepAnswer {
+function lost(attempt: number, destination: Location, samplesAll = false): StepAnswer {
   if (attempt >= ATTEMPTS) throw lostToOthers(destination);
-  return { status: 'lost', attempt: attempt + 1 };
+  return { status: 'lost', attempt: attempt + 1, samplesAll };
 }
 
 function outOfTime(written: number): RollupError {

@@ -1,4 +1,5 @@
 import { RollupError, hasCode } from '../errors.ts';
+import { FormatMistaken } from './codec/source-format.ts';
 import type { Report } from './model/events.ts';
 import type { Location } from './model/location.ts';
 import { MANIFEST_NAME } from './model/manifest.ts';
@@ -6,23 +7,41 @@ import { MANIFEST_NAME } from './model/manifest.ts';
 /** Attempts of a run, the first included, before it gives way to other runs that commit first each time. */
 export const ATTEMPTS = 3;
 
+/** What an attempt takes over from those before it. */
+export interface AttemptState {
+  /** True once a plan was mistaken about the format of a source. */
+  samplesAll: boolean;
+  /** Keys that mistaken attempts wrote. */
+  readonly abandoned: string[];
+}
+
 /**
- * Repeats an attempt for as long as it returns `lost`, because another run committed first.
+ * Repeats an attempt for as long as it returns `lost`, because another run committed first, or throws `FormatMistaken`.
  *
  * @returns the first outcome that is not `lost`
- * @throws RollupError `Conflict` after the last of `ATTEMPTS`; `Aborted` if an attempt failed once the signal was aborted,
- *   with that failure as its cause; any other failure of an attempt as it is
+ * @throws RollupError `Conflict` after the last of `ATTEMPTS` that was lost, `FormatMistaken` after the last of as many that
+ *   were mistaken; `Aborted` if an attempt failed once the signal was aborted, with that failure as its cause; any other
+ *   failure of an attempt as it is
  */
 export async function untilCommitted<T>(
   destination: Location,
   { report, signal }: { report: Report; signal: AbortSignal },
-  attempt: () => Promise<T | 'lost'>,
+  attempt: (state: AttemptState) => Promise<T | 'lost'>,
 ): Promise<T> {
+  const state: AttemptState = { samplesAll: false, abandoned: [] };
+  let lost = 0;
+  let mistaken = 0;
   try {
-    for (let number = 1; number <= ATTEMPTS; number++) {
-      const outcome = await attempt();
-      if (outcome !== 'lost') return outcome;
-      report({ type: 'lost', attempt: number });
+    while (lost < ATTEMPTS) {
+      try {
+        const outcome = await attempt(state);
+        if (outcome !== 'lost') return outcome;
+        report({ type: 'lost', attempt: ++lost });
+      } catch (error) {
+        if (!(error instanceof FormatMistaken) || ++mistaken === ATTEMPTS) throw error;
+        state.samplesAll = true;
+        report({ type: 'mistaken', ...error.toJSON() });
+      }
     }
   } catch (cause) {
     if (!signal.aborted || hasCode(cause, 'Aborted')) throw cause;

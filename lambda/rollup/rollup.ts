@@ -1,4 +1,4 @@
-import { untilCommitted } from './attempts.ts';
+import { type AttemptState, untilCommitted } from './attempts.ts';
 import { afterCommit } from './commit/after-commit.ts';
 import { commit, unlessLost } from './commit/commit.ts';
 import { Draft } from './commit/draft.ts';
@@ -26,14 +26,21 @@ import { OutputWriter } from './write/output-writer.ts';
 export async function rollUp(request: RollupRequest, context: RollupContext): Promise<RollupOutcome> {
   refuseOverlap(request.source, request.destination);
   refuseUnlistable(request.destination, context.settings);
-  return untilCommitted(request.destination, context, () => attempt(request, context));
+  return untilCommitted(request.destination, context, (state) => attempt(request, context, state));
 }
 
-/** One attempt, from the current manifest to the next. `lost`: another run committed in between. */
-async function attempt(request: RollupRequest, context: RollupContext): Promise<RollupOutcome | 'lost'> {
+/**
+ * One attempt, from the current manifest to the next. `lost`: another run committed in between. Throws `FormatMistaken`
+ * where a source is of another format than it was planned as.
+ */
+async function attempt(
+  request: RollupRequest,
+  context: RollupContext,
+  { samplesAll, abandoned }: AttemptState,
+): Promise<RollupOutcome | 'lost'> {
   const { source, destination } = request;
   const state = await readDestination(request, context);
-  const planner = createPlanner(request, context, state);
+  const planner = createPlanner(request, { ...context, samplesAll }, state);
   const draft = new Draft(planner, state.previous);
   const writer = new OutputWriter({
     ...context,
@@ -45,7 +52,7 @@ async function attempt(request: RollupRequest, context: RollupContext): Promise<
   const result = await unlessLost(
     request,
     context,
-    { previous: state.previous, keys: writer.keys },
+    { previous: state.previous, keys: writer.keys, abandoned },
     async () => {
       // Outputs are written as they are planned: the first ones while the listing is still read.
       const planned = listAndPlan(request, context, planner, state.previous);
@@ -54,5 +61,5 @@ async function attempt(request: RollupRequest, context: RollupContext): Promise<
     },
   );
   const { peakInFlightBytes } = writer;
-  return afterCommit(request, context, { state, result, peakInFlightBytes });
+  return afterCommit(request, context, { state, result, peakInFlightBytes, abandoned });
 }

@@ -14,6 +14,13 @@ export const RELATIONS: readonly Relation[] = [
     },
   },
   {
+    of: ['sourceFormat', 'codec'],
+    problem: ({ codec: chosen, sourceFormat }) =>
+      chosen !== 'keep' && (sourceFormat === 'bzip2' || sourceFormat === 'xz')
+        ? `must be auto, plain, gzip or zstd beside a codec: ${sourceFormat} is not decoded`
+        : undefined,
+  },
+  {
     of: ['fanOut', 'destinationRoleArn'],
     problem: (settings) =>
       settings.fanOut && settings.destinationRoleArn !== undefined

@@ -76,6 +76,19 @@ export const rollup = group('Options:', {
     recorded: 'always',
   }),
   /**
+   * The format of all sources. `auto` tells it by their first bytes, then by Content-Encoding and key. With any other,
+   * sources are taken for it: one that does not begin so is an error, but for `plain`, which is not looked at.
+   *
+   * @defaultValue `auto`
+   */
+  sourceFormat: row(choice(['auto', 'plain', 'gzip', 'zstd', 'bzip2', 'xz']), {
+    default: 'auto',
+    description: 'auto, or plain, gzip, zstd, bzip2, xz: what sources are, whatever their keys and first bytes say',
+    value: '<format>',
+    example: 'gzip',
+    recorded: 'unless default',
+  }),
+  /**
    * Seconds after the end of an hour during which a run of it is refused; at most 59 minutes, because a stream's
    * schedule runs in the next hour, after the grace period.
    *

@@ -231,6 +231,6 @@ describe('a limit of time', () => {
     bucket.putHour(10);
     expect(await bucket.roll({ hasTime: () => false })).toMatchObject({ status: 'incomplete', written: 0 });
     expect(bucket.stored()).toEqual([]);
-    expect(bucket.requests('GetObject', RAW)).toEqual([]);
+    expect(bucket.downloads()).toEqual([]);
   });
 });

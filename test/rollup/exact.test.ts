@@ -187,13 +187,13 @@ describe('the outputs of a commit', () => {
     );
     for (const [i, name] of copied.entries()) {
       expectSame(others[i] ?? Buffer.alloc(0), sizes[name]);
-      expect(bucket.requests('GetObject', RAW + name)).toEqual([]);
+      expect(bucket.downloads(RAW + name)).toEqual([]);
     }
     expectSame(others[3] ?? Buffer.alloc(0), Buffer.from('\n'));
     expect(result.peak.inFlightBytes).toBeLessThan(33 * MiB);
     bucket.sandbox.clearRequests();
     expect((await bucket.roll()).status).toBe('unchanged');
-    expect(bucket.requests('GetObject', RAW)).toEqual([]);
+    expect(bucket.downloads()).toEqual([]);
   });
 
   it('keep gzip apart from plain text, and joined members are one stream', async () => {

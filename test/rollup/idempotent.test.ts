@@ -52,7 +52,7 @@ describe('a run that finds nothing new', () => {
     });
     expect([again.outputs, again.reused]).toEqual([first.outputs, first.outputs]);
     expect(again.requests).toMatchObject({ put: 0, copy: 0, delete: 0, retries: 0 });
-    expect(bucket.requests('GetObject', RAW)).toEqual([]);
+    expect(bucket.downloads()).toEqual([]);
     expect(bucket.writes()).toEqual([]);
     expect(bucket.sandbox.requests).toHaveLength(again.requests.list + again.requests.get);
     expect(snapshot(bucket)).toEqual(before);
@@ -95,7 +95,7 @@ describe('late objects', () => {
     });
     expect(
       bucket
-        .requests('GetObject', RAW)
+        .downloads()
         .map(({ key }) => key)
         .toSorted(),
     ).toEqual(late.map((name) => RAW + name).toSorted());
@@ -150,7 +150,7 @@ describe('a run that failed half-way', () => {
     expect(result).toMatchObject({ status: 'committed', objects: HALF_WAY, reused: writtenOutput.length });
     const kept = (await bucket.sources()).filter(({ output }) => writtenOutput.includes(output));
     // Requests of the failed run, aborted as they are, may still have come in.
-    const read = new Set(bucket.requests('GetObject', RAW).map(({ key = '' }) => key));
+    const read = new Set(bucket.downloads().map(({ key = '' }) => key));
     expect(kept.filter(({ key }) => read.has(key))).toEqual([]);
     expect(read.size).toBe(HALF_WAY - kept.length);
     expect(result.requests.retries).toBe(0);

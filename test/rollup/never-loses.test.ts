@@ -64,7 +64,7 @@ describe('a source that was changed in place', () => {
     });
     expect(
       bucket
-        .requests('GetObject', RAW)
+        .downloads()
         .map(({ key }) => key)
         .toSorted(),
     ).toEqual(siblings.toSorted());

@@ -299,7 +299,7 @@ describe('the sweep', () => {
 
   it('leaves a prefix alone that has no manifest and no commit', async () => {
     await using bucket = await openTestBucket();
-    bucket.put('a.parquet', 'PAR1');
+    bucket.put('a.parquet', 'PAR1\x15\x04');
     for (const key of [PART, INDEX]) {
       bucket.sandbox.put(BUCKET, key, 'unnamed');
       bucket.sandbox.age(BUCKET, key, 100 * HOURS);

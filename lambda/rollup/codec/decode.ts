@@ -4,7 +4,8 @@ import { corrupt } from './source-format.ts';
 import { CHUNK, ZlibStream } from './zlib-stream.ts';
 
 /**
- * Decodes an object that comes in chunks: every gzip member, every zstd frame, to its last byte.
+ * Decodes an object that comes in chunks: every gzip member, every zstd frame, to its last byte. Zeros behind the last gzip
+ * member are skipped, as gzip does: tapes and block devices pad with them.
  *
  * @param key of the object, for the error
  * @throws RollupError `SourceCorrupt` where a member or frame is cut short or damaged, or where something else follows
@@ -19,15 +20,23 @@ export async function* decode(
     return;
   }
   let stream: ZlibStream | undefined;
+  let isBehindMember = false;
+  let isPadded = false;
   try {
     for await (const chunk of chunks) {
       for (let rest = chunk; rest.length > 0;) {
+        if (stream === undefined && isBehindMember && form === 'gzip' && (isPadded || rest[0] === 0)) {
+          isPadded = true;
+          if (rest.some((byte) => byte !== 0)) throw corrupt(key, 'goes on behind the zeros that pad it');
+          break;
+        }
         stream ??= open(form);
         rest = rest.subarray(yield* stream.write(rest));
         // The decoder of zstd ends with a frame. That of gzip goes on to the next member, but ends before a zero byte.
         if (stream.ended) {
           stream.close();
           stream = undefined;
+          isBehindMember = true;
         }
       }
     }

@@ -1,57 +1,77 @@
 import { RollupError } from '../../errors.ts';
+import type { Settings } from '../../settings/table.ts';
+import { type Form, formOfKind } from '../model/encoding.ts';
+import { FIRST_BYTES, type Format, nameOf, tellFormat } from '../model/format.ts';
 import type { Piece } from '../model/output.ts';
-import { type Form, MAGIC_LENGTH, formOfBytes, formOfKey } from '../model/encoding.ts';
 
-/** Content codings that mean nothing here: S3 adds `aws-chunked` by itself, and `identity` is none. */
-const NO_CODINGS = new Set(['', 'identity', 'aws-chunked']);
-const CODINGS: Partial<Record<string, Form>> = { gzip: 'gzip', 'x-gzip': 'gzip', zstd: 'zstd' };
-
-/**
- * Decides what a source is decoded from: by its key, its Content-Encoding and its first bytes, which must agree.
- *
- * @param first the first bytes of the source, and the Content-Encoding of the object
- * @throws RollupError `SourceNotDecodable` where key and Content-Encoding name a form that cannot be decoded, or two;
- *   `SourceCorrupt` where the bytes do not begin as those say
- */
-export function sourceForm(
-  { source: { key }, from }: Piece,
-  first: { bytes: Buffer; contentEncoding: string | undefined },
-): Form {
-  // It is read from an output with the codec `none`, which holds the text of decoded sources.
-  if (from?.coded !== undefined) return 'plain';
-  const begins = formOfBytes(first.bytes.subarray(0, MAGIC_LENGTH));
-  // It is read from an output of sources as they are, which does not tell what Content-Encoding they had.
-  if (from !== undefined && formOfKey(key) === 'plain') return begins;
-  const form = statedForm(key, from === undefined ? first.contentEncoding : undefined);
-  if (begins === form) return form;
-  throw corrupt(
-    key,
-    form === 'plain'
-      ? `begins as ${begins}, but neither its key nor a Content-Encoding says so`
-      : `does not begin as ${form}, which its key or its Content-Encoding says that it is`,
-  );
+/** The first bytes of a source, and the Content-Encoding of the object that they were read from. */
+export interface FirstRead {
+  bytes: Buffer;
+  contentEncoding: string | undefined;
 }
 
-/** The form that an object's key ends in or its Content-Encoding names, or both. Throws `SourceNotDecodable`. */
-export function statedForm(key: string, contentEncoding: string | undefined): Form {
-  const codings = (contentEncoding ?? '')
-    .split(',')
-    .map((coding) => coding.trim().toLowerCase())
-    .filter((coding) => !NO_CODINGS.has(coding));
-  const byKey = formOfKey(key) ?? 'plain';
-  const [coding, ...more] = codings;
-  if (coding === undefined) return byKey;
-  const form = more.length === 0 ? CODINGS[coding] : undefined;
-  if (form !== undefined && (byKey === 'plain' || byKey === form)) return form;
-  const why =
-    form === undefined
-      ? `has the Content-Encoding "${codings.join(', ')}", which cannot be decoded here`
-      : `is ${byKey} by its key and ${form} by its Content-Encoding`;
-  throw new RollupError('SourceNotDecodable', `${key} ${why}. Keep it under a prefix of its own.`, { key });
+/**
+ * The format of a source whose first bytes have arrived: the one that is set, or what they tell.
+ *
+ * @throws RollupError `SourceCorrupt` where it does not begin as the format that is set, or as its Content-Encoding or its
+ *   key says
+ */
+export function formatOfSource(
+  { source: { key }, from }: Piece,
+  { bytes, contentEncoding }: FirstRead,
+  { sourceFormat }: Pick<Settings, 'sourceFormat'>,
+): Format {
+  // It is read from an output with the codec `none`, which holds the text of decoded sources.
+  if (from?.coded !== undefined || sourceFormat === 'plain') return { kind: 'plain' };
+  const format = tellFormat({
+    key,
+    bytes: bytes.subarray(0, FIRST_BYTES),
+    // An output of sources as they are does not tell what Content-Encoding they had.
+    contentEncoding: from === undefined ? contentEncoding : undefined,
+  });
+  if (sourceFormat !== 'auto' && format.kind !== sourceFormat)
+    throw corrupt(key, `does not begin as ${sourceFormat}, which sourceFormat says that it is`);
+  if (format.damaged !== undefined)
+    throw corrupt(
+      key,
+      `does not begin as ${nameOf(format)}, which its key or its Content-Encoding says that it is`,
+    );
+  return format;
+}
+
+/**
+ * The form that a source is decoded from.
+ *
+ * @throws RollupError `SourceNotDecodable`, and what `formatOfSource` throws
+ */
+export function sourceForm(piece: Piece, first: FirstRead, settings: Pick<Settings, 'sourceFormat'>): Form {
+  const format = formatOfSource(piece, first, settings);
+  const form = formOfKind(format.kind);
+  if (form !== undefined) return form;
+  const { key } = piece.source;
+  const message = `${key} is ${nameOf(format)}: a codec decodes gzip and zstd alone. Keep it under a prefix of its own.`;
+  throw new RollupError('SourceNotDecodable', message, { key });
 }
 
 /** `SourceCorrupt`. `why` ends a sentence that begins with the key. */
 export function corrupt(key: string, why: string, cause?: unknown): RollupError {
   const message = `${key} ${why}. Replace it or take it away, and run again: what is written is kept.`;
   return new RollupError('SourceCorrupt', message, { key, cause });
+}
+
+/**
+ * Thrown where a source that is joined as it is proves to be of another format than its output: the hour is planned again,
+ * with a sample of every source.
+ */
+export class FormatMistaken extends RollupError {
+  /** Names of the two formats. */
+  readonly found: string;
+  readonly planned: string;
+
+  constructor(key: string, found: string, planned: string) {
+    const message = `${key} is ${found} by its first bytes, and was planned as ${planned}. Set sourceFormat, or keep it under a prefix of its own.`;
+    super('FormatMistaken', message, { key });
+    this.found = found;
+    this.planned = planned;
+  }
 }

@@ -1,4 +1,6 @@
+import type { Settings } from '../../settings/table.ts';
 import { crc32 } from '../model/crc32.ts';
+import { beginsAsUtf16 } from '../model/format.ts';
 import type { SourceEncoding } from '../model/encoding.ts';
 import type { Report } from '../model/events.ts';
 import { NEWLINE, NEWLINE_BYTES } from '../model/newline.ts';
@@ -21,6 +23,7 @@ export interface TranscodeContext extends Locations {
   /** The memory that sources are downloaded into. */
   memory: Buffer;
   read: (range: SourceRange, into: Buffer, signal: AbortSignal) => Promise<ReadResult>;
+  settings: Pick<Settings, 'sourceFormat'>;
   report: Report;
   signal: AbortSignal;
 }
@@ -48,7 +51,7 @@ export class Transcoding {
 
   /** The output's text, before it is encoded. Throws likewise. */
   async *chunks(): AsyncGenerator<Buffer> {
-    const { memory, report, signal } = this.#context;
+    const { memory, report, settings, signal } = this.#context;
     const { pieces, ensureNewline } = this.#output;
     const stop = new AbortController();
     const stopped = AbortSignal.any([stop.signal, signal]);
@@ -65,15 +68,18 @@ export class Transcoding {
       for (const [i, piece] of pieces.entries()) {
         const text = isEncoded(piece.from)
           ? { encoding: undefined, chunks: committed.read(piece) }
-          : await decodeSource(piece, take(downloads, rangesByPiece[i]?.length ?? 0));
+          : await decodeSource(piece, take(downloads, rangesByPiece[i]?.length ?? 0), settings);
         let length = 0;
         let last: number | undefined;
+        let isUtf16 = false;
         for await (const chunk of text.chunks) {
+          if (length === 0) isUtf16 = beginsAsUtf16(chunk);
           length += chunk.length;
           last = chunk.at(-1) ?? last;
           yield this.#count(chunk);
         }
-        const added = ensureNewline && length > 0 && last !== NEWLINE;
+        // A newline of UTF-16 has two bytes.
+        const added = ensureNewline && length > 0 && last !== NEWLINE && !isUtf16;
         if (added) yield this.#count(NEWLINE_BYTES);
         const encoding = piece.from?.encoding ?? text.encoding;
         this.text.sources.push({ length, added, encoding });
@@ -97,11 +103,12 @@ export class Transcoding {
 async function decodeSource(
   piece: Piece,
   downloads: AsyncGenerator<DownloadedRange>,
+  settings: TranscodeContext['settings'],
 ): Promise<{ encoding: SourceEncoding | undefined; chunks: AsyncIterable<Buffer> }> {
   const first = await downloads.next();
   if (first.done === true) return { encoding: undefined, chunks: emptyText() };
   const { value } = first;
-  const form = sourceForm(piece, value);
+  const form = sourceForm(piece, value, settings);
   async function* stored(): AsyncGenerator<Buffer> {
     yield value.bytes;
     for await (const { bytes } of downloads) yield bytes;

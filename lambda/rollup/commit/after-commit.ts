@@ -27,7 +27,13 @@ import { publishMarkers, wantedMarkers } from './markers.ts';
 
 /** The commit that is tidied up after: this run's, or one that it found. */
 type TidiedCommit =
-  | { by: 'this run'; manifest: Manifest; replacedUploads: OpenUpload[]; proven: Proven }
+  | {
+      by: 'this run';
+      manifest: Manifest;
+      replacedUploads: OpenUpload[];
+      proven: Proven;
+      abandoned: readonly string[];
+    }
   | { by: 'another'; current: Rollup };
 
 /** The context of a run. `hasTime` may be left out where there is always enough time. */
@@ -43,9 +49,15 @@ type TidyUpContext = Omit<RollupContext, 'hasTime'> & Partial<Pick<RollupContext
 export async function afterCommit(
   request: RollupRequest,
   context: TidyUpContext,
-  run: { state: DestinationState; result: CommitResult; peakInFlightBytes: number },
+  run: {
+    state: DestinationState;
+    result: CommitResult;
+    peakInFlightBytes: number;
+    /** Keys that mistaken attempts of this run wrote. */
+    abandoned?: readonly string[];
+  },
 ): Promise<RollupOutcome | 'lost'> {
-  const { state, result, peakInFlightBytes } = run;
+  const { state, result, peakInFlightBytes, abandoned = [] } = run;
   const { destination } = request;
   switch (result.status) {
     case 'lost':
@@ -62,7 +74,7 @@ export async function afterCommit(
     case 'committed': {
       const { manifest, counts, replacedUploads, proven } = result;
       context.report({ type: 'committed', manifest: destination.prefix + MANIFEST_NAME });
-      const committed = { by: 'this run', manifest, replacedUploads, proven } as const;
+      const committed = { by: 'this run', manifest, replacedUploads, proven, abandoned } as const;
       const tidied = await tidyUp(request, context, state, committed);
       const status = manifest.totals.objects === 0 ? 'empty' : 'committed';
       return { ...outcomeOf(status, manifest, { ...counts, peakInFlightBytes }, destination), ...tidied };
@@ -115,6 +127,9 @@ async function tidyUp(
     if (areMarkersPublished)
       await succeeds(() => deleteReplaced(store, destination, state.previous, committed.manifest));
     await succeeds(() => abortUploads(store, committed.replacedUploads));
+    await succeeds(async () => {
+      await deleteUnnamed(store, destination, [...committed.abandoned]);
+    });
   }
   if (areMarkersPublished) await succeeds(() => sweep(request, context, state, committed));
   let deleted: Deleted | undefined;

@@ -87,16 +87,17 @@ export async function isLost(
  * Does the work of a run up to its commit. If another run has committed since `previous` was read, the result is `lost`,
  * also where the work failed, and the keys that this run wrote are deleted, but for those that the current manifest names.
  *
- * @param state `keys`: those that this run has written so far; the array grows while the work goes on
+ * @param state `keys`: those that the work has written so far; the array grows while it goes on. `abandoned`: those of
+ *   attempts before it; where the work is mistaken about a format, its own are added
  * @throws what the work throws, if no other run has committed
  */
 export async function unlessLost(
   { source, destination }: RollupRequest,
   { store }: Pick<RollupContext, 'store'>,
-  state: { previous: Rollup | undefined; keys: readonly string[] },
+  state: { previous: Rollup | undefined; keys: readonly string[]; abandoned?: string[] },
   work: () => Promise<CommitResult | Lost>,
 ): Promise<CommitResult> {
-  const { previous, keys } = state;
+  const { previous, keys, abandoned = [] } = state;
   const indexKeys: string[] = [];
   try {
     const result = await work();
@@ -104,10 +105,14 @@ export async function unlessLost(
     if ('indexKey' in result) indexKeys.push(result.indexKey);
   } catch (error) {
     // A run that lost may find its uploads aborted, or outputs that it reads from deleted, before it comes to commit.
-    if (!(await isLost(error, { source, destination }, { store }, previous))) throw error;
+    if (!(await isLost(error, { source, destination }, { store }, previous))) {
+      if (hasCode(error, 'FormatMistaken')) abandoned.push(...keys);
+      throw error;
+    }
   }
   const winner = await readCommitted(store, destination, source);
   // On a conflict that no run won, the next attempt uses the objects that were written.
-  if (winner?.etag !== previous?.etag) await deleteUnnamed(store, destination, [...keys, ...indexKeys]);
+  if (winner?.etag !== previous?.etag)
+    await deleteUnnamed(store, destination, [...abandoned, ...keys, ...indexKeys]);
   return { status: 'lost' };
 }

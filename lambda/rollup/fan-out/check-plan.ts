@@ -5,7 +5,6 @@ import { type Settings } from '../../settings/table.ts';
 import { isOurs } from '../commit/cleanup.ts';
 import { encodingOf } from '../model/encoding.ts';
 import { compareKeys } from '../model/key-order.ts';
-import { kindOf } from '../model/kind.ts';
 import { formatLocation } from '../model/location.ts';
 import type { CommittedOutput, Manifest } from '../model/manifest.ts';
 import { type Origin, type Piece, type PlannedOutput, lengthOf } from '../model/output.ts';
@@ -123,7 +122,6 @@ export function createLineCheck(
     if (!key.startsWith(source.prefix))
       throw bad(output, `holds ${key}, which is not under ${formatLocation(source)}`);
     if (size === 0) throw bad(output, `holds ${key}, which is empty`);
-    if (kindOf(key) === undefined) throw bad(output, `holds ${key}, which cannot be joined`);
     if (piece.from !== undefined) {
       checkOrigin(output, piece, piece.from);
       return folderOf(piece, select);
@@ -170,14 +168,15 @@ export function createLineCheck(
     const [piece] = pieces;
     if (piece === undefined) throw bad(output, 'holds no source');
     const { encoding } = naming;
-    const kind = kindOfOutput(piece.source.key, encoding);
+    // Whether its sources are of this kind is seen when they are read.
+    const kind = kindOfOutput(output.kind, encoding);
     const folder = checkPiece(output, piece);
     let previousKey = piece.source.key;
     let weight = lengthOf(piece);
     for (const one of pieces.slice(1)) {
       const { key } = one.source;
-      const belongs = checkPiece(output, one) === folder && kindOfOutput(key, encoding) === kind;
-      if (!belongs) throw bad(output, `joins ${key} with ${previousKey}, which do not belong together`);
+      if (checkPiece(output, one) !== folder)
+        throw bad(output, `joins ${key} with ${previousKey}, which do not belong together`);
       if (compareKeys(previousKey, key) >= 0)
         throw bad(output, `holds ${key} behind ${previousKey}, which is not the order of keys`);
       // A planner closes an output that has reached the target size, which bounds the buffers that outputs are assembled in.

@@ -13,8 +13,8 @@ import type { RollupContext, RollupOutcome, RollupRequest } from '../model/run.t
 import { findExisting } from '../write/existing-output.ts';
 import { CommitCheck } from './check-commit.ts';
 import { type LineCheck, checkBasis, checkHeader, createLineCheck, settingsOf } from './check-plan.ts';
-import type { PinnedPlan, PlanHeader, PlanLine } from './plan-file.ts';
-import { isPlanGone, readHeader, readLines, removePlan } from './plan-store.ts';
+import { type PinnedPlan, type PlanHeader, type PlanLine, planFiles } from './plan-file.ts';
+import { isPlanGone, readHeader, readLines, readMistake, removePlan } from './plan-store.ts';
 
 /** Outputs that are looked up at once. */
 const LOOKUPS = 64;
@@ -30,7 +30,8 @@ type StepContext = Omit<RollupContext, 'hasTime'>;
  * @param context as for `rollUp`, without a time limit
  * @returns the outcome; `lost`, if another run has committed since the plan was made
  * @throws RollupError `OutputMissing` if a planned output does not exist; `BadPlan` for a plan that is not one for this
- *   request, before anything is committed or deleted
+ *   request, before anything is committed or deleted; `FormatMistaken` if a write step found a source to be of another format
+ *   than it was planned as: the hour has to be planned again, with `samplesAll`
  */
 export async function commitPlan(
   plan: PinnedPlan,
@@ -55,6 +56,12 @@ export async function commitPlan(
   const check = createLineCheck(header, at, request, { settings, basis: previous?.manifest });
   // The listing comes before the commit, so that it has no objects of runs that plan from the new manifest.
   const present = await listByKey(store, destination, signal);
+  if (present.has(planFiles(at).mistaken.key)) {
+    const mistake = await readMistake(store, at);
+    await removePlan(store, at);
+    if (mistake !== undefined) throw mistake;
+    return 'lost';
+  }
   const { generation, skipped } = header;
   const state = { previous, present, listingBegan: new Date(header.listingBegan) };
   const draft = new Draft({ generation, skipped, sealed }, previous);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { RollupError } from '../../errors.ts';
+import { KINDS } from '../model/kind.ts';
 import { type Location, type ObjectAt, parseLocation } from '../model/location.ts';
 import type { CommittedOutput } from '../model/manifest.ts';
 import { type Origin, type PlannedOutput, indexOf } from '../model/output.ts';
@@ -10,6 +11,7 @@ import { type Origin, type PlannedOutput, indexOf } from '../model/output.ts';
  *     _plan/<id>.json         the header, written last: a plan without one does not exist
  *     _plan/<id>.jsonl        a planned output a line
  *     _plan/<id>.items.jsonl  a line for each of those: its offset and length in bytes
+ *     _plan/<id>.mistaken.json  a source that proved to be of another format, where there is one: the plan is given up
  */
 export interface PlanAt {
   destination: Location;
@@ -25,20 +27,21 @@ export interface PinnedPlan {
 
 /** Version 2: the header pins the items too, and its own ETag is given to every step. */
 const VERSION = 2;
-const PLAN_FILE = /^_plan\/[0-9a-f]{16}(\.json|\.jsonl|\.items\.jsonl)$/;
+const PLAN_FILE = /^_plan\/[0-9a-f]{16}(\.json|\.jsonl|\.items\.jsonl|\.mistaken\.json)$/;
 
 /** True of a name, below the destination, of a file of a plan. */
 export function isPlanFile(name: string): boolean {
   return PLAN_FILE.test(name);
 }
 
-/** The places of a plan's three files. */
+/** The places of a plan's files. */
 export function planFiles({ destination: { bucket, prefix }, id }: PlanAt) {
   const at = (name: string): ObjectAt => ({ bucket, key: `${prefix}_plan/${id}${name}` });
   return {
     header: at('.json'),
     lines: at('.jsonl'),
     items: at('.items.jsonl'),
+    mistaken: at('.mistaken.json'),
   };
 }
 
@@ -119,7 +122,7 @@ const pieceSchema = z.tuple([z.string(), count, z.string(), z.string()], originS
 const lineSchema = z.strictObject({
   key: z.string(),
   index: count,
-  kind: z.enum(['plain', 'gzip', 'zstd', 'bzip2', 'xz']),
+  kind: z.enum(KINDS),
   mode: z.enum(['assemble', 'copy', 'encode']),
   encoding: z.strictObject({ codec: codecSchema, level: count }).optional(),
   size: count,

@@ -1,5 +1,7 @@
+import { z } from 'zod';
 import { RollupError, hasCode } from '../../errors.ts';
-import { MiB } from '../../size.ts';
+import { KiB, MiB } from '../../size.ts';
+import { FormatMistaken } from '../codec/source-format.ts';
 import type { ObjectAt } from '../model/location.ts';
 import { NEWLINE } from '../model/newline.ts';
 import type { Store } from '../model/store.ts';
@@ -18,6 +20,8 @@ import {
 
 /** The most bytes of a header: a range of outputs that stay takes some 40, so that 400,000 such ranges fit. */
 const MOST_HEADER = 16 * MiB;
+/** The most bytes of the word of a mistake: a key and two names. */
+const MOST_MISTAKE = 16 * KiB;
 
 /**
  * Reads the header of a plan.
@@ -120,6 +124,30 @@ function asReplaced(error: unknown, { key }: ObjectAt, etag: string): unknown {
   return badPlan(key, `it was replaced after it was planned, when its ETag was ${etag}`, error);
 }
 
+const mistakenSchema = z.strictObject({ key: z.string(), found: z.string(), planned: z.string() });
+
+/** Leaves word that a source is of another format than it was planned as: nobody can carry the plan out. */
+export async function markMistaken(store: Store, at: PlanAt, mistake: FormatMistaken): Promise<void> {
+  const { key = '', found, planned } = mistake;
+  const body = Buffer.from(`${JSON.stringify({ key, found, planned })}\n`);
+  await store.put(planFiles(at).mistaken, body, 'application/json');
+}
+
+/** The mistake that somebody left word of; undefined where the file is none. */
+export async function readMistake(store: Store, at: PlanAt): Promise<FormatMistaken | undefined> {
+  const found = await store.getBounded(planFiles(at).mistaken, MOST_MISTAKE);
+  const { data } = mistakenSchema.safeParse(parseIfJson(found?.body));
+  return data && new FormatMistaken(data.key, data.found, data.planned);
+}
+
+function parseIfJson(body: Buffer | undefined): unknown {
+  try {
+    return body && JSON.parse(body.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
 /** Deletes the files of a plan. */
 export async function removePlan(store: Store, at: PlanAt): Promise<void> {
   const files = Object.values(planFiles(at));
@@ -131,7 +159,7 @@ export async function removePlan(store: Store, at: PlanAt): Promise<void> {
 
 /**
  * True of an error that means that the plan was removed while it was being read. It is removed only after the manifest
- * that it was made from has been replaced: by its own commit, or by another.
+ * that it was made from has been replaced, by its own commit or by another, or once it proved to be mistaken.
  */
 export function isPlanGone(error: unknown, at: PlanAt): boolean {
   if (!(error instanceof RollupError)) return false;

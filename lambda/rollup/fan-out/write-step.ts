@@ -1,4 +1,5 @@
 import { RollupError } from '../../errors.ts';
+import { FormatMistaken } from '../codec/source-format.ts';
 import type { Location } from '../model/location.ts';
 import { MANIFEST_NAME, MOST_MANIFEST, badManifest, parseManifest } from '../model/manifest.ts';
 import type { OutputCounts, PlannedOutput } from '../model/output.ts';
@@ -7,13 +8,13 @@ import type { Store } from '../model/store.ts';
 import { OutputWriter } from '../write/output-writer.ts';
 import { type Basis, checkBasis, checkHeader, createLineCheck, settingsOf } from './check-plan.ts';
 import type { PinnedPlan, PlanHeader, PlanItem } from './plan-file.ts';
-import { isPlanGone, readHeader, readLine } from './plan-store.ts';
+import { isPlanGone, markMistaken, readHeader, readLine } from './plan-store.ts';
 
 type Item = Pick<PlanItem, 'offset' | 'length'>;
 
 /**
  * The result of writing a batch of items. `incomplete`: there was no time for all of them. `lost`: another run committed
- * first. `bytes`: the sum of the sizes of outputs, reused ones included.
+ * first, or the plan is mistaken about the format of a source, which the commit step then says. `bytes`: the sum of the sizes of outputs, reused ones included.
  */
 export type WriteStep =
   | { status: 'lost' }
@@ -26,8 +27,8 @@ export type WriteStep =
  * @param items the places of the lines in the plan's file
  * @param request the same request as that of `planToFile`: a plan for another is refused
  * @param context as for `rollUp`, without a clock. The settings that shape outputs come from the plan
- * @returns `written` with counts; `incomplete`, if `hasTime` returned false before the last output; `lost`, if another run
- *   has committed since the plan was made
+ * @returns `written` with counts; `incomplete`, if `hasTime` returned false before the last output; `lost`, if the plan
+ *   cannot be carried out any more: another run has committed since it was made, or it is mistaken about a format
  * @throws RollupError `BadPlan` for a plan or a line that is not one for this request, before anything is read or written
  *   for it; otherwise as `rollUp` does for downloads and uploads
  */
@@ -78,7 +79,9 @@ export async function writeItems(
     }
   } catch (error) {
     // Once another run has committed, uploads of this plan are aborted, and objects that it reads may be deleted.
-    if (signal.aborted || !(await isOver(error, plan, header, store))) throw error;
+    if (signal.aborted) throw error;
+    if (error instanceof FormatMistaken) await markMistaken(store, at, error);
+    else if (!(await isOver(error, plan, header, store))) throw error;
     return { status: 'lost' };
   }
   const { peakInFlightBytes } = writer;

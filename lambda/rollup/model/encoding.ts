@@ -1,5 +1,5 @@
 import { type Codec, LEVELS } from '../../settings/codec.ts';
-import { type Kind, kindOf } from './kind.ts';
+import type { Kind } from './kind.ts';
 
 /** The format of an output whose sources are decoded: one gzip member, one zstd frame, or plain text (`none`). */
 export interface Encoding {
@@ -31,21 +31,8 @@ export function formOfCodec(codec: Encoding['codec']): Form {
   return codec === 'none' ? 'plain' : codec;
 }
 
-/** The form of a source, from the end of its key; undefined for a kind that no codec decodes. */
-export function formOfKey(key: string): Form | undefined {
-  const kind = kindOf(key);
+/** The form that a source of this kind is decoded from; undefined for a kind that no codec decodes. */
+export function formOfKind(kind: Kind | undefined): Form | undefined {
+  if (kind === 'utf16') return 'plain';
   return kind === 'plain' || kind === 'gzip' || kind === 'zstd' ? kind : undefined;
-}
-
-/** The number of bytes that `formOfBytes` looks at. */
-export const MAGIC_LENGTH = 4;
-
-/**
- * The form of an object that begins with these bytes: by the magic numbers of gzip (RFC 1952, section 2.3.1) and zstd (RFC
- * 8878, sections 3.1.1 and 3.1.2, which has skippable frames).
- */
-export function formOfBytes(bytes: Buffer): Form {
-  if (bytes[0] === 0x1f && bytes[1] === 0x8b && bytes[2] === 0x08) return 'gzip';
-  const magic = bytes.length < MAGIC_LENGTH ? 0 : bytes.readUInt32LE();
-  return magic === 0xfd2fb528 || (magic & 0xfffffff0) >>> 0 === 0x184d2a50 ? 'zstd' : 'plain';
 }

@@ -12,6 +12,8 @@ export type RollupEvent =
   | { type: 'output'; key: string; how: HowWritten; bytes: number; sources: number }
   /** Another run committed first; `attempt` counts from 1. */
   | { type: 'lost'; attempt: number }
+  /** A source is of another format than it was planned as: the hour is planned again. */
+  | { type: 'mistaken'; key?: string; message: string }
   /** The manifest with this key was written. */
   | { type: 'committed'; manifest: string }
   /** Leftovers were deleted from the destination. */

@@ -1,52 +1,70 @@
-/** The format of a source, as far as joining is concerned. Only sources of one kind share an output. */
-export type Kind = 'plain' | 'gzip' | 'zstd' | 'bzip2' | 'xz';
+/**
+ * The format of a source that can be joined with others. Only sources of one kind share an output. `utf16`: text in UTF-16,
+ * which begins with a byte order mark.
+ */
+export const KINDS = ['plain', 'utf16', 'gzip', 'zstd', 'bzip2', 'xz'] as const;
+export type Kind = (typeof KINDS)[number];
 
-/** Extensions of compressed formats whose files, joined, are again a valid file of the format. */
-const JOINABLE = new Map<string, Kind>([
+/** Kinds by their extensions. The first extension of a kind is that of its outputs. */
+const KINDS_BY_EXTENSION = new Map<string, Kind>([
   ['gz', 'gzip'],
+  ['gzip', 'gzip'],
   ['zst', 'zstd'],
+  ['zstd', 'zstd'],
   ['bz2', 'bzip2'],
+  ['bzip2', 'bzip2'],
   ['xz', 'xz'],
 ]);
 
-/** Extensions of formats with an index, a trailer or a central directory: two such files, joined, are no such file. */
-const NOT_JOINABLE = new Set([
-  'parquet',
-  'orc',
-  'avro',
-  'zip',
-  'tar',
-  '7z',
-  'tgz',
-  'tbz2',
-  'txz',
-  'rar',
-  'jar',
-  'br',
-  'lz4',
-  'snappy',
+/**
+ * Names of formats, by extension, whose files have an index, a trailer or a central directory: two such files, joined, are
+ * no such file.
+ */
+const FOREIGN = new Map<string, string>([
+  ['parquet', 'Parquet'],
+  ['orc', 'ORC'],
+  ['avro', 'Avro'],
+  ['zip', 'ZIP'],
+  ['jar', 'ZIP'],
+  ['tar', 'tar'],
+  ['tgz', 'tar'],
+  ['tbz2', 'tar'],
+  ['txz', 'tar'],
+  ['7z', '7z'],
+  ['rar', 'RAR'],
+  ['br', 'Brotli'],
+  ['lz4', 'LZ4'],
+  ['snappy', 'Snappy'],
 ]);
 
-/** The kind of a source, from the end of its key; undefined if it cannot be joined. */
-export function kindOf(key: string): Kind | undefined {
-  const [inner, outer] = lastTwoExtensions(key);
-  const kind = JOINABLE.get(outer);
-  if (kind === undefined) return NOT_JOINABLE.has(outer) ? undefined : 'plain';
-  return NOT_JOINABLE.has(inner) ? undefined : kind;
+/** Foreign formats that stay what they are inside of gzip and the like. */
+const CONTAINERS = new Set(['Parquet', 'ORC', 'Avro', 'ZIP', 'tar', '7z', 'RAR']);
+
+/** The kind, or the name of a format that cannot be joined, that a key's extensions say; undefined if they say none. */
+export interface KeyFormat {
+  kind?: Kind;
+  foreign?: string;
 }
 
-/** The extension of a key: `a/app.json` -> `.json`, `a/app.json.gz` -> `.json.gz`, `a/app.log.3` and `a/app` -> ``. */
-export function extensionOf(key: string): string {
+/** The format that the end of a key says: `a.json.gz` -> gzip, `a.tar.gz` -> tar, `a.log` and `a` -> nothing. */
+export function formatOfKey(key: string): KeyFormat {
   const [inner, outer] = lastTwoExtensions(key);
-  if (outer === '') return '';
-  return JOINABLE.has(outer) && inner !== '' ? `.${inner}.${outer}` : `.${outer}`;
+  const kind = KINDS_BY_EXTENSION.get(outer);
+  const foreign = FOREIGN.get(outer);
+  if (kind === undefined) return foreign === undefined ? {} : { foreign };
+  const within = FOREIGN.get(inner);
+  return within !== undefined && CONTAINERS.has(within) ? { kind, foreign: within } : { kind };
 }
 
-/** The extension without that of compression: `a/app.json` and `a/app.json.gz` -> `.json`, `a/app.gz` -> ``. */
-export function innerExtensionOf(key: string): string {
+/**
+ * The extension of an output for sources with such keys, which says what it is: `a/app.json` -> `.json`, and with the kind
+ * gzip `a/app.json`, `a/app.json.gz` and `a/app.json.zst` -> `.json.gz`. Without an extension of its own, `a/app.log.3`
+ * -> `` for plain text, and `.gz` for gzip.
+ */
+export function extensionOf(key: string, kind: Kind): string {
   const [inner, outer] = lastTwoExtensions(key);
-  const name = JOINABLE.has(outer) ? inner : outer;
-  return name === '' ? '' : `.${name}`;
+  const own = KINDS_BY_EXTENSION.has(outer) ? inner : outer;
+  return (own === '' || FOREIGN.has(own) ? '' : `.${own}`) + suffixOf(kind);
 }
 
 /** The extension of an output of sources whose extensions differ. */
@@ -55,9 +73,9 @@ export function commonExtension(kind: Kind): string {
 }
 
 /** The extension of a kind: `.gz` for gzip, an empty text for plain text. */
-export function suffixOf(kind: Kind): string {
-  const [suffix] = [...JOINABLE].find(([, joined]) => joined === kind) ?? [];
-  return suffix === undefined ? '' : `.${suffix}`;
+function suffixOf(kind: Kind): string {
+  const [extension] = [...KINDS_BY_EXTENSION].find(([, ofExtension]) => ofExtension === kind) ?? [];
+  return extension === undefined ? '' : `.${extension}`;
 }
 
 /**

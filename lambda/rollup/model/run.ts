@@ -29,6 +29,12 @@ export interface RollupContext extends Endpoints {
    * @defaultValue false
    */
   trustExisting?: boolean;
+  /**
+   * True to sample every source before it is planned, because an earlier plan took one for another format.
+   *
+   * @defaultValue false: a few of each class of keys are sampled
+   */
+  samplesAll?: boolean;
   now: () => Date;
   report: Report;
   /** Returns false once no further output should be begun: the run then ends as `incomplete`. */

@@ -76,13 +76,13 @@ function addMarkers(counts: RequestCounts, { fullPlan, destination, settings }: 
 }
 
 /** All that is listed and rolled up is taken to be deleted. Objects that have left raw by then take fewer requests. */
-function addDeletes(counts: RequestCounts, { fullPlan, planningRequests }: EstimateInput): void {
+function addDeletes(counts: RequestCounts, { fullPlan, planningRequests, settings }: EstimateInput): void {
   const { plan, present, previous } = fullPlan;
   const pages = planningRequests.list - Math.max(1, Math.ceil(present.size / KEYS_PER_REQUEST));
   const outputs = plan.sealed.length + plan.planned.length;
   const batches = outputs === 0 ? 0 : pages;
   // The manifest and its index, every output, and the manifest before every batch.
-  counts.get += 2 + outputs + batches + proofsOf(plan);
+  counts.get += 2 + outputs + batches + proofsOf(plan, settings);
   // A large index is read twice in ranges: in its order, and in key order.
   counts.get += 2 * (previous?.sources.requests ?? 0);
   counts.list += pages;
@@ -91,12 +91,21 @@ function addDeletes(counts: RequestCounts, { fullPlan, planningRequests }: Estim
 
 /**
  * GETs and HEADs to compare outputs that the run did not write from raw with their sources, before these are deleted: a
- * HEAD of each source; if sources were decoded, also a GET of each, and one of the output.
+ * HEAD of each source and, of those that were joined as they are, a GET of its first bytes; if sources were decoded, a GET
+ * of each, and one of the output.
  */
-function proofsOf({ sealed, planned }: FullPlan['plan']): number {
+function proofsOf({ sealed, planned }: FullPlan['plan'], { sourceFormat }: Settings): number {
   let requests = 0;
-  for (const { sources, codec } of sealed) requests += codec === undefined ? sources : 2 * sources + 1;
-  for (const output of planned) if (!isFromRaw(output)) requests += 1 + output.pieces.length;
+  const perJoined = sourceFormat === 'auto' ? 2 : 1;
+  for (const { sources, codec } of sealed)
+    requests += codec !== undefined ? 2 * sources + 1 : sources > 1 ? perJoined * sources : sources;
+  for (const output of planned) {
+    if (isFromRaw(output)) continue;
+    const { pieces, mode } = output;
+    const inRaw = pieces.filter(({ from }) => from === undefined).length;
+    const firstReads = mode === 'assemble' && pieces.length > 1 ? (perJoined - 1) * inRaw : 0;
+    requests += 1 + pieces.length + firstReads;
+  }
   return requests;
 }
 

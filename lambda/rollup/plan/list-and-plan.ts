@@ -6,39 +6,43 @@ import type { Rollup, SourcesReader, StoredSource } from '../model/manifest.ts';
 import type { Piece, PlannedOutput } from '../model/output.ts';
 import type { DestinationState, RollupContext, RollupRequest } from '../model/run.ts';
 import { type Pair, sideBySide } from '../model/side-by-side.ts';
-import type { ListedObject } from '../model/store.ts';
 import { type List, type ListingProgress, listAtOnce } from './list.ts';
 import { measureRatios } from './measure-ratios.ts';
 import { type Plan, Planner } from './planner.ts';
 import type { PendingObject } from './reconcile.ts';
 import { refuseUnreadable } from './refuse.ts';
+import { sampleFormats } from './sample-formats.ts';
 
-type PlanContext = Pick<RollupContext, 'store' | 'raw' | 'settings' | 'now' | 'report' | 'signal'>;
+type PlanContext = Pick<
+  RollupContext,
+  'store' | 'raw' | 'settings' | 'now' | 'report' | 'signal' | 'samplesAll'
+>;
 
 /** A planner for one attempt at a request, from what is committed now. */
 export function createPlanner(
   { source, destination, repack = false }: RollupRequest,
-  { settings }: PlanContext,
+  { settings, samplesAll = false }: PlanContext,
   { previous }: DestinationState,
 ): Planner {
-  return new Planner({ committed: previous, source, destination, settings, repack });
+  return new Planner({ committed: previous, source, destination, settings, repack, samplesAll });
 }
 
 /**
  * Lists the source prefix and yields outputs as they are planned. On a first run, and on a repack without a codec, the
  * first output comes long before the last page is listed. Otherwise all of the listing is compared with the committed
- * sources first. Throws `SourceNotJoinable`, `SourceNotDecodable`, `CodecConflict` or `SourceArchived` before it yields an
- * output that holds such a source.
+ * sources first. The first bytes of a few sources are read to tell their formats. Throws `SourceNotJoinable`,
+ * `SourceNotDecodable`, `SourceCorrupt`, `CodecConflict` or `SourceArchived` before it yields an output that holds, or would
+ * hold, such a source.
  */
 export async function* listAndPlan(
   { source, destination }: RollupRequest,
-  { report, signal, ...endpoints }: PlanContext,
+  { report, signal, settings, ...endpoints }: PlanContext,
   planner: Planner,
   previous: Rollup | undefined,
 ): AsyncGenerator<PlannedOutput> {
   const total = { objects: 0, bytes: 0, outputs: 0 };
   const checkAndCount = (outputs: PlannedOutput[]): PlannedOutput[] => {
-    refuseUnreadable(outputs);
+    refuseUnreadable(outputs, planner.refused);
     for (const { pieces, size } of outputs) {
       total.outputs++;
       total.objects += pieces.length;
@@ -49,29 +53,41 @@ export async function* listAndPlan(
   const raw = sourceStore(endpoints);
   const list: List = (after, stop) => raw.list(source, AbortSignal.any([signal, stop]), after);
   const pages = listAtOnce(list, source.prefix, reportListing(planner.plansWhileListing, report));
-  const context = { ...endpoints, source, destination, signal };
+  const context = { ...endpoints, source, destination, settings, signal };
+  const tell = (pieces: Piece[]): Promise<void> => sampleFormats(planner.formats, pieces, context);
   if (previous === undefined) {
     let isFirstPage = true;
     for await (const page of pages) {
       // Sources of a form that the first page lacks are measured by their first one alone: where later pages end depends
       // on how fast they came, and the outputs must not.
       const samples = isFirstPage ? 'some' : 'first';
-      await measureRatios(planner.weights, selectedPieces(page, planner), samples, context);
+      const pieces = planner.piecesOf(page.map((object) => [object, undefined]));
+      await tell(pieces);
+      await measureRatios(planner.weights, planner.weights.unmeasured(pieces), samples, context);
       isFirstPage = false;
       yield* checkAndCount(planner.add(page));
     }
   } else {
     const { sources } = previous;
     const committed = sources.inKeyOrder({ signal, last: planner.plansWhileListing });
-    for await (const pairs of sideBySide(pages, committed)) yield* checkAndCount(planner.compare(pairs));
+    for await (const pairs of sideBySide(pages, committed)) {
+      if (planner.plansWhileListing) await tell(planner.piecesOf(pairs));
+      yield* checkAndCount(planner.compare(pairs));
+    }
     if (planner.needsSecondPass) {
       report({ type: 'planned', ...planner.secondPassTotals, outputs: undefined });
       if (planner.weights.encoding !== undefined) {
-        for await (const pairs of secondPass(planner, sources, false, signal)) planner.sample(pairs);
+        for await (const pairs of secondPass(planner, sources, false, signal)) {
+          const pieces = planner.secondPassPieces(pairs);
+          await tell(pieces);
+          planner.sample(pieces);
+        }
         await measureRatios(planner.weights, planner.samples, 'some', context);
       }
-      for await (const pairs of secondPass(planner, sources, true, signal))
+      for await (const pairs of secondPass(planner, sources, true, signal)) {
+        await tell(planner.secondPassPieces(pairs));
         yield* checkAndCount(planner.pack(pairs));
+      }
     }
   }
   const last = checkAndCount(planner.end());
@@ -92,12 +108,6 @@ function secondPass(
 
 async function* asAsync<T>(items: Iterable<T>): AsyncGenerator<T> {
   for (const item of items) yield await Promise.resolve(item);
-}
-
-function selectedPieces(page: ListedObject[], planner: Planner): Piece[] {
-  return page
-    .filter(({ key, size }) => size > 0 && planner.isSelected(key))
-    .map((source) => ({ source, from: undefined }));
 }
 
 /**
@@ -135,7 +145,7 @@ export interface FullPlan extends DestinationState {
  * @param context the stores, the settings, the clock, the signal; `report` receives `listed` and `planned`
  * @returns the plan, the current manifest and the listing of the destination
  * @throws RollupError `BadManifest`, `ManifestVersion`, `ManifestOfAnotherSource`, `SourceNotJoinable`,
- *   `SourceNotDecodable`, `CodecConflict`, `SourceArchived`, `InvalidArgument` for a key that `groupBy` makes no folder
+ *   `SourceNotDecodable`, `SourceCorrupt`, `CodecConflict`, `SourceArchived`, `InvalidArgument` for a key that `groupBy` makes no folder
  *   of, and those of S3
  */
 export async function planAll(request: RollupRequest, context: PlanContext): Promise<FullPlan> {

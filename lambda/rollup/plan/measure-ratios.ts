@@ -1,10 +1,11 @@
 import { allOrFirstFailure } from '../../concurrency.ts';
 import { hasCode } from '../../errors.ts';
+import type { Settings } from '../../settings/table.ts';
 import { KiB, MiB } from '../../size.ts';
 import { decode } from '../codec/decode.ts';
 import { encode } from '../codec/encode.ts';
 import { sourceForm } from '../codec/source-format.ts';
-import type { Encoding } from '../model/encoding.ts';
+import type { Encoding, Form } from '../model/encoding.ts';
 import type { Piece } from '../model/output.ts';
 import type { ReadResult } from '../model/store.ts';
 import { type Locations, rangesOf } from '../write/ranges.ts';
@@ -20,28 +21,30 @@ const TEXT_SIZE = 2 * MiB;
 const SLICE = 16 * KiB;
 
 interface MeasureContext extends Locations {
+  settings: Pick<Settings, 'sourceFormat'>;
   signal: AbortSignal;
 }
 
 /**
  * Measures the bytes of output that a byte of each form becomes, by reading the beginnings of a few of the pieces that are
- * to be packed. Forms that were measured before are left as they are. The same pieces give the same ratios, so that a run
+ * to be packed. The same pieces give the same ratios, so that a run
  * that is repeated has the same outputs.
  *
  * @param weights takes the ratios
+ * @param byForm pieces by their form; those of `Weights.unmeasured`
  * @param by `some`: up to eight pieces of a form, spread evenly; `first`: the first one alone
  */
 export async function measureRatios(
   weights: Weights,
-  pieces: Piece[],
+  byForm: ReadonlyMap<Form, Piece[]>,
   by: 'some' | 'first',
   context: MeasureContext,
 ): Promise<void> {
   const { encoding } = weights;
   if (encoding === undefined) return;
-  for (const [form, candidates] of weights.unmeasured(pieces)) {
+  for (const [form, candidates] of byForm) {
     const samples = await readSamples(by === 'some' ? spread(candidates) : candidates.slice(0, 1), context);
-    const ratio = await ratioOf(samples, encoding);
+    const ratio = await ratioOf(samples, encoding, context.settings);
     if (ratio !== undefined) weights.measured(form, ratio);
   }
 }
@@ -67,7 +70,11 @@ function readSamples(pieces: Piece[], context: MeasureContext): Promise<Sample[]
  * Encoded bytes per stored byte of some samples, which are encoded together as they are in an output; undefined if none
  * could be decoded.
  */
-async function ratioOf(samples: Sample[], encoding: Encoding): Promise<number | undefined> {
+async function ratioOf(
+  samples: Sample[],
+  encoding: Encoding,
+  settings: MeasureContext['settings'],
+): Promise<number | undefined> {
   let stored = 0;
   async function* text(): AsyncGenerator<Buffer> {
     for (const { piece, bytes, contentEncoding } of samples) {
@@ -80,7 +87,7 @@ async function ratioOf(samples: Sample[], encoding: Encoding): Promise<number | 
       }
       let length = 0;
       try {
-        const form = sourceForm(piece, { bytes, contentEncoding });
+        const form = sourceForm(piece, { bytes, contentEncoding }, settings);
         for await (const chunk of decode(form, slices(), piece.source.key)) {
           yield chunk;
           length += chunk.length;

@@ -1,13 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Encoding, formOfCodec } from '../model/encoding.ts';
-import {
-  type Kind,
-  commonExtension,
-  extensionOf,
-  innerExtensionOf,
-  kindOf,
-  suffixOf,
-} from '../model/kind.ts';
+import { type Kind, commonExtension, extensionOf } from '../model/kind.ts';
 import { type Location, formatLocation } from '../model/location.ts';
 import type { Piece, PlannedOutput } from '../model/output.ts';
 
@@ -64,11 +57,12 @@ export class Packer {
   /**
    * Adds a source. One of `targetSize` or more gets an output of its own, and closes the open one before it.
    *
+   * @param sourceKind the kind that the source is taken for
    * @returns the outputs that are closed by this source: none, one or two
    */
-  add(piece: Piece, folder = ''): PlannedOutput[] {
+  add(piece: Piece, sourceKind: Kind, folder = ''): PlannedOutput[] {
     const { targetSize, encoding, weigh } = this.#options;
-    const kind = kindOfOutput(piece.source.key, encoding);
+    const kind = kindOfOutput(sourceKind, encoding);
     const weight = weigh(piece);
     const slot = folder + kind;
     const open = this.#open.get(slot) ?? { kind, folder, pieces: [], weight: 0 };
@@ -127,9 +121,10 @@ export function shapeOutput(
     newline === 'ensure' && (mode === 'encode' || (kind === 'plain' && mode === 'assemble'));
   const coding = encoding === undefined ? [] : [encoding.codec, encoding.level];
   const grouped = folder === '' ? [] : [{ folder }];
-  const digest = digestOf([1, basis, generation, mode, ensureNewline, ...coding, ...grouped], pieces);
+  const shape = [2, basis, generation, mode, kind, ensureNewline, ...coding, ...grouped];
+  const digest = digestOf(shape, pieces);
   const owner = folder === '' ? '' : `-${ownerOf(destination)}`;
-  const extension = encoding === undefined ? sharedExtension(kind, pieces) : codedExtension(kind, pieces);
+  const extension = sharedExtension(kind, pieces);
   const name = `part-${String(index).padStart(5, '0')}-${digest}${owner}${extension}`;
   return {
     key: destination.prefix + folder + name,
@@ -143,12 +138,9 @@ export function shapeOutput(
   };
 }
 
-/**
- * The kind of the output that a source belongs to. A source that cannot be joined counts as plain: `refuseUnreadable` ends
- * the run because of it.
- */
-export function kindOfOutput(sourceKey: string, encoding: Encoding | undefined): Kind {
-  return encoding === undefined ? (kindOf(sourceKey) ?? 'plain') : formOfCodec(encoding.codec);
+/** The kind of the output that a source of this kind belongs to. */
+export function kindOfOutput(sourceKind: Kind, encoding: Encoding | undefined): Kind {
+  return encoding === undefined ? sourceKind : formOfCodec(encoding.codec);
 }
 
 /**
@@ -161,20 +153,9 @@ function digestOf(shape: unknown[], pieces: Piece[]): string {
   return hash.digest('hex').slice(0, 12);
 }
 
-/** The extension of an output whose sources are joined as they are. */
+/** The extension that the keys of all sources give an output of this kind; the common one if they differ or have none. */
 function sharedExtension(kind: Kind, pieces: Piece[]): string {
-  return shared(pieces, extensionOf) ?? commonExtension(kind);
-}
-
-/** The extension of an encoded output: `.json.gz` for sources `.json` and `.json.zst` with the codec gzip. */
-function codedExtension(kind: Kind, pieces: Piece[]): string {
-  const inner = shared(pieces, innerExtensionOf);
-  return inner === undefined ? commonExtension(kind) : inner + suffixOf(kind);
-}
-
-/** The extension that all sources have; undefined if they differ or have none. */
-function shared(pieces: Piece[], extension: (key: string) => string): string | undefined {
-  const extensions = new Set(pieces.map(({ source }) => extension(source.key)));
-  const [first] = extensions;
-  return extensions.size === 1 && first !== '' ? first : undefined;
+  const extensions = new Set(pieces.map(({ source }) => extensionOf(source.key, kind)));
+  const [first = ''] = extensions;
+  return extensions.size === 1 && first !== '' ? first : commonExtension(kind);
 }

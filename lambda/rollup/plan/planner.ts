@@ -1,6 +1,8 @@
 import type { Settings } from '../../settings/table.ts';
-import { encodingOf } from '../model/encoding.ts';
+import { type Form, encodingOf, formOfKind } from '../model/encoding.ts';
+import type { Format } from '../model/format.ts';
 import { compareKeys } from '../model/key-order.ts';
+import type { Kind } from '../model/kind.ts';
 import type { Location } from '../model/location.ts';
 import type { CommittedOutput, CommittedSource, Rollup, StoredSource } from '../model/manifest.ts';
 import { type Piece, type PlannedOutput, type Skipped, indexOf } from '../model/output.ts';
@@ -10,6 +12,7 @@ import { Packer } from './pack.ts';
 import { type PendingObject, Reconciliation } from './reconcile.ts';
 import { Samples } from './sample-sources.ts';
 import { type Selection, type Selector, createSelector } from './select.ts';
+import { SourceFormats } from './source-formats.ts';
 import { Weights } from './weights.ts';
 
 /** The work of a run, from the listing of raw and the current manifest. */
@@ -37,13 +40,26 @@ export interface PlannerInput {
   source: Location;
   /** Output keys begin with its prefix. */
   destination: Location;
-  settings: Pick<Settings, 'targetSize' | 'newline'> & Partial<Selection & Pick<Settings, 'codec' | 'level'>>;
+  settings: Pick<Settings, 'targetSize' | 'newline'> &
+    Partial<Selection & Pick<Settings, 'codec' | 'level' | 'sourceFormat'>>;
   /**
    * Plan every source afresh, in a generation of its own.
    *
    * @defaultValue false
    */
   repack?: boolean;
+  /**
+   * Sample every source before it is planned.
+   *
+   * @defaultValue false: a few of each class
+   */
+  samplesAll?: boolean;
+}
+
+/** A source that can be neither joined nor decoded. */
+export interface RefusedPiece {
+  piece: Piece;
+  format: Format;
 }
 
 /**
@@ -54,13 +70,18 @@ export interface PlannerInput {
  *   Otherwise sources that changed decide which outputs are planned again, which is known only once all was compared: if
  *   `needsSecondPass`, call `pack` with the pending objects and the committed sources, side by side.
  *
- * Then call `end`.
+ * Then call `end`. Before sources are added, compared on a repack, sampled or packed, call `formats.begin` with their pieces,
+ * and `formats.take` with the samples of those that it returns; without, their formats are those that their keys say.
  */
 export class Planner {
   readonly generation: number;
   readonly skipped: Skipped = { empty: 0, filtered: 0 };
   /** Sizes of sources in an output. With a codec they have to be measured before the sources are added. */
   readonly weights: Weights;
+  /** The formats that sources are taken for. */
+  readonly formats: SourceFormats;
+  /** Sources that were not planned, because they can be neither joined nor decoded. */
+  readonly refused: RefusedPiece[] = [];
   /** The first keys that were filtered. */
   readonly filtered: string[] = [];
   /** True if outputs are planned while the listing is read, in one pass. */
@@ -70,16 +91,23 @@ export class Planner {
   readonly #reconciliation: Reconciliation | undefined;
   readonly #samples: Samples;
   readonly #packer: Packer;
+  readonly #canTake: (kind: Kind | undefined) => boolean;
   #lastKey: string | undefined;
 
-  constructor({ committed, source, destination, settings, repack = false }: PlannerInput) {
+  constructor(input: PlannerInput) {
+    const { committed, source, destination, settings, repack = false, samplesAll = false } = input;
     this.#outputs = committed?.manifest.outputs ?? [];
     this.#select = createSelector(settings, source.prefix);
     this.#reconciliation = committed && new Reconciliation(committed.manifest, repack);
     this.generation = (committed?.manifest.generation ?? 0) + (repack ? 1 : 0);
-    const { targetSize, newline, codec = 'keep', level } = settings;
+    const { targetSize, newline, codec = 'keep', level, sourceFormat = 'auto' } = settings;
     const encoding = encodingOf({ codec, level });
-    this.weights = new Weights(encoding);
+    this.formats = new SourceFormats({ sourceFormat, targetSize, codec }, samplesAll);
+    this.weights = new Weights(encoding, (piece) => this.formats.formatOf(piece));
+    this.#canTake = (kind) =>
+      encoding === undefined
+        ? kind !== undefined && !(kind === 'utf16' && newline === 'ensure')
+        : formOfKind(kind) !== undefined;
     this.#samples = new Samples(this.weights);
     // A repack with a codec first takes samples of all that is to be planned.
     this.plansWhileListing = committed === undefined || (repack && encoding === undefined);
@@ -104,7 +132,17 @@ export class Planner {
   add(page: ListedObject[]): PlannedOutput[] {
     return page.flatMap((object) => {
       const folder = this.#folderOfListed(object, false);
-      return folder === undefined ? [] : this.#packer.add({ source: object, from: undefined }, folder);
+      return folder === undefined ? [] : this.#plan({ source: object, from: undefined }, folder);
+    });
+  }
+
+  /** The pieces that `add` plans, or `compare` on a repack. */
+  piecesOf(pairs: Pair<ListedObject, StoredSource>[]): Piece[] {
+    return pairs.flatMap(([object, committed]) => {
+      const listed = object !== undefined && this.#isTaken(object) ? object : undefined;
+      const piece = this.#reconciliation?.pieceOf(listed, committed);
+      if (this.#reconciliation !== undefined) return piece ?? [];
+      return listed === undefined ? [] : { source: listed, from: undefined };
     });
   }
 
@@ -148,14 +186,19 @@ export class Planner {
     return this.#comparison.secondPassTotals;
   }
 
-  /** With a codec: takes samples of the second pass, before anything is packed. See `samples`. */
-  sample(pairs: Pair<PendingObject, StoredSource>[]): void {
-    for (const pair of pairs) this.#samples.add(this.#comparison.secondPassPiece(pair));
+  /** The pieces of the second pass. */
+  secondPassPieces(pairs: Pair<PendingObject, StoredSource>[]): Piece[] {
+    return pairs.flatMap((pair) => this.#comparison.secondPassPiece(pair) ?? []);
   }
 
-  /** Sources to measure `weights` by. */
-  get samples(): Piece[] {
-    return this.#samples.pieces;
+  /** With a codec: takes samples of the second pass, before anything is packed. See `samples`. */
+  sample(pieces: Piece[]): void {
+    for (const piece of pieces) this.#samples.add(piece);
+  }
+
+  /** Sources to measure `weights` by, for each form. */
+  get samples(): ReadonlyMap<Form, Piece[]> {
+    return this.#samples.byForm;
   }
 
   /** The second pass, in key order. Returns the outputs that are now complete. */
@@ -168,9 +211,9 @@ export class Planner {
     return this.#packer.end();
   }
 
-  /** False for a key that filters or `groupBy` leave out. Throws as `add` does. */
-  isSelected(key: string): boolean {
-    return this.#select(key) !== undefined;
+  /** False for an object that is empty, or that filters or `groupBy` leave out. Throws as `add` does. */
+  #isTaken({ key, size }: ListedObject): boolean {
+    return size > 0 && this.#select(key) !== undefined;
   }
 
   /** Outputs that stay as they are; known once all was compared. */
@@ -205,7 +248,15 @@ export class Planner {
     // An index with two lines of one key is damaged: the second is not planned.
     if (piece === undefined || piece.source.key === this.#lastKey) return [];
     this.#lastKey = piece.source.key;
-    return this.#packer.add(piece, folder ?? folderOf(piece, this.#select));
+    return this.#plan(piece, folder ?? folderOf(piece, this.#select));
+  }
+
+  #plan(piece: Piece, folder: string): PlannedOutput[] {
+    const format = this.formats.formatOf(piece);
+    if (format.kind !== undefined && this.#canTake(format.kind))
+      return this.#packer.add(piece, format.kind, folder);
+    this.refused.push({ piece, format });
+    return [];
   }
 }
 

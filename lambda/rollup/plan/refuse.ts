@@ -1,37 +1,29 @@
 import { type ErrorCode, RollupError } from '../../errors.ts';
-import { formOfKey } from '../model/encoding.ts';
-import { extensionOf, kindOf } from '../model/kind.ts';
+import { type Format, nameOf } from '../model/format.ts';
 import { type Piece, type PlannedOutput, isEncoded } from '../model/output.ts';
+import type { RefusedPiece } from './planner.ts';
 import { isArchived } from './reconcile.ts';
 
 /** Keys that a message names, at most. */
 const NAMED = 5;
 
-/** Names of formats by their extension; other formats are called by the extension itself. */
-const FORMATS: Partial<Record<string, string>> = {
-  avro: 'Avro',
-  br: 'Brotli',
-  lz4: 'LZ4',
-  orc: 'ORC',
-  parquet: 'Parquet',
-  snappy: 'Snappy',
-  zip: 'ZIP',
-};
-
 /**
- * Checks that planned outputs can be written, so that a run ends before it downloads anything for one that cannot. Throws
- * `SourceNotJoinable`, `SourceNotDecodable`, `CodecConflict` or `SourceArchived`.
+ * Checks that sources can be read and joined, so that a run ends before it downloads anything for an output that cannot be
+ * written. Throws `SourceNotJoinable`, `SourceNotDecodable`, `SourceCorrupt`, `CodecConflict` or `SourceArchived`.
+ *
+ * @param planned the next outputs of a plan
+ * @param refused sources that were left out of it because of their format
  */
-export function refuseUnreadable(planned: PlannedOutput[]): void {
+export function refuseUnreadable(planned: PlannedOutput[], refused: readonly RefusedPiece[]): void {
+  refuseFormats(refused);
   const pieces = piecesOf(planned);
-  const foreign = keysOf(pieces).filter((key) => kindOf(key) === undefined);
-  refuse('SourceNotJoinable', foreign, (one) => {
-    const formats = [...new Set(foreign.map(formatOf))].toSorted().join(', ');
-    return one
-      ? `is ${formats}: it cannot be joined with others of its format. Keep it under a prefix of its own`
-      : `are ${formats}: they cannot be joined with others of their format. Keep them under a prefix of their own`;
-  });
-  refuseUndecodable(planned);
+  const joined = piecesOf(planned.filter(({ mode }) => mode !== 'encode'));
+  const decoded = keysOf(joined.filter(({ from }) => from?.encoding !== undefined || isEncoded(from)));
+  refuse('CodecConflict', decoded, (one) =>
+    one
+      ? 'has left raw, and the rollup holds it decoded: it cannot be joined as it was. Give a codec, none for plain text'
+      : 'have left raw, and the rollup holds them decoded: they cannot be joined as they were. Give a codec, none for plain text',
+  );
   const archived = pieces.filter(({ source, from }) => from === undefined && isArchived(source));
   refuse('SourceArchived', keysOf(archived), (one) =>
     one
@@ -40,27 +32,37 @@ export function refuseUnreadable(planned: PlannedOutput[]): void {
   );
 }
 
-/**
- * Refuses, in outputs whose sources are decoded, sources that no codec decodes; and in other outputs, sources that have
- * left raw and are held decoded in a committed output. Throws `SourceNotDecodable`, `CodecConflict`.
- */
-function refuseUndecodable(planned: PlannedOutput[]): void {
-  const encoded = piecesOf(planned.filter(({ mode }) => mode === 'encode'));
-  const foreign = keysOf(
-    encoded.filter(({ source, from }) => from?.coded === undefined && !formOfKey(source.key)),
+function refuseFormats(refused: readonly RefusedPiece[]): void {
+  const keysWith = (isOne: (format: Format) => boolean): string[] =>
+    keysOf(refused.filter(({ format }) => isOne(format)).map(({ piece }) => piece));
+  const named = [...new Set(refused.map(({ format }) => nameOf(format)))].toSorted().join(', ');
+  refuse(
+    'SourceNotJoinable',
+    keysWith(({ foreign }) => foreign !== undefined),
+    (one) =>
+      one
+        ? `is ${named}: it cannot be joined with others of its format. Keep it under a prefix of its own`
+        : `are ${named}: they cannot be joined with others of their format. Keep them under a prefix of their own`,
   );
-  refuse('SourceNotDecodable', foreign, (one) => {
-    const formats = [...new Set(foreign.map((key) => kindOf(key)))].toSorted().join(', ');
-    return one
-      ? `is ${formats}: a codec decodes gzip and zstd alone. Keep it under a prefix of its own`
-      : `are ${formats}: a codec decodes gzip and zstd alone. Keep them under a prefix of their own`;
-  });
-  const joined = piecesOf(planned.filter(({ mode }) => mode !== 'encode'));
-  const decoded = keysOf(joined.filter(({ from }) => from?.encoding !== undefined || isEncoded(from)));
-  refuse('CodecConflict', decoded, (one) =>
-    one
-      ? 'has left raw, and the rollup holds it decoded: it cannot be joined as it was. Give a codec, none for plain text'
-      : 'have left raw, and the rollup holds them decoded: they cannot be joined as they were. Give a codec, none for plain text',
+  refuse(
+    'SourceNotJoinable',
+    keysWith(({ kind }) => kind === 'utf16'),
+    (one) =>
+      `${one ? 'is' : 'are'} UTF-16, in which a newline has two bytes: none can be added. Set newline to none, or use a codec`,
+  );
+  refuse(
+    'SourceCorrupt',
+    keysWith(({ damaged }) => damaged !== undefined),
+    (one) =>
+      one
+        ? `does not begin as ${named}, which its key or its Content-Encoding says that it is. Replace it or take it away`
+        : `do not begin as ${named}, which their keys or Content-Encodings say that they are. Replace them or take them away`,
+  );
+  refuse(
+    'SourceNotDecodable',
+    keysWith(({ kind }) => kind !== undefined),
+    (one) =>
+      `${one ? 'is' : 'are'} ${named}: a codec decodes gzip and zstd alone. Keep ${one ? 'it' : 'them'} under a prefix of ${one ? 'its' : 'their'} own`,
   );
 }
 
@@ -70,12 +72,6 @@ function piecesOf(outputs: PlannedOutput[]): Piece[] {
 
 function keysOf(pieces: Piece[]): string[] {
   return pieces.map(({ source }) => source.key);
-}
-
-/** The name of a key's format: `a.parquet`, `a.parquet.gz` -> `Parquet`; `a.tar.gz` -> `tar`. */
-function formatOf(key: string): string {
-  const [, name = ''] = extensionOf(key).split('.');
-  return FORMATS[name] ?? name;
 }
 
 /** Throws if there are keys. `why` continues the sentence after them; `one` is true if there is one key. */

@@ -39,8 +39,8 @@ export class Samples {
     samples.pieces.push(piece);
   }
 
-  /** The samples of all forms. */
-  get pieces(): Piece[] {
-    return [...this.#forms.values()].flatMap(({ pieces }) => pieces);
+  /** The samples of each form. */
+  get byForm(): ReadonlyMap<Form, Piece[]> {
+    return new Map(Array.from(this.#forms, ([form, { pieces }]) => [form, pieces]));
   }
 }

@@ -1,4 +1,5 @@
-import { type Encoding, type Form, formOfCodec, formOfKey } from '../model/encoding.ts';
+import { type Encoding, type Form, formOfCodec, formOfKind } from '../model/encoding.ts';
+import type { Format } from '../model/format.ts';
 import { type Piece, isEncoded, lengthOf } from '../model/output.ts';
 
 /** Bytes that one byte of a form (outer) becomes in another (inner), for ordinary logs, if nothing could be measured. */
@@ -20,9 +21,12 @@ const DIGITS = 2;
 export class Weights {
   readonly encoding: Encoding | undefined;
   readonly #ratios = new Map<Form, number>();
+  readonly #formatOf: (piece: Piece) => Format;
 
-  constructor(encoding: Encoding | undefined) {
+  /** @param formatOf returns the format that a source is taken for */
+  constructor(encoding: Encoding | undefined, formatOf: (piece: Piece) => Format) {
     this.encoding = encoding;
+    this.#formatOf = formatOf;
   }
 
   /** The bytes that a source takes up in an output; an estimate if it is encoded. */
@@ -33,7 +37,7 @@ export class Weights {
     const coded = piece.from?.coded;
     // It is in an output of the same codec, so the ratio is known.
     if (coded?.codec === encoding.codec && coded.textSize > 0) return (length * coded.size) / coded.textSize;
-    const form = formOf(piece);
+    const form = this.#formOf(piece);
     const to = formOfCodec(encoding.codec);
     return length * (this.#ratios.get(form) ?? USUAL[form][to]);
   }
@@ -41,14 +45,14 @@ export class Weights {
   /** The pieces of each form that is still to be measured. */
   unmeasured(pieces: Piece[]): Map<Form, Piece[]> {
     const measurable = pieces.filter((piece) => this.formToMeasure(piece) !== undefined);
-    return Map.groupBy(measurable, formOf);
+    return Map.groupBy(measurable, (piece) => this.#formOf(piece));
   }
 
   /** The form of a piece, if it is still to be measured and can be by this piece; otherwise undefined. */
   formToMeasure(piece: Piece): Form | undefined {
     const { encoding } = this;
     if (encoding === undefined || isEncoded(piece.from)) return undefined;
-    const form = formOf(piece);
+    const form = this.#formOf(piece);
     return form === encoding.codec || this.#ratios.has(form) ? undefined : form;
   }
 
@@ -56,9 +60,8 @@ export class Weights {
   measured(form: Form, ratio: number): void {
     this.#ratios.set(form, Number(ratio.toPrecision(DIGITS)));
   }
-}
 
-/** The form of a piece, by its key: a Content-Encoding is known only once it is read, and is part of what is measured. */
-function formOf({ source, from }: Piece): Form {
-  return from?.coded === undefined ? (formOfKey(source.key) ?? 'plain') : 'plain';
+  #formOf(piece: Piece): Form {
+    return formOfKind(this.#formatOf(piece).kind) ?? 'plain';
+  }
 }

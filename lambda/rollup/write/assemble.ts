@@ -1,6 +1,10 @@
+import { RollupError } from '../../errors.ts';
+import type { Settings } from '../../settings/table.ts';
+import { type FirstRead, FormatMistaken, formatOfSource } from '../codec/source-format.ts';
 import { originOf } from '../model/endpoints.ts';
+import { nameOf } from '../model/format.ts';
 import { formatCrc32 } from '../model/manifest.ts';
-import { type PlannedOutput, type WrittenOutput, isFromRaw } from '../model/output.ts';
+import { type Piece, type PlannedOutput, type WrittenOutput, isFromRaw } from '../model/output.ts';
 import { type WriteContext, type WriteResources } from './context.ts';
 import { closeLines, formatAdded, largestSize, offsetsOf, partCrcsOf } from './source-offsets.ts';
 import { writtenOutput } from './written-output.ts';
@@ -50,7 +54,8 @@ async function downloadSources(
       yield async () => {
         signal.throwIfAborted();
         const { store, from } = originOf(piece, context);
-        const { crc32 } = await store.read(from, place, signal);
+        const { crc32, contentEncoding } = await store.read(from, place, signal);
+        checkFormat(piece, output, { bytes: place, contentEncoding }, context.settings);
         crcs[i] = crc32;
         context.report({ type: 'read', objects: 1, bytes: place.length });
       };
@@ -58,4 +63,28 @@ async function downloadSources(
   }
   await downloads.all(tasks());
   return crcs;
+}
+
+/** A gzip member of no bytes ends with eight zeros behind `03 00`; one that ends with more has padding behind it. */
+const MOST_ZEROS = 9;
+
+/**
+ * Checks that a source which has arrived is of the kind of its output. Throws `FormatMistaken`, `SourceCorrupt`; and
+ * `SourceNotJoinable` for gzip with padding behind it, since nothing that follows could be read.
+ */
+function checkFormat(
+  piece: Piece,
+  output: PlannedOutput,
+  first: FirstRead,
+  settings: Pick<Settings, 'sourceFormat'>,
+): void {
+  const { key } = piece.source;
+  const { kind } = output;
+  const format = formatOfSource(piece, first, settings);
+  if (format.kind !== kind) throw new FormatMistaken(key, nameOf(format), nameOf({ kind }));
+  const tail = first.bytes.subarray(-MOST_ZEROS - 1);
+  if (kind === 'gzip' && tail.length > MOST_ZEROS && tail.every((byte) => byte === 0)) {
+    const message = `${key} has zeros behind its last gzip member, and what is joined behind them could not be read. Use the codec gzip, which skips them.`;
+    throw new RollupError('SourceNotJoinable', message, { key });
+  }
 }

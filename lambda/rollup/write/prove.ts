@@ -1,5 +1,6 @@
 import type { LimitFunction } from 'p-limit';
 import { RollupError, hasCode } from '../../errors.ts';
+import type { Settings } from '../../settings/table.ts';
 import { ByteReader } from '../codec/byte-reader.ts';
 import { decode } from '../codec/decode.ts';
 import { combineCrc32, crc32 } from '../model/crc32.ts';
@@ -15,6 +16,7 @@ import {
 } from '../model/manifest.ts';
 import { NEWLINE_BYTES } from '../model/newline.ts';
 import type { ReadFrom, Store } from '../model/store.ts';
+import { proveKind } from './prove-kind.ts';
 
 /** Attempts at one proof: it begins anew where sources change or leave raw meanwhile. */
 const ATTEMPTS = 3;
@@ -36,13 +38,14 @@ export interface ProofContext extends Endpoints {
   requests: LimitFunction;
   /** Sources that are decoded at once, those of other proofs included: each takes the memory of a decoder. */
   decoders: LimitFunction;
+  settings: Pick<Settings, 'sourceFormat'>;
   hasTime: () => boolean;
   signal: AbortSignal;
 }
 
 /**
  * Proves that a committed output, which was found with its committed size and CRC-32, holds the bytes of its sources
- * that are still in raw. S3 returns the CRC-32 of most sources by HEAD; the others are read. If all of them are in raw
+ * that are still in raw, in a form that a standard tool reads. S3 returns the CRC-32 of most sources by HEAD; the others are read. If all of them are in raw
  * and not decoded, their CRC-32s combine to that of the output; otherwise the output is read, once. Sources that have left
  * raw, or were replaced, are passed over. Holds a length and a CRC-32 a source in memory.
  *
@@ -78,7 +81,11 @@ async function proveOnce(
 ): Promise<Proof> {
   const texts = await textsOf(sources, context);
   if (texts === 'out of time') return { status: texts };
-  const proven = new Set(sources.filter((_, i) => texts[i] !== undefined).map(({ ordinal }) => ordinal));
+  const inRaw = sources.filter((_, i) => texts[i] !== undefined);
+  const proven = new Set(inRaw.map(({ ordinal }) => ordinal));
+  const kind = await proveKind(output, inRaw, context);
+  if (kind === 'out of time') return { status: kind };
+  if (kind.differs !== undefined) return { status: 'differs', why: kind.differs };
   if (output.codec === undefined && texts.every((text, i) => text?.length === sources[i]?.length)) {
     const crcs = texts.map((text) => text?.crc32 ?? 0);
     const joined = joinedCrc32(sources, crcs, output.size);

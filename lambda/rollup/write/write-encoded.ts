@@ -48,6 +48,7 @@ export function writeEncoded(
         raw,
         source,
         destination,
+        settings,
         report,
         signal,
         memory: downloadMemory,

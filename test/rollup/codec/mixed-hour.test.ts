@@ -79,7 +79,7 @@ describe.each<Exclude<Codec, 'keep'>>(['gzip', 'zstd', 'none'])('a mixed hour wi
 
     bucket.sandbox.requests.length = 0;
     expect(await bucket.roll()).toMatchObject({ status: 'unchanged', reused: outputs.length });
-    expect(bucket.requests('GetObject', RAW)).toEqual([]);
+    expect(bucket.downloads()).toEqual([]);
     expect(bucket.writes()).toEqual([]);
     for (const key of ['.log', '.log.gz', '.log.zst', '-17-3.log.gz']) {
       const [source = '', body] = [...hour.texts].find(([candidate]) => candidate.endsWith(key)) ?? [];

@@ -133,7 +133,7 @@ describe('a run that is repeated', () => {
     const again = await bucket.roll({ trustExisting: true });
     expect(again).toMatchObject({ status: 'committed', written: 0, reused: 1 });
     // The samples by which the ratios are measured.
-    expect(bucket.requests('GetObject', RAW).length).toBeLessThanOrEqual(16);
+    expect(bucket.downloads().length).toBeLessThanOrEqual(16);
     expect(textOf(bucket).equals(hour.joined())).toBe(true);
     await bucket.expectSound();
   });

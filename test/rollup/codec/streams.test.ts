@@ -57,8 +57,13 @@ describe.each([1, 7, 1_000_000])('decoding, given %i bytes at a time,', (size) =
     ['the first byte of a second gzip member', 'gzip', [gz('a\n'), gz('b\n').subarray(0, 1)]],
     ['a gzip member with another checksum', 'gzip', [flipped]],
     ['text behind a gzip member', 'gzip', [gz('a\n'), Buffer.from('trailing')]],
-    ['zeros behind a gzip member', 'gzip', [gz('a\n'), Buffer.alloc(20)]],
     ['zeros between gzip members', 'gzip', [gz('a\n'), Buffer.alloc(5), gz('b\n')]],
+    [
+      'text behind the zeros that pad a gzip member',
+      'gzip',
+      [gz('a\n'), Buffer.alloc(300), Buffer.from('a')],
+    ],
+    ['zeros alone', 'gzip', [Buffer.alloc(20)]],
     ['a zstd frame that is cut short', 'zstd', [zst('abc\n').subarray(0, -2)]],
     ['a second zstd frame that is cut short', 'zstd', [zst('a\n'), zst('b\n').subarray(0, -1)]],
     ['the first byte of a second zstd frame', 'zstd', [zst('a\n'), zst('b\n').subarray(0, 1)]],
@@ -68,8 +73,14 @@ describe.each([1, 7, 1_000_000])('decoding, given %i bytes at a time,', (size) =
   ])('refuses %s', async (_, form, parts) => {
     const failure = await failureOf(decoded(form, Buffer.concat(parts), size));
     expect(failure).toMatchObject({ code: 'SourceCorrupt', key: 'raw/a.log' });
-    expect(failure.message).toMatch(/^raw\/a\.log is no whole (gzip|zstd): /);
+    expect(failure.message).toMatch(/^raw\/a\.log (is no whole (gzip|zstd): |goes on behind the zeros)/);
   });
+});
+
+it.each([1, 9, 512])('%d zeros behind the last gzip member are skipped, as gzip does', async (zeros) => {
+  const padded = Buffer.concat([gz('a\n'), gz('b\n'), Buffer.alloc(zeros)]);
+  for (const size of [1, 7, 1_000_000])
+    expect((await decoded('gzip', padded, size)).toString()).toBe('a\nb\n');
 });
 
 describe('decoding', () => {

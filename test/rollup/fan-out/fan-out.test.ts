@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { commitPlan } from '../../../lambda/rollup/fan-out/commit-step.ts';
 import { type PlanItem, itemSchema, parseLine, planFiles } from '../../../lambda/rollup/fan-out/plan-file.ts';
@@ -80,7 +81,7 @@ function putMixedHour(bucket: TestBucket): void {
     const body = logLines(20_000 + random(40_000), random);
     bucket.put(`${String(i).padStart(4, '0')}.log`, i % 3 === 0 ? body.subarray(0, -1) : body);
   }
-  for (let i = 0; i < 24; i++) bucket.put(`gz/${i}.json.gz`, Buffer.alloc(500_000, i));
+  for (let i = 0; i < 24; i++) bucket.put(`gz/${i}.json.gz`, gzipSync(logLines(500_000), { level: 0 }));
   bucket.put('0100-large.log', logLines(6 * MiB));
   bucket.put('0200-empty.log', '');
   for (const odd of ['a b+c%.log', 'ü/\u{1F600}.log', 'line\nbreak.log', '"quoted".log'])

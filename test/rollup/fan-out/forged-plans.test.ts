@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { encodingOf } from '../../../lambda/rollup/model/encoding.ts';
 import { commitPlan } from '../../../lambda/rollup/fan-out/commit-step.ts';
@@ -33,6 +34,7 @@ const OTHER = {
   source: parseLocation(`s3://${BUCKET}/raw/other/20261121/08/`),
   destination: parseLocation(`s3://${BUCKET}/aggregated/other/20261121/08/`),
 };
+const STAYS = gzipSync('stays\n');
 const OTHERS_MANIFEST = `${OTHER.destination.prefix}_manifest.json`;
 
 function contextOf({ connection: { store }, settings }: TestBucket) {
@@ -52,7 +54,8 @@ function contextOf({ connection: { store }, settings }: TestBucket) {
 async function attacked(bucket: TestBucket): Promise<WrittenPlan> {
   bucket.sandbox.put(BUCKET, `${OTHER.source.prefix}a.log`, 'others\n');
   await run(OTHER, bucket.connection, { settings: bucket.settings, now: () => new Date() });
-  for (const name of ['a.log', 'b.log', 'c.log', 'stays.json.gz']) bucket.put(name, `${name}\n`);
+  for (const name of ['a.log', 'b.log', 'c.log']) bucket.put(name, `${name}\n`);
+  bucket.put('stays.json.gz', STAYS);
   await bucket.roll();
   bucket.remove('a.log');
   bucket.put('b.log', 'changed\n');
@@ -183,7 +186,7 @@ const FORGED: Case[] = [
   ['a size that its sources do not have', (_, plan) => reshape(plan, { size: 1 }), 'has as its size 1'],
   ['more bytes to expect', (_, plan) => reshape(plan, { expectedSize: 2 ** 40 }), 'has as its expectedSize'],
   ['a mode of its own', (_, plan) => reshape(plan, { mode: 'copy' }), 'has as its mode "copy"'],
-  ['a kind of its own', (_, plan) => reshape(plan, { kind: 'gzip' }), 'has as its kind "gzip"'],
+  ['a kind of its own', (_, plan) => reshape(plan, { kind: 'gzip' }), 'has as its key'],
   ['other newlines', (_, plan) => reshape(plan, { ensureNewline: false }), 'has as its ensureNewline false'],
   [
     'a codec of its own',
@@ -266,13 +269,18 @@ const FORGED_FOR_COMMIT: Case[] = [
     'a source once more that stays',
     (bucket, plan) => {
       const key = `${RAW}stays.json.gz`;
-      const source = { key, size: 14, etag: etagOf(bucket, key), lastModified: '2026-11-21T08:00:00.000Z' };
+      const source = {
+        key,
+        size: STAYS.length,
+        etag: etagOf(bucket, key),
+        lastModified: '2026-11-21T08:00:00.000Z',
+      };
       const given = { ...first(plan).output, index: first(plan).output.index + 1, kind: 'gzip' as const };
       const output = named(bucket, plan, { ...given, pieces: [{ source, from: undefined }] });
       plan.lines.push({ output, stood: false });
       const { outputs, objects, bytes } = plan.header.totals;
-      plan.header.totals = { outputs: outputs + 1, objects: objects + 1, bytes: bytes + 14 };
-      bucket.sandbox.put(BUCKET, output.key, 'stays.json.gz\n');
+      plan.header.totals = { outputs: outputs + 1, objects: objects + 1, bytes: bytes + STAYS.length };
+      bucket.sandbox.put(BUCKET, output.key, STAYS);
     },
     'stays.json.gz once more',
   ],

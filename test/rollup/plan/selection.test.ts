@@ -1,4 +1,5 @@
 import { buffer } from 'node:stream/consumers';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { extract } from '../../../lambda/rollup/inspect/extract.ts';
 import { verify } from '../../../lambda/rollup/inspect/verify.ts';
@@ -99,7 +100,7 @@ describe('sources in groups', () => {
         const large = level === 'info' ? 6 * MiB : 2_000;
         for (const [i, size] of [1_000, large, 1_500, 900].entries())
           bodies.set(`${service}/${level}-${i}.log`, logLines(size).subarray(0, -1));
-        bodies.set(`${service}/${level}-z.log.gz`, Buffer.from('any'));
+        bodies.set(`${service}/${level}-z.log.gz`, gzipSync('any\n'));
       }
     }
     for (const [name, body] of bodies) bucket.put(name, body);

@@ -86,7 +86,7 @@ function plant(bucket: TestBucket, key: string, { withChecksum = true } = {}): v
   bucket.sandbox.put(BUCKET, key, body, { headers });
 }
 
-const bodiesRead = (bucket: TestBucket): number => bucket.requests('GetObject', RAW).length;
+const bodiesRead = (bucket: TestBucket): number => bucket.downloads().length;
 const inRaw = (bucket: TestBucket): number => bucket.sandbox.keys(BUCKET, RAW).length;
 
 describe('an existing output', () => {

@@ -1,0 +1,62 @@
+import pLimit from 'p-limit';
+import { allOrFirstFailure } from '../../concurrency.ts';
+import { hasCode } from '../../errors.ts';
+import type { Settings } from '../../settings/table.ts';
+import { FIRST_BYTES, type Format, tellFormat } from '../model/format.ts';
+import { originOf } from '../model/endpoints.ts';
+import { type Piece, lengthOf } from '../model/output.ts';
+import type { Locations } from '../write/ranges.ts';
+import { isArchived } from './reconcile.ts';
+import type { SourceFormats } from './source-formats.ts';
+
+interface SampleContext extends Locations {
+  settings: Pick<Settings, 'concurrency'>;
+  signal: AbortSignal;
+}
+
+/** Tells the formats of sources that are planned next, by reading the first bytes of as many of them as it takes. */
+export async function sampleFormats(
+  formats: SourceFormats,
+  pieces: Piece[],
+  context: SampleContext,
+): Promise<void> {
+  let wanted = formats.begin(pieces);
+  while (wanted.length > 0) wanted = formats.take(pieces, await readFormats(wanted, context));
+}
+
+async function readFormats(
+  pieces: Piece[],
+  context: SampleContext,
+): Promise<{ piece: Piece; format: Format }[]> {
+  const stop = new AbortController();
+  const signal = AbortSignal.any([stop.signal, context.signal]);
+  const limit = pLimit(context.settings.concurrency);
+  const reading = pieces.map((piece) => limit(() => readFormat(piece, context, signal)));
+  const read = await allOrFirstFailure(reading, stop);
+  return read.filter((sample) => sample !== undefined);
+}
+
+/** The format of a source; undefined for one that cannot be read: the run ends once it has to be, not here. */
+async function readFormat(
+  piece: Piece,
+  context: SampleContext,
+  signal: AbortSignal,
+): Promise<{ piece: Piece; format: Format } | undefined> {
+  const { store, from } = originOf(piece, context);
+  const bytes = Buffer.allocUnsafe(Math.min(FIRST_BYTES, lengthOf(piece)));
+  if (bytes.length === 0 || (piece.from === undefined && isArchived(piece.source))) return undefined;
+  const range = { offset: from.range?.offset ?? 0, length: bytes.length };
+  try {
+    signal.throwIfAborted();
+    const { contentEncoding } = await store.read({ ...from, range }, bytes, signal);
+    const { key } = piece.source;
+    const isRaw = piece.from === undefined;
+    return {
+      piece,
+      format: tellFormat({ key, bytes, contentEncoding: isRaw ? contentEncoding : undefined }),
+    };
+  } catch (error) {
+    if (hasCode(error, 'SourceVanished', 'SourceChanged', 'SourceArchived', 'ShortBody')) return undefined;
+    throw error;
+  }
+}

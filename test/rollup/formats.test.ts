@@ -1,0 +1,345 @@
+import { execFileSync } from 'node:child_process';
+import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { planAll, readHeader, readItems, rollUpByPlan, writeItems } from '../../lambda/rollup/index.ts';
+import { MiB } from '../../lambda/size.ts';
+import type { TestBucket } from '../support/test-bucket.ts';
+import {
+  AGGREGATED,
+  BUCKET,
+  DESTINATION,
+  RAW,
+  SOURCE,
+  failureOf,
+  joinedInKeyOrder,
+  logLines,
+  openTestBucket,
+  seeded,
+} from '../support/test-bucket.ts';
+
+const REQUEST = { source: SOURCE, destination: DESTINATION };
+
+function contextOf({ connection: { store }, settings }: TestBucket) {
+  return {
+    ...{ store, settings },
+    now: () => new Date(),
+    report: () => undefined,
+    hasTime: () => true,
+    signal: new AbortController().signal,
+  };
+}
+
+const encoded = (contentEncoding: string) => ({ headers: { 'content-encoding': contentEncoding } });
+
+/** What the system's own gzip reads out of a file, to its end. It fails where it would warn. */
+const gunzipped = (body: Buffer): Buffer =>
+  execFileSync('gzip', ['-dc'], { input: body, maxBuffer: 2 ** 30, stdio: ['pipe', 'pipe', 'pipe'] });
+
+/** The text of each output by its extension, read with a standard tool. */
+function textsByExtension(bucket: TestBucket): Map<string, string> {
+  const texts = new Map<string, string>();
+  for (const { key, body } of bucket.outputs()) {
+    const extension = key.slice(key.indexOf('.'));
+    const text = /gz$/.test(key) ? gunzipped(body) : /zst$/.test(key) ? zstdDecompressSync(body) : body;
+    texts.set(extension, (texts.get(extension) ?? '') + text.toString());
+  }
+  return texts;
+}
+
+const LINES = Array.from({ length: 12 }, (_, i) => `line ${i} of the hour\n`);
+const line = (i: number): string => LINES[i] ?? '';
+
+describe('the kind of a source is told by its first bytes', () => {
+  it.each([
+    ['no extension', (i: number) => `stream-1-2026-11-21-08-00-a${i}`, '.gz'],
+    ['the extension of text', (i: number) => `app-${i}.log`, '.log.gz'],
+    ['a number behind .gz', (i: number) => `app.log.gz.${i}`, '.gz'],
+    ['.gzip', (i: number) => `app-${i}.json.gzip`, '.json.gz'],
+    ['a date behind .gz', (i: number) => `app-${i}.gz_20261121`, '.gz'],
+    ['the extension of another format', (i: number) => `${i}.json.zst`, '.json.gz'],
+  ])('gzip under keys with %s is one .gz output, which gzip reads to its end', async (_, name, extension) => {
+    await using bucket = await openTestBucket({ newline: 'ensure' });
+    for (let i = 0; i < 4; i++) bucket.put(name(i), gzipSync(line(i)));
+    expect(await bucket.roll()).toMatchObject({ status: 'committed', objects: 4, outputs: 1 });
+    expect(textsByExtension(bucket)).toEqual(new Map([[extension, LINES.slice(0, 4).join('')]]));
+    expect(await bucket.roll()).toMatchObject({ status: 'unchanged' });
+    await bucket.expectSound();
+  });
+
+  it('gzip under .log with its Content-Encoding, beside plain .log, makes two outputs of two kinds', async () => {
+    await using bucket = await openTestBucket();
+    for (let i = 0; i < 12; i += 2) {
+      bucket.put(`${i}.log`, gzipSync(line(i)), encoded('gzip'));
+      bucket.put(`${i + 1}.log`, line(i + 1));
+    }
+    expect(await bucket.roll()).toMatchObject({ status: 'committed', objects: 12, outputs: 2 });
+    const texts = textsByExtension(bucket);
+    expect([...texts.keys()].sort()).toEqual(['.log', '.log.gz']);
+    expect([...texts.values()].join('').split('\n').sort()).toEqual(LINES.join('').split('\n').sort());
+    await bucket.expectSound();
+  });
+
+  it.each(['gzip', 'zstd', 'none'] as const)('with codec %s, all of them are one output', async (codec) => {
+    await using bucket = await openTestBucket({ codec });
+    bucket.put('0', gzipSync(line(0)));
+    bucket.put('1.log', gzipSync(line(1)), encoded('gzip'));
+    bucket.put('2.log', line(2));
+    bucket.put('3.log.gz', line(3));
+    bucket.put('4', zstdCompressSync(line(4)));
+    expect(await bucket.roll()).toMatchObject({ status: 'committed', objects: 5, outputs: 1 });
+    expect([...textsByExtension(bucket).values()]).toEqual([LINES.slice(0, 5).join('')]);
+    await bucket.expectSound();
+  });
+
+  it('text under keys of compressed formats is text, in outputs that say so', async () => {
+    await using bucket = await openTestBucket();
+    bucket.put('a.log.gz', 'a\n');
+    bucket.put('b.log.zst', 'b\n');
+    bucket.put('c.log', 'c\n');
+    bucket.put('www.example.com.br', 'd\n');
+    expect(await bucket.roll()).toMatchObject({ status: 'committed', objects: 4, outputs: 1 });
+    expect(textsByExtension(bucket)).toEqual(new Map([['.log', 'a\nb\nc\nd\n']]));
+    await bucket.expectSound();
+  });
+
+  it.each<[string, Buffer]>([
+    ['Parquet', Buffer.from('PAR1\x15\x04', 'latin1')],
+    ['ORC', Buffer.from('ORC\x11\0\0', 'latin1')],
+    ['Avro', Buffer.from('Obj\x01\x04', 'latin1')],
+    ['ZIP', Buffer.from('PK\x03\x04\x14\0', 'latin1')],
+    ['LZ4', Buffer.from('04224d186440', 'hex')],
+    ['Snappy', Buffer.from('ff060000734e61507059', 'hex')],
+    ['tar', Buffer.concat([Buffer.from('a.log'), Buffer.alloc(252), Buffer.from('ustar\x0000')])],
+  ])('%s without an extension is refused, and nothing is written', async (format, body) => {
+    await using bucket = await openTestBucket();
+    bucket.put('0.log', line(0));
+    bucket.put('export', body);
+    const failure = await failureOf(bucket.roll());
+    expect(failure).toMatchObject({ code: 'SourceNotJoinable', key: `${RAW}export` });
+    expect(failure.message).toContain(format);
+    expect(bucket.stored()).toEqual([]);
+  });
+
+  it('text that begins as the names of other formats do is text', async () => {
+    await using bucket = await openTestBucket();
+    const texts = [
+      'ORC is short for optimized row columnar\n',
+      'PAR1 was reached\n',
+      'BZh9 is how bzip2 begins\n',
+    ];
+    for (const [i, text] of texts.entries()) bucket.put(`${i}`, text);
+    expect(await bucket.roll()).toMatchObject({ status: 'committed', objects: 3, outputs: 1 });
+    await bucket.expectSound();
+  });
+
+  it('a source that says gzip and is neither that nor text is damaged', async () => {
+    await using bucket = await openTestBucket();
+    bucket.put('a.gz', gzipSync('a\n'));
+    bucket.put('b.gz', Buffer.alloc(100));
+    expect(await failureOf(bucket.roll())).toMatchObject({ code: 'SourceCorrupt', key: `${RAW}b.gz` });
+    expect(bucket.stored().filter((name) => name.startsWith('part-'))).toEqual([]);
+  });
+});
+
+describe('what is sampled', () => {
+  const samples = (bucket: TestBucket): number =>
+    bucket.requests('GetObject', RAW).length - bucket.downloads().length;
+
+  it('are three of an hour of keys that look alike, and none where nothing is new', async () => {
+    await using bucket = await openTestBucket();
+    bucket.putHour(1_500);
+    bucket.sandbox.clearRequests();
+    await bucket.roll();
+    expect([samples(bucket), bucket.downloads().length]).toEqual([3, 1_500]);
+    bucket.sandbox.clearRequests();
+    expect(await bucket.roll()).toMatchObject({ status: 'unchanged' });
+    expect(bucket.requests('GetObject', RAW)).toEqual([]);
+  });
+
+  it('is every source of a class whose samples differ, and a large one that is copied inside S3', async () => {
+    await using bucket = await openTestBucket();
+    for (let i = 0; i < 40; i++) bucket.put(`${i}.log`, i < 20 ? line(0) : gzipSync(line(1)));
+    bucket.put('large.gz', gzipSync(logLines(6 * MiB), { level: 0 }));
+    bucket.put('large-too.gz', logLines(6 * MiB));
+    bucket.sandbox.clearRequests();
+    expect(await bucket.roll()).toMatchObject({ status: 'committed', objects: 42, outputs: 4, copied: 2 });
+    expect(samples(bucket)).toBe(42);
+    expect(bucket.downloads().length).toBe(40);
+    await bucket.expectSound();
+  });
+
+  it('is nothing where the format is set', async () => {
+    await using bucket = await openTestBucket({ sourceFormat: 'gzip' });
+    for (let i = 0; i < 4; i++) bucket.put(`${i}.log`, gzipSync(line(i)));
+    expect(await bucket.roll()).toMatchObject({ status: 'committed', outputs: 1 });
+    expect(samples(bucket)).toBe(0);
+    expect(textsByExtension(bucket)).toEqual(new Map([['.log.gz', LINES.slice(0, 4).join('')]]));
+    expect(bucket.manifest.settings).toMatchObject({ sourceFormat: 'gzip' });
+    bucket.put('4.log', line(4));
+    expect(await failureOf(bucket.roll())).toMatchObject({ code: 'SourceCorrupt', key: `${RAW}4.log` });
+  });
+
+  it('is not looked at where it is set to plain', async () => {
+    await using bucket = await openTestBucket({ sourceFormat: 'plain', newline: 'none' });
+    for (let i = 0; i < 4; i++) bucket.put(`${i}.gz`, gzipSync(line(i)));
+    expect(await bucket.roll()).toMatchObject({ status: 'committed', outputs: 1 });
+    const [{ key = '', body = Buffer.alloc(0) } = {}] = bucket.outputs();
+    expect(key).toMatch(/\.log$/);
+    expect(gunzipSync(body).toString()).toBe(LINES.slice(0, 4).join(''));
+  });
+});
+
+describe('a source that is of another kind than its class', () => {
+  /** 30 plain sources whose samples agree, and one of gzip among them. */
+  function fill(bucket: TestBucket): Map<string, Buffer> {
+    const bodies = new Map<string, Buffer>();
+    for (let i = 10; i < 40; i++) bodies.set(`${i}.log`, logLines(300_000, seeded(i)));
+    bodies.set('17.log', gzipSync(line(7)));
+    for (const [name, body] of bodies) bucket.put(name, body);
+    return bodies;
+  }
+
+  it('is found as it arrives: the hour is planned again, and what the first plan wrote goes', async () => {
+    await using bucket = await openTestBucket();
+    const bodies = fill(bucket);
+    // The last output of the first plan is complete before its second source arrives.
+    let isHeld = true;
+    bucket.sandbox.hook = ({ operation, key, range }) => {
+      if (operation === 'PutObject' || operation === 'CompleteMultipartUpload') isHeld = false;
+      return operation === 'GetObject' && key === `${RAW}17.log` && range === undefined && isHeld
+        ? { kind: 'delay', ms: 1_000 }
+        : undefined;
+    };
+    const events: string[] = [];
+    expect(await bucket.roll({ report: ({ type }) => void events.push(type) })).toMatchObject({
+      status: 'committed',
+      objects: 31 - 1,
+    });
+    expect(events.filter((type) => type === 'mistaken')).toHaveLength(1);
+    bodies.delete('17.log');
+    const plain = bucket.outputs().filter(({ key }) => key.endsWith('.log'));
+    expect(Buffer.concat(plain.map(({ body }) => body))).toEqual(joinedInKeyOrder(bodies));
+    expect(textsByExtension(bucket).get('.log.gz')).toBe(line(7));
+    await bucket.expectSound();
+  });
+
+  it('leads to the same keys and bytes as a plan that knew it from the beginning', async () => {
+    await using bucket = await openTestBucket();
+    fill(bucket);
+    const { plan } = await planAll(REQUEST, { ...contextOf(bucket), samplesAll: true });
+    await bucket.roll();
+    expect(bucket.manifest.outputs.map(({ key }) => key)).toEqual(plan.planned.map(({ key }) => key));
+  });
+
+  it('is found in the state machine, which plans again', async () => {
+    await using bucket = await openTestBucket();
+    fill(bucket);
+    const context = contextOf(bucket);
+    const plans: unknown[] = [];
+    const outcome = await rollUpByPlan(REQUEST, context, async (plan) => {
+      plans.push(plan.totals.outputs);
+      const header = await readHeader(context.store, plan, context.signal);
+      if (header === undefined) throw new Error('The plan is gone.');
+      return writeItems(plan, readItems(context.store, plan.at, header, context.signal), REQUEST, context);
+    });
+    expect(outcome).toMatchObject({ status: 'committed', totals: { objects: 30 } });
+    expect(plans).toEqual([2, 3]);
+    expect(textsByExtension(bucket).get('.log.gz')).toBe(line(7));
+    await bucket.expectSound({ leftovers: bucket.leftovers().filter((key) => !key.includes('_plan/')) });
+  });
+
+  it('never shares an output with another kind, whatever the order of kinds is', async () => {
+    for (const seed of [1, 2, 3, 4, 5]) {
+      await using bucket = await openTestBucket();
+      const random = seeded(seed);
+      for (let i = 0; i < 60; i++) {
+        const text = line(random(12));
+        const kinds = [text, gzipSync(text), zstdCompressSync(text)];
+        bucket.put(`${i}.${['log', 'gz', 'a'][random(3)] ?? ''}`, kinds[random(3)] ?? text);
+      }
+      expect(await bucket.roll()).toMatchObject({ status: 'committed', objects: 60 });
+      const bytes = new Map(bucket.outputs().map(({ key, body }) => [key, body]));
+      for (const { output, offset } of await bucket.sources()) {
+        const begins = bytes.get(output)?.[offset];
+        const kind = begins === 0x1f ? 'gz' : begins === 0x28 ? 'zst' : 'log';
+        expect(output.endsWith(kind)).toBe(true);
+      }
+      await bucket.expectSound();
+    }
+  });
+});
+
+describe('what joins to nonsense is refused', () => {
+  const utf16 = (text: string): Buffer =>
+    Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(text, 'utf16le')]);
+
+  it('UTF-16 gets no newline of one byte: it is refused, or joined without', async () => {
+    await using bucket = await openTestBucket();
+    bucket.put('a.log', 'a\n');
+    bucket.put('b.log', utf16('b'));
+    const failure = await failureOf(bucket.roll());
+    expect(failure).toMatchObject({ code: 'SourceNotJoinable', key: `${RAW}b.log` });
+    expect(failure.message).toMatch(/Set newline to none, or use a codec/);
+    const settings = { ...bucket.settings, newline: 'none' as const };
+    expect(await bucket.roll({ settings })).toMatchObject({ status: 'committed', outputs: 2 });
+    expect(bucket.outputs().map(({ body }) => body)).toEqual([Buffer.from('a\n'), utf16('b')]);
+  });
+
+  it('UTF-16 gets none with a codec either', async () => {
+    await using bucket = await openTestBucket({ codec: 'none' });
+    for (const name of ['a', 'b']) bucket.put(`${name}.log`, utf16(name));
+    bucket.put('c.log.gz', gzipSync(utf16('c')));
+    expect(await bucket.roll()).toMatchObject({ status: 'committed', outputs: 1 });
+    const [output] = bucket.outputs();
+    expect(output?.body).toEqual(Buffer.concat([utf16('a'), utf16('b'), utf16('c')]));
+    await bucket.expectSound();
+  });
+
+  it('zeros behind a gzip member would hide what is joined behind them', async () => {
+    await using bucket = await openTestBucket();
+    bucket.put('a.gz', Buffer.concat([gzipSync('a\n'), Buffer.alloc(500)]));
+    bucket.put('b.gz', gzipSync('b\n'));
+    const failure = await failureOf(bucket.roll());
+    expect(failure).toMatchObject({ code: 'SourceNotJoinable', key: `${RAW}a.gz` });
+    const settings = { ...bucket.settings, codec: 'gzip' as const };
+    expect(await bucket.roll({ settings })).toMatchObject({ status: 'committed' });
+    expect(textsByExtension(bucket)).toEqual(new Map([['.gz', 'a\nb\n']]));
+  });
+
+  it('an empty gzip member ends with nine zeros, which are no padding', async () => {
+    await using bucket = await openTestBucket();
+    bucket.put('a.gz', gzipSync(''));
+    bucket.put('b.gz', gzipSync('b\n'));
+    expect(await bucket.roll()).toMatchObject({ status: 'committed', outputs: 1 });
+    expect([...textsByExtension(bucket).values()]).toEqual(['b\n']);
+  });
+});
+
+describe('sources are deleted only if a standard tool reads them out of the outputs', () => {
+  it('of a mixed prefix', async () => {
+    await using bucket = await openTestBucket({ deleteSource: true });
+    for (let i = 0; i < 12; i++) bucket.put(`${i}.log`, i % 3 === 0 ? gzipSync(line(i)) : line(i));
+    bucket.put('12', gzipSync('the last\n'));
+    expect(await bucket.roll()).toMatchObject({ status: 'committed', deleted: { objects: 13 } });
+    const texts = [...textsByExtension(bucket).values()].join('').split('\n');
+    expect(texts.sort()).toEqual([...LINES, 'the last\n'].join('').split('\n').sort());
+  });
+
+  it('and not what an earlier release joined as text', async () => {
+    await using bucket = await openTestBucket();
+    const bodies = [0, 1, 2].map((i) => gzipSync(line(i)));
+    for (const [i, body] of bodies.entries()) bucket.put(`${i}`, body);
+    bucket.put('3', line(3));
+    // As if the kind had been told by the key alone.
+    const forced = { ...bucket.settings, sourceFormat: 'plain' as const };
+    await bucket.roll({ settings: forced });
+    const result = await bucket.roll({ deleteSource: true });
+    expect(result).toMatchObject({
+      status: 'unchanged',
+      deleted: { objects: 0, kept: { unverified: 4 } },
+      problems: [{ code: 'OutputDamaged' }],
+    });
+    expect(bucket.sandbox.keys(BUCKET, RAW)).toHaveLength(4);
+    expect(bucket.sandbox.keys(BUCKET, AGGREGATED).filter((key) => key.includes('part-'))).toHaveLength(1);
+  });
+});
