@@ -198,13 +198,13 @@ describe('failures end with 1, a code, advice and the key to blame', () => {
     ['nothing to verify', () => undefined, ['verify', DESTINATION], { code: 'NoManifest', key: manifestKey }],
     [
       'a source that cannot be joined',
-      () => sandbox.put(BUCKET, 'raw/app/4.parquet', 'PAR1'),
+      () => sandbox.put(BUCKET, 'raw/app/4.parquet', 'PAR1\x15\x04'),
       run,
       { code: 'SourceNotJoinable', key: 'raw/app/4.parquet' },
     ],
     [
       'a plan with a source that cannot be joined',
-      () => sandbox.put(BUCKET, 'raw/app/4.parquet', 'PAR1'),
+      () => sandbox.put(BUCKET, 'raw/app/4.parquet', 'PAR1\x15\x04'),
       ['plan', ...BOTH],
       { code: 'SourceNotJoinable', key: 'raw/app/4.parquet' },
     ],

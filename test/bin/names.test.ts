@@ -25,7 +25,7 @@ beforeAll(async () => {
   sandbox = await startSandbox({ buckets: [BUCKET] });
   for (const name of NAMES) sandbox.put(BUCKET, `raw/app/${name}`, lines(300));
   sandbox.put(BUCKET, 'raw/other/plain.log', lines(300));
-  for (const name of NAMES) sandbox.put(BUCKET, `raw/odd/${name}.parquet`, 'x');
+  for (const name of NAMES) sandbox.put(BUCKET, `raw/odd/${name}.parquet`, 'PAR1\x15\x04');
   const done = await cli(sandbox, ['run', SOURCE, `s3://${BUCKET}/rolled/late/`, '--exclude', '*']);
   expect(done.code).toBe(0);
   const rolled = await cli(sandbox, ['run', SOURCE, DESTINATION]);

@@ -5,6 +5,7 @@ import type { Forecast } from '../../bin/output/forecast.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { withCrc32 } from '../support/test-bucket.ts';
 import { BUCKET, DESTINATION, SOURCE, cli, json, lines } from './command-line.ts';
+import { gzipSync } from 'node:zlib';
 
 const MiB = 2 ** 20;
 const BOTH = [SOURCE, DESTINATION];
@@ -22,7 +23,7 @@ function fill(small = 30): void {
     sandbox.put(BUCKET, `raw/app/${name}`, body, { headers: withCrc32(body) });
   };
   for (let i = 0; i < 9; i++) put(`b${i}.log`, lines(1.2 * MiB, String(i)));
-  for (let i = 0; i < small; i++) put(`c${i}.json.gz`, lines(100));
+  for (let i = 0; i < small; i++) put(`c${i}.json.gz`, gzipSync(lines(100)));
   put('d.log', lines(6 * MiB));
   put('e.log', '');
 }

@@ -75,6 +75,7 @@ export const DEPLOYMENTS: Record<string, Record<string, unknown>> = {
     concurrency: 32,
     outputsInFlight: 2,
     newline: 'none',
+    sourceFormat: 'gzip',
     codec: 'zstd',
     level: 9,
     graceSeconds: 120,

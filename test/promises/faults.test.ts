@@ -17,6 +17,7 @@ import {
   endOf,
   openWatchedBucket,
 } from './support/watched-bucket.ts';
+import { isSample } from '../support/hooks.ts';
 
 const error = (status: number, code: string): Fault => ({ kind: 'error', status, code });
 const SLOW_DOWN = error(503, 'SlowDown');
@@ -42,7 +43,9 @@ type Victim = (request: SandboxRequest) => boolean;
 const requests =
   (operation: Operation, key = ''): Victim =>
   (request) =>
-    request.operation === operation && (request.key ?? request.prefix ?? '').startsWith(key);
+    request.operation === operation &&
+    (request.key ?? request.prefix ?? '').startsWith(key) &&
+    !isSample(request);
 const download = requests('GetObject', VICTIM);
 const listing = requests('ListObjectsV2', RAW);
 const smallOutput: Victim = ({ operation, key = '' }) =>

@@ -133,7 +133,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     what: 'a zstd source that ends with its first frame',
-    patch: { 'lambda/rollup/codec/decode.ts': [['stream = undefined;\n        }', 'return;\n        }']] },
+    patch: { 'lambda/rollup/codec/decode.ts': [['isBehindMember = true;\n        }', 'return;\n        }']] },
     test: { file: 'test/rollup/codec/streams.test.ts', name: 'many zstd frames' },
   },
   {
@@ -161,13 +161,57 @@ export const MUTATIONS: Mutation[] = [
     test: { file: 'test/rollup/codec/rebuild.test.ts', name: 'writes over none' },
   },
   {
-    what: 'a source that need not begin as it says',
+    what: 'a source whose kind is told by its key alone',
     patch: {
-      'lambda/rollup/codec/source-format.ts': [
-        ['if (begins === form) return form;', 'if (form) return form;'],
+      'lambda/rollup/model/format.ts': [
+        ['if (told !== undefined) {', 'if (byKey.kind !== undefined && told !== undefined) {'],
       ],
     },
-    test: { file: 'test/rollup/codec/sources.test.ts', name: 'is gzip and does not say so' },
+    test: { file: 'test/rollup/formats.test.ts', name: 'with no extension is one .gz output' },
+  },
+  {
+    what: 'a body whose kind is not checked as it arrives',
+    patch: {
+      'lambda/rollup/write/assemble.ts': [
+        [
+          'if (format.kind !== kind) throw new FormatMistaken',
+          'if (format === undefined) throw new FormatMistaken',
+        ],
+      ],
+    },
+    test: { file: 'test/rollup/formats.test.ts', name: 'is found as it arrives' },
+  },
+  {
+    what: 'a plan that does not learn from its mistake',
+    patch: { 'lambda/rollup/attempts.ts': [['state.samplesAll = true;', '']] },
+    test: { file: 'test/rollup/formats.test.ts', name: 'is found as it arrives' },
+  },
+  {
+    what: 'keys of outputs that do not say the kind',
+    patch: {
+      'lambda/rollup/plan/pack.ts': [
+        ['generation, mode, kind, ensureNewline', 'generation, mode, ensureNewline'],
+      ],
+    },
+    test: { file: 'test/rollup/plan/planner.test.ts', name: 'says what its sources were taken for' },
+  },
+  {
+    what: 'sources that are deleted though no tool reads them out of their output',
+    patch: {
+      'lambda/rollup/write/prove.ts': [
+        ["if (kind.differs !== undefined) return { status: 'differs', why: kind.differs };", ''],
+      ],
+    },
+    test: { file: 'test/rollup/formats.test.ts', name: 'not what an earlier release joined as text' },
+  },
+  {
+    what: 'zeros behind a gzip member that are joined with what follows',
+    patch: {
+      'lambda/rollup/write/assemble.ts': [
+        ["if (kind === 'gzip' && tail.length", "if (kind === 'xz' && tail.length"],
+      ],
+    },
+    test: { file: 'test/rollup/formats.test.ts', name: 'zeros behind a gzip member would hide' },
   },
   {
     what: 'an unconditional commit',

@@ -11,6 +11,7 @@ import {
   endOf,
   openWatchedBucket,
 } from './support/watched-bucket.ts';
+import { isSample } from '../support/hooks.ts';
 
 const REFUSED: Fault = { kind: 'error', status: 403, code: 'AccessDenied' };
 
@@ -34,7 +35,8 @@ describe('a run that fails', () => {
     const begun = Promise.withResolvers<undefined>();
     const refused = Promise.withResolvers<undefined>();
     let refusals = 0;
-    bucket.sandbox.hook = async ({ operation, key = '' }) => {
+    bucket.sandbox.hook = async (request) => {
+      const { operation, key = '' } = request;
       if (operation === 'CreateMultipartUpload') {
         // Takes effect after the other output has failed.
         await refused.promise;
@@ -44,7 +46,7 @@ describe('a run that fails', () => {
         await turns(500);
         begun.resolve(undefined);
       }
-      if (key !== `${RAW}d.log`) return undefined;
+      if (key !== `${RAW}d.log` || isSample(request)) return undefined;
       // It is asked for once past the SDK, and once through it.
       if (++refusals === 2) refused.resolve(undefined);
       return REFUSED;

@@ -165,7 +165,7 @@ describe('a streamed copy of a large source', () => {
     const result = await roll(connection);
     expect(result).toMatchObject({ status: 'committed', copied: 1, requests: { retries: 1 } });
     expect(stored(destination).map((body) => body?.equals(large))).toEqual([true]);
-    const ranges = source.requests.filter(({ operation }) => operation === 'GetObject');
+    const ranges = source.requests.filter(matching('GetObject'));
     expect(ranges.length).toBe(Math.ceil(large.length / (SETTINGS.partSize / 2)) + 1);
     expect(
       ranges.every(({ range, headers }) => range !== undefined && headers['if-match'] !== undefined),

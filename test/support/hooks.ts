@@ -1,11 +1,21 @@
+import { FIRST_BYTES } from '../../lambda/rollup/model/format.ts';
 import type { Fault, Hook, Operation, SandboxRequest } from '../../sandbox/sandbox.ts';
 
 type Matcher = (request: SandboxRequest) => boolean;
 
-/** Requests of these operations, for keys under a prefix. */
+/** Requests of these operations, for keys under a prefix; no samples of formats. */
 export function matching(operations: Operation | Operation[], prefix = ''): Matcher {
   const wanted = [operations].flat();
-  return ({ operation, key = '' }) => wanted.includes(operation) && key.startsWith(prefix);
+  return (request) => {
+    const { operation, key = '' } = request;
+    return wanted.includes(operation) && key.startsWith(prefix) && !isSample(request);
+  };
+}
+
+/** True of a GET of the first bytes of a source, by which a run tells its format before it plans it. */
+export function isSample({ operation, range = '' }: SandboxRequest): boolean {
+  const last = /^bytes=0-(\d+)$/.exec(range)?.[1];
+  return operation === 'GetObject' && last !== undefined && Number(last) < FIRST_BYTES;
 }
 
 /** A fault for the n-th matching request alone, counted from 1. */

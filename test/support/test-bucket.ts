@@ -2,7 +2,6 @@ import { crc32 } from 'node:zlib';
 import { expect } from 'vitest';
 import { RollupError } from '../../lambda/errors.ts';
 import { verify } from '../../lambda/rollup/inspect/verify.ts';
-import { FIRST_BYTES } from '../../lambda/rollup/model/format.ts';
 import { parseLocation } from '../../lambda/rollup/model/location.ts';
 import { type CommittedSource, type Manifest, parseManifest } from '../../lambda/rollup/model/manifest.ts';
 import { type RunOptions, type RunResult, run } from '../../lambda/run.ts';
@@ -17,6 +16,7 @@ import {
   startSandbox,
 } from '../../sandbox/sandbox.ts';
 import './credentials.ts';
+import { isSample } from './hooks.ts';
 import { parseSources } from './planning.ts';
 
 export const BUCKET = 'logs';
@@ -165,7 +165,7 @@ export class TestBucket implements AsyncDisposable {
 
   /** GETs that read sources, but for the ranges that tell their formats before they are planned. */
   downloads(prefix = RAW): SandboxRequest[] {
-    return this.requests('GetObject', prefix).filter(({ range = '' }) => !isSample(range));
+    return this.requests('GetObject', prefix).filter((request) => !isSample(request));
   }
 
   /** Requests that change something. */
@@ -194,11 +194,6 @@ export class TestBucket implements AsyncDisposable {
     for (const connection of [this.connection, ...this.#others]) connection.close();
     await this.sandbox.close();
   }
-}
-
-/** True of a range of the first bytes of an object. */
-function isSample(range: string): boolean {
-  return Number(/^bytes=0-(\d+)$/.exec(range)?.[1] ?? Infinity) < FIRST_BYTES;
 }
 
 /** Opens a bucket whose clock stands still: what has to be older is aged by the test. */

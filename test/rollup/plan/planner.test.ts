@@ -262,6 +262,15 @@ describe('an output', () => {
     ).toBe(key);
   });
 
+  it('has another digest in its key for every kind: it says what its sources were taken for', () => {
+    const digests = (['plain', 'gzip', 'zstd', 'bzip2', 'xz'] as const).map((sourceFormat) => {
+      const settings = { targetSize: TARGET, newline: 'none', sourceFormat } as const;
+      const { planned } = planOf([listed('raw/app/a', 1)], undefined, { settings });
+      return /part-00000-([0-9a-f]{12})/.exec(planned[0]?.key ?? '')?.[1];
+    });
+    expect(new Set(digests).size).toBe(5);
+  });
+
   it('is rebuilt with an index after all others, late sources included', () => {
     const first = planOf(small(12));
     const committed = carriedOut(first, undefined);
