@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { json } from 'node:stream/consumers';
+import { gzipSync } from 'node:zlib';
 import type { Context } from 'aws-lambda';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
@@ -9,8 +10,10 @@ import { createInvocation } from '../../lambda/invocation/invocation.ts';
 import { ENV } from '../../lambda/names.ts';
 import { parseEvent } from '../../lambda/invocation/request.ts';
 import { createStepInvocation } from '../../lambda/invocation/step-invocation.ts';
+import { parseManifest } from '../../lambda/rollup/model/manifest.ts';
 import { fanOutDefinition } from '../../lib/fan-out-definition.ts';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../../sandbox/sandbox.ts';
+import { isSample } from '../support/hooks.ts';
 import { Execution, type StatesWorld } from '../support/states.ts';
 import {
   AGGREGATED_ROOT,
@@ -22,7 +25,6 @@ import {
   outsideRequests,
   rawPrefix,
 } from './support/raw-logs.ts';
-import { isSample } from '../support/hooks.ts';
 
 // The modules below read these when they are loaded.
 vi.hoisted(() => {
@@ -136,6 +138,32 @@ describe('an execution', () => {
     const again = new Execution(DEFINITION, REQUEST, world());
     expect(await again.run()).toMatchObject({ output: { outcome: { status: 'unchanged' } } });
     expect(again.visited).toEqual(['Request', 'Plan', 'Planned', 'Done']);
+  });
+
+  it('plans again where a source is of another format than it was planned as', async () => {
+    putHour();
+    sandbox.put(BUCKET, `${rawPrefix(8)}00017.log`, gzipSync('one of gzip among plain ones\n'));
+    const steps: unknown[] = [];
+    const execution = new Execution(
+      DEFINITION,
+      REQUEST,
+      world((payload) => void steps.push(payload)),
+    );
+    expect(await execution.run()).toMatchObject({
+      status: 'SUCCEEDED',
+      output: { status: 'done', outcome: { status: 'committed', totals: { objects: 120 } } },
+    });
+    expect(steps.filter((step) => (step as { step: string }).step === 'plan')).toMatchObject([
+      { attempt: 1, samplesAll: false },
+      { attempt: 2, samplesAll: true },
+    ]);
+    const { outputs } = parseManifest(
+      sandbox.get(BUCKET, `${AGGREGATED}_manifest.json`) ?? Buffer.alloc(0),
+      AGGREGATED,
+    );
+    const gzipped = outputs.filter(({ key }) => key.endsWith('.log.gz'));
+    expect(gzipped.map(({ sources }) => sources)).toEqual([1]);
+    expect(sandbox.keys(BUCKET, `${AGGREGATED}_plan/`)).toEqual([]);
   });
 
   it('of an empty hour commits an empty rollup', async () => {
