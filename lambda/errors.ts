@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'ManifestOfAnotherSource'
   | 'ManifestVersion'
   | 'HourNotEnded'
+  | 'IncompleteListing'
   | 'InvalidEnvironment'
   | 'InvalidRequest'
   | 'NoCredentials'

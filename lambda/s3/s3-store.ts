@@ -28,7 +28,7 @@ import { deleteKeys, deleteUnchanged } from './delete.ts';
 import { type Operation, toRollupError } from './errors.ts';
 import type { RequestPath } from './client/direct-get.ts';
 import { listObjects, listUploads } from './list.ts';
-import { ObjectReader, refusedOrAbsent } from './download.ts';
+import { ObjectReader, refusedOrAbsent, unannounced } from './download.ts';
 import { uploadStream } from './upload-stream.ts';
 import { uploadObject } from './upload.ts';
 
@@ -73,7 +73,8 @@ export class S3Store implements Store {
     const crc32 = parseCrc32(found.ChecksumCRC32);
     const etag = unquoteEtag(found.ETag);
     const metadata = found.Metadata ?? {};
-    return { size: found.ContentLength ?? 0, etag, metadata, ...(crc32 === undefined ? {} : { crc32 }) };
+    if (found.ContentLength === undefined) throw unannounced('HeadObject', key);
+    return { size: found.ContentLength, etag, metadata, ...(crc32 === undefined ? {} : { crc32 }) };
   }
 
   getIfPresent(at: ObjectAt): Promise<{ body: Buffer; etag: string } | undefined> {
