@@ -6,6 +6,7 @@ import {
   type RollupOutcome,
   type RollupRequest,
   type RunProblem,
+  type Skipped,
   formatLocation,
   rollUp,
   rollUpByPlan,
@@ -21,7 +22,8 @@ export interface RunResult {
   destination: string;
   objects: number;
   bytes: number;
-  skipped: { empty: number; filtered: number };
+  /** Objects that were listed and left out, by the reason; `hidden` and `own` are absent where there are none. */
+  skipped: Skipped;
   /** Outputs of the rollup: `written` + `reused` + `copied`, except for a run that is incomplete. */
   outputs: number;
   written: number;

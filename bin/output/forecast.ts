@@ -3,6 +3,7 @@ import {
   type OutputAction,
   type RequestCounts,
   type RollupRequest,
+  type Skipped,
   actionOf,
   formatLocation,
   indexOf,
@@ -20,7 +21,7 @@ export interface Forecast {
   destination: string;
   objects: number;
   bytes: number;
-  skipped: { empty: number; filtered: number };
+  skipped: Skipped;
   /** The first keys that are filtered. */
   filtered: string[];
   /**

@@ -9,7 +9,7 @@ import type { ListedObject } from '../model/store.ts';
 import { Packer } from './pack.ts';
 import { type PendingObject, Reconciliation } from './reconcile.ts';
 import { Samples } from './sample-sources.ts';
-import { type Selection, type Selector, createSelector } from './select.ts';
+import { type LeftOut, type Selection, type Selector, type Sorter, createSorter } from './select.ts';
 import { Weights } from './weights.ts';
 
 /** The work of a run, from the listing of raw and the current manifest. */
@@ -26,6 +26,7 @@ export interface Plan {
 
 /** Filtered keys that a plan names, at most. */
 const NAMED = 10;
+const EMPTY: LeftOut = { skipped: 'empty', by: 'empty' };
 
 /** The part of a commit that is needed before the first key is compared. */
 type Committed = Pick<Rollup, 'manifest' | 'etag'>;
@@ -63,8 +64,11 @@ export class Planner {
   readonly weights: Weights;
   /** The first keys that were filtered. */
   readonly filtered: string[] = [];
+  /** The first keys that were left out for any reason, with the rule. */
+  readonly leftOut: { key: string; by: string }[] = [];
   /** True if outputs are planned while the listing is read, in one pass. */
   readonly plansWhileListing: boolean;
+  readonly #sort: Sorter;
   readonly #select: Selector;
   readonly #outputs: CommittedOutput[];
   readonly #reconciliation: Reconciliation | undefined;
@@ -74,7 +78,11 @@ export class Planner {
 
   constructor({ committed, source, destination, settings, repack = false }: PlannerInput) {
     this.#outputs = committed?.manifest.outputs ?? [];
-    this.#select = createSelector(settings, source.prefix);
+    this.#sort = createSorter(settings, source.prefix);
+    this.#select = (key) => {
+      const sorted = this.#sort(key);
+      return 'folder' in sorted ? sorted.folder : undefined;
+    };
     this.#reconciliation = committed && new Reconciliation(committed.manifest, repack);
     this.generation = (committed?.manifest.generation ?? 0) + (repack ? 1 : 0);
     const { targetSize, newline, codec = 'keep', level } = settings;
@@ -168,7 +176,7 @@ export class Planner {
     return this.#packer.end();
   }
 
-  /** False for a key that filters or `groupBy` leave out. Throws as `add` does. */
+  /** False for a key that is left out. Throws as `add` does. */
   isSelected(key: string): boolean {
     return this.#select(key) !== undefined;
   }
@@ -189,16 +197,20 @@ export class Planner {
     // Directory markers have no bytes either. An object that was emptied in place counts as one that has left raw: if
     // it is committed, it stays so.
     if (size === 0) {
-      this.skipped.empty++;
+      this.#leaveOut(key, EMPTY);
       return undefined;
     }
-    const folder = this.#select(key);
-    // A committed source stays committed, so it is not counted as filtered.
-    if (folder === undefined && !isCommitted) {
-      this.skipped.filtered++;
-      if (this.filtered.length < NAMED) this.filtered.push(key);
-    }
-    return folder;
+    const sorted = this.#sort(key);
+    if ('folder' in sorted) return sorted.folder;
+    // A committed source stays committed, so it is not counted as left out.
+    if (!isCommitted) this.#leaveOut(key, sorted);
+    return undefined;
+  }
+
+  #leaveOut(key: string, { skipped, by }: LeftOut): void {
+    this.skipped[skipped] = (this.skipped[skipped] ?? 0) + 1;
+    if (skipped === 'filtered' && this.filtered.length < NAMED) this.filtered.push(key);
+    if (this.leftOut.length < NAMED) this.leftOut.push({ key, by });
   }
 
   #pack(piece: Piece | undefined, folder: string | undefined): PlannedOutput[] {
