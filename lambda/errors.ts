@@ -23,6 +23,7 @@ export type ErrorCode =
   | 'NoCredentials'
   | 'NoManifest'
   | 'NoProgress'
+  | 'NoSources'
   | 'NotInRollup'
   | 'NoRegion'
   | 'NoSuchBucket'

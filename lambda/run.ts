@@ -6,6 +6,7 @@ import {
   type RollupOutcome,
   type RollupRequest,
   type RunProblem,
+  type RunWarning,
   type Skipped,
   formatLocation,
   rollUp,
@@ -35,6 +36,8 @@ export interface RunResult {
   deleted?: Deleted;
   /** Failures of what follows a commit; the hour is committed all the same. Absent where there are none. */
   problems?: RunProblem[];
+  /** What may be a mistake: see `RunWarning`. Absent where nothing was noticed. */
+  warnings?: RunWarning[];
   requests: Requests;
   peak: Peaks & { inFlightBytes: number };
   durationSeconds: number;
@@ -112,7 +115,7 @@ export function resultOf(
   { requests, peak, durationSeconds }: { requests: Requests; peak: Peaks; durationSeconds: number },
 ): RunResult {
   const { status, totals, written, reused, copied, manifest, peakInFlightBytes } = outcome;
-  const { deleted, problems = [] } = outcome;
+  const { deleted, problems = [], warnings = [] } = outcome;
   return {
     status,
     source: formatLocation(source),
@@ -127,6 +130,7 @@ export function resultOf(
     manifest: manifest === undefined ? null : `s3://${destination.bucket}/${manifest}`,
     ...(deleted === undefined ? {} : { deleted }),
     ...(problems.length === 0 ? {} : { problems }),
+    ...(warnings.length === 0 ? {} : { warnings }),
     requests,
     peak: { ...peak, inFlightBytes: peakInFlightBytes },
     durationSeconds,

@@ -3,6 +3,7 @@ import {
   type OutputAction,
   type RequestCounts,
   type RollupRequest,
+  type RunWarning,
   type Skipped,
   actionOf,
   formatLocation,
@@ -33,6 +34,8 @@ export interface Forecast {
   sizes: Bucket[];
   requests: RequestCounts;
   cost: { usd: number; prices: string };
+  /** What may be a mistake; absent where nothing was noticed. */
+  warnings?: RunWarning[];
 }
 
 export async function forecast(
@@ -40,7 +43,7 @@ export async function forecast(
   full: FullPlan,
   requests: RequestCounts,
 ): Promise<Forecast> {
-  const { plan, previous } = full;
+  const { plan, previous, warnings } = full;
   const sealed = new Set(plan.sealed.map(({ key }) => key));
   const sizes = plan.planned.flatMap(({ pieces }) => pieces.map((piece) => piece.source.size));
   if (previous !== undefined) {
@@ -69,5 +72,6 @@ export async function forecast(
     sizes: bucketsOf(sizes),
     requests,
     cost: { usd: Number(totalCost(requests).toFixed(6)), prices: PRICES.of },
+    ...(warnings.length === 0 ? {} : { warnings }),
   };
 }

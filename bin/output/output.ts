@@ -1,5 +1,5 @@
 import Table from 'cli-table3';
-import type { Skipped } from '../../lambda/rollup/index.ts';
+import type { RunWarning, Skipped } from '../../lambda/rollup/index.ts';
 import { printable } from '../../lambda/printable.ts';
 
 /** Writes the result of a command to stdout: one JSON object, or lines. Nothing else goes to stdout. */
@@ -9,6 +9,18 @@ export function printResult<T>(
   { json }: { json?: true | undefined },
 ): void {
   process.stdout.write(json === true ? formatJson(result) : formatLines(format(result)));
+}
+
+/** Writes warnings to stderr, a line each: `warning: … (Code)`, or with `--json` `{"warning":{"code","message","key"?}}`. */
+export function printWarnings(
+  { warnings = [] }: { warnings?: RunWarning[] },
+  { json }: { json?: true | undefined },
+): void {
+  for (const warning of warnings) {
+    const { code, message } = warning;
+    const line = `warning: ${message} (${code})`;
+    process.stderr.write(json === true ? formatJson({ warning }) : formatLines([line]));
+  }
 }
 
 /**

@@ -55,9 +55,11 @@ export {
   type RollupOutcome,
   type RollupRequest,
   type RunProblem,
+  type RunWarning,
 } from './model/run.ts';
 export { Lookup } from './model/side-by-side.ts';
 export {
+  type FirstKeys,
   type Found,
   type ListedObject,
   type ObjectHead,

@@ -8,7 +8,7 @@ import {
 import { RollupError } from '../errors.ts';
 import { compareKeys } from '../rollup/model/key-order.ts';
 import type { Location } from '../rollup/model/location.ts';
-import type { ListedObject, OpenUpload } from '../rollup/model/store.ts';
+import type { FirstKeys, ListedObject, OpenUpload } from '../rollup/model/store.ts';
 import { decodeKey, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
 
@@ -65,6 +65,32 @@ export async function* listObjects(
       if (found.IsTruncated === true) requireNext({ bucket, prefix }, before, next);
       yield page;
     }
+  } catch (error) {
+    throw toRollupError(error, { operation: 'ListObjectsV2', bucket, key: prefix });
+  }
+}
+
+/** Lists the first keys under a prefix, in one request. */
+export async function listFirst(
+  client: S3Client,
+  { bucket, prefix }: Location,
+  { most, delimiter }: { most: number; delimiter?: string | undefined },
+  abortSignal: AbortSignal,
+): Promise<FirstKeys> {
+  const command = new ListObjectsV2Command({
+    Bucket: bucket,
+    Prefix: prefix,
+    MaxKeys: most,
+    EncodingType: 'url',
+    ...(delimiter === undefined ? {} : { Delimiter: delimiter }),
+  });
+  try {
+    const { Contents = [], CommonPrefixes = [], IsTruncated } = await client.send(command, { abortSignal });
+    return {
+      keys: Contents.map(({ Key }) => decodeKey(Key)),
+      folders: CommonPrefixes.map(({ Prefix }) => decodeKey(Prefix)),
+      hasMore: IsTruncated === true,
+    };
   } catch (error) {
     throw toRollupError(error, { operation: 'ListObjectsV2', bucket, key: prefix });
   }

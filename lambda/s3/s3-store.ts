@@ -7,6 +7,7 @@ import {
 import { RollupError, hasCode } from '../errors.ts';
 import type { Location, ObjectAt } from '../rollup/model/location.ts';
 import type {
+  FirstKeys,
   Found,
   ReadResult,
   ListedObject,
@@ -27,7 +28,7 @@ import { copyObject } from './copy.ts';
 import { deleteKeys, deleteUnchanged } from './delete.ts';
 import { type Operation, toRollupError } from './errors.ts';
 import type { RequestPath } from './client/direct-get.ts';
-import { listObjects, listUploads } from './list.ts';
+import { listFirst, listObjects, listUploads } from './list.ts';
 import { ObjectReader, refusedOrAbsent, unannounced } from './download.ts';
 import { uploadStream } from './upload-stream.ts';
 import { uploadObject } from './upload.ts';
@@ -55,6 +56,14 @@ export class S3Store implements Store {
 
   list(at: Location, signal?: AbortSignal, after?: string) {
     return listObjects(this.#client, at, signal, after);
+  }
+
+  listFirst(
+    at: Location,
+    options: { most: number; delimiter?: string | undefined },
+    signal: AbortSignal,
+  ): Promise<FirstKeys> {
+    return listFirst(this.#client, at, options, signal);
   }
 
   listUploads(at: Location): Promise<OpenUpload[]> {

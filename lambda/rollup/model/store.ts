@@ -81,6 +81,14 @@ export interface Found {
   body: Buffer | undefined;
 }
 
+/** What one request lists. `folders`: what keys have in common up to the delimiter, with it, in their place. */
+export interface FirstKeys {
+  keys: string[];
+  folders: string[];
+  /** True if there are more than were asked for. */
+  hasMore: boolean;
+}
+
 /** A multipart upload that was neither completed nor aborted. */
 export interface OpenUpload extends ObjectAt {
   uploadId: string;
@@ -107,6 +115,12 @@ export interface Store {
    * are not in key order.
    */
   list(at: Location, signal?: AbortSignal, after?: string): AsyncIterable<ListedObject[]>;
+  /** The first keys under the prefix, `most` at most, in one request. */
+  listFirst(
+    at: Location,
+    options: { most: number; delimiter?: string | undefined },
+    signal: AbortSignal,
+  ): Promise<FirstKeys>;
   /** Undefined if there is no such object. */
   head(at: ObjectAt): Promise<ObjectHead | undefined>;
   /** A small object with all of its bytes; undefined if there is none. */

@@ -4,7 +4,7 @@ import { sourceStore } from '../model/endpoints.ts';
 import type { Report } from '../model/events.ts';
 import type { Rollup, SourcesReader, StoredSource } from '../model/manifest.ts';
 import type { Piece, PlannedOutput } from '../model/output.ts';
-import type { DestinationState, RollupContext, RollupRequest } from '../model/run.ts';
+import type { DestinationState, RollupContext, RollupRequest, RunWarning } from '../model/run.ts';
 import { type Pair, sideBySide } from '../model/side-by-side.ts';
 import type { ListedObject } from '../model/store.ts';
 import { type List, type ListingProgress, listAtOnce } from './list.ts';
@@ -12,6 +12,7 @@ import { measureRatios } from './measure-ratios.ts';
 import { type Plan, Planner } from './planner.ts';
 import type { PendingObject } from './reconcile.ts';
 import { refuseUnreadable } from './refuse.ts';
+import { warnOfEmpty } from './warn-of-empty.ts';
 
 type PlanContext = Pick<RollupContext, 'store' | 'raw' | 'settings' | 'now' | 'report' | 'signal'>;
 
@@ -126,6 +127,10 @@ function reportListing(plansWhileListing: boolean, report: Report): ListingProgr
 /** A whole plan, with the state of the destination that it was made from. */
 export interface FullPlan extends DestinationState {
   plan: Plan;
+  /** What a run would warn of. */
+  warnings: RunWarning[];
+  /** Listings that were sent to find out more about an empty source: a run sends the same. */
+  looks: number;
 }
 
 /**
@@ -136,7 +141,7 @@ export interface FullPlan extends DestinationState {
  * @returns the plan, the current manifest and the listing of the destination
  * @throws RollupError `BadManifest`, `ManifestVersion`, `ManifestOfAnotherSource`, `SourceNotJoinable`,
  *   `SourceNotDecodable`, `CodecConflict`, `SourceArchived`, `InvalidArgument` for a key that `groupBy` makes no folder
- *   of, and those of S3
+ *   of, `NoSources` where there is nothing and `failOnEmpty` is set, and those of S3
  */
 export async function planAll(request: RollupRequest, context: PlanContext): Promise<FullPlan> {
   const { store } = context;
@@ -146,7 +151,15 @@ export async function planAll(request: RollupRequest, context: PlanContext): Pro
     try {
       const planned = await Array.fromAsync(listAndPlan(request, context, planner, before.previous));
       const { generation, sealed, skipped, filtered } = planner;
-      return { ...before, plan: { generation, sealed, planned, skipped, filtered } };
+      const plan = { generation, sealed, planned, skipped, filtered };
+      const isEmpty = planned.length + sealed.length === 0;
+      const empty = isEmpty ? await warnOfEmpty(request.source, context, planner) : undefined;
+      return {
+        ...before,
+        plan,
+        warnings: empty === undefined ? [] : [empty.warning],
+        looks: empty?.requests ?? 0,
+      };
     } catch (error) {
       const { previous } = before;
       if (previous === undefined || !(await isSuperseded(store, request.destination, previous, error)))
