@@ -150,10 +150,14 @@ function createFilter(
   };
 }
 
+/** The beginning of a segment that is hidden. A segment `.` or `..` is no name, and hides nothing. */
+const HIDDEN_SEGMENT = /^(_|\.(?!\.?(\/|$)))/;
+const HIDDEN_INNER_SEGMENT = /\/(_|\.(?!\.?(\/|$)))/;
+
 /** True of a name with a segment that begins with an underscore or a dot, at the character `from` or behind it. */
 function isHidden(name: string, from: number): boolean {
-  if (from === 0 && /^[_.]/.test(name)) return true;
-  return /\/[_.]/.test(name.slice(from));
+  if (from === 0 && HIDDEN_SEGMENT.test(name)) return true;
+  return HIDDEN_INNER_SEGMENT.test(name.slice(from));
 }
 
 /** Returns the folder that `groupBy` makes of a source, undefined for one that is in no group. Throws `InvalidArgument`. */

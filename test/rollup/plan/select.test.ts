@@ -93,7 +93,14 @@ describe('what is no log', () => {
   it('is told by its name', () => {
     expect(sorted({}, 'raw/', under(hidden))).toEqual(hidden.map(() => 'hidden'));
     expect(sorted({}, 'raw/', under(own))).toEqual(own.map(() => 'own'));
-    expect(sorted({}, 'raw/', ['raw/a_b.log', 'raw/a.b/c._d', 'raw//a'])).toEqual(['', '', '']);
+    expect(sorted({}, 'raw/', ['raw/a_b.log', 'raw/a.b/c._d', 'raw//a', 'raw/./a', 'raw/a/..'])).toEqual([
+      '',
+      '',
+      '',
+      '',
+      '',
+    ]);
+    expect(sorted({}, 'raw/', ['raw/..a', 'raw/a/...', 'raw/_'])).toEqual(['hidden', 'hidden', 'hidden']);
     expect(sorted({}, '', hidden)).toEqual(hidden.map(() => 'hidden'));
   });
 
