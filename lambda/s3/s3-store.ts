@@ -1,12 +1,14 @@
 import {
   AbortMultipartUploadCommand,
   HeadObjectCommand,
+  type HeadObjectCommandOutput,
   PutObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { RollupError, hasCode } from '../errors.ts';
 import type { Location, ObjectAt } from '../rollup/model/location.ts';
 import type {
+  ArchiveState,
   FirstKeys,
   Found,
   ReadResult,
@@ -83,7 +85,14 @@ export class S3Store implements Store {
     const etag = unquoteEtag(found.ETag);
     const metadata = found.Metadata ?? {};
     if (found.ContentLength === undefined) throw unannounced('HeadObject', key);
-    return { size: found.ContentLength, etag, metadata, ...(crc32 === undefined ? {} : { crc32 }) };
+    const archive = archiveStateOf(found);
+    return {
+      size: found.ContentLength,
+      etag,
+      metadata,
+      ...(crc32 === undefined ? {} : { crc32 }),
+      ...(archive === undefined ? {} : { archive }),
+    };
   }
 
   getIfPresent(at: ObjectAt): Promise<{ body: Buffer; etag: string } | undefined> {
@@ -167,6 +176,21 @@ export class S3Store implements Store {
       if (!hasCode(error, 'NoSuchUpload')) throw error;
     }
   }
+}
+
+/**
+ * The archive state by the headers x-amz-restore (`ongoing-request="false", expiry-date="…"`), x-amz-archive-status, which
+ * S3 Intelligent-Tiering has, and x-amz-storage-class: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+ */
+function archiveStateOf({
+  Restore = '',
+  ArchiveStatus,
+  StorageClass,
+}: HeadObjectCommandOutput): ArchiveState | undefined {
+  if (Restore.includes('ongoing-request="true"')) return 'restoring';
+  if (Restore.includes('ongoing-request="false"')) return 'restored';
+  const isArchive = StorageClass === 'GLACIER' || StorageClass === 'DEEP_ARCHIVE';
+  return isArchive || ArchiveStatus !== undefined ? 'archived' : undefined;
 }
 
 /** Sends a request; its failure is thrown as a `RollupError`. */

@@ -124,7 +124,7 @@ describe('the outputs of a commit', () => {
       'trailing/',
       '*(x)!~@:$[]{}|^.log',
       'CON',
-      '_manifest.json',
+      '_manifest.jsonl',
       'x'.repeat(long),
       '😀'.repeat(long / 4),
     ];

@@ -9,7 +9,15 @@ export interface ListedObject {
   /** ISO 8601. For a multipart object S3 gives the time at which its upload began: never a watermark. */
   lastModified: string;
   storageClass?: string;
+  /** What a HEAD says of an object that may be archived; a listing does not have it. */
+  archive?: ArchiveState;
 }
+
+/**
+ * The state of an object that is, or was, archived. `archived`: it has to be restored before it can be read. `restoring`:
+ * that is under way. `restored`: it can be read for some time.
+ */
+export type ArchiveState = 'archived' | 'restoring' | 'restored';
 
 /** The properties of an object that a HEAD returns. */
 export interface ObjectHead {
@@ -17,6 +25,8 @@ export interface ObjectHead {
   etag: string;
   /** CRC-32 of the whole object, where S3 holds one. */
   crc32?: number;
+  /** Absent for an object that was never archived. */
+  archive?: ArchiveState;
   /** User metadata, as it was given to `upload`. */
   metadata?: Readonly<Record<string, string>>;
 }

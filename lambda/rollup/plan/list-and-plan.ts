@@ -7,6 +7,7 @@ import type { Piece, PlannedOutput } from '../model/output.ts';
 import type { DestinationState, RollupContext, RollupRequest, RunWarning } from '../model/run.ts';
 import { type Pair, sideBySide } from '../model/side-by-side.ts';
 import type { ListedObject } from '../model/store.ts';
+import { askRestored, askRestoredPairs } from './archive-states.ts';
 import { type List, type ListingProgress, listAtOnce } from './list.ts';
 import { measureRatios } from './measure-ratios.ts';
 import { type Plan, Planner } from './planner.ts';
@@ -32,8 +33,8 @@ export function createPlanner(
  * output that holds such a source.
  */
 export async function* listAndPlan(
-  { source, destination }: RollupRequest,
-  { report, signal, ...endpoints }: PlanContext,
+  { source, destination, repack = false }: RollupRequest,
+  { report, signal, now, ...endpoints }: PlanContext,
   planner: Planner,
   previous: Rollup | undefined,
 ): AsyncGenerator<PlannedOutput> {
@@ -51,9 +52,13 @@ export async function* listAndPlan(
   const list: List = (after, stop) => raw.list(source, AbortSignal.any([signal, stop]), after);
   const pages = listAtOnce(list, source.prefix, reportListing(planner.plansWhileListing, report));
   const context = { ...endpoints, source, destination, signal };
+  const { concurrency } = endpoints.settings;
+  const archive = { store: raw, bucket: source.bucket, concurrency, signal };
+  const isWanted = ({ key, size }: ListedObject): boolean => size > 0 && planner.isSelected(key);
   if (previous === undefined) {
     let isFirstPage = true;
-    for await (const page of pages) {
+    for await (const listed of pages) {
+      const page = await askRestored(listed, isWanted, archive);
       // Sources of a form that the first page lacks are measured by their first one alone: where later pages end depends
       // on how fast they came, and the outputs must not.
       const samples = isFirstPage ? 'some' : 'first';
@@ -64,7 +69,10 @@ export async function* listAndPlan(
   } else {
     const { sources } = previous;
     const committed = sources.inKeyOrder({ signal, last: planner.plansWhileListing });
-    for await (const pairs of sideBySide(pages, committed)) yield* checkAndCount(planner.compare(pairs));
+    for await (const found of sideBySide(pages, committed)) {
+      const pairs = await askRestoredPairs(found, isWanted, { ...archive, repack, now: now() });
+      yield* checkAndCount(planner.compare(pairs));
+    }
     if (planner.needsSecondPass) {
       report({ type: 'planned', ...planner.secondPassTotals, outputs: undefined });
       if (planner.weights.encoding !== undefined) {
