@@ -100,12 +100,8 @@ describe('a source that Intelligent-Tiering has archived', () => {
     expect(await deep(bucket)).toMatchObject({ status: 'ok', problems: [], expired: 1 });
     bucket.sandbox.clearRequests();
     expect(await bucket.roll({ repack: true })).toMatchObject({ status: 'committed', objects: 3 });
-    expect(
-      bucket
-        .requests('GetObject', RAW)
-        .map(({ key }) => key?.slice(RAW.length))
-        .toSorted(),
-    ).toEqual(['a.log', 'c.log']);
+    const read = bucket.requests('GetObject', RAW).map(({ key }) => key?.slice(RAW.length));
+    expect([...new Set(read)].toSorted()).toEqual(['a.log', 'c.log']);
     expect(await deep(bucket)).toMatchObject({ status: 'ok', expired: 1 });
 
     // Another source of the same output changes: it is rebuilt.
