@@ -43,6 +43,8 @@ export const METRICS = {
   hoursCommitted: 'HoursCommitted',
   /** Hours to which late sources were added. */
   hoursUpdated: 'HoursUpdated',
+  /** Hours that were rolled up without a source; emitted only where there are any. */
+  hoursEmpty: 'HoursEmpty',
   failures: 'Failures',
 } as const;
 

@@ -6,6 +6,8 @@ import {
   type RollupOutcome,
   type RollupRequest,
   type RunProblem,
+  type RunWarning,
+  type Skipped,
   formatLocation,
   rollUp,
   rollUpByPlan,
@@ -21,7 +23,8 @@ export interface RunResult {
   destination: string;
   objects: number;
   bytes: number;
-  skipped: { empty: number; filtered: number };
+  /** Objects that were listed and left out, by the reason; `hidden` and `own` are absent where there are none. */
+  skipped: Skipped;
   /** Outputs of the rollup: `written` + `reused` + `copied`, except for a run that is incomplete. */
   outputs: number;
   written: number;
@@ -33,6 +36,8 @@ export interface RunResult {
   deleted?: Deleted;
   /** Failures of what follows a commit; the hour is committed all the same. Absent where there are none. */
   problems?: RunProblem[];
+  /** What may be a mistake: see `RunWarning`. Absent where nothing was noticed. */
+  warnings?: RunWarning[];
   requests: Requests;
   peak: Peaks & { inFlightBytes: number };
   durationSeconds: number;
@@ -110,7 +115,7 @@ export function resultOf(
   { requests, peak, durationSeconds }: { requests: Requests; peak: Peaks; durationSeconds: number },
 ): RunResult {
   const { status, totals, written, reused, copied, manifest, peakInFlightBytes } = outcome;
-  const { deleted, problems = [] } = outcome;
+  const { deleted, problems = [], warnings = [] } = outcome;
   return {
     status,
     source: formatLocation(source),
@@ -125,6 +130,7 @@ export function resultOf(
     manifest: manifest === undefined ? null : `s3://${destination.bucket}/${manifest}`,
     ...(deleted === undefined ? {} : { deleted }),
     ...(problems.length === 0 ? {} : { problems }),
+    ...(warnings.length === 0 ? {} : { warnings }),
     requests,
     peak: { ...peak, inFlightBytes: peakInFlightBytes },
     durationSeconds,

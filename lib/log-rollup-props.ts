@@ -144,6 +144,12 @@ export interface LogRollupProps extends CapacityProps {
    */
   readonly tracing?: boolean | undefined;
   /**
+   * Alarm on every hour that is rolled up without a source: for streams that never have one.
+   *
+   * @defaultValue false
+   */
+  readonly emptyHourAlarm?: boolean | undefined;
+  /**
    * Topic that is notified when an alarm begins and when it ends.
    *
    * @defaultValue alarms have no actions

@@ -43,6 +43,7 @@ export class LogRollupStack extends Stack {
       directConcurrency,
       logRetention: settings.logRetentionDays,
       tracing: settings.tracing,
+      emptyHourAlarm: settings.emptyHourAlarm,
       alarmTopic: this.alarmTopic(settings),
       runbookUrl: settings.runbookUrl,
       serviceName: settings.stackName,

@@ -68,6 +68,7 @@ export class LogRollup extends Construct {
       streams: streams.map(({ name }) => name),
       serviceName,
       timeout,
+      emptyHours: props.emptyHourAlarm,
       topic: props.alarmTopic,
       runbookUrl: props.runbookUrl ?? 'docs/runbook.md',
     }).all;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { parseAttributes } from './storage/attributes.ts';
 import { checksumHeader } from './checksums.ts';
 import { S3Error } from './http/s3-error.ts';
-import type { Attributes, ObjectTable, StoredObject } from './storage/object-table.ts';
+import type { Archive, Attributes, ObjectTable, StoredObject } from './storage/object-table.ts';
 
 /** Access to objects without HTTP, for tests. An unknown bucket throws; an unknown key is undefined. */
 export interface DirectAccess {
@@ -11,7 +11,12 @@ export interface DirectAccess {
     bucket: string,
     key: string,
     body: Uint8Array | string,
-    options?: { lastModified?: Date; storageClass?: string; headers?: Record<string, string> },
+    options?: {
+      lastModified?: Date;
+      storageClass?: string;
+      archive?: Archive;
+      headers?: Record<string, string>;
+    },
   ): { etag: string };
   get(bucket: string, key: string): Buffer | undefined;
   /** The ETag is without quotes; checksums are by header name. */
@@ -34,14 +39,17 @@ export function directAccess(table: ObjectTable, now: () => Date): DirectAccess 
   const find = (bucket: string, key: string): StoredObject | undefined =>
     table.bucket(bucket).objects.get(key);
   return {
-    put(bucket, key, body, { lastModified = now(), storageClass, headers = {} } = {}) {
+    put(bucket, key, body, { lastModified = now(), storageClass, archive, headers = {} } = {}) {
       table.bucket(bucket);
       const bytes = Buffer.from(body);
       const etag = createHash('md5').update(bytes).digest('hex');
-      const attributes = parseAttributes({
-        ...headers,
-        ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }),
-      });
+      const attributes = {
+        ...parseAttributes({
+          ...headers,
+          ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }),
+        }),
+        ...(archive && { archive }),
+      };
       const seconds = Math.floor(lastModified.getTime() / 1000) * 1000;
       const content = table.content.keep(bytes);
       const value = headers['x-amz-checksum-crc32'];

@@ -32,6 +32,8 @@ export type Fault =
   | { kind: 'cut'; afterBytes: number; how: 'reset' | 'close' }
   /** The body stops for ever. */
   | { kind: 'stall'; afterBytes: number }
+  /** Executed, and answered without a Content-Length. */
+  | { kind: 'unannounced' }
   /** One byte of the body is flipped; length and headers are right. */
   | { kind: 'corrupt'; atByte: number }
   /**

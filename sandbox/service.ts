@@ -142,6 +142,7 @@ async function answer(
     case 'cut':
     case 'stall':
     case 'corrupt':
+    case 'unannounced':
     case 'refuse-keys':
       break;
   }

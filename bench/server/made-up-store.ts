@@ -1,4 +1,5 @@
 import {
+  type FirstKeys,
   type Found,
   type ListedObject,
   type ObjectAt,
@@ -56,6 +57,10 @@ export class MadeUpStore implements Store {
   /** So that another process finds the outputs. */
   save(): void {
     writeFileSync(join(this.#folder, 'outputs.json'), JSON.stringify([...this.#objects]));
+  }
+
+  listFirst(): Promise<FirstKeys> {
+    return Promise.resolve({ keys: [], folders: [], hasMore: false });
   }
 
   async *list(

@@ -17,6 +17,7 @@ import {
   formatNoun,
   formatSkipped,
   printResult,
+  printWarnings,
 } from '../output/output.ts';
 import { PRICES, REQUEST_CLASSES, costOf } from '../output/prices.ts';
 import { showProgress } from '../output/progress.ts';
@@ -82,6 +83,8 @@ export const plan = rollupCommand('plan', 'what run would do, and its cost')
         settings,
         streamsCopies,
       });
+      requests.list += fullPlan.looks;
+      printWarnings(fullPlan, options);
       printResult(await forecast(request, fullPlan, requests), formatForecast, options);
     } finally {
       display.stop();

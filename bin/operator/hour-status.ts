@@ -7,6 +7,7 @@ import {
   type Rollup,
   type Store,
   committedSelector,
+  createSelector,
   formatLocation,
   hourEnd,
   sourceStore,
@@ -30,7 +31,7 @@ export interface HourStatus {
   state: HourState;
   source: string;
   destination: string;
-  /** Raw objects now, without empty ones. Sizes are in bytes. */
+  /** Raw objects now, without empty ones; before the first run, without hidden ones too. Sizes are in bytes. */
   objects: number;
   bytes: number;
   /** Sources of the commit; its outputs are `outputs`. */
@@ -74,18 +75,23 @@ export async function readHourStatus(
 type Counts = Pick<HourStatus, 'objects' | 'bytes' | 'late'>;
 
 async function countRaw(raw: Store, source: Location, rollup: Rollup | undefined): Promise<Counts> {
-  const select = rollup === undefined ? undefined : committedSelector(rollup.manifest, source.prefix);
+  // Without a rollup it is not known what the filters will be; what is never a source, or hidden, is left out by itself.
+  const select =
+    rollup === undefined
+      ? createSelector({}, source.prefix)
+      : committedSelector(rollup.manifest, source.prefix);
   const committed = rollup && new Lookup(rollup.sources.inKeyOrder({ last: true }));
   const counts = { objects: 0, bytes: 0, late: 0 };
   try {
     for await (const page of raw.list(source)) {
       const found = (await committed?.find(page)) ?? [];
       for (const [i, { key, size, etag }] of page.entries()) {
-        if (size === 0) continue;
+        const isSelected = select(key) !== undefined;
+        if (size === 0 || (rollup === undefined && !isSelected)) continue;
         counts.objects++;
         counts.bytes += size;
         const isCommitted = found[i]?.etag === etag && found[i].size === size;
-        if (!isCommitted && select?.(key) !== undefined) counts.late++;
+        if (rollup !== undefined && !isCommitted && isSelected) counts.late++;
       }
     }
     return counts;

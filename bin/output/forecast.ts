@@ -3,6 +3,8 @@ import {
   type OutputAction,
   type RequestCounts,
   type RollupRequest,
+  type RunWarning,
+  type Skipped,
   actionOf,
   formatLocation,
   indexOf,
@@ -20,7 +22,7 @@ export interface Forecast {
   destination: string;
   objects: number;
   bytes: number;
-  skipped: { empty: number; filtered: number };
+  skipped: Skipped;
   /** The first keys that are filtered. */
   filtered: string[];
   /**
@@ -32,6 +34,8 @@ export interface Forecast {
   sizes: Bucket[];
   requests: RequestCounts;
   cost: { usd: number; prices: string };
+  /** What may be a mistake; absent where nothing was noticed. */
+  warnings?: RunWarning[];
 }
 
 export async function forecast(
@@ -39,7 +43,7 @@ export async function forecast(
   full: FullPlan,
   requests: RequestCounts,
 ): Promise<Forecast> {
-  const { plan, previous } = full;
+  const { plan, previous, warnings } = full;
   const sealed = new Set(plan.sealed.map(({ key }) => key));
   const sizes = plan.planned.flatMap(({ pieces }) => pieces.map((piece) => piece.source.size));
   if (previous !== undefined) {
@@ -68,5 +72,6 @@ export async function forecast(
     sizes: bucketsOf(sizes),
     requests,
     cost: { usd: Number(totalCost(requests).toFixed(6)), prices: PRICES.of },
+    ...(warnings.length === 0 ? {} : { warnings }),
   };
 }

@@ -1,4 +1,5 @@
 import Table from 'cli-table3';
+import type { RunWarning, Skipped } from '../../lambda/rollup/index.ts';
 import { printable } from '../../lambda/printable.ts';
 
 /** Writes the result of a command to stdout: one JSON object, or lines. Nothing else goes to stdout. */
@@ -8,6 +9,18 @@ export function printResult<T>(
   { json }: { json?: true | undefined },
 ): void {
   process.stdout.write(json === true ? formatJson(result) : formatLines(format(result)));
+}
+
+/** Writes warnings to stderr, a line each: `warning: … (Code)`, or with `--json` `{"warning":{"code","message","key"?}}`. */
+export function printWarnings(
+  { warnings = [] }: { warnings?: RunWarning[] },
+  { json }: { json?: true | undefined },
+): void {
+  for (const warning of warnings) {
+    const { code, message } = warning;
+    const line = `warning: ${message} (${code})`;
+    process.stderr.write(json === true ? formatJson({ warning }) : formatLines([line]));
+  }
 }
 
 /**
@@ -68,8 +81,13 @@ export function formatDollars(amount: number): string {
   return `$${amount.toFixed(amount >= 1 ? 2 : amount >= 0.01 || amount === 0 ? 4 : 6)}`;
 }
 
-/** `1 empty, 2 filtered skipped` */
-export function formatSkipped({ empty, filtered }: { empty: number; filtered: number }): string {
-  const left = filtered === 0 ? '' : `, ${formatCount(filtered)} filtered`;
-  return `${formatCount(empty)} empty${left} skipped`;
+/** `1 empty, 2 filtered skipped`; with those that are hidden and the program's own, if there are any. */
+export function formatSkipped({ empty, filtered, hidden = 0, own = 0 }: Skipped): string {
+  const others = Object.entries({ filtered, hidden, own }).filter(([, count]) => count > 0);
+  return [
+    `${formatCount(empty)} empty`,
+    ...others.map(([reason, count]) => `${formatCount(count)} ${reason}`),
+  ]
+    .join(', ')
+    .concat(' skipped');
 }

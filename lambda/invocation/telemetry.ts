@@ -58,7 +58,7 @@ export function startSampling(connections: () => number): () => void {
 
 /**
  * Logs the result of a run and publishes its metrics. A problem after the commit makes it a line of level ERROR and counts as
- * a failure.
+ * a failure; a warning makes it one of level WARN.
  *
  * @param continued a message was sent that lets another invocation finish the hour
  * @param lookBack the hour was committed before. It counts as updated where something came late, and never as committed:
@@ -71,7 +71,9 @@ export function reportResult(
 ): void {
   const { problems: [problem] = [] } = result;
   if (problem === undefined) {
-    logger.info(`hour ${result.status}`, { ...result, continued, lookBack });
+    const line = { ...result, continued, lookBack };
+    if (result.warnings === undefined) logger.info(`hour ${result.status}`, line);
+    else logger.warn(`hour ${result.status}`, line);
   } else {
     const message = `hour ${result.status}, but not everything that follows a commit was done`;
     logger.error(message, { ...result, continued, code: problem.code, key: problem.key });
@@ -82,6 +84,7 @@ export function reportResult(
     if (result.status === 'committed') metrics.addMetric(METRICS.hoursUpdated, MetricUnit.Count, 1);
   } else if (result.status !== 'incomplete') {
     metrics.addMetric(METRICS.hoursCommitted, MetricUnit.Count, 1);
+    if (result.objects === 0) metrics.addMetric(METRICS.hoursEmpty, MetricUnit.Count, 1);
     metrics.addMetric(METRICS.objects, MetricUnit.Count, result.objects);
     metrics.addMetric(METRICS.bytes, MetricUnit.Bytes, result.bytes);
     metrics.addMetric(METRICS.outputs, MetricUnit.Count, result.outputs);

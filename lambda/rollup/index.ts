@@ -48,16 +48,18 @@ export {
   refuseOverlap,
 } from './model/location.ts';
 export { MANIFEST_NAME, type Manifest, type Rollup } from './model/manifest.ts';
-export { indexOf } from './model/output.ts';
+export { type Skipped, indexOf } from './model/output.ts';
 export {
   type Deleted,
   type RollupContext,
   type RollupOutcome,
   type RollupRequest,
   type RunProblem,
+  type RunWarning,
 } from './model/run.ts';
 export { Lookup } from './model/side-by-side.ts';
 export {
+  type FirstKeys,
   type Found,
   type ListedObject,
   type ObjectHead,
@@ -71,5 +73,5 @@ export {
 } from './model/store.ts';
 export { type OutputAction, type RequestCounts, actionOf, estimateRequests } from './plan/estimate.ts';
 export { type FullPlan, planAll } from './plan/list-and-plan.ts';
-export { committedSelector } from './plan/select.ts';
+export { committedSelector, createSelector } from './plan/select.ts';
 export { rollUp } from './rollup.ts';

@@ -5,8 +5,9 @@ import { Draft } from './commit/draft.ts';
 import { refuseUnlistable } from './commit/markers.ts';
 import { readDestination } from './committed/read-destination.ts';
 import { refuseOverlap } from './model/location.ts';
-import type { RollupContext, RollupOutcome, RollupRequest } from './model/run.ts';
+import type { RollupContext, RollupOutcome, RollupRequest, RunWarning } from './model/run.ts';
 import { createPlanner, listAndPlan } from './plan/list-and-plan.ts';
+import { warnOfEmpty } from './plan/warn-of-empty.ts';
 import { OutputWriter } from './write/output-writer.ts';
 
 /**
@@ -49,6 +50,7 @@ async function attempt(
     present: state.present,
     isTrusted: () => context.trustExisting === true,
   });
+  const warnings: RunWarning[] = [];
   const result = await unlessLost(
     request,
     context,
@@ -57,9 +59,10 @@ async function attempt(
       // Outputs are written as they are planned: the first ones while the listing is still read.
       const planned = listAndPlan(request, context, planner, state.previous);
       for await (const output of writer.write(planned)) await draft.add(output);
+      if (draft.isEmpty) warnings.push((await warnOfEmpty(source, context, planner)).warning);
       return commit(request, context, draft, state.previous);
     },
   );
   const { peakInFlightBytes } = writer;
-  return afterCommit(request, context, { state, result, peakInFlightBytes, abandoned });
+  return afterCommit(request, context, { state, result, peakInFlightBytes, abandoned, warnings });
 }

@@ -41,8 +41,7 @@ export class ObjectReader {
    */
   read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<ReadResult> {
     return this.#repeated(signal, async () => {
-      const { body, length, checksums, contentEncoding } =
-        (await this.#directGet.get(from, signal)) ?? (await this.#open(from, signal));
+      const { body, length, checksums, contentEncoding } = await this.#get(from, signal);
       try {
         if (length !== into.length) throw otherLength(from.key, length, into.length);
         const crc32 = await readInto(body, into, from.key, signal, this.#timeouts.bodyIdle);
@@ -65,7 +64,7 @@ export class ObjectReader {
   readBounded({ bucket, key }: ObjectAt, most: number): Promise<Found> {
     const { signal } = new AbortController();
     return this.#repeated(signal, async () => {
-      const { body, length, etag, checksums } = await this.#open({ bucket, key }, signal);
+      const { body, length, etag, checksums } = requireLength(key, await this.#open({ bucket, key }, signal));
       try {
         if (length > most) return { body: undefined, etag, size: length };
         const into = Buffer.allocUnsafe(length);
@@ -83,7 +82,7 @@ export class ObjectReader {
     let { offset, length } = from.range ?? { offset: 0, length: undefined };
     for (let attempt = 1; ; attempt++) {
       const rest = attempt === 1 || length === undefined ? from : { ...from, range: { offset, length } };
-      const opened = (await this.#directGet.get(rest, signal)) ?? (await this.#open(rest, signal));
+      const opened = await this.#get(rest, signal);
       length ??= opened.length;
       try {
         for await (const chunk of chunksOf(opened, from.key, this.#timeouts.bodyIdle)) {
@@ -100,6 +99,12 @@ export class ObjectReader {
         opened.body.destroy();
       }
     }
+  }
+
+  /** Sends a GET, the direct way or by the SDK, and returns the body unread. */
+  async #get(from: ReadFrom, signal: AbortSignal): Promise<OpenedObject> {
+    const opened = (await this.#directGet.get(from, signal)) ?? (await this.#open(from, signal));
+    return requireLength(from.key, opened);
   }
 
   /** Sends a GET by the SDK, with its retries, and returns the body unread. Without an ETag it takes the object as it is. */
@@ -200,6 +205,22 @@ function otherLength(key: string, length: number, listed: number): RollupError {
   return new RollupError('ShortBody', `${key} has ${length} bytes where its listing said ${listed}.`, {
     key,
   });
+}
+
+/**
+ * Throws `S3Error` for a response that does not say how long its body is: nothing would tell a whole one from one that was
+ * cut. S3 always says it: https://docs.aws.amazon.com/AmazonS3/latest/API/RESTCommonResponseHeaders.html
+ */
+function requireLength<Opened extends OpenedObject>(key: string, opened: Opened): Opened {
+  if (!Number.isNaN(opened.length)) return opened;
+  opened.body.destroy();
+  throw unannounced(OPERATION, key);
+}
+
+/** The error of a response without a Content-Length. */
+export function unannounced(operation: string, key: string): RollupError {
+  const message = `${operation} ${key}: the response has no Content-Length. S3 always sends one: look at what stands between (a proxy that compresses), or at the store.`;
+  return new RollupError('S3Error', message, { key });
 }
 
 function mismatch(key: string): RollupError {

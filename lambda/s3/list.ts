@@ -1,13 +1,14 @@
+import { isDeepStrictEqual } from 'node:util';
 import {
   ListMultipartUploadsCommand,
   type ListMultipartUploadsCommandInput,
+  ListObjectsV2Command,
   type S3Client,
-  paginateListObjectsV2,
 } from '@aws-sdk/client-s3';
 import { RollupError } from '../errors.ts';
 import { compareKeys } from '../rollup/model/key-order.ts';
 import type { Location } from '../rollup/model/location.ts';
-import type { ListedObject, OpenUpload } from '../rollup/model/store.ts';
+import type { FirstKeys, ListedObject, OpenUpload } from '../rollup/model/store.ts';
 import { decodeKey, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
 
@@ -15,7 +16,8 @@ import { toRollupError } from './errors.ts';
  * Lists every object under a prefix, page by page.
  *
  * @param after a key: only keys behind it are listed
- * @throws RollupError `UnsortedListing` where keys do not come in UTF-8 byte order, which packing and `verify` rely on
+ * @throws RollupError `UnsortedListing` where keys do not come in UTF-8 byte order, which packing and `verify` rely on;
+ *   `IncompleteListing` where a page says that there are more and not where, or an object has no key, size or ETag
  */
 export async function* listObjects(
   client: S3Client,
@@ -31,19 +33,36 @@ export async function* listObjects(
     ...(after === undefined ? {} : { StartAfter: after }),
   };
   let last = after;
+  let next: { ContinuationToken?: string } | undefined = {};
   try {
-    for await (const { Contents = [] } of paginateListObjectsV2({ client }, input, { abortSignal })) {
-      const page = Contents.map(({ Key, Size = 0, ETag, LastModified, StorageClass }) => ({
-        key: decodeKey(Key),
-        size: Size,
-        etag: unquoteEtag(ETag),
-        lastModified: LastModified?.toISOString() ?? '',
-        ...(StorageClass === undefined ? {} : { storageClass: StorageClass }),
-      }));
+    while (next !== undefined) {
+      const before: { ContinuationToken?: string } = next;
+      const found = await client.send(
+        new ListObjectsV2Command({ ...input, ...before }),
+        abortSignal && { abortSignal },
+      );
+      const page = (found.Contents ?? []).map(({ Key, Size, ETag, LastModified, StorageClass }) => {
+        // An object without a size would be taken for an empty one.
+        if (Key === undefined || Size === undefined || ETag === undefined)
+          throw incomplete(
+            { bucket, prefix },
+            `an object in it (${Key ?? ''}) has no key, no size or no ETag`,
+          );
+        return {
+          key: decodeKey(Key),
+          size: Size,
+          etag: unquoteEtag(ETag),
+          lastModified: LastModified?.toISOString() ?? '',
+          ...(StorageClass === undefined ? {} : { storageClass: StorageClass }),
+        };
+      });
       for (const { key } of page) {
         if (last !== undefined && compareKeys(last, key) >= 0) throw unsorted(bucket, key, last);
         last = key;
       }
+      const token = found.NextContinuationToken;
+      next = token === undefined ? undefined : { ContinuationToken: token };
+      if (found.IsTruncated === true) requireNext({ bucket, prefix }, before, next);
       yield page;
     }
   } catch (error) {
@@ -51,10 +70,43 @@ export async function* listObjects(
   }
 }
 
-/** Lists the multipart uploads under a prefix that are neither completed nor aborted. */
+/** Lists the first keys under a prefix, in one request. */
+export async function listFirst(
+  client: S3Client,
+  { bucket, prefix }: Location,
+  { most, delimiter }: { most: number; delimiter?: string | undefined },
+  abortSignal: AbortSignal,
+): Promise<FirstKeys> {
+  const command = new ListObjectsV2Command({
+    Bucket: bucket,
+    Prefix: prefix,
+    MaxKeys: most,
+    EncodingType: 'url',
+    ...(delimiter === undefined ? {} : { Delimiter: delimiter }),
+  });
+  try {
+    const { Contents = [], CommonPrefixes = [], IsTruncated } = await client.send(command, { abortSignal });
+    return {
+      keys: Contents.map(({ Key }) => decodeKey(Key)),
+      folders: CommonPrefixes.map(({ Prefix }) => decodeKey(Prefix)),
+      hasMore: IsTruncated === true,
+    };
+  } catch (error) {
+    throw toRollupError(error, { operation: 'ListObjectsV2', bucket, key: prefix });
+  }
+}
+
+/** The place in a listing of uploads from which on it is asked for. */
+type Markers = Pick<ListMultipartUploadsCommandInput, 'KeyMarker' | 'UploadIdMarker'>;
+
+/**
+ * Lists the multipart uploads under a prefix that are neither completed nor aborted.
+ *
+ * @throws RollupError `IncompleteListing` as `listObjects` does
+ */
 export async function listUploads(client: S3Client, { bucket, prefix }: Location): Promise<OpenUpload[]> {
   const uploads: OpenUpload[] = [];
-  let markers: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {};
+  let markers: Markers | undefined = {};
   try {
     while (markers !== undefined) {
       const input: ListMultipartUploadsCommandInput = {
@@ -64,19 +116,36 @@ export async function listUploads(client: S3Client, { bucket, prefix }: Location
         ...markers,
       };
       const page = await client.send(new ListMultipartUploadsCommand(input));
-      for (const { Key, UploadId = '', Initiated = new Date(0) } of page.Uploads ?? []) {
+      for (const { Key, UploadId, Initiated = new Date(0) } of page.Uploads ?? []) {
+        if (Key === undefined || UploadId === undefined)
+          throw incomplete({ bucket, prefix }, 'an upload in it has no key or no id');
         uploads.push({ bucket, key: decodeKey(Key), uploadId: UploadId, initiated: Initiated });
       }
-      const next = {
-        KeyMarker: decodeKey(page.NextKeyMarker),
-        UploadIdMarker: page.NextUploadIdMarker ?? '',
-      };
+      const next: Markers | undefined =
+        page.NextKeyMarker === undefined
+          ? undefined
+          : { KeyMarker: decodeKey(page.NextKeyMarker), UploadIdMarker: page.NextUploadIdMarker ?? '' };
+      if (page.IsTruncated === true) requireNext({ bucket, prefix }, markers, next);
       markers = page.IsTruncated === true ? next : undefined;
     }
     return uploads;
   } catch (error) {
     throw toRollupError(error, { operation: 'ListMultipartUploads', bucket, key: prefix });
   }
+}
+
+/** Throws `IncompleteListing` unless a page that says that there are more names a place to go on from. */
+function requireNext(at: Location, asked: object, next: object | undefined): void {
+  if (next === undefined) throw incomplete(at, 'a page says that there are more, and not where');
+  if (isDeepStrictEqual(asked, next)) throw incomplete(at, 'a page names itself as the next one');
+}
+
+function incomplete({ bucket, prefix }: Location, why: string): RollupError {
+  return new RollupError(
+    'IncompleteListing',
+    `The listing of s3://${bucket}/${prefix} cannot be relied on: ${why}. S3 never answers so: look at what stands between, or at the store.`,
+    { key: prefix },
+  );
 }
 
 function unsorted(bucket: string, key: string, before: string): RollupError {

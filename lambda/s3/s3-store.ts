@@ -1,12 +1,15 @@
 import {
   AbortMultipartUploadCommand,
   HeadObjectCommand,
+  type HeadObjectCommandOutput,
   PutObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { RollupError, hasCode } from '../errors.ts';
 import type { Location, ObjectAt } from '../rollup/model/location.ts';
 import type {
+  ArchiveState,
+  FirstKeys,
   Found,
   ReadResult,
   ListedObject,
@@ -27,8 +30,8 @@ import { copyObject } from './copy.ts';
 import { deleteKeys, deleteUnchanged } from './delete.ts';
 import { type Operation, toRollupError } from './errors.ts';
 import type { RequestPath } from './client/direct-get.ts';
-import { listObjects, listUploads } from './list.ts';
-import { ObjectReader, refusedOrAbsent } from './download.ts';
+import { listFirst, listObjects, listUploads } from './list.ts';
+import { ObjectReader, refusedOrAbsent, unannounced } from './download.ts';
 import { uploadStream } from './upload-stream.ts';
 import { uploadObject } from './upload.ts';
 
@@ -57,6 +60,14 @@ export class S3Store implements Store {
     return listObjects(this.#client, at, signal, after);
   }
 
+  listFirst(
+    at: Location,
+    options: { most: number; delimiter?: string | undefined },
+    signal: AbortSignal,
+  ): Promise<FirstKeys> {
+    return listFirst(this.#client, at, options, signal);
+  }
+
   listUploads(at: Location): Promise<OpenUpload[]> {
     return listUploads(this.#client, at);
   }
@@ -73,7 +84,15 @@ export class S3Store implements Store {
     const crc32 = parseCrc32(found.ChecksumCRC32);
     const etag = unquoteEtag(found.ETag);
     const metadata = found.Metadata ?? {};
-    return { size: found.ContentLength ?? 0, etag, metadata, ...(crc32 === undefined ? {} : { crc32 }) };
+    if (found.ContentLength === undefined) throw unannounced('HeadObject', key);
+    const archive = archiveStateOf(found);
+    return {
+      size: found.ContentLength,
+      etag,
+      metadata,
+      ...(crc32 === undefined ? {} : { crc32 }),
+      ...(archive === undefined ? {} : { archive }),
+    };
   }
 
   getIfPresent(at: ObjectAt): Promise<{ body: Buffer; etag: string } | undefined> {
@@ -157,6 +176,21 @@ export class S3Store implements Store {
       if (!hasCode(error, 'NoSuchUpload')) throw error;
     }
   }
+}
+
+/**
+ * The archive state by the headers x-amz-restore (`ongoing-request="false", expiry-date="…"`), x-amz-archive-status, which
+ * S3 Intelligent-Tiering has, and x-amz-storage-class: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+ */
+function archiveStateOf({
+  Restore = '',
+  ArchiveStatus,
+  StorageClass,
+}: HeadObjectCommandOutput): ArchiveState | undefined {
+  if (Restore.includes('ongoing-request="true"')) return 'restoring';
+  if (Restore.includes('ongoing-request="false"')) return 'restored';
+  const isArchive = StorageClass === 'GLACIER' || StorageClass === 'DEEP_ARCHIVE';
+  return isArchive || ArchiveStatus !== undefined ? 'archived' : undefined;
 }
 
 /** Sends a request; its failure is thrown as a `RollupError`. */

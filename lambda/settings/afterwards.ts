@@ -1,8 +1,17 @@
 import { toggle } from './value-types.ts';
 import { group, row } from './row.ts';
 
-/** Settings of what follows a commit. */
+/** Settings of the commit and what follows it. */
 export const afterwards = group('After the commit:', {
+  /**
+   * End with `NoSources`, and commit nothing, where there is nothing to roll up.
+   *
+   * @defaultValue false: an empty rollup is committed, with a warning
+   */
+  failOnEmpty: row(toggle(), {
+    default: false,
+    description: 'end with an error, and commit nothing, where there is nothing to roll up',
+  }),
   /**
    * Write `_SUCCESS` beside the manifest.
    *

@@ -40,7 +40,16 @@ const NO_FLAGS = { ignoreCase: false, dotAll: false, multiline: false };
  * @throws for an expression of which `problemOf` returns a problem
  */
 export function compileRegex(source: string): Match {
-  const regex = RE2JS.compile(translate(source, { ...NO_FLAGS, widened: false }));
+  return compileWith(source, NO_FLAGS);
+}
+
+/** The same, but `.` matches line breaks too. */
+export function compileAcrossLines(source: string): Match {
+  return compileWith(source, { ...NO_FLAGS, dotAll: true });
+}
+
+function compileWith(source: string, flags: typeof NO_FLAGS): Match {
+  const regex = RE2JS.compile(translate(source, { ...flags, widened: false }));
   return (text) => regex.exec(text)?.slice(1);
 }
 

@@ -83,7 +83,8 @@ export const rollup = group('Options:', {
    */
   sourceFormat: row(choice(['auto', 'plain', 'gzip', 'zstd', 'bzip2', 'xz']), {
     default: 'auto',
-    description: 'auto, or plain, gzip, zstd, bzip2, xz: what sources are, whatever their keys and first bytes say',
+    description:
+      'auto, or plain, gzip, zstd, bzip2, xz: what sources are, whatever their keys and first bytes say',
     value: '<format>',
     example: 'gzip',
     recorded: 'unless default',

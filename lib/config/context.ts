@@ -35,6 +35,7 @@ const stackFields = {
     .enum(RetentionDays, `must be one of ${Object.values(RetentionDays).filter(Number).join(', ')}`)
     .default(RetentionDays.ONE_MONTH),
   tracing: z.boolean('must be true or false').default(false),
+  emptyHourAlarm: z.boolean('must be true or false').default(false),
   alarmTopicArn: z
     .string()
     .regex(/^arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]{1,256}$/, 'must be the ARN of an SNS topic')

@@ -39,6 +39,12 @@ export interface AlarmsProps {
   readonly streams: readonly string[];
   readonly serviceName: string;
   readonly timeout: Duration;
+  /**
+   * Alarm on every hour that is rolled up without a source.
+   *
+   * @defaultValue false
+   */
+  readonly emptyHours?: boolean | undefined;
   readonly topic?: ITopic | undefined;
   readonly runbookUrl: string;
 }
@@ -133,7 +139,7 @@ function functionAlarms(props: AlarmsProps): AlarmSpec[] {
   ];
 }
 
-function streamAlarms({ serviceName, streams }: AlarmsProps): AlarmSpec[] {
+function streamAlarms({ serviceName, streams, emptyHours = false }: AlarmsProps): AlarmSpec[] {
   const commits = streams.map((stream) => ({
     id: `NoHourCommitted-${stream}`,
     metric: streamMetric(serviceName, stream, METRICS.hoursCommitted, {
@@ -155,5 +161,15 @@ function streamAlarms({ serviceName, streams }: AlarmsProps): AlarmSpec[] {
     meaning: `Stream ${stream}: a run had ${DESCRIPTOR_ALARM} or more of Lambda's 1,024 file descriptors open.`,
     anchor: 'file-descriptors-run-out',
   }));
-  return [...commits, ...descriptors];
+  const empty = (emptyHours ? streams : []).map((stream) => ({
+    id: `HourEmpty-${stream}`,
+    metric: streamMetric(serviceName, stream, METRICS.hoursEmpty, {
+      statistic: 'Sum',
+      period: Duration.minutes(5),
+    }),
+    threshold: 1,
+    meaning: `Stream ${stream}: an hour was rolled up without a source, which may be a mistake in its prefix or filters.`,
+    anchor: 'an-hour-was-empty',
+  }));
+  return [...commits, ...descriptors, ...empty];
 }

@@ -63,9 +63,10 @@ export class RollupDashboard extends Construct {
 function workRows(service: string): IWidget[][] {
   return [
     [
-      graph('Hours committed, and updated by late logs', [
+      graph('Hours committed, updated by late logs, empty', [
         everyStream(service, METRICS.hoursCommitted, 'Sum'),
         everyStream(service, METRICS.hoursUpdated, 'Sum'),
+        everyStream(service, METRICS.hoursEmpty, 'Sum'),
       ]),
       graph('Objects rolled up', [everyStream(service, METRICS.objects, 'Sum')]),
       graph('Bytes rolled up', [everyStream(service, METRICS.bytes, 'Sum')]),

@@ -25,7 +25,7 @@ export async function sendReply(response: ServerResponse, reply: Reply, delivery
   const body = bodyOf(reply);
   response.writeHead(reply.status, {
     ...reply.headers,
-    ...(hasLength(reply) && { 'content-length': body.length }),
+    ...(hasLength(reply) && fault?.kind !== 'unannounced' && { 'content-length': body.length }),
   });
   const bodiless = response.req.method === 'HEAD' || body.length === 0;
   if (fault?.kind === 'cut' || fault?.kind === 'stall') {

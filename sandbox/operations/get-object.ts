@@ -43,7 +43,7 @@ export function getObject(call: Call): Reply {
 }
 
 function storageHeaders({
-  attributes: { storageClass, tags, encryption },
+  attributes: { storageClass, tags, encryption, archive = {} },
 }: StoredObject): Record<string, string> {
   const tagCount = Object.keys(tags).length;
   return {
@@ -53,8 +53,15 @@ function storageHeaders({
       'x-amz-server-side-encryption-bucket-key-enabled': String(encryption.bucketKey),
     }),
     ...(storageClass !== 'STANDARD' && { 'x-amz-storage-class': storageClass }),
+    ...(archive.tier !== undefined && { 'x-amz-archive-status': archive.tier }),
+    ...(archive.restore !== undefined && { 'x-amz-restore': formatRestore(archive.restore) }),
     ...(tagCount > 0 && { 'x-amz-tagging-count': String(tagCount) }),
   };
+}
+
+function formatRestore(state: 'ongoing' | 'done'): string {
+  if (state === 'ongoing') return 'ongoing-request="true"';
+  return 'ongoing-request="false", expiry-date="Fri, 21 Dec 2046 00:00:00 GMT"';
 }
 
 function checksumHeaders({ table }: Call, object: StoredObject): Record<string, string> {

@@ -120,10 +120,11 @@ export function checkTags(tags: [string, string][]): Record<string, string> {
 }
 
 /** Throws for an archived object, which has to be restored before it can be read. */
-export function checkReadable({ attributes: { storageClass } }: StoredObject): void {
-  if (storageClass === 'GLACIER' || storageClass === 'DEEP_ARCHIVE') {
-    throw new S3Error('InvalidObjectState', "The operation is not valid for the object's storage class", {
-      StorageClass: storageClass,
-    });
-  }
+export function checkReadable({ attributes: { storageClass, archive = {} } }: StoredObject): void {
+  const isArchived = storageClass === 'GLACIER' || storageClass === 'DEEP_ARCHIVE';
+  if (archive.restore === 'done' || (!isArchived && archive.tier === undefined)) return;
+  throw new S3Error('InvalidObjectState', "The operation is not valid for the object's storage class", {
+    StorageClass: storageClass,
+    ...(archive.tier !== undefined && { AccessTier: archive.tier }),
+  });
 }

@@ -14,6 +14,14 @@ export interface Attributes {
   encryption?: { keyId: string; bucketKey: boolean };
   /** A canned ACL. */
   acl?: string;
+  archive?: Archive;
+}
+
+/** What S3 does by itself to an object of an archive class, or of Intelligent-Tiering; here a test does it. */
+export interface Archive {
+  /** The tier of Intelligent-Tiering that it was moved to. */
+  tier?: 'ARCHIVE_ACCESS' | 'DEEP_ARCHIVE_ACCESS';
+  restore?: 'ongoing' | 'done';
 }
 
 export interface StoredObject {

@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
-import { BUCKET, DESTINATION, SOURCE, cli, json, lines } from './command-line.ts';
+import { BUCKET, DESTINATION, SOURCE, cli, environment, json, lines, runInProcess } from './command-line.ts';
 
 let sandbox: Sandbox;
 beforeAll(async () => {
@@ -63,4 +63,51 @@ it('bad filters and groups are refused under their flags, together with all othe
   expect(stderr).toContain('--concurrency must be a whole number');
   const { stderr: without } = await cli(sandbox, ['run', SOURCE, DESTINATION, '--group-by', '^[^/]+/']);
   expect(without).toContain('--group-by must have a capture group, such as \'^([^/]+)/\', not "^[^/]+/"');
+});
+
+describe('a source of which nothing, or not all, is a log', () => {
+  let empty: Sandbox;
+  beforeEach(async () => {
+    empty = await startSandbox({ buckets: [BUCKET] });
+  });
+  afterEach(() => empty.close());
+
+  const command = (...args: string[]) =>
+    runInProcess([...args, '--no-progress'], environment(empty.endpoint));
+  const BOTH = [SOURCE, DESTINATION];
+  const MESSAGE = 'No objects under s3://logs/raw/app/; 1 key begins with s3://logs/raw/app: raw/app-1.log.';
+
+  it.each(['run', 'plan'])('%s warns of an empty source on stderr, and in its JSON', async (name) => {
+    empty.put(BUCKET, 'raw/app-1.log', 'text\n');
+    const table = await command(name, ...BOTH);
+    expect(table).toMatchObject({ code: 0, stderr: `warning: ${MESSAGE} (NoObjects)\n` });
+    const { code, stdout, stderr } = await command(name, ...BOTH, '--json');
+    const warning = { code: 'NoObjects', message: MESSAGE, key: 'raw/app-1.log' };
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ warnings: [warning] });
+    expect(JSON.parse(stderr)).toEqual({ warning });
+  });
+
+  it.each(['run', 'plan'])('%s --fail-on-empty ends with 1, and commits nothing', async (name) => {
+    empty.put(BUCKET, 'raw/app/_SUCCESS', 'x');
+    const { code, stdout, stderr } = await command(name, ...BOTH, '--fail-on-empty', '--json');
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'NoSources', key: 'raw/app/_SUCCESS' } });
+    expect(empty.keys(BUCKET, 'rolled/')).toEqual([]);
+    expect((await command('run', ...BOTH, '--fail-on-empty', '--workers', '2')).code).toBe(1);
+    expect(empty.keys(BUCKET, 'rolled/')).toEqual([]);
+  });
+
+  it('run and plan show what is hidden and this program’s own, and warn of nothing', async () => {
+    for (const name of ['a.log', '_tmp/a.log', '.b.crc', '08/_manifest.json', 'dir/'])
+      empty.put(BUCKET, `raw/app/${name}`, name.endsWith('/') ? '' : 'text\n');
+    for (const name of ['plan', 'run']) {
+      const { stdout, stderr } = await command(name, ...BOTH);
+      expect(stdout).toContain('objects      1, 5 B (1 empty, 2 hidden, 1 own skipped)');
+      expect(stderr).toBe('');
+    }
+    expect(JSON.parse((await command('plan', ...BOTH, '--json')).stdout)).toMatchObject({
+      skipped: { empty: 1, filtered: 0, hidden: 2, own: 1 },
+    });
+  });
 });

@@ -92,6 +92,29 @@ describe('a run', () => {
     ]);
   });
 
+  it('of an hour without sources is a warning, and counts as empty as long as it is', async () => {
+    sandbox.put(BUCKET, `${rawPrefix(20).slice(0, -1)}-a.log`, 'text\n');
+    const message = { source: TEMPLATE, hour: hourText(20), stream: 'checkout' };
+    const { log, metrics } = await lambda.invoke(message);
+    expect(log).toEqual([
+      expect.objectContaining({
+        level: 'WARN',
+        message: 'hour empty',
+        warnings: [expect.objectContaining({ code: 'NoObjects' })],
+      }),
+    ]);
+    expect(readMetrics(metrics[0]).values).toMatchObject({
+      [METRICS.hoursEmpty]: 1,
+      [METRICS.hoursCommitted]: 1,
+    });
+    const lookBack = await lambda.invoke({ ...message, lookBack: true });
+    expect(readMetrics(lookBack.metrics[0]).values).not.toHaveProperty(METRICS.hoursEmpty);
+    putHour(sandbox, 20, { objects: 2 });
+    const filled = await lambda.invoke(message);
+    expect(filled.log).toMatchObject([{ level: 'INFO', message: 'hour committed' }]);
+    expect(readMetrics(filled.metrics[0]).values).not.toHaveProperty(METRICS.hoursEmpty);
+  });
+
   it('has every metric that alarms and dashboard look for, by service and stream', async () => {
     const logs = putHour(sandbox, 9, { objects: 4 });
     sandbox.hook = ({ operation, key }) => {
@@ -128,6 +151,7 @@ describe('a run', () => {
       METRICS.unnamedStream,
       METRICS.failures,
       METRICS.hoursUpdated,
+      METRICS.hoursEmpty,
     ];
     const measured = Object.values(METRICS).filter((name) => !unmeasured.includes(name));
     expect(Object.keys(values).sort()).toEqual(measured.sort());

@@ -90,6 +90,25 @@ describe('alarms', () => {
     );
   });
 
+  it('are raised for an empty hour only where that is asked for', () => {
+    const empty = (context: Record<string, unknown>) =>
+      alarms(context).filter(({ MetricName }) => MetricName === METRICS.hoursEmpty);
+    expect(empty({})).toEqual([]);
+    expect(empty({ ...DEPLOYMENTS['existing bucket'], emptyHourAlarm: true })).toMatchObject(
+      ['checkout', 'search'].map((stream) => ({
+        id: `HourEmpty${stream}`,
+        Dimensions: [
+          { Name: METRICS.serviceDimension, Value: 'LogRollup' },
+          { Name: METRICS.streamDimension, Value: stream },
+        ],
+        Statistic: 'Sum',
+        Threshold: 1,
+        ComparisonOperator: 'GreaterThanOrEqualToThreshold',
+        TreatMissingData: 'notBreaching',
+      })),
+    );
+  });
+
   it('watch three different queues', () => {
     const watched = alarms({}).filter(({ Namespace }) => Namespace === 'AWS/SQS');
     expect(new Set(watched.map(({ Dimensions }) => flattenReference(Dimensions[0]?.Value))).size).toBe(3);

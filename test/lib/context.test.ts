@@ -264,6 +264,7 @@ describe('context that is taken', () => {
       directConcurrency: 1,
       logRetentionDays: 30,
       tracing: false,
+      emptyHourAlarm: false,
       runbookUrl: 'docs/runbook.md',
     });
   });
@@ -283,6 +284,7 @@ describe('context that is taken', () => {
       groupBy: '(\\d)',
       concurrency: 32,
       tracing: true,
+      emptyHourAlarm: false,
       partSize: 8_388_608,
       streams: [{ name: 'checkout', source: `checkout/${HOUR}`, minute: 10 }],
     });

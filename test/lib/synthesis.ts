@@ -125,6 +125,8 @@ export const DEPLOYMENTS: Record<string, Record<string, unknown>> = {
     directConcurrency: 2,
     logRetentionDays: 90,
     allowAnyPrefix: true,
+    failOnEmpty: true,
+    emptyHourAlarm: true,
   },
 };
 

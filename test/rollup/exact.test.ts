@@ -91,7 +91,7 @@ describe('the outputs of a commit', () => {
   });
 
   it('have an offset for every source, whatever its key', async () => {
-    await using bucket = await openTestBucket();
+    await using bucket = await openTestBucket({ filters: [{ include: '*' }] });
     const long = 1024 - RAW.length;
     const names = [
       'two words .log',
@@ -124,7 +124,7 @@ describe('the outputs of a commit', () => {
       'trailing/',
       '*(x)!~@:$[]{}|^.log',
       'CON',
-      '_manifest.json',
+      '_manifest.jsonl',
       'x'.repeat(long),
       '😀'.repeat(long / 4),
     ];

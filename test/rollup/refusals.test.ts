@@ -128,8 +128,23 @@ describe('a manifest', () => {
     ['that is empty', () => '', { code: 'BadManifest', key: MANIFEST_KEY }],
     [
       'of a newer version',
-      (text) => text.replace('"version": 1', '"version": 2'),
+      (text) => text.replace('"version": 1', '"version": 3'),
       { code: 'ManifestVersion', key: MANIFEST_KEY },
+    ],
+    [
+      'of a known version with fields that are not known',
+      (text) =>
+        text.replace('"generation"', '"shape": {}, "generation"').replace('"size"', '"rows": 1, "size"'),
+      {
+        code: 'ManifestVersion',
+        key: MANIFEST_KEY,
+        message: `${MANIFEST_KEY} has fields that this release does not know: "rows", "shape". A later release may have written it: use that one, or a later one, and leave the object where it is.`,
+      },
+    ],
+    [
+      'that is damaged besides having fields that are not known',
+      (text) => text.replace('"generation": 0', '"shape": {}, "generation": "none"'),
+      { code: 'BadManifest', key: MANIFEST_KEY },
     ],
     [
       'of another source',

@@ -1,7 +1,7 @@
 import '../support/credentials.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { ListedObject } from '../../lambda/rollup/model/store.ts';
+import type { ListedObject, Store } from '../../lambda/rollup/model/store.ts';
 import { connect } from '../../lambda/s3/connection.ts';
 import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
 import { inKeyOrder } from '../support/planning.ts';
@@ -30,6 +30,24 @@ async function listing(keys: string[]): Promise<string[]> {
     const got: string[] = [];
     for await (const page of connection.store.list(SOURCE)) got.push(...page.map(({ key }) => key));
     return got;
+  } finally {
+    connection.close();
+  }
+}
+
+/** Calls a store whose every request is answered by this output; after the tenth it is not answered any more. */
+async function answeredBy<T>(output: object, call: (store: Store) => Promise<T>): Promise<T> {
+  const connection = connect({ settings: DEFAULT_SETTINGS, endpointUrl: 'http://127.0.0.1:9' });
+  let answers = 0;
+  connection.client.middlewareStack.add(
+    () => () =>
+      ++answers > 10
+        ? Promise.reject(new Error('It would ask for ever.'))
+        : Promise.resolve({ response: {}, output: { $metadata: {}, ...output } }),
+    { step: 'initialize', name: 'cannedAnswer', priority: 'high' },
+  );
+  try {
+    return await call(connection.store);
   } finally {
     connection.close();
   }
@@ -85,6 +103,33 @@ describe('a listing', () => {
     ['an order that is broken between two pages', ['b', 'c', 'd', 'a']],
   ])('with %s is refused', async (_, keys) => {
     expect(await failureOf(listing(keys))).toMatchObject({ code: 'UnsortedListing', key: keys.at(-1) });
+  });
+
+  it.each([
+    ['is truncated and names no next page', { IsTruncated: true }],
+    ['names the same next page again', { IsTruncated: true, NextContinuationToken: 'again' }],
+    ['has an object without a size', { Contents: [{ Key: 'a', ETag: '"e"' }] }],
+    ['has an object without an ETag', { Contents: [{ Key: 'a', Size: 1 }] }],
+    ['has an object without a key', { Contents: [{ Size: 1, ETag: '"e"' }] }],
+  ])('with a page that %s is refused', async (_, output) => {
+    expect(await failureOf(answeredBy(output, (store) => Array.fromAsync(store.list(SOURCE))))).toMatchObject(
+      {
+        code: 'IncompleteListing',
+        key: RAW,
+      },
+    );
+  });
+
+  it.each([
+    ['names no next page', { IsTruncated: true }],
+    ['names the same next page again', { IsTruncated: true, NextKeyMarker: 'a', NextUploadIdMarker: '1' }],
+    ['has an upload without an id', { Uploads: [{ Key: 'a' }] }],
+    ['has an upload without a key', { Uploads: [{ UploadId: '1' }] }],
+  ])('of open uploads with a page that %s is refused', async (_, output) => {
+    expect(await failureOf(answeredBy(output, (store) => store.listUploads(SOURCE)))).toMatchObject({
+      code: 'IncompleteListing',
+      key: RAW,
+    });
   });
 
   it('over several pages of S3 has every object once, with all of its fields', async () => {

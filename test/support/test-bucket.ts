@@ -44,6 +44,8 @@ export type RollOptions = Partial<RunOptions> & {
 
 interface PutOptions {
   storageClass?: string;
+  /** The state of an object that S3 has archived. */
+  archive?: { tier?: 'ARCHIVE_ACCESS' | 'DEEP_ARCHIVE_ACCESS'; restore?: 'ongoing' | 'done' };
   headers?: Record<string, string>;
   lastModified?: Date;
 }

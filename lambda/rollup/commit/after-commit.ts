@@ -7,6 +7,7 @@ import type {
   Deleted,
   DestinationState,
   RunProblem,
+  RunWarning,
   RollupContext,
   RollupOutcome,
   RollupRequest,
@@ -43,7 +44,8 @@ type TidyUpContext = Omit<RollupContext, 'hasTime'> & Partial<Pick<RollupContext
  * Tidies up after a commit, or after finding that nothing is new, and returns the outcome of the run. After a lost or an
  * incomplete run nothing is tidied up.
  *
- * @param run the destination as the run found it, the result of its commit, and the most bytes that it held in buffers
+ * @param run the destination as the run found it, the result of its commit, the most bytes that it held in buffers, and
+ *   warnings for the outcome
  * @throws RollupError only where the run was stopped: other failures are returned as problems of the outcome
  */
 export async function afterCommit(
@@ -54,6 +56,22 @@ export async function afterCommit(
     result: CommitResult;
     peakInFlightBytes: number;
     /** Keys that mistaken attempts of this run wrote. */
+    abandoned?: readonly string[];
+    warnings?: RunWarning[];
+  },
+): Promise<RollupOutcome | 'lost'> {
+  const outcome = await outcomeAfter(request, context, run);
+  const { warnings = [] } = run;
+  return outcome === 'lost' || warnings.length === 0 ? outcome : { ...outcome, warnings };
+}
+
+async function outcomeAfter(
+  request: RollupRequest,
+  context: TidyUpContext,
+  run: {
+    state: DestinationState;
+    result: CommitResult;
+    peakInFlightBytes: number;
     abandoned?: readonly string[];
   },
 ): Promise<RollupOutcome | 'lost'> {

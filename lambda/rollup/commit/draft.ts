@@ -44,6 +44,11 @@ export class Draft {
     return this.#isComplete;
   }
 
+  /** True if the commit would have no sources. Undecided, so false, where there was no time for all outputs. */
+  get isEmpty(): boolean {
+    return this.#isComplete && this.totals.objects === 0;
+  }
+
   /** The number of outputs that were written, copied and reused; sealed ones count as reused. */
   get counts(): OutputCounts {
     return { ...this.#counts, reused: this.#counts.reused + this.plan.sealed.length };

@@ -5,12 +5,12 @@ import { type Location, type ObjectAt, formatLocation } from '../model/location.
 import {
   type CommittedOutput,
   MANIFEST_NAME,
-  MANIFEST_VERSION,
   MOST_MANIFEST,
   type Manifest,
   type Rollup,
   formatManifest,
   laterThan,
+  versionOf,
 } from '../model/manifest.ts';
 import { type Skipped, indexOf } from '../model/output.ts';
 import type { Store, WriteCondition } from '../model/store.ts';
@@ -119,20 +119,21 @@ async function requireStored(
 function manifestOf(input: CommitInput, sourcesKey: string): Manifest {
   const { source, destination, settings, generation, skipped, index, previous, now } = input;
   const outputs = [...input.sealed, ...input.added].toSorted((a, b) => indexOf(a.key) - indexOf(b.key));
+  const totals = {
+    objects: index.count,
+    bytes: index.bytes,
+    outputs: outputs.length,
+    outputBytes: outputs.reduce((sum, { size }) => sum + size, 0),
+    skipped,
+  };
   return {
-    version: MANIFEST_VERSION,
+    version: versionOf({ totals }),
     generation,
     source: formatLocation(source),
     destination: formatLocation(destination),
     createdAt: laterThan(previous?.manifest, now),
     settings: recordedSettings(settings),
-    totals: {
-      objects: index.count,
-      bytes: index.bytes,
-      outputs: outputs.length,
-      outputBytes: outputs.reduce((sum, { size }) => sum + size, 0),
-      skipped,
-    },
+    totals,
     outputs,
     sources: { key: sourcesKey, count: index.count },
   };

@@ -7,6 +7,8 @@ import {
   type StoredSource,
   badManifest,
   parseJson,
+  unknownFields,
+  writtenLater,
 } from '../model/manifest.ts';
 
 const NEWLINE = 0x0a;
@@ -111,6 +113,8 @@ export function parseSource(line: string, ordinal: number, key: string): StoredS
   if (isSource(json)) return Object.assign(json, { ordinal });
   const parsed = sourceSchema.safeParse(json);
   if (parsed.success) return { ...parsed.data, ordinal };
+  const unknown = unknownFields(parsed.error);
+  if (unknown !== undefined) throw writtenLater(key, unknown);
   throw badManifest(key, `line ${ordinal + 1}: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`);
 }
 

@@ -83,7 +83,12 @@ const headerSchema = z.strictObject({
   generation: count,
   /** The indices of that manifest's outputs that stay as they are, as ranges: first and last, both included. */
   sealed: z.array(rangeSchema),
-  skipped: z.strictObject({ empty: count, filtered: count }),
+  skipped: z.strictObject({
+    empty: count,
+    filtered: count,
+    hidden: count.optional(),
+    own: count.optional(),
+  }),
   listingBegan: z.iso.datetime(),
   /** The settings that the plan was made with. */
   settings: z.record(z.string(), z.unknown()),

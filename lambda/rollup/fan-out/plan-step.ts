@@ -8,8 +8,15 @@ import { refuseUnlistable } from '../commit/markers.ts';
 import { readDestination } from '../committed/read-destination.ts';
 import { formatLocation, refuseOverlap } from '../model/location.ts';
 import type { PlannedOutput } from '../model/output.ts';
-import type { DestinationState, RollupContext, RollupOutcome, RollupRequest } from '../model/run.ts';
+import type {
+  DestinationState,
+  RollupContext,
+  RollupOutcome,
+  RollupRequest,
+  RunWarning,
+} from '../model/run.ts';
 import { createPlanner, listAndPlan } from '../plan/list-and-plan.ts';
+import { warnOfEmpty } from '../plan/warn-of-empty.ts';
 import {
   type PinnedPlan,
   type PlanAt,
@@ -74,10 +81,12 @@ async function planFrom(
   if (first.done === true) {
     // An empty hour, or one of which nothing is new.
     const draft = new Draft(planner, previous);
-    const result = await unlessLost(request, context, { previous, keys: [] }, () =>
-      commit(request, context, draft, previous),
-    );
-    const outcome = await afterCommit(request, context, { state, result, peakInFlightBytes: 0 });
+    const warnings: RunWarning[] = [];
+    const result = await unlessLost(request, context, { previous, keys: [] }, async () => {
+      if (draft.isEmpty) warnings.push((await warnOfEmpty(source, context, planner)).warning);
+      return commit(request, context, draft, previous);
+    });
+    const outcome = await afterCommit(request, context, { state, result, peakInFlightBytes: 0, warnings });
     return outcome === 'lost' ? { status: 'lost' } : { status: 'done', outcome };
   }
 

@@ -1,4 +1,4 @@
-import { RollupError } from '../../errors.ts';
+import { RollupError, hasCode } from '../../errors.ts';
 import { ByteReader } from '../codec/byte-reader.ts';
 import { decode } from '../codec/decode.ts';
 import { crc32 } from '../model/crc32.ts';
@@ -19,6 +19,8 @@ export interface Comparison {
   sources: CommittedSource[];
   /** For each source, true if it is still in raw as it was committed. */
   present: boolean[];
+  /** Called for each of these that turns out to be archived, which the listing did not show: it is passed over. */
+  onArchived: () => void;
 }
 
 /**
@@ -80,7 +82,7 @@ type ProblemAt = (
 /** Compares the text of an output with its sources, one after another; undefined if nothing differs. */
 async function compareSources(
   raw: Store,
-  { source, output, sources, present }: Comparison,
+  { source, output, sources, present, onArchived }: Comparison,
   text: ByteReader,
   at: ProblemAt,
   signal: AbortSignal,
@@ -91,17 +93,18 @@ async function compareSources(
       const stored = raw.stream({ bucket: source.bucket, key, etag }, signal);
       const original = new ByteReader(decode(encoding, stored, key));
       try {
-        const differs = await firstDifference(text, original, committed.length);
-        if (differs !== undefined) {
-          return at(
-            'source-bytes',
-            committed.offset + differs,
-            `differs from byte ${differs} of ${key}`,
-            key,
-          );
-        }
-        if (!(await original.isOver())) {
-          return at('source-bytes', committed.offset + committed.length, `${key} goes on there`, key);
+        if (await isUnreadable(original)) {
+          onArchived();
+          if (!(await text.skip(committed.length)))
+            return at('output-bytes', text.position, `ends inside ${committed.key}`, committed.key);
+        } else {
+          const differs = await firstDifference(text, original, committed.length);
+          if (differs !== undefined) {
+            const why = `differs from byte ${differs} of ${key}`;
+            return at('source-bytes', committed.offset + differs, why, key);
+          }
+          if (!(await original.isOver()))
+            return at('source-bytes', committed.offset + committed.length, `${key} goes on there`, key);
         }
       } finally {
         await original.close();
@@ -118,6 +121,17 @@ async function compareSources(
     }
   }
   return undefined;
+}
+
+/** True of a source that S3 Intelligent-Tiering has archived: neither its listing nor anything else tells before a GET. */
+async function isUnreadable(original: ByteReader): Promise<boolean> {
+  try {
+    await original.isOver();
+    return false;
+  } catch (error) {
+    if (hasCode(error, 'SourceArchived')) return true;
+    throw error;
+  }
 }
 
 /** Compares the next `length` bytes of both; returns the index of the first that differs, undefined if none does. */

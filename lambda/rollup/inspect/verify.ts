@@ -74,7 +74,10 @@ async function verifyRollup(
       problems.push(...(await checkStored(output, stored.get(output.key), context, destination)));
     if (problems.length === 0 && deep) {
       const present = sources.map(({ ordinal }) => raw.present.has(ordinal));
-      const comparison = { destination, source, output, sources, present };
+      const onArchived = (): void => {
+        raw.expired++;
+      };
+      const comparison = { destination, source, output, sources, present, onArchived };
       problems.push(...(await compareOutput({ store, raw: rawStore }, comparison, stopped)));
     }
     done.outputs++;

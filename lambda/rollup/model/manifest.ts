@@ -6,7 +6,12 @@ import type { ListedObject } from './store.ts';
 
 /** The name of a manifest below the prefix of its destination. */
 export const MANIFEST_NAME = '_manifest.json';
-export const MANIFEST_VERSION = 1;
+/**
+ * The versions of manifests. A manifest has the least version of which a reader knows every field that it has: version 2
+ * counts what is hidden, and this program's own objects, among what was skipped. See `versionOf`.
+ */
+const VERSIONS = [1, 2] as const;
+const LATEST = 2;
 
 /**
  * Bytes of a manifest that is read or written, at most. An output takes some 350 bytes, so that 190,000 outputs fit, or
@@ -33,7 +38,7 @@ const outputSchema = z.strictObject({
 });
 
 const manifestSchema = z.strictObject({
-  version: z.literal(MANIFEST_VERSION),
+  version: z.literal(VERSIONS),
   generation: count,
   source: z.string(),
   destination: z.string(),
@@ -45,7 +50,13 @@ const manifestSchema = z.strictObject({
     bytes: count,
     outputs: count,
     outputBytes: count,
-    skipped: z.strictObject({ empty: count, filtered: count }),
+    skipped: z.strictObject({
+      empty: count,
+      filtered: count,
+      /** Absent where there are none. */
+      hidden: count.optional(),
+      own: count.optional(),
+    }),
   }),
   outputs: z.array(outputSchema),
   sources: z.strictObject({ key: z.string(), count }),
@@ -124,21 +135,44 @@ export function namedKeys({ outputs, sources }: Manifest): string[] {
 export function parseManifest(body: Buffer, key: string): Manifest {
   const json = parseJson(body.toString('utf8'), key);
   const version = z.object({ version: z.number() }).safeParse(json).data?.version;
-  if (version !== undefined && version > MANIFEST_VERSION) {
+  if (version !== undefined && version > LATEST) {
     throw new RollupError(
       'ManifestVersion',
-      `${key} is of version ${version}; this program reads version ${MANIFEST_VERSION}. Use the release that wrote it, or a later one.`,
+      `${key} is of version ${version}; this program reads versions 1 to ${LATEST}. Use the release that wrote it, or a later one.`,
       { key },
     );
   }
   const parsed = manifestSchema.safeParse(json);
   if (parsed.success) return parsed.data;
+  const unknown = unknownFields(parsed.error);
+  if (unknown !== undefined) throw writtenLater(key, unknown);
   throw badManifest(key, z.prettifyError(parsed.error).replaceAll('\n', ' '));
 }
 
-/** The bytes of a manifest, as they are stored. */
+/** The names of unknown fields, if these are all that is wrong with a value; undefined otherwise. */
+export function unknownFields({ issues }: z.ZodError): string[] | undefined {
+  const names = new Set(issues.flatMap((issue) => (issue.code === 'unrecognized_keys' ? issue.keys : [])));
+  return issues.every(({ code }) => code === 'unrecognized_keys') ? [...names].toSorted() : undefined;
+}
+
+/** The error for fields that this release does not know, in what is otherwise as this program writes it. */
+export function writtenLater(key: string, fields: string[]): RollupError {
+  const names = fields.map((name) => JSON.stringify(name)).join(', ');
+  return new RollupError(
+    'ManifestVersion',
+    `${key} has fields that this release does not know: ${names}. A later release may have written it: use that one, or a later one, and leave the object where it is.`,
+    { key },
+  );
+}
+
+/** The version that a manifest must have, by what is in it. */
+export function versionOf({ totals: { skipped } }: Pick<Manifest, 'totals'>): Manifest['version'] {
+  return skipped.hidden === undefined && skipped.own === undefined ? 1 : 2;
+}
+
+/** The bytes of a manifest, as they are stored: with the version that it must have. */
 export function formatManifest(manifest: Manifest): Buffer {
-  return Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`);
+  return Buffer.from(`${JSON.stringify({ ...manifest, version: versionOf(manifest) }, null, 2)}\n`);
 }
 
 /** A CRC-32 as 8 hex digits. */

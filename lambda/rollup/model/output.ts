@@ -66,6 +66,18 @@ export interface Skipped {
   empty: number;
   /** Left out by filters, or in no group of `groupBy`; committed sources are not counted. */
   filtered: number;
+  /**
+   * With a name that begins with an underscore or a dot, which other tools hide; committed sources are not counted.
+   *
+   * @defaultValue 0
+   */
+  hidden?: number | undefined;
+  /**
+   * Written by this program as a destination's manifest, index and the like; committed sources are not counted.
+   *
+   * @defaultValue 0
+   */
+  own?: number | undefined;
 }
 
 /** The index in the key of an output, `…/part-00007-3f2a9c1b7d4e.log` -> 7; -1 if there is none. */

@@ -61,6 +61,21 @@ export interface RollupOutcome extends Partial<TidyUpResult> {
   manifest: string | undefined;
   /** The most bytes of outputs that were held in memory at one time. */
   peakInFlightBytes: number;
+  /** What was noticed, and may be a mistake; absent where nothing was. */
+  warnings?: RunWarning[];
+}
+
+/**
+ * What a run noticed, and went on.
+ *
+ * - `NoObjects`: nothing is listed under the source, but for empty objects.
+ * - `AllLeftOut`: all that is listed is left out by filters, groups or its names.
+ */
+export interface RunWarning {
+  code: 'NoObjects' | 'AllLeftOut';
+  message: string;
+  /** Key of the first object that it is about. */
+  key?: string;
 }
 
 /** The outcome of the work after a commit: markers, leftovers, deletion of sources. */

@@ -9,7 +9,15 @@ export interface ListedObject {
   /** ISO 8601. For a multipart object S3 gives the time at which its upload began: never a watermark. */
   lastModified: string;
   storageClass?: string;
+  /** What a HEAD says of an object that may be archived; a listing does not have it. */
+  archive?: ArchiveState;
 }
+
+/**
+ * The state of an object that is, or was, archived. `archived`: it has to be restored before it can be read. `restoring`:
+ * that is under way. `restored`: it can be read for some time.
+ */
+export type ArchiveState = 'archived' | 'restoring' | 'restored';
 
 /** The properties of an object that a HEAD returns. */
 export interface ObjectHead {
@@ -17,6 +25,8 @@ export interface ObjectHead {
   etag: string;
   /** CRC-32 of the whole object, where S3 holds one. */
   crc32?: number;
+  /** Absent for an object that was never archived. */
+  archive?: ArchiveState;
   /** User metadata, as it was given to `upload`. */
   metadata?: Readonly<Record<string, string>>;
 }
@@ -81,6 +91,14 @@ export interface Found {
   body: Buffer | undefined;
 }
 
+/** What one request lists. `folders`: what keys have in common up to the delimiter, with it, in their place. */
+export interface FirstKeys {
+  keys: string[];
+  folders: string[];
+  /** True if there are more than were asked for. */
+  hasMore: boolean;
+}
+
 /** A multipart upload that was neither completed nor aborted. */
 export interface OpenUpload extends ObjectAt {
   uploadId: string;
@@ -107,6 +125,12 @@ export interface Store {
    * are not in key order.
    */
   list(at: Location, signal?: AbortSignal, after?: string): AsyncIterable<ListedObject[]>;
+  /** The first keys under the prefix, `most` at most, in one request. */
+  listFirst(
+    at: Location,
+    options: { most: number; delimiter?: string | undefined },
+    signal: AbortSignal,
+  ): Promise<FirstKeys>;
   /** Undefined if there is no such object. */
   head(at: ObjectAt): Promise<ObjectHead | undefined>;
   /** A small object with all of its bytes; undefined if there is none. */

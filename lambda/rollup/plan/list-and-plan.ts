@@ -4,14 +4,17 @@ import { sourceStore } from '../model/endpoints.ts';
 import type { Report } from '../model/events.ts';
 import type { Rollup, SourcesReader, StoredSource } from '../model/manifest.ts';
 import type { Piece, PlannedOutput } from '../model/output.ts';
-import type { DestinationState, RollupContext, RollupRequest } from '../model/run.ts';
+import type { DestinationState, RollupContext, RollupRequest, RunWarning } from '../model/run.ts';
 import { type Pair, sideBySide } from '../model/side-by-side.ts';
+import type { ListedObject } from '../model/store.ts';
+import { askRestored, askRestoredPairs } from './archive-states.ts';
 import { type List, type ListingProgress, listAtOnce } from './list.ts';
 import { measureRatios } from './measure-ratios.ts';
 import { type Plan, Planner } from './planner.ts';
 import type { PendingObject } from './reconcile.ts';
 import { refuseUnreadable } from './refuse.ts';
 import { sampleFormats } from './sample-formats.ts';
+import { warnOfEmpty } from './warn-of-empty.ts';
 
 type PlanContext = Pick<
   RollupContext,
@@ -35,8 +38,8 @@ export function createPlanner(
  * hold, such a source.
  */
 export async function* listAndPlan(
-  { source, destination }: RollupRequest,
-  { report, signal, settings, ...endpoints }: PlanContext,
+  { source, destination, repack = false }: RollupRequest,
+  { report, signal, settings, now, ...endpoints }: PlanContext,
   planner: Planner,
   previous: Rollup | undefined,
 ): AsyncGenerator<PlannedOutput> {
@@ -55,9 +58,12 @@ export async function* listAndPlan(
   const pages = listAtOnce(list, source.prefix, reportListing(planner.plansWhileListing, report));
   const context = { ...endpoints, source, destination, settings, signal };
   const tell = (pieces: Piece[]): Promise<void> => sampleFormats(planner.formats, pieces, context);
+  const archive = { store: raw, bucket: source.bucket, concurrency: settings.concurrency, signal };
+  const isWanted = (object: ListedObject): boolean => planner.isTaken(object);
   if (previous === undefined) {
     let isFirstPage = true;
-    for await (const page of pages) {
+    for await (const listed of pages) {
+      const page = await askRestored(listed, isWanted, archive);
       // Sources of a form that the first page lacks are measured by their first one alone: where later pages end depends
       // on how fast they came, and the outputs must not.
       const samples = isFirstPage ? 'some' : 'first';
@@ -70,7 +76,8 @@ export async function* listAndPlan(
   } else {
     const { sources } = previous;
     const committed = sources.inKeyOrder({ signal, last: planner.plansWhileListing });
-    for await (const pairs of sideBySide(pages, committed)) {
+    for await (const found of sideBySide(pages, committed)) {
+      const pairs = await askRestoredPairs(found, isWanted, { ...archive, repack, now: now() });
       if (planner.plansWhileListing) await tell(planner.piecesOf(pairs));
       yield* checkAndCount(planner.compare(pairs));
     }
@@ -136,6 +143,10 @@ function reportListing(plansWhileListing: boolean, report: Report): ListingProgr
 /** A whole plan, with the state of the destination that it was made from. */
 export interface FullPlan extends DestinationState {
   plan: Plan;
+  /** What a run would warn of. */
+  warnings: RunWarning[];
+  /** Listings that were sent to find out more about an empty source: a run sends the same. */
+  looks: number;
 }
 
 /**
@@ -145,8 +156,8 @@ export interface FullPlan extends DestinationState {
  * @param context the stores, the settings, the clock, the signal; `report` receives `listed` and `planned`
  * @returns the plan, the current manifest and the listing of the destination
  * @throws RollupError `BadManifest`, `ManifestVersion`, `ManifestOfAnotherSource`, `SourceNotJoinable`,
- *   `SourceNotDecodable`, `SourceCorrupt`, `CodecConflict`, `SourceArchived`, `InvalidArgument` for a key that `groupBy` makes no folder
- *   of, and those of S3
+ *   `SourceNotDecodable`, `SourceCorrupt`, `CodecConflict`, `SourceArchived`, `InvalidArgument` for a key that `groupBy`
+ *   makes no folder of, `NoSources` where there is nothing and `failOnEmpty` is set, and those of S3
  */
 export async function planAll(request: RollupRequest, context: PlanContext): Promise<FullPlan> {
   const { store } = context;
@@ -156,7 +167,15 @@ export async function planAll(request: RollupRequest, context: PlanContext): Pro
     try {
       const planned = await Array.fromAsync(listAndPlan(request, context, planner, before.previous));
       const { generation, sealed, skipped, filtered } = planner;
-      return { ...before, plan: { generation, sealed, planned, skipped, filtered } };
+      const plan = { generation, sealed, planned, skipped, filtered };
+      const isEmpty = planned.length + sealed.length === 0;
+      const empty = isEmpty ? await warnOfEmpty(request.source, context, planner) : undefined;
+      return {
+        ...before,
+        plan,
+        warnings: empty === undefined ? [] : [empty.warning],
+        looks: empty?.requests ?? 0,
+      };
     } catch (error) {
       const { previous } = before;
       if (previous === undefined || !(await isSuperseded(store, request.destination, previous, error)))

@@ -11,7 +11,7 @@ import type { ListedObject } from '../model/store.ts';
 import { Packer } from './pack.ts';
 import { type PendingObject, Reconciliation } from './reconcile.ts';
 import { Samples } from './sample-sources.ts';
-import { type Selection, type Selector, createSelector } from './select.ts';
+import { type LeftOut, type Selection, type Selector, type Sorter, createSorter } from './select.ts';
 import { SourceFormats } from './source-formats.ts';
 import { Weights } from './weights.ts';
 
@@ -29,6 +29,7 @@ export interface Plan {
 
 /** Filtered keys that a plan names, at most. */
 const NAMED = 10;
+const EMPTY: LeftOut = { skipped: 'empty', by: 'empty' };
 
 /** The part of a commit that is needed before the first key is compared. */
 type Committed = Pick<Rollup, 'manifest' | 'etag'>;
@@ -84,8 +85,11 @@ export class Planner {
   readonly refused: RefusedPiece[] = [];
   /** The first keys that were filtered. */
   readonly filtered: string[] = [];
+  /** The first keys that were left out for any reason, with the rule. */
+  readonly leftOut: { key: string; by: string }[] = [];
   /** True if outputs are planned while the listing is read, in one pass. */
   readonly plansWhileListing: boolean;
+  readonly #sort: Sorter;
   readonly #select: Selector;
   readonly #outputs: CommittedOutput[];
   readonly #reconciliation: Reconciliation | undefined;
@@ -97,7 +101,11 @@ export class Planner {
   constructor(input: PlannerInput) {
     const { committed, source, destination, settings, repack = false, samplesAll = false } = input;
     this.#outputs = committed?.manifest.outputs ?? [];
-    this.#select = createSelector(settings, source.prefix);
+    this.#sort = createSorter(settings, source.prefix);
+    this.#select = (key) => {
+      const sorted = this.#sort(key);
+      return 'folder' in sorted ? sorted.folder : undefined;
+    };
     this.#reconciliation = committed && new Reconciliation(committed.manifest, repack);
     this.generation = (committed?.manifest.generation ?? 0) + (repack ? 1 : 0);
     const { targetSize, newline, codec = 'keep', level, sourceFormat = 'auto' } = settings;
@@ -139,7 +147,7 @@ export class Planner {
   /** The pieces that `add` plans, or `compare` on a repack. */
   piecesOf(pairs: Pair<ListedObject, StoredSource>[]): Piece[] {
     return pairs.flatMap(([object, committed]) => {
-      const listed = object !== undefined && this.#isTaken(object) ? object : undefined;
+      const listed = object !== undefined && this.isTaken(object) ? object : undefined;
       const piece = this.#reconciliation?.pieceOf(listed, committed);
       if (this.#reconciliation !== undefined) return piece ?? [];
       return listed === undefined ? [] : { source: listed, from: undefined };
@@ -211,8 +219,8 @@ export class Planner {
     return this.#packer.end();
   }
 
-  /** False for an object that is empty, or that filters or `groupBy` leave out. Throws as `add` does. */
-  #isTaken({ key, size }: ListedObject): boolean {
+  /** False for an object that is empty or left out. Throws as `add` does. */
+  isTaken({ key, size }: ListedObject): boolean {
     return size > 0 && this.#select(key) !== undefined;
   }
 
@@ -232,16 +240,20 @@ export class Planner {
     // Directory markers have no bytes either. An object that was emptied in place counts as one that has left raw: if
     // it is committed, it stays so.
     if (size === 0) {
-      this.skipped.empty++;
+      this.#leaveOut(key, EMPTY);
       return undefined;
     }
-    const folder = this.#select(key);
-    // A committed source stays committed, so it is not counted as filtered.
-    if (folder === undefined && !isCommitted) {
-      this.skipped.filtered++;
-      if (this.filtered.length < NAMED) this.filtered.push(key);
-    }
-    return folder;
+    const sorted = this.#sort(key);
+    if ('folder' in sorted) return sorted.folder;
+    // A committed source stays committed, so it is not counted as left out.
+    if (!isCommitted) this.#leaveOut(key, sorted);
+    return undefined;
+  }
+
+  #leaveOut(key: string, { skipped, by }: LeftOut): void {
+    this.skipped[skipped] = (this.skipped[skipped] ?? 0) + 1;
+    if (skipped === 'filtered' && this.filtered.length < NAMED) this.filtered.push(key);
+    if (this.leftOut.length < NAMED) this.leftOut.push({ key, by });
   }
 
   #pack(piece: Piece | undefined, folder: string | undefined): PlannedOutput[] {

@@ -7,8 +7,11 @@ import { CompressedList } from './compressed-list.ts';
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html#sc-glacier
 const ARCHIVED = new Set(['GLACIER', 'DEEP_ARCHIVE']);
 
-/** True if the object is in a storage class that has to be restored before it can be read. */
+/**
+ * True if the object has to be restored before it can be read: by what a HEAD said of it, or otherwise by its storage class.
+ */
 export function isArchived(object: ListedObject): boolean {
+  if (object.archive !== undefined) return object.archive !== 'restored';
   return object.storageClass !== undefined && ARCHIVED.has(object.storageClass);
 }
 
@@ -134,7 +137,8 @@ export class BitSet {
   }
 }
 
-function isSame(listed: ListedObject, committed: CommittedSource): boolean {
+/** True if an object is still, by ETag and size, the one that was committed. */
+export function isSame(listed: ListedObject, committed: CommittedSource): boolean {
   return listed.etag === committed.etag && listed.size === committed.size;
 }
 

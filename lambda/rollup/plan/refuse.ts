@@ -25,10 +25,16 @@ export function refuseUnreadable(planned: PlannedOutput[], refused: readonly Ref
       : 'have left raw, and the rollup holds them decoded: they cannot be joined as they were. Give a codec, none for plain text',
   );
   const archived = pieces.filter(({ source, from }) => from === undefined && isArchived(source));
-  refuse('SourceArchived', keysOf(archived), (one) =>
+  const isRestoring = ({ source }: Piece): boolean => source.archive === 'restoring';
+  refuse('SourceArchived', keysOf(archived.filter((piece) => !isRestoring(piece))), (one) =>
     one
-      ? 'is archived and cannot be read. Restore it and copy it in place to a storage class that can be'
-      : 'are archived and cannot be read. Restore them and copy them in place to a storage class that can be',
+      ? 'is archived and cannot be read. Restore it, and run again once that is done'
+      : 'are archived and cannot be read. Restore them, and run again once that is done',
+  );
+  refuse('SourceArchived', keysOf(archived.filter(isRestoring)), (one) =>
+    one
+      ? 'is archived and being restored. Run again once that is done'
+      : 'are archived and being restored. Run again once that is done',
   );
 }
 

@@ -4,6 +4,7 @@ import { hasUnprintable } from '../../printable.ts';
 import {
   type Match,
   capturesOf,
+  compileAcrossLines,
   compileRegex,
   compileWidened,
   isRegex,
@@ -11,6 +12,8 @@ import {
 } from '../../settings/linear-regex.ts';
 import type { Settings } from '../../settings/table.ts';
 import type { Manifest } from '../model/manifest.ts';
+import type { Skipped } from '../model/output.ts';
+import { isOwnName } from '../model/own-names.ts';
 import { parseGlob } from './glob.ts';
 
 /** The settings that select sources. */
@@ -18,6 +21,21 @@ export type Selection = Pick<Settings, 'filters' | 'groupBy'>;
 
 /** Returns the folder of a source's output, empty or with its slash; undefined for a source that is left out. */
 export type Selector = (key: string) => string | undefined;
+
+/** A source that is left out: how it is counted, and the rule that leaves it out, as text. */
+export interface LeftOut {
+  skipped: keyof Skipped;
+  by: string;
+}
+
+/** Returns the folder of a source's output, empty or with its slash, or why the source is left out. */
+export type Sorter = (key: string) => { folder: string } | LeftOut;
+
+const OWN: LeftOut = { skipped: 'own', by: 'written by this program' };
+const HIDDEN: LeftOut = { skipped: 'hidden', by: 'hidden: a name in it begins with _ or .' };
+const IN_NO_GROUP: LeftOut = { skipped: 'filtered', by: 'groupBy captures nothing in it' };
+/** Characters that `.` does not match in JavaScript. */
+const LINE_BREAK = /[\n\r\u2028\u2029]/;
 
 /** The selection in a manifest. Earlier releases wrote expressions that settings refuse today: these are accepted here. */
 const committedSchema = z.object({
@@ -31,39 +49,64 @@ const committedSchema = z.object({
 });
 
 /**
- * A selector for keys under a source prefix. It throws `InvalidArgument` for a key whose captures are no folder.
+ * A sorter for keys under a source prefix. It throws `InvalidArgument` for a key whose captures are no folder.
  *
- * @param sourcePrefix is cut off a key before filters and `groupBy` look at it
+ * - What this program writes into a destination is never a source.
+ * - Of filters the last that matches decides.
+ * - Where none matches, what other tools hide is left out: a name that begins with an underscore or a dot, in any segment
+ *   that begins behind the prefix, as Hadoop (https://hadoop.apache.org/docs/stable/api/org/apache/hadoop/mapred/FileInputFormat.html),
+ *   Spark and Athena (https://docs.aws.amazon.com/athena/latest/ug/other-notable-limitations.html) have it.
+ *
+ * @param sourcePrefix what of it is before its last slash is cut off a key before filters and `groupBy` look at it
  */
-export function createSelector(
-  { filters = [], groupBy }: Partial<Selection>,
-  sourcePrefix: string,
-): Selector {
-  const isIn = createFilter(filters);
-  const match = groupBy === undefined ? undefined : compileRegex(groupBy);
+export function createSorter({ filters = [], groupBy }: Partial<Selection>, sourcePrefix: string): Sorter {
+  const sort = createFilter(filters, sourcePrefix);
+  const { length } = folderBefore(sourcePrefix);
+  const group = groupBy === undefined ? undefined : createGrouping(groupBy);
+  const ungrouped = { folder: '' };
   return (key) => {
-    const name = key.slice(sourcePrefix.length);
-    if (!isIn(name)) return undefined;
-    return match === undefined ? '' : folderOf(key, name, match);
+    const name = key.slice(length);
+    const leftOut = sort(name);
+    if (leftOut !== undefined) return leftOut;
+    if (group === undefined) return ungrouped;
+    const folder = group(key, name);
+    return folder === undefined ? IN_NO_GROUP : { folder };
   };
+}
+
+/** The same as a selector. */
+export function createSelector(selection: Partial<Selection>, sourcePrefix: string): Selector {
+  const sort = createSorter(selection, sourcePrefix);
+  return (key) => folderIn(sort(key));
+}
+
+function folderIn(sorted: ReturnType<Sorter>): string | undefined {
+  return 'folder' in sorted ? sorted.folder : undefined;
+}
+
+/** The part of a prefix up to its last slash: `a/b-2026` -> `a/`. */
+function folderBefore(prefix: string): string {
+  return prefix.slice(0, prefix.lastIndexOf('/') + 1);
 }
 
 /**
  * The selector of the run that committed a rollup, from its manifest: sources that it leaves out are not missing from the
  * rollup. It returns undefined also for a key that would have ended that run. An expression of an earlier release that
  * cannot be matched in linear time is widened to one that can: a source that may have been left out is then reported as
- * late rather than not at all.
+ * late rather than not at all. What is hidden is left out also where an earlier release committed the rollup, which took it
+ * in: no run would add it today, and what is committed is no question of selection.
  *
  * @throws RollupError `BadManifest` if the manifest's filters or `groupBy` are none
  */
 export function committedSelector({ settings }: Pick<Manifest, 'settings'>, sourcePrefix: string): Selector {
   const { filters, groupBy } = parseCommitted(settings);
   if (groupBy !== undefined && problemOf(groupBy) !== undefined) {
-    const isIn = createFilter(filters);
+    const sort = createFilter(filters, sourcePrefix);
     const mayMatch = compileWidened(groupBy);
+    const { length } = folderBefore(sourcePrefix);
     return (key) => {
-      const name = key.slice(sourcePrefix.length);
-      return isIn(name) && mayMatch(name) ? '' : undefined;
+      const name = key.slice(length);
+      return sort(name) === undefined && mayMatch(name) ? '' : undefined;
     };
   }
   const select = createSelector({ filters, groupBy }, sourcePrefix);
@@ -85,13 +128,53 @@ function parseCommitted({ filters, groupBy }: Manifest['settings']): z.output<ty
   throw new RollupError('BadManifest', `The manifest's ${name} ${must}: it was not written by this program.`);
 }
 
-/** Returns true for a name that the last rule which matches it includes, or that none matches. */
-function createFilter(filters: Selection['filters']): (name: string) => boolean {
-  const rules = filters.map((filter) => ({
-    includes: 'include' in filter,
-    matches: parseGlob('include' in filter ? filter.include : filter.exclude),
-  }));
-  return (name) => rules.findLast(({ matches }) => matches(name))?.includes !== false;
+/** Returns why a name is left out, whatever its group; undefined if it is in. See `createSorter`. */
+function createFilter(
+  filters: Selection['filters'],
+  sourcePrefix: string,
+): (name: string) => LeftOut | undefined {
+  const rules = filters.map((filter) => {
+    const [glob, leftOut]: [string, LeftOut | undefined] =
+      'include' in filter
+        ? [filter.include, undefined]
+        : [filter.exclude, { skipped: 'filtered', by: `exclude ${JSON.stringify(filter.exclude)}` }];
+    return { matches: parseGlob(glob), leftOut };
+  });
+  // A segment that the prefix itself begins was asked for, whatever it begins with.
+  const begun = sourcePrefix.length - folderBefore(sourcePrefix).length;
+  return (name) => {
+    if (isOwnName(name)) return OWN;
+    const rule = rules.findLast(({ matches }) => matches(name));
+    if (rule !== undefined) return rule.leftOut;
+    return isHidden(name, begun) ? HIDDEN : undefined;
+  };
+}
+
+/** The beginning of a segment that is hidden. A segment `.` or `..` is no name, and hides nothing. */
+const HIDDEN_SEGMENT = /^(_|\.(?!\.?(\/|$)))/;
+const HIDDEN_INNER_SEGMENT = /\/(_|\.(?!\.?(\/|$)))/;
+
+/** True of a name with a segment that begins with an underscore or a dot, at the character `from` or behind it. */
+function isHidden(name: string, from: number): boolean {
+  if (from === 0 && HIDDEN_SEGMENT.test(name)) return true;
+  return HIDDEN_INNER_SEGMENT.test(name.slice(from));
+}
+
+/** Returns the folder that `groupBy` makes of a source, undefined for one that is in no group. Throws `InvalidArgument`. */
+function createGrouping(groupBy: string): (key: string, name: string) => string | undefined {
+  const match = compileRegex(groupBy);
+  let acrossLines: Match | undefined;
+  return (key, name) => {
+    const folder = folderOf(key, name, match);
+    if (folder !== undefined || !LINE_BREAK.test(name)) return folder;
+    acrossLines ??= compileAcrossLines(groupBy);
+    if (acrossLines(name) === undefined) return undefined;
+    throw new RollupError(
+      'InvalidArgument',
+      `${key} has a line break, which . in groupBy does not match: without it, the source would be in a group. Write [^] or (?s:.) in place of the dot, or exclude the source.`,
+      { key },
+    );
+  };
 }
 
 /**

@@ -3,6 +3,7 @@ import { crc32 } from 'node:zlib';
 import { type ErrorCode, RollupError } from '../../../lambda/errors.ts';
 import type { Location, ObjectAt } from '../../../lambda/rollup/model/location.ts';
 import type {
+  FirstKeys,
   Found,
   ReadResult,
   ListedObject,
@@ -103,6 +104,12 @@ export class MemoryStore implements Store {
       if (keys.length <= PAGE) return;
       after = keys[PAGE - 1] ?? '';
     }
+  }
+
+  async listFirst({ prefix }: Location, { most }: { most: number }): Promise<FirstKeys> {
+    await this.#turn(`list ${prefix}`);
+    const keys = this.#bucket.keys(prefix);
+    return { keys: keys.slice(0, most), folders: [], hasMore: keys.length > most };
   }
 
   async head({ key }: ObjectAt): Promise<ObjectHead | undefined> {

@@ -63,7 +63,6 @@ describe('manifest', () => {
     ],
     ['a negative size', { ...manifest, outputs: [{ ...manifest.outputs[0], size: -1 }] }, 'outputs[0].size'],
     ['no sources', { ...manifest, sources: undefined }, 'sources'],
-    ['an unknown field', { ...manifest, more: 1 }, 'more'],
   ])('refuses %s', (_, value, why) => {
     const body = Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));
     expect(() => parseManifest(body, KEY)).toThrow(
@@ -72,8 +71,30 @@ describe('manifest', () => {
     expect(() => parseManifest(body, KEY)).toThrow(why);
   });
 
+  it('with an unknown field is taken for one of a later release, and not for a damaged one', () => {
+    const body = Buffer.from(JSON.stringify({ ...manifest, more: 1 }));
+    expect(() => parseManifest(body, KEY)).toThrow(
+      expect.objectContaining({
+        code: 'ManifestVersion',
+        key: KEY,
+        message: expect.stringContaining('leave the object where it is') as string,
+      }),
+    );
+  });
+
+  it.each([
+    [1, { empty: 1, filtered: 2 }],
+    [2, { empty: 1, filtered: 2, hidden: 3 }],
+    [2, { empty: 0, filtered: 0, own: 1 }],
+  ])('is of version %i where it skipped %j', (version, skipped) => {
+    const totals = { ...manifest.totals, skipped };
+    const body = formatManifest({ ...manifest, totals });
+    expect(parseManifest(body, KEY)).toEqual({ ...manifest, version, totals });
+    expect(body.toString()).toMatch(RegExp(`^{\\n  "version": ${version},\\n`));
+  });
+
   it('refuses a newer version, whatever else is in it', () => {
-    const body = Buffer.from(JSON.stringify({ version: 2, shards: [] }));
+    const body = Buffer.from(JSON.stringify({ version: 3, shards: [] }));
     expect(() => parseManifest(body, KEY)).toThrow(
       expect.objectContaining({ code: 'ManifestVersion', key: KEY }),
     );

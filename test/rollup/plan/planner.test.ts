@@ -22,7 +22,8 @@ function planOf(objects: ListedObject[], committed?: CarriedOut, more: Partial<P
     listed: objects.toSorted(inKeyOrder),
     committed,
     ...SIDES,
-    settings: { targetSize: TARGET, newline: 'ensure' },
+    // Some keys end in a name such as `.log`, which is hidden otherwise.
+    settings: { targetSize: TARGET, newline: 'ensure', filters: [{ include: '*' }] },
     ...more,
   });
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { committedSelector, createSelector } from '../../../lambda/rollup/plan/select.ts';
+import { committedSelector, createSelector, createSorter } from '../../../lambda/rollup/plan/select.ts';
 import { checkValues } from '../../../lambda/settings/settings.ts';
 
 const committed = (settings: Parameters<typeof committedSelector>[0]['settings']) =>
@@ -67,6 +67,96 @@ describe('the selector of a manifest', () => {
       );
     },
   );
+});
+
+describe('what is no log', () => {
+  const sorted = (settings: Parameters<typeof createSorter>[0], prefix: string, keys: string[]) => {
+    const sort = createSorter(settings, prefix);
+    return keys.map((key) => {
+      const decision = sort(key);
+      return 'folder' in decision ? decision.folder : decision.skipped;
+    });
+  };
+  const hidden = ['_temporary/0/a.log', '.a.log.crc', 'b/_committed_1', 'b/.c/d/e.log', '_manifest.json.bak'];
+  const own = [
+    '_manifest.json',
+    '08/_manifest.json',
+    '08/_SUCCESS',
+    '08/_sources-8d1c55e0a9b2.jsonl.gz',
+    '08/_sources/sources.jsonl.gz',
+    '08/_symlink_format_manifest/manifest',
+    '08/_frames/part-00007-3f2a9c1b7d4e.log.gz.json.gz',
+    '08/_plan/3f2a9c1b7d4e0a5b.items.jsonl',
+  ];
+  const under = (names: string[], prefix = 'raw/') => names.map((name) => prefix + name);
+
+  it('is told by its name', () => {
+    expect(sorted({}, 'raw/', under(hidden))).toEqual(hidden.map(() => 'hidden'));
+    expect(sorted({}, 'raw/', under(own))).toEqual(own.map(() => 'own'));
+    expect(sorted({}, 'raw/', ['raw/a_b.log', 'raw/a.b/c._d', 'raw//a', 'raw/./a', 'raw/a/..'])).toEqual([
+      '',
+      '',
+      '',
+      '',
+      '',
+    ]);
+    expect(sorted({}, 'raw/', ['raw/..a', 'raw/a/...', 'raw/_'])).toEqual(['hidden', 'hidden', 'hidden']);
+    expect(sorted({}, '', hidden)).toEqual(hidden.map(() => 'hidden'));
+  });
+
+  it('is brought back by an include that matches it last, but for this program’s own', () => {
+    const filters = [{ exclude: '*' }, { include: '*.log' }, { include: '_*' }, { include: '08/*' }];
+    expect(sorted({ filters }, 'raw/', under(hidden))).toEqual(['', 'filtered', 'filtered', '', '']);
+    expect(sorted({ filters }, 'raw/', under(own))).toEqual(own.map(() => 'own'));
+    expect(sorted({ filters: [{ exclude: '_t*' }] }, 'raw/', under(hidden).slice(0, 2))).toEqual([
+      'filtered',
+      'hidden',
+    ]);
+  });
+
+  it('is not told by what the prefix itself spells out', () => {
+    const prefix = 'raw/_cf/.E2.2026-';
+    expect(sorted({}, prefix, [`${prefix}a`, `${prefix}a/b`, `${prefix}a/_b`, `${prefix}_a/b`])).toEqual([
+      '',
+      '',
+      'hidden',
+      '',
+    ]);
+  });
+
+  it('is left out of what verify misses, whichever release committed the rollup', () => {
+    const select = committed({ filters: [{ include: '*.keep' }] });
+    const old = committed({ groupBy: '(?=_)(.)' });
+    expect(under([...hidden, ...own]).filter((key) => select(key) !== undefined)).toEqual([]);
+    expect(select('raw/_a.keep')).toBe('');
+    expect(old('raw/_a')).toBeUndefined();
+  });
+});
+
+describe('a key with a line break', () => {
+  it.each([
+    ['that . would have to take for a capture', '^(.+)/', 'raw/a\nb/1.log'],
+    ['that . would have to take behind a capture', '^([a-z]+)/.*[.]log$', 'raw/a/b\nc.log'],
+    ['of another kind', '^(.+)/', 'raw/a\u2028b/1.log'],
+  ])('%s is not silently in no group', (_, groupBy, key) => {
+    expect(() => createSelector({ groupBy }, 'raw/')(key)).toThrow(
+      expect.objectContaining({
+        code: 'InvalidArgument',
+        key,
+        message: expect.stringContaining('has a line break, which . in groupBy does not match') as string,
+      }),
+    );
+    expect(committed({ groupBy })(key)).toBeUndefined();
+  });
+
+  it.each([
+    ['that no expression of the kind would match is in no group', '^(x)/.*', 'raw/a\nb', undefined],
+    ['that the expression matches is in its group', '^([a-z]+)/[^]*$', 'raw/a/b\nc.log', 'a/'],
+    ['that (?s:.) matches is in its group', '^([a-z]+)/(?s:.)*$', 'raw/a/b\nc.log', 'a/'],
+    ['is left out by a glob', '^(.+)/', 'raw/a\nb/1.tmp', undefined],
+  ])('%s', (_, groupBy, key, folder) => {
+    expect(createSelector({ groupBy, filters: [{ exclude: '*.tmp' }] }, 'raw/')(key)).toBe(folder);
+  });
 });
 
 describe('settings refuse', () => {

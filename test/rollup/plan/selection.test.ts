@@ -214,7 +214,7 @@ describe('sources in groups', () => {
   });
 
   it.each([
-    ['^(.*)/1', '_hidden/1.log', 'has the segment "_hidden", which begins with "_"'],
+    ['^x(.*)/1', 'x_hidden/1.log', 'has the segment "_hidden", which begins with "_"'],
     ['^(.*)/1', 'a/../1.log', 'has the segment "..", which begins with "."'],
     ['^(.*)/1', 'a//1.log', 'has an empty segment'],
     ['(x*)1', '1.log', 'has an empty segment'],
