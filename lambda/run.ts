@@ -6,6 +6,7 @@ import {
   type RollupOutcome,
   type RollupRequest,
   type RunProblem,
+  type RunWarning,
   formatLocation,
   rollUp,
   rollUpByPlan,
@@ -33,6 +34,8 @@ export interface RunResult {
   deleted?: Deleted;
   /** Failures of what follows a commit; the hour is committed all the same. Absent where there are none. */
   problems?: RunProblem[];
+  /** What may not be as it was meant, such as a prefix that takes in more than a folder. Absent where there is nothing. */
+  warnings?: RunWarning[];
   requests: Requests;
   peak: Peaks & { inFlightBytes: number };
   durationSeconds: number;
@@ -105,12 +108,12 @@ function secondsSince(began: number): number {
 
 /** The outcome of a rollup and its usage as a `RunResult`. */
 export function resultOf(
-  { source, destination }: RollupRequest,
+  { destination }: Pick<RollupRequest, 'destination'>,
   outcome: RollupOutcome,
   { requests, peak, durationSeconds }: { requests: Requests; peak: Peaks; durationSeconds: number },
 ): RunResult {
   const { status, totals, written, reused, copied, manifest, peakInFlightBytes } = outcome;
-  const { deleted, problems = [] } = outcome;
+  const { deleted, problems = [], source, warnings } = outcome;
   return {
     status,
     source: formatLocation(source),
@@ -125,6 +128,7 @@ export function resultOf(
     manifest: manifest === undefined ? null : `s3://${destination.bucket}/${manifest}`,
     ...(deleted === undefined ? {} : { deleted }),
     ...(problems.length === 0 ? {} : { problems }),
+    ...(warnings.length === 0 ? {} : { warnings }),
     requests,
     peak: { ...peak, inFlightBytes: peakInFlightBytes },
     durationSeconds,

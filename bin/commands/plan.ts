@@ -17,6 +17,7 @@ import {
   formatNoun,
   formatSkipped,
   printResult,
+  printWarnings,
 } from '../output/output.ts';
 import { PRICES, REQUEST_CLASSES, costOf } from '../output/prices.ts';
 import { showProgress } from '../output/progress.ts';
@@ -68,10 +69,11 @@ export const plan = rollupCommand('plan', 'what run would do, and its cost')
       display.finish();
       const planningRequests = {
         // Listing an empty prefix takes a request too.
-        list: Math.max(1, pages) + Math.max(1, Math.ceil(fullPlan.present.size / 1000)),
+        list: fullPlan.lists + Math.max(1, pages) + Math.max(1, Math.ceil(fullPlan.present.size / 1000)),
         // GETs of the manifest, of the index and, with a codec, of samples of sources.
         get: connection.takeRequests().get,
       };
+      printWarnings(fullPlan.warnings);
       const { destination } = request;
       const streamsCopies = !store.canCopyFrom(raw);
       const requests = estimateRequests({

@@ -13,6 +13,7 @@ import {
   formatNoun,
   formatSkipped,
   printResult,
+  printWarnings,
 } from '../output/output.ts';
 import { REQUEST_CLASSES, totalCost } from '../output/prices.ts';
 import { showProgress } from '../output/progress.ts';
@@ -76,6 +77,7 @@ export const run = rollupCommand('run', 'roll up one prefix')
         return withUsage(own, pool.usage);
       }, 'What is written is kept: run again to go on from there.');
       display.finish();
+      printWarnings(result.warnings);
       printResult(result, formatRun, options);
       if (
         result.status === 'incomplete' ||

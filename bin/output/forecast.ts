@@ -3,6 +3,7 @@ import {
   type OutputAction,
   type RequestCounts,
   type RollupRequest,
+  type RunWarning,
   actionOf,
   formatLocation,
   indexOf,
@@ -31,11 +32,13 @@ export interface Forecast {
   /** Histogram of the sizes of all sources, including those in sealed outputs. */
   sizes: Bucket[];
   requests: RequestCounts;
+  /** What may not be as it was meant. Absent where there is nothing. */
+  warnings?: RunWarning[];
   cost: { usd: number; prices: string };
 }
 
 export async function forecast(
-  { source, destination }: RollupRequest,
+  { destination }: Pick<RollupRequest, 'destination'>,
   full: FullPlan,
   requests: RequestCounts,
 ): Promise<Forecast> {
@@ -56,7 +59,7 @@ export async function forecast(
   const unchanged = previous !== undefined && plan.planned.length === 0;
   return {
     expected: unchanged ? 'unchanged' : sizes.length === 0 ? 'empty' : 'committed',
-    source: formatLocation(source),
+    source: formatLocation(full.source),
     destination: formatLocation(destination),
     objects: sizes.length,
     bytes: sizes.reduce((sum, size) => sum + size, 0),
@@ -67,6 +70,7 @@ export async function forecast(
       .sort((a, b) => a.index - b.index),
     sizes: bucketsOf(sizes),
     requests,
+    ...(full.warnings.length === 0 ? {} : { warnings: full.warnings }),
     cost: { usd: Number(totalCost(requests).toFixed(6)), prices: PRICES.of },
   };
 }

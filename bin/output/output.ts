@@ -10,6 +10,11 @@ export function printResult<T>(
   process.stdout.write(json === true ? formatJson(result) : formatLines(format(result)));
 }
 
+/** Writes warnings to stderr, one a line; also with `--json`, where the result has them too. */
+export function printWarnings(warnings: readonly { code: string; message: string }[] = []): void {
+  process.stderr.write(formatLines(warnings.map(({ code, message }) => `warning: ${message} (${code})`)));
+}
+
 /**
  * Lines with their line ends. Control characters in names are escaped, so that no name ends a line or reaches a
  * terminal.

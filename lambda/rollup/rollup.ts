@@ -30,9 +30,10 @@ export async function rollUp(request: RollupRequest, context: RollupContext): Pr
 }
 
 /** One attempt, from the current manifest to the next. `lost`: another run committed in between. */
-async function attempt(request: RollupRequest, context: RollupContext): Promise<RollupOutcome | 'lost'> {
+async function attempt(given: RollupRequest, context: RollupContext): Promise<RollupOutcome | 'lost'> {
+  const state = await readDestination(given, context);
+  const request = { ...given, source: state.source };
   const { source, destination } = request;
-  const state = await readDestination(request, context);
   const planner = createPlanner(request, context, state);
   const draft = new Draft(planner, state.previous);
   const writer = new OutputWriter({

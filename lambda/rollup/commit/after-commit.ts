@@ -47,17 +47,18 @@ export async function afterCommit(
 ): Promise<RollupOutcome | 'lost'> {
   const { state, result, peakInFlightBytes } = run;
   const { destination } = request;
+  const of = { source: state.source, warnings: state.warnings };
   switch (result.status) {
     case 'lost':
       return 'lost';
     case 'incomplete': {
       const { status, totals, counts } = result;
-      return { status, totals, ...counts, manifest: undefined, peakInFlightBytes };
+      return { status, totals, ...counts, manifest: undefined, peakInFlightBytes, ...of };
     }
     case 'unchanged': {
       const current = result.previous;
       const tidied = await tidyUp(request, context, state, { by: 'another', current });
-      return { ...outcomeOf('unchanged', current.manifest, NOTHING, destination), ...tidied };
+      return { ...outcomeOf('unchanged', current.manifest, NOTHING, destination), ...tidied, ...of };
     }
     case 'committed': {
       const { manifest, counts, replacedUploads, proven } = result;
@@ -65,7 +66,7 @@ export async function afterCommit(
       const committed = { by: 'this run', manifest, replacedUploads, proven } as const;
       const tidied = await tidyUp(request, context, state, committed);
       const status = manifest.totals.objects === 0 ? 'empty' : 'committed';
-      return { ...outcomeOf(status, manifest, { ...counts, peakInFlightBytes }, destination), ...tidied };
+      return { ...outcomeOf(status, manifest, { ...counts, peakInFlightBytes }, destination), ...tidied, ...of };
     }
   }
 }
@@ -77,7 +78,7 @@ function outcomeOf(
   { totals }: Manifest,
   counts: Omit<OutputCounts, 'reused'> & Pick<RollupOutcome, 'peakInFlightBytes'>,
   { prefix }: Location,
-): RollupOutcome {
+): Omit<RollupOutcome, 'source' | 'warnings'> {
   const { written, copied, peakInFlightBytes } = counts;
   const reused = totals.outputs - written - copied;
   return { status, totals, written, copied, reused, manifest: prefix + MANIFEST_NAME, peakInFlightBytes };

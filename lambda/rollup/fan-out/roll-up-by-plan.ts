@@ -28,6 +28,6 @@ export async function rollUpByPlan(
     const written = await distribute(plan, request);
     const outcome = await commitPlan(plan, request, context);
     const peakInFlightBytes = written.status === 'lost' ? 0 : written.peakInFlightBytes;
-    return outcome === 'lost' ? 'lost' : { ...outcome, peakInFlightBytes };
+    return outcome === 'lost' ? 'lost' : { ...outcome, peakInFlightBytes, warnings: plan.warnings };
   });
 }

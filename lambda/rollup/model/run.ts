@@ -55,6 +55,17 @@ export interface RollupOutcome extends Partial<TidyUpResult> {
   manifest: string | undefined;
   /** The most bytes of outputs that were held in memory at one time. */
   peakInFlightBytes: number;
+  /** The source as it was rolled up: the folder, where the request's prefix was written without its slash. */
+  source: Location;
+  /** What a person should look at. Empty where there is nothing. */
+  warnings: RunWarning[];
+}
+
+/** Something that may not be what was meant. The hour is rolled up all the same. */
+export interface RunWarning {
+  code: string;
+  message: string;
+  key?: string;
 }
 
 /** The outcome of the work after a commit: markers, leftovers, deletion of sources. */
@@ -94,6 +105,11 @@ export interface RunProblem {
 
 /** The state of a destination before a run lists its sources. */
 export interface DestinationState {
+  /** The source: that of the request, or the folder of it. */
+  source: Location;
+  warnings: RunWarning[];
+  /** LIST requests that it took to say what the source is. */
+  lists: number;
   /** The current commit, which the next one replaces; undefined if nothing is committed. */
   previous: Rollup | undefined;
   /** The objects of the destination, by key, listed after the manifest was read. */

@@ -131,17 +131,18 @@ export interface FullPlan extends DestinationState {
 /**
  * Plans all that `rollUp` would do, and writes nothing. Starts again where another run commits meanwhile.
  *
- * @param request the two prefixes
+ * @param given the two prefixes
  * @param context the stores, the settings, the clock, the signal; `report` receives `listed` and `planned`
  * @returns the plan, the current manifest and the listing of the destination
  * @throws RollupError `BadManifest`, `ManifestVersion`, `ManifestOfAnotherSource`, `SourceNotJoinable`,
  *   `SourceNotDecodable`, `CodecConflict`, `SourceArchived`, `InvalidArgument` for a key that `groupBy` makes no folder
  *   of, and those of S3
  */
-export async function planAll(request: RollupRequest, context: PlanContext): Promise<FullPlan> {
+export async function planAll(given: RollupRequest, context: PlanContext): Promise<FullPlan> {
   const { store } = context;
   for (;;) {
-    const before = await readDestination(request, context);
+    const before = await readDestination(given, context);
+    const request = { ...given, source: before.source };
     const planner = createPlanner(request, context, before);
     try {
       const planned = await Array.fromAsync(listAndPlan(request, context, planner, before.previous));

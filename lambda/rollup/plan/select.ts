@@ -10,6 +10,7 @@ import {
   problemOf,
 } from '../../settings/linear-regex.ts';
 import type { Settings } from '../../settings/table.ts';
+import { baseOf } from '../model/location.ts';
 import type { Manifest } from '../model/manifest.ts';
 import { parseGlob } from './glob.ts';
 
@@ -33,7 +34,7 @@ const committedSchema = z.object({
 /**
  * A selector for keys under a source prefix. It throws `InvalidArgument` for a key whose captures are no folder.
  *
- * @param sourcePrefix is cut off a key before filters and `groupBy` look at it
+ * @param sourcePrefix up to its last slash it is cut off a key before filters and `groupBy` look at it
  */
 export function createSelector(
   { filters = [], groupBy }: Partial<Selection>,
@@ -41,8 +42,9 @@ export function createSelector(
 ): Selector {
   const isIn = createFilter(filters);
   const match = groupBy === undefined ? undefined : compileRegex(groupBy);
+  const { length } = baseOf(sourcePrefix);
   return (key) => {
-    const name = key.slice(sourcePrefix.length);
+    const name = key.slice(length);
     if (!isIn(name)) return undefined;
     return match === undefined ? '' : folderOf(key, name, match);
   };
@@ -61,8 +63,9 @@ export function committedSelector({ settings }: Pick<Manifest, 'settings'>, sour
   if (groupBy !== undefined && problemOf(groupBy) !== undefined) {
     const isIn = createFilter(filters);
     const mayMatch = compileWidened(groupBy);
+    const { length } = baseOf(sourcePrefix);
     return (key) => {
-      const name = key.slice(sourcePrefix.length);
+      const name = key.slice(length);
       return isIn(name) && mayMatch(name) ? '' : undefined;
     };
   }
