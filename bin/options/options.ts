@@ -23,7 +23,7 @@ export function connectedCommand(name: string, description: string) {
     new Command(name)
       .description(description)
       .optionsGroup('Options:')
-      .option('--hour <hour>', 'fills {yyyy} {MM} {dd} {HH} in a location: 2026-11-21T08, in UTC')
+      .option('--hour <hour>', 'fills {yyyy} {MM} {dd} {HH} in locations and filters: 2026-11-21T08, in UTC')
       .option(
         '--config <file>',
         `settings and locations as JSON (default: ${SETTINGS_FILE}, if there is one)`,
@@ -48,7 +48,7 @@ export function destinationCommand(name: string, description: string) {
 /** A command for a source and a destination, with a flag for every setting. */
 export function rollupCommand(name: string, description: string) {
   const command = connectedCommand(name, description)
-    .argument('[source]', 'prefix to roll up: s3://bucket/prefix/')
+    .argument('[source]', 'prefix to roll up, as it is written: s3://bucket/prefix/')
     .argument('[destination]', 'where to: s3://bucket/prefix/, apart from the source')
     .option('--repack', 'plan every source afresh, into new outputs');
   addSettingOptions(command);

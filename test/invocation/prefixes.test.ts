@@ -45,7 +45,7 @@ let lambda: LambdaProcess;
 beforeEach(async () => {
   sandbox = await openBucket();
   queues = await startQueues({ visibilitySeconds: 30 });
-  const own = Object.fromEntries(NAMES.map((name) => [name, String(variables[name] ?? '')]));
+  const own = Object.fromEntries(NAMES.map((name) => [name, z.string().parse(variables[name])]));
   lambda = await startLambda({
     env: {
       ...own,
