@@ -189,13 +189,15 @@ describe('a prefix without its slash', () => {
   });
 });
 
+// In a folder with signatures checked.
 describe.each(['memory', 'folder'])('a prefix with empty segments, kept in %s', (storage) => {
   let folder: string;
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), 'prefixes-'));
     if (storage === 'memory') return;
     await sandbox.close();
-    sandbox = await startSandbox({ buckets: [BUCKET], folder });
+    const credentials = { accessKeyId: 'test', secretAccessKey: 'test-secret' };
+    sandbox = await startSandbox({ buckets: [BUCKET], folder, credentials });
   });
   afterEach(() => {
     rmSync(folder, { recursive: true });
