@@ -66,7 +66,11 @@ export async function afterCommit(
       const committed = { by: 'this run', manifest, replacedUploads, proven } as const;
       const tidied = await tidyUp(request, context, state, committed);
       const status = manifest.totals.objects === 0 ? 'empty' : 'committed';
-      return { ...outcomeOf(status, manifest, { ...counts, peakInFlightBytes }, destination), ...tidied, ...of };
+      return {
+        ...outcomeOf(status, manifest, { ...counts, peakInFlightBytes }, destination),
+        ...tidied,
+        ...of,
+      };
     }
   }
 }

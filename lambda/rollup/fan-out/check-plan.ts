@@ -32,11 +32,7 @@ export type Basis = Manifest | undefined | 'replaced';
  * @returns the request with the plan's source, which is the folder where the request's prefix lacks its slash
  * @throws RollupError `BadPlan`
  */
-export function checkHeader(
-  header: PlanHeader,
-  at: PlanAt,
-  request: RollupRequest,
-): RollupRequest {
+export function checkHeader(header: PlanHeader, at: PlanAt, request: RollupRequest): RollupRequest {
   const { source, destination, repack = false } = request;
   const planned = isSourceOf(header.source, source) ? parseSource(header.source) : source;
   const { key } = planFiles(at).header;

@@ -8,7 +8,13 @@ import { refuseUnlistable } from '../commit/markers.ts';
 import { readDestination } from '../committed/read-destination.ts';
 import { formatLocation, refuseOverlap } from '../model/location.ts';
 import type { PlannedOutput } from '../model/output.ts';
-import type { DestinationState, RollupContext, RollupOutcome, RollupRequest, RunWarning } from '../model/run.ts';
+import type {
+  DestinationState,
+  RollupContext,
+  RollupOutcome,
+  RollupRequest,
+  RunWarning,
+} from '../model/run.ts';
 import { createPlanner, listAndPlan } from '../plan/list-and-plan.ts';
 import {
   type PinnedPlan,
