@@ -110,12 +110,12 @@ function secondsSince(began: number): number {
 
 /** The outcome of a rollup and its usage as a `RunResult`. */
 export function resultOf(
-  { source, destination }: RollupRequest,
+  { destination }: Pick<RollupRequest, 'destination'>,
   outcome: RollupOutcome,
   { requests, peak, durationSeconds }: { requests: Requests; peak: Peaks; durationSeconds: number },
 ): RunResult {
   const { status, totals, written, reused, copied, manifest, peakInFlightBytes } = outcome;
-  const { deleted, problems = [], warnings = [] } = outcome;
+  const { deleted, problems = [], source, warnings } = outcome;
   return {
     status,
     source: formatLocation(source),

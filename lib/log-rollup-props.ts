@@ -9,7 +9,7 @@ import { type Engine, engineSchema } from './config/engine.ts';
 import { InvalidConfiguration, formatIssues } from './config/invalid-configuration.ts';
 import type { LogBucket, Root } from './config/root.ts';
 import type { StreamProps } from './config/streams.ts';
-import { formatRoot, prefixSchema, prefixesOverlap } from './config/root.ts';
+import { formatRoot, prefixSchema, prefixesOverlap, rawPrefixSchema } from './config/root.ts';
 import { DEFAULT_STREAMS, streamsSchema } from './config/streams.ts';
 
 export const DEFAULT_RAW_ROOT = 'raw/';
@@ -18,7 +18,7 @@ export const DEFAULT_AGGREGATED_ROOT = 'aggregated/';
 /** A stream that was checked. */
 export interface RootedStream {
   readonly name: string;
-  /** The template below the raw root. */
+  /** The template below the raw root, which may end anywhere. */
   readonly path: string;
   /** The whole template, `s3://bucket/raw/checkout/{yyyy}{MM}{dd}/{HH}/`; the bucket's name may be a token. */
   readonly source: string;
@@ -60,10 +60,11 @@ export function parseLogRollupProps(props: LogRollupProps): ParsedLogRollupProps
     .safeParse(capacity.data ?? {});
   const streams = streamsSchema(
     formatRoot(raw),
+    formatRoot(aggregated),
     engine.data?.graceSeconds ?? DEFAULT_SETTINGS.graceSeconds,
   ).safeParse(props.streams ?? DEFAULT_STREAMS);
   const problems = [
-    ...formatIssues(prefixSchema.safeParse(raw.prefix).error?.issues ?? [], ['rawRoot']),
+    ...formatIssues(rawPrefixSchema.safeParse(raw.prefix).error?.issues ?? [], ['rawRoot']),
     ...formatIssues(prefixSchema.safeParse(aggregated.prefix).error?.issues ?? [], ['aggregatedRoot']),
     ...overlapProblems(raw, aggregated),
     ...formatIssues(capacity.error?.issues ?? []),
@@ -106,7 +107,8 @@ export interface LogRollupProps extends CapacityProps {
    */
   readonly rawBucket: LogBucket;
   /**
-   * Prefix that every source is under; empty for the whole bucket.
+   * Prefix that every source is under, which ends with a slash; empty for the whole bucket. It may begin with a slash and have
+   * empty segments.
    *
    * @defaultValue `raw/`
    */

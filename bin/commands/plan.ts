@@ -83,7 +83,7 @@ export const plan = rollupCommand('plan', 'what run would do, and its cost')
         settings,
         streamsCopies,
       });
-      requests.list += fullPlan.looks;
+      requests.list += fullPlan.lists;
       printWarnings(fullPlan, options);
       printResult(await forecast(request, fullPlan, requests), formatForecast, options);
     } finally {

@@ -3,13 +3,14 @@ import {
   type Location,
   fillHour,
   parseLocation,
+  parseSource,
   refuseOverlap,
 } from '../../lambda/rollup/index.ts';
 import pLimit from 'p-limit';
 import { allOrFirstFailure } from '../../lambda/concurrency.ts';
 import { RollupError } from '../../lambda/errors.ts';
 import { formatSize } from '../../lambda/size.ts';
-import type { Roots } from '../../lambda/invocation/streams.ts';
+import { type Roots, replaceRoot } from '../../lambda/invocation/streams.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { findDeployment } from '../operator/deployment.ts';
 import { BAD_STATES, type HourStatus, readHourStatus } from '../operator/hour-status.ts';
@@ -115,21 +116,17 @@ function locate(
   hour: Hour,
   roots: Roots | undefined,
 ): { hour: Hour; source: Location; destination: Location } {
-  const source = named('--source', () => parseLocation(fillHour(template, hour)));
-  if (destination === undefined) return { hour, source, destination: replaceRoot(source, roots) };
+  const source = named('--source', () => parseSource(fillHour(template, hour)));
+  if (destination === undefined) return { hour, source, destination: destinationOf(source, roots) };
   const to = named('--destination', () => parseLocation(fillHour(destination, hour)));
   refuseOverlap(source, to);
   return { hour, source, destination: to };
 }
 
-function replaceRoot(source: Location, roots: Roots | undefined): Location {
-  if (roots !== undefined) {
-    const { rawRoot, aggregatedRoot } = roots;
-    if (source.bucket === rawRoot.bucket && source.prefix.startsWith(rawRoot.prefix)) {
-      const { bucket, prefix } = aggregatedRoot;
-      return { bucket, prefix: prefix + source.prefix.slice(rawRoot.prefix.length) };
-    }
-  }
+function destinationOf(source: Location, roots: Roots | undefined): Location {
+  const { rawRoot } = roots ?? {};
+  const isInside = source.bucket === rawRoot?.bucket && source.prefix.startsWith(rawRoot.prefix);
+  if (roots !== undefined && isInside) return replaceRoot(roots, source);
   throw new RollupError('OutsideRoot', `--source is not under the stack's raw root: give --destination.`);
 }
 

@@ -10,6 +10,7 @@ import {
   createSelector,
   formatLocation,
   hourEnd,
+  resolveSource,
   sourceStore,
   withCommitted,
 } from '../../lambda/rollup/index.ts';
@@ -61,7 +62,10 @@ export async function readHourStatus(
   });
   try {
     return await withCommitted(endpoints.store, destination, source, async (rollup) => {
-      const counts = await countRaw(sourceStore(endpoints), source, rollup);
+      const raw = sourceStore(endpoints);
+      const { signal } = new AbortController();
+      const resolved = await resolveSource(raw, source, destination, rollup?.manifest, signal);
+      const counts = await countRaw(raw, resolved.source, rollup);
       return statusOf(stateOf(rollup, counts, now < hourEnd(hour)), counts, rollup?.manifest);
     });
   } catch (error) {

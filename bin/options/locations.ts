@@ -5,6 +5,8 @@ import {
   hasPlaceholders,
   parseHour,
   parseLocation,
+  parseSource,
+  refuseForeign,
 } from '../../lambda/rollup/index.ts';
 import { RollupError } from '../../lambda/errors.ts';
 import { named, parseAll } from '../refusals.ts';
@@ -12,29 +14,37 @@ import { SETTINGS_FILE, type SettingsFile } from './settings-file.ts';
 
 /**
  * Parses the locations of a command: typed as `s3://bucket/prefix/`, or else taken from the settings file. Fills in the
- * hour. Throws one `InvalidArgument` for all of them.
+ * hour. A source is taken as it is written, a destination is a folder. Throws one `InvalidArgument` for all of them.
+ *
+ * @param fills true if the hour fills something else, so that no location need have placeholders
  */
 export function parseLocations<Name extends 'source' | 'destination'>(
   typed: Record<Name, string | undefined>,
   hourText: string | undefined,
   file: SettingsFile,
+  fills = false,
 ): Record<Name, Location> {
-  const hour = hourText === undefined ? undefined : named('--hour', () => parseHour(hourText));
+  const hour = parseTypedHour(hourText);
   const given = Object.entries<string | undefined>(typed).map(([name, uri]) => {
     return uri === undefined
       ? { name, called: `${file.name ?? ''}: ${name}`, uri: file[name as Name] }
       : { name, called: name, uri };
   });
   const uris = given.flatMap(({ uri }) => (uri === undefined ? [] : [uri]));
-  if (hour !== undefined && uris.length === given.length) refuseIdleHour(hour, uris);
+  if (hour !== undefined && !fills && uris.length === given.length) refuseIdleHour(hour, uris);
   const parsers = given.map(({ name, called, uri }) => [
     name,
     () => {
       if (uri === undefined) throw missing(name);
-      return named(called, () => parseTyped(uri, hour));
+      return named(called, () => parseTyped(uri, hour, name === 'source' ? parseSource : parseLocation));
     },
   ]);
   return parseAll(Object.fromEntries(parsers) as Record<Name, () => Location>);
+}
+
+/** Parses the value of `--hour`. Throws `InvalidArgument`. */
+export function parseTypedHour(text: string | undefined): Hour | undefined {
+  return text === undefined ? undefined : named('--hour', () => parseHour(text));
 }
 
 function missing(name: string): RollupError {
@@ -51,8 +61,12 @@ export function refuseIdleHour(hour: Hour, uris: string[]): void {
   throw new RollupError('InvalidArgument', message);
 }
 
-/** Throws `InvalidArgument` for `s3://logs/raw/*`: S3 would look for keys with an asterisk in them. */
+/**
+ * Throws `InvalidArgument` for `s3://logs/raw/*`, since S3 would look for keys with an asterisk in them, and for a placeholder
+ * that other programs fill.
+ */
 export function refuseGlob(uri: string): void {
+  refuseForeign(uri);
   const [glob] = /[*?]/.exec(uri) ?? [];
   if (glob === undefined) return;
   const prefix = uri.slice(0, uri.lastIndexOf('/', uri.indexOf(glob)) + 1);
@@ -61,7 +75,7 @@ export function refuseGlob(uri: string): void {
   throw new RollupError('InvalidArgument', message);
 }
 
-function parseTyped(uri: string, hour: Hour | undefined): Location {
+function parseTyped(uri: string, hour: Hour | undefined, parse: (uri: string) => Location): Location {
   refuseGlob(uri);
-  return parseLocation(hour === undefined ? uri : fillHour(uri, hour));
+  return parse(hour === undefined ? uri : fillHour(uri, hour));
 }

@@ -1,17 +1,19 @@
 import {
   type Location,
   type RollupRequest,
+  fillSelection,
   refuseOverlap,
   refuseUnlistable,
 } from '../../lambda/rollup/index.ts';
 import { Command } from '@commander-js/extra-typings';
 import { RollupError } from '../../lambda/errors.ts';
+import { findPlaceholder } from '../../lambda/settings/placeholders.ts';
 import type { Connection } from '../../lambda/s3/connection.ts';
 import { sides } from '../../lambda/settings/endpoints.ts';
 import type { RawSettings } from '../../lambda/settings/settings.ts';
 import type { Settings } from '../../lambda/settings/table.ts';
 import { parseAll } from '../refusals.ts';
-import { parseLocations } from './locations.ts';
+import { parseLocations, parseTypedHour } from './locations.ts';
 import { addSettingOptions, typedSettings } from './setting-options.ts';
 import { SETTINGS_FILE, type SettingsFile, readSettingsFile, settingsOver } from './settings-file.ts';
 
@@ -21,7 +23,7 @@ export function connectedCommand(name: string, description: string) {
     new Command(name)
       .description(description)
       .optionsGroup('Options:')
-      .option('--hour <hour>', 'fills {yyyy} {MM} {dd} {HH} in a location: 2026-11-21T08, in UTC')
+      .option('--hour <hour>', 'fills {yyyy} {MM} {dd} {HH} in locations and filters: 2026-11-21T08, in UTC')
       .option(
         '--config <file>',
         `settings and locations as JSON (default: ${SETTINGS_FILE}, if there is one)`,
@@ -46,7 +48,7 @@ export function destinationCommand(name: string, description: string) {
 /** A command for a source and a destination, with a flag for every setting. */
 export function rollupCommand(name: string, description: string) {
   const command = connectedCommand(name, description)
-    .argument('[source]', 'prefix to roll up: s3://bucket/prefix/')
+    .argument('[source]', 'prefix to roll up, as it is written: s3://bucket/prefix/')
     .argument('[destination]', 'where to: s3://bucket/prefix/, apart from the source')
     .option('--repack', 'plan every source afresh, into new outputs');
   addSettingOptions(command);
@@ -72,18 +74,30 @@ export async function parseRollup(
   endpointUrl: string | undefined;
 }> {
   const file = readSettingsFile(options.config);
+  const typed = typedSettings(options);
+  const { filters = file.settings.filters, groupBy = file.settings.groupBy } = typed;
+  const fills = findPlaceholder(JSON.stringify([filters, groupBy])) !== undefined;
   const { locations, settings, endpointUrl } = parseAll({
     locations: () => {
-      const both = parseLocations({ source, destination }, options.hour, file);
+      const both = parseLocations({ source, destination }, options.hour, file, fills);
       refuseOverlap(both.source, both.destination);
       return both;
     },
-    settings: () => settingsOver(file, typedSettings(options)),
+    settings: () => fillSelection(settingsOver(file, typed), hourOrNone(options.hour), 'give --hour'),
     endpointUrl: () => parseEndpoint(options.endpointUrl),
   });
   refuseUnlistable(locations.destination, settings);
   const request = { ...locations, repack: options.repack === true };
   return { request, settings, endpointUrl, connection: await open(settings, endpointUrl, options) };
+}
+
+/** The hour that was typed. Undefined also for a text that is none, which is refused with the locations. */
+function hourOrNone(text: string | undefined): ReturnType<typeof parseTypedHour> {
+  try {
+    return parseTypedHour(text);
+  } catch {
+    return undefined;
+  }
 }
 
 interface DestinationOptions {

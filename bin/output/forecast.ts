@@ -39,7 +39,7 @@ export interface Forecast {
 }
 
 export async function forecast(
-  { source, destination }: RollupRequest,
+  { destination }: Pick<RollupRequest, 'destination'>,
   full: FullPlan,
   requests: RequestCounts,
 ): Promise<Forecast> {
@@ -60,7 +60,7 @@ export async function forecast(
   const unchanged = previous !== undefined && plan.planned.length === 0;
   return {
     expected: unchanged ? 'unchanged' : sizes.length === 0 ? 'empty' : 'committed',
-    source: formatLocation(source),
+    source: formatLocation(full.source),
     destination: formatLocation(destination),
     objects: sizes.length,
     bytes: sizes.reduce((sum, size) => sum + size, 0),

@@ -1,8 +1,8 @@
 import {
   type PlanItem,
   type RollupEvent,
-  parseLocation,
   parsePlanAt,
+  parseSource,
   writeItems,
 } from '../../lambda/rollup/index.ts';
 import { enableCompileCache } from 'node:module';
@@ -80,7 +80,7 @@ async function work({
       signal: stop.signal,
     };
     const at = parsePlanAt(plan);
-    const request = { source: parseLocation(source), destination: at.destination, repack };
+    const request = { source: parseSource(source), destination: at.destination, repack };
     const step = await writeItems({ at, etag }, itemsOfRun(), request, context);
     end = { type: 'done', step, ...usageOf(connection) };
   } catch (error) {

@@ -1,4 +1,4 @@
-import { formatLocation } from '../rollup/index.ts';
+import { fillSelection, formatLocation } from '../rollup/index.ts';
 import type { Context } from 'aws-lambda';
 import { RollupError } from '../errors.ts';
 import { METRICS } from '../names.ts';
@@ -9,8 +9,9 @@ import { leftUndone, namedByCode, timeoutIfAborted } from './failures.ts';
 import { type Skipped, isRolledUp, lookBacksOf, sendLookBacks } from './look-back.ts';
 import { type RequestMessage } from './message.ts';
 import { type Queue } from './queue.ts';
-import { type Delivery, type ResolvedRequest, continuationOf, resolveRequest } from './request.ts';
+import { type Delivery, GIVE_HOUR, type ResolvedRequest, continuationOf, resolveRequest } from './request.ts';
 import { type Resources, openResources } from './resources.ts';
+import type { Settings } from '../settings/table.ts';
 import {
   type RunUsage,
   logger,
@@ -82,6 +83,7 @@ export function createInvocation(environment: NodeJS.ProcessEnv): Invocation {
     try {
       const { config, connection, queue, stateMachine } = resources();
       const request = resolveRequest(message, config, new Date());
+      const settings = fillSelection(config.settings, request.hour, GIVE_HOUR);
       logger.appendKeys({ hour: request.hour });
       usage = startUsage(connection);
       lastReport = reportBeforeKill(stream, usage, context);
@@ -98,7 +100,7 @@ export function createInvocation(environment: NodeJS.ProcessEnv): Invocation {
         return dispatched;
       }
 
-      const { result: outcome, progress } = await runInTime(request, { config, connection }, context);
+      const { result: outcome, progress } = await runInTime(request, settings, connection, context);
       const result = unsent === undefined ? outcome : withProblem(outcome, unsent);
       usage = () => result;
       const continued = isUnfinished(result) && (await sendContinuation(request, result, queue, progress));
@@ -149,14 +151,15 @@ function skip({ source, destination, hour }: ResolvedRequest): Skipped {
  */
 async function runInTime(
   { source, destination, repack, deleteSource, message }: ResolvedRequest,
-  { config, connection }: Pick<Resources, 'config' | 'connection'>,
+  settings: Settings,
+  connection: Resources['connection'],
   context: Context,
 ): Promise<{ result: RunResult; progress: number }> {
   const deadline = createDeadline(() => context.getRemainingTimeInMillis());
   const stopSampling = startSampling(() => connection.gauge.connections);
   try {
     const result = await run({ source, destination, repack }, connection, {
-      settings: { ...config.settings, deleteSource },
+      settings: { ...settings, deleteSource },
       trustExisting: (message.continuation ?? 0) > 0,
       hasTime: deadline.hasTime,
       signal: deadline.signal,

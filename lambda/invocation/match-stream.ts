@@ -1,4 +1,4 @@
-import { type Hour, type Location, formatLocation, hourOfFilled } from '../rollup/index.ts';
+import { type Hour, type Location, asFolder, formatLocation, hourOfFilled } from '../rollup/index.ts';
 import { RollupError } from '../errors.ts';
 import type { RequestMessage } from './message.ts';
 import { type Stream, type StreamHour, destinationOf, hoursAt } from './streams.ts';
@@ -18,6 +18,8 @@ export interface FilledRequest {
 
 /** The stream and the hour of a request. */
 export interface StreamMatch {
+  /** The source: that of the request, or the folder of it where that is an hour of a stream. */
+  source: Location;
   /** Undefined where the request is for no hour of a stream and `allowAnyPrefix` lets it pass. */
   stream: Stream | undefined;
   /** Undefined where neither the request nor its prefix names one. */
@@ -25,18 +27,22 @@ export interface StreamMatch {
 }
 
 /**
- * Finds the stream and the hour that a request is for.
+ * Finds the stream and the hour that a request is for. A source that is no hour of a stream as it is written may be one as a
+ * folder: `s3://logs/raw/checkout/20261121/08` without its slash.
  *
  * @throws RollupError `OutsideStream`; `InvalidRequest` where the prefix is that of different hours of several streams and
  * the request does not name one
  */
 export function matchStream(
-  request: FilledRequest,
+  given: FilledRequest,
   streams: readonly Stream[],
   allowAnyPrefix: boolean,
 ): StreamMatch {
+  const folder = asFolder(given.source);
+  const written = hoursAt(streams, given.source);
+  const all = written.length > 0 ? written : hoursAt(streams, folder);
+  const request = written.length > 0 || all.length === 0 ? given : { ...given, source: folder };
   const { source, destination, hour, message } = request;
-  const all = hoursAt(streams, source);
   const named = all.filter(
     (at) =>
       (hour === undefined || at.hour === hour) &&
@@ -46,10 +52,10 @@ export function matchStream(
   const fitting = named.filter((at) => destination === undefined || isSame(destinationOf(at), destination));
   const [first] = fitting.length > 0 ? fitting : named;
   if (fitting.some((other) => other.hour !== first?.hour)) throw ambiguous(source, fitting);
-  if (fitting.length > 0) return { stream: first?.stream, hour: first?.hour };
+  if (fitting.length > 0) return { source, stream: first?.stream, hour: first?.hour };
   if (!allowAnyPrefix) throw first === undefined ? noHour(source, streams) : contradiction(request, first);
   refuseForeign(request, streams);
-  return { stream: undefined, hour: hour ?? first?.hour };
+  return { source, stream: undefined, hour: hour ?? first?.hour };
 }
 
 /**

@@ -1,6 +1,7 @@
 import {
   type Hour,
   type Location,
+  asFolder,
   fillHour,
   formatHour,
   formatLocation,
@@ -9,6 +10,8 @@ import {
   hourEnd,
   parseHour,
   parseLocation,
+  parseSource,
+  refuseForeign,
   refuseOverlap,
 } from '../rollup/index.ts';
 import { z } from 'zod';
@@ -17,7 +20,7 @@ import { METRICS } from '../names.ts';
 import type { FunctionConfig } from './environment.ts';
 import { matchStream, noSuchStream } from './match-stream.ts';
 import { type RequestMessage, messageSchema } from './message.ts';
-import type { Stream } from './streams.ts';
+import { type Stream, replaceRoot } from './streams.ts';
 
 /** A request that may be carried out: its hour has ended, and source and destination are within the roots. */
 export interface ResolvedRequest {
@@ -33,6 +36,9 @@ export interface ResolvedRequest {
   configured: Stream | undefined;
   message: RequestMessage;
 }
+
+/** Advice for a request whose hour is not known, where filters need one. */
+export const GIVE_HOUR = 'give "hour" with the request';
 
 /** One request of an event, as it was delivered; it is not checked yet. */
 export interface Delivery {
@@ -131,15 +137,18 @@ function parseMessage(message: unknown): RequestMessage {
 export function resolveRequest(message: RequestMessage, config: FunctionConfig, now: Date): ResolvedRequest {
   const { rawRoot, aggregatedRoot, settings, streams } = config;
   const givenHour = hourOfMessage(message);
-  const source = parseLocation(fill(message.source ?? templateOf(message.stream, streams), givenHour));
-  requireInside(source, rawRoot, 'Source');
+  const written = parseSource(fill(message.source ?? templateOf(message.stream, streams), givenHour));
+  // The raw root may be written without its slash.
+  const isRoot = formatLocation(asFolder(written)) === formatLocation(rawRoot);
+  const within = isRoot ? rawRoot : written;
+  requireInside(within, rawRoot, 'Source');
   const given =
     message.destination === undefined ? undefined : parseLocation(fill(message.destination, givenHour));
   if (given !== undefined) requireInside(given, aggregatedRoot, 'Destination');
-  const filled = { source, destination: given, hour: givenHour, message };
-  const { stream: configured, hour } = matchStream(filled, streams, settings.allowAnyPrefix);
-  const { bucket, prefix } = aggregatedRoot;
-  const destination = given ?? { bucket, prefix: prefix + source.prefix.slice(rawRoot.prefix.length) };
+  const filled = { source: within, destination: given, hour: givenHour, message };
+  const match = matchStream(filled, streams, settings.allowAnyPrefix);
+  const { source, stream: configured, hour } = match;
+  const destination = given ?? replaceRoot(config, source);
   refuseOverlap(source, destination);
   if (hour !== undefined && message.force !== true) refuseUnended(hour, settings.graceSeconds, now);
   const { repack = false, lookBack = false, stream = METRICS.unnamedStream } = message;
@@ -208,6 +217,7 @@ function hourOfMessage({ hour, scheduledTime }: RequestMessage): Hour | undefine
 
 function fill(template: string, hour: Hour | undefined): string {
   if (hour !== undefined) return fillHour(template, hour);
+  refuseForeign(template);
   if (!hasPlaceholders(template)) return template;
   throw new RollupError(
     'InvalidRequest',

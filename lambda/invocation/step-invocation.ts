@@ -1,10 +1,10 @@
-import type { RollupContext, RunProblem } from '../rollup/index.ts';
+import { type RollupContext, type RunProblem, fillSelection } from '../rollup/index.ts';
 import type { Context } from 'aws-lambda';
 import { METRICS } from '../names.ts';
 import { resultOf } from '../run.ts';
 import { createDeadline } from './deadline.ts';
 import { leftUndone, namedByCode, timeoutIfAborted } from './failures.ts';
-import { resolveRequest } from './request.ts';
+import { GIVE_HOUR, resolveRequest } from './request.ts';
 import { type Resources, openResources } from './resources.ts';
 import { type StepAnswer, type StepEvent, commitStep, parseStep, planStep, writeStep } from './steps.ts';
 import {
@@ -77,7 +77,8 @@ function carryOut(
   const request = resolveRequest(event.request, config, new Date());
   if (event.step === 'write') return writeStep(event, request, context);
   // The request may keep the sources of a deployment that deletes them.
-  const settings = { ...context.settings, deleteSource: request.deleteSource };
+  const filled = fillSelection(context.settings, request.hour, GIVE_HOUR);
+  const settings = { ...filled, deleteSource: request.deleteSource };
   if (event.step === 'plan') {
     const { attempt, samplesAll } = event;
     return planStep(request, attempt, { ...context, settings, samplesAll });

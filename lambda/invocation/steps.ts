@@ -5,6 +5,7 @@ import {
   type RollupContext,
   type RollupOutcome,
   type RollupRequest,
+  type RunWarning,
   badPlan,
   commitPlan,
   formatLocation,
@@ -80,6 +81,8 @@ export type StepAnswer =
       workers: number;
       attempt: number;
       totals: { outputs: number; objects: number; bytes: number };
+      /** What a person should look at, for the log. Absent where there is nothing. */
+      warnings?: RunWarning[];
     };
 
 /**
@@ -97,10 +100,11 @@ export async function planStep(
   const planned = await planToFile(request, context);
   if (planned.status === 'done') return planned;
   if (planned.status === 'lost') return lost(attempt, request.destination, context.samplesAll);
-  const { at, etag, totals } = planned;
+  const { at, etag, totals, warnings } = planned;
   const { bucket, key } = planFiles(at).items;
   const workers = workersFor(totals, context.settings);
-  return { status: 'planned', plan: formatPlanAt(at), etag, bucket, items: key, workers, attempt, totals };
+  const answer = { plan: formatPlanAt(at), etag, bucket, items: key, workers, attempt, totals };
+  return { status: 'planned', ...answer, ...(warnings.length === 0 ? {} : { warnings }) };
 }
 
 /**

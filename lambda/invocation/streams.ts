@@ -1,18 +1,24 @@
 import {
   type Hour,
   type Location,
+  asFolder,
   fillHour,
   formatLocation,
   hourOfFilled,
+  isFolder,
   parseHour,
   parseLocation,
+  parseSource,
 } from '../rollup/index.ts';
 import { inflateRawSync } from 'node:zlib';
 import { z } from 'zod';
 import { RollupError } from '../errors.ts';
 import { HOUR_TEMPLATE } from '../names.ts';
 
-/** A configured stream. Source and destination are templates of prefixes: `s3://logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/`. */
+/**
+ * A configured stream. Source and destination are templates of prefixes: `s3://logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/`. The
+ * source may end anywhere, the destination ends with a slash.
+ */
 export interface Stream {
   name: string;
   source: string;
@@ -36,12 +42,12 @@ const MOST_BYTES = 1024 ** 2;
 
 const listSchema = z.array(z.union([z.string().min(1), z.tuple([z.string().min(1), z.string()])])).min(1);
 
-/** A stream by its template below either root: `checkout/{yyyy}{MM}{dd}/{HH}/`. */
+/** A stream by its template below either root: `checkout/{yyyy}{MM}{dd}/{HH}/`, or `cf/E2.{yyyy}-{MM}-{dd}-{HH}`. */
 export function streamUnder({ rawRoot, aggregatedRoot }: Roots, name: string, path: string): Stream {
   return {
     name,
     source: formatLocation(rawRoot) + path,
-    destination: formatLocation(aggregatedRoot) + path,
+    destination: formatLocation(aggregatedRoot) + path + (isFolder(path) ? '' : '/'),
   };
 }
 
@@ -75,9 +81,9 @@ function readList(text: string): z.infer<typeof listSchema> {
 /** Throws `InvalidArgument` for a template that does not give each hour a prefix from which the hour can be read again. */
 function refuseUnsound(name: string, source: string): void {
   const hour = parseHour('2026-11-21T08');
-  const filled = formatLocation(parseLocation(fillHour(source, hour)));
+  const filled = formatLocation(parseSource(fillHour(source, hour)));
   if (hourOfFilled(source, filled) === hour) return;
-  const message = `"${source}" of stream ${name} must contain {yyyy}, {MM}, {dd} and {HH} and end with "/".`;
+  const message = `"${source}" of stream ${name} must contain {yyyy}, {MM}, {dd} and {HH}.`;
   throw new RollupError('InvalidArgument', message);
 }
 
@@ -88,6 +94,12 @@ export function hoursAt(streams: readonly Stream[], source: Location): StreamHou
     const hour = hourOfFilled(stream.source, filled);
     return hour === undefined ? [] : [{ stream, hour }];
   });
+}
+
+/** The prefix below the aggregated root that a source below the raw root is rolled up to, where none is given. */
+export function replaceRoot({ rawRoot, aggregatedRoot }: Roots, { prefix }: Location): Location {
+  const { bucket } = aggregatedRoot;
+  return asFolder({ bucket, prefix: aggregatedRoot.prefix + prefix.slice(rawRoot.prefix.length) });
 }
 
 /** The prefix that an hour is rolled up to. */

@@ -2,6 +2,7 @@ import { RollupError, hasCode } from '../errors.ts';
 import { FormatMistaken } from './codec/source-format.ts';
 import type { Report } from './model/events.ts';
 import type { Location } from './model/location.ts';
+import type { RunWarning } from './model/run.ts';
 import { MANIFEST_NAME } from './model/manifest.ts';
 
 /** Attempts of a run, the first included, before it gives way to other runs that commit first each time. */
@@ -13,6 +14,8 @@ export interface AttemptState {
   samplesAll: boolean;
   /** Keys that mistaken attempts wrote. */
   readonly abandoned: string[];
+  /** What the outcome has to say of them. */
+  readonly warnings: RunWarning[];
 }
 
 /**
@@ -28,7 +31,7 @@ export async function untilCommitted<T>(
   { report, signal }: { report: Report; signal: AbortSignal },
   attempt: (state: AttemptState) => Promise<T | 'lost'>,
 ): Promise<T> {
-  const state: AttemptState = { samplesAll: false, abandoned: [] };
+  const state: AttemptState = { samplesAll: false, abandoned: [], warnings: [] };
   let lost = 0;
   let mistaken = 0;
   try {
@@ -40,7 +43,13 @@ export async function untilCommitted<T>(
       } catch (error) {
         if (!(error instanceof FormatMistaken) || ++mistaken === ATTEMPTS) throw error;
         state.samplesAll = true;
-        report({ type: 'mistaken', ...error.toJSON() });
+        const { key, message } = error.toJSON();
+        state.warnings.push({
+          code: 'PlannedAgain',
+          message: `Planned again: ${message}`,
+          ...(key === undefined ? {} : { key }),
+        });
+        report({ type: 'mistaken', message });
       }
     }
   } catch (cause) {

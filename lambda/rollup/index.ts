@@ -9,6 +9,7 @@
 export { ATTEMPTS, lostToOthers } from './attempts.ts';
 export { refuseUnlistable } from './commit/markers.ts';
 export { withCommitted } from './committed/read-committed.ts';
+export { resolveSource } from './committed/resolve-source.ts';
 export { commitPlan } from './fan-out/commit-step.ts';
 export {
   type PinnedPlan,
@@ -39,12 +40,16 @@ export {
   hourEnd,
   hourOfFilled,
   parseHour,
+  refuseForeign,
 } from './model/hour.ts';
 export {
   type Location,
   type ObjectAt,
+  asFolder,
   formatLocation,
+  isFolder,
   parseLocation,
+  parseSource,
   refuseOverlap,
 } from './model/location.ts';
 export { MANIFEST_NAME, type Manifest, type Rollup } from './model/manifest.ts';
@@ -72,6 +77,7 @@ export {
   type Written,
 } from './model/store.ts';
 export { type OutputAction, type RequestCounts, actionOf, estimateRequests } from './plan/estimate.ts';
+export { fillSelection } from './plan/fill-selection.ts';
 export { type FullPlan, planAll } from './plan/list-and-plan.ts';
 export { committedSelector, createSelector } from './plan/select.ts';
 export { rollUp } from './rollup.ts';

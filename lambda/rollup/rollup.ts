@@ -35,12 +35,13 @@ export async function rollUp(request: RollupRequest, context: RollupContext): Pr
  * where a source is of another format than it was planned as.
  */
 async function attempt(
-  request: RollupRequest,
+  given: RollupRequest,
   context: RollupContext,
-  { samplesAll, abandoned }: AttemptState,
+  { samplesAll, abandoned, warnings: earlier }: AttemptState,
 ): Promise<RollupOutcome | 'lost'> {
+  const state = await readDestination(given, context);
+  const request = { ...given, source: state.source };
   const { source, destination } = request;
-  const state = await readDestination(request, context);
   const planner = createPlanner(request, { ...context, samplesAll }, state);
   const draft = new Draft(planner, state.previous);
   const writer = new OutputWriter({
@@ -50,7 +51,7 @@ async function attempt(
     present: state.present,
     isTrusted: () => context.trustExisting === true,
   });
-  const warnings: RunWarning[] = [];
+  const warnings: RunWarning[] = [...state.warnings, ...earlier];
   const result = await unlessLost(
     request,
     context,

@@ -6,7 +6,7 @@ import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
 import { ENGINE_NAMES, engineFields, refuseContradictions, wholeNumber } from './engine.ts';
 import { formatIssues, InvalidConfiguration } from './invalid-configuration.ts';
 import { DEFAULT_AGGREGATED_ROOT, DEFAULT_RAW_ROOT } from '../log-rollup-props.ts';
-import { prefixesOverlap, prefixSchema } from './root.ts';
+import { prefixesOverlap, prefixSchema, rawPrefixSchema } from './root.ts';
 import { DEFAULT_STREAMS, streamsSchema, type StreamProps } from './streams.ts';
 
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
@@ -22,7 +22,7 @@ const stackFields = {
     .regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/, 'must be 1 to 64 letters, digits or "-", and begin with a letter')
     .default('LogRollup'),
   rawBucketName: bucketName.optional(),
-  rawRoot: prefixSchema.default(DEFAULT_RAW_ROOT),
+  rawRoot: rawPrefixSchema.default(DEFAULT_RAW_ROOT),
   rawKmsKeyArn: keyArn.optional(),
   rawExpiration: wholeNumber(1, 36_500).optional(),
   aggregatedBucketName: bucketName.optional(),
@@ -60,7 +60,11 @@ const schema = z.strictObject(fields);
 /** Schema of `stack` in the settings file. */
 export const stackSchema = z.strictObject({
   ...stackFields,
-  streams: streamsSchema('s3://<raw bucket>/<rawRoot>', 0).optional(),
+  streams: streamsSchema(
+    's3://<raw bucket>/<rawRoot>',
+    's3://<aggregated bucket>/<aggregatedRoot>',
+    0,
+  ).optional(),
 });
 
 /** Context values that were checked, with defaults. */
@@ -136,9 +140,17 @@ function fromCommandLine(name: string, value: unknown): unknown {
 }
 
 function parseStreams(given: Record<string, unknown>) {
-  const { rawBucketName, rawRoot, graceSeconds = DEFAULT_SETTINGS.graceSeconds } = soundValues(given);
-  const root = `s3://${rawBucketName ?? '<created bucket>'}/${rawRoot}`;
-  return streamsSchema(root, graceSeconds).safeParse(given['streams'] ?? DEFAULT_STREAMS);
+  const sound = soundValues(given);
+  const { rawBucketName = '<created bucket>', rawRoot, aggregatedRoot } = sound;
+  const { graceSeconds = DEFAULT_SETTINGS.graceSeconds } = sound;
+  const aggregatedBucket = isShared(sound)
+    ? rawBucketName
+    : (sound.aggregatedBucketName ?? '<another bucket>');
+  return streamsSchema(
+    `s3://${rawBucketName}/${rawRoot}`,
+    `s3://${aggregatedBucket}/${aggregatedRoot}`,
+    graceSeconds,
+  ).safeParse(given['streams'] ?? DEFAULT_STREAMS);
 }
 
 /** The values that are valid, with the default for each of the others. */

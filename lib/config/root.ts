@@ -21,14 +21,22 @@ export function formatRoot({ bucket, prefix }: Root): string {
   return `s3://${bucket.bucketName}/${prefix}`;
 }
 
-/** Schema of a root's prefix: `logs/raw/` or, for the whole bucket, an empty text. */
-export const prefixSchema = z
+/** Schema of the prefix of raw logs: `logs/raw/` or, for the whole bucket, an empty text. */
+export const rawPrefixSchema = z
   .string('must be text, such as "raw/"')
   .refine((prefix) => prefix === '' || prefix.endsWith('/'), 'must be empty or end with "/"')
-  .refine((prefix) => !prefix.startsWith('/') && !prefix.includes('//'), 'must not have an empty segment')
   .refine((prefix) => !/(^|\/)\.{1,2}\//.test(prefix), 'must not have a "." or ".." segment')
   // `*`, `?` and `$` are special in a policy's resource, and braces in a schedule's input.
   .refine((prefix) => !/[*?{}$]/.test(prefix), 'must not contain any of * ? { } $');
+
+/**
+ * Schema of the prefix of rollups, which has no empty segment: Athena does not read a location with `//` in it.
+ * https://docs.aws.amazon.com/athena/latest/ug/tables-location-format.html
+ */
+export const prefixSchema = rawPrefixSchema.refine(
+  (prefix) => !prefix.startsWith('/') && !prefix.includes('//'),
+  'must not have an empty segment',
+);
 
 /** True if one prefix lies inside the other: outputs would then be sources. */
 export function prefixesOverlap(one: string, other: string): boolean {

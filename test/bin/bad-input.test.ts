@@ -54,7 +54,6 @@ describe('wrong usage ends with 2 and says what is wrong', () => {
       /destination "https:\/\/logs\/x\/" is not a location/,
     ],
     ['a URI without a bucket', ['plan', 's3://', DESTINATION], /source "s3:\/\/" is not a location/],
-    ['a prefix that begins with a slash', ['verify', 's3://logs//x/'], /begins with a slash/],
     [
       'a placeholder without an hour',
       ['run', 's3://logs/raw/{yyyy}/', DESTINATION],

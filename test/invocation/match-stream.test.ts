@@ -67,6 +67,76 @@ describe('the stream of a request', () => {
   });
 });
 
+describe('a stream whose source ends in the middle of a name', () => {
+  const streams = [
+    streamUnder(ROOTS, 'cdn', 'cf/E2.{yyyy}-{MM}-{dd}-{HH}'),
+    streamUnder(ROOTS, 'app', 'app/{yyyy}{MM}{dd}/{HH}/'),
+  ];
+  const place = (message: RequestMessage, settings = config.settings) => {
+    const { source, destination, configured, hour } = resolve(message, { streams, settings });
+    return [formatLocation(source), formatLocation(destination), configured?.name, hour];
+  };
+  const CDN = [
+    's3://logs/raw/cf/E2.2026-11-21-08',
+    's3://rollups/aggregated/cf/E2.2026-11-21-08/',
+    'cdn',
+    '2026-11-21T08',
+  ];
+
+  it.each<[string, RequestMessage]>([
+    ['its name', { stream: 'cdn', hour: '2026-11-21T08' }],
+    [
+      'its template',
+      { source: 's3://logs/raw/cf/E2.{yyyy}-{MM}-{dd}-{HH}', scheduledTime: '2026-11-21T09:10:00Z' },
+    ],
+    ['its prefix', { source: 's3://logs/raw/cf/E2.2026-11-21-08' }],
+    [
+      'its prefix and destination',
+      {
+        source: 's3://logs/raw/cf/E2.2026-11-21-08',
+        destination: 's3://rollups/aggregated/cf/E2.2026-11-21-08',
+      },
+    ],
+  ])('is matched by %s, also once it is continued', (_, message) => {
+    expect(place(message)).toEqual(CDN);
+    expect(place(continuationOf(resolve(message, { streams })))).toEqual(CDN);
+    for (const before of lookBacksOf(resolve(message, { streams }), 2))
+      expect(place(before)[0]).toMatch(/^s3:\/\/logs\/raw\/cf\/E2\.2026-11-21-0[67]$/);
+  });
+
+  it('is not its folder, nor more or less of a name', () => {
+    for (const end of ['/', '0', '.a', '/a/'])
+      expect(() => place({ source: `s3://logs/raw/cf/E2.2026-11-21-08${end}` })).toThrow(
+        'is no hour of a stream',
+      );
+    expect(() => place({ source: 's3://logs/raw/cf/E2.2026-11-21-0' })).toThrow('is no hour of a stream');
+  });
+
+  it('leaves a folder without its slash to the stream that has it', () => {
+    expect(place({ source: 's3://logs/raw/app/20261121/08' })).toEqual([
+      's3://logs/raw/app/20261121/08/',
+      's3://rollups/aggregated/app/20261121/08/',
+      'app',
+      '2026-11-21T08',
+    ]);
+  });
+
+  it('keeps its destinations from requests for any prefix', () => {
+    const settings = { ...DEFAULT_SETTINGS, allowAnyPrefix: true };
+    expect(place({ source: 's3://logs/raw/cf/E9' }, settings)).toEqual([
+      's3://logs/raw/cf/E9',
+      's3://rollups/aggregated/cf/E9/',
+      undefined,
+      undefined,
+    ]);
+    expect(place({ source: 's3://logs/raw' }, settings)[0]).toBe('s3://logs/raw/');
+    const destination = 's3://rollups/aggregated/cf/E2.2026-11-21-08/';
+    expect(() => place({ source: 's3://logs/raw/cf/E9', destination }, settings)).toThrow(
+      'is kept for an hour of stream cdn',
+    );
+  });
+});
+
 describe('a deployment that allows any prefix', () => {
   const open = { settings: { ...DEFAULT_SETTINGS, allowAnyPrefix: true, deleteSource: true } };
   const settle = (message: RequestMessage) => resolve(message, open);

@@ -46,7 +46,7 @@ describe('the variable that holds the streams', () => {
     ['has an entry of three', '[["a","b/","c"]]'],
     ['has a stream without hours', '[["a","a/{yyyy}{MM}{dd}/"]]'],
     ['has a stream with other placeholders', `[["a","{team}/${HOUR}"]]`],
-    ['has a template that ends without a slash', '[["a","{yyyy}{MM}{dd}/{HH}"]]'],
+    ['has a template of another program', '[["a","%Y%m%d/%H/"]]'],
     ['has a template that climbs', `[["a","../${HOUR}"]]`],
     ['inflates to what no stack wrote', deflateRawSync(Buffer.alloc(2 ** 21, ' ')).toString('base64url')],
   ])('is refused where it %s', (_, text) => {

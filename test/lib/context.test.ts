@@ -30,7 +30,11 @@ describe('context that is refused', () => {
     ],
     ['a root without its slash', { rawRoot: 'raw' }, ['rawRoot: must be empty or end with "/"']],
     ['a root that climbs', { rawRoot: 'raw/../' }, ['rawRoot: must not have a "." or ".." segment']],
-    ['a root with an empty segment', { rawRoot: 'raw//' }, ['rawRoot: must not have an empty segment']],
+    [
+      'a root of rollups with an empty segment',
+      { aggregatedRoot: 'rolled//' },
+      ['aggregatedRoot: must not have an empty segment'],
+    ],
     [
       'a root that a policy would expand',
       { rawRoot: 'raw*/' },
@@ -138,7 +142,7 @@ describe('context that is refused', () => {
     [
       'streams that are no JSON',
       { streams: '[{' },
-      ['streams: must be a list of {"name", "source", "minute"}'],
+      ['streams: must be a list of {"name", "source", "minute", "each"}'],
     ],
     ['no stream', { streams: [] }, ['streams: must name at least one stream']],
     ['a stream without a name', { streams: [{}] }, streamProblem('name: must be text')],
@@ -180,12 +184,9 @@ describe('context that is refused', () => {
     [
       'a placeholder that there is not',
       { streams: [{ name: 'a', source: `{stream}/${HOUR}` }] },
-      streamProblem('source: must have no placeholders but {yyyy}, {MM}, {dd}, {HH}'),
-    ],
-    [
-      'a template without its slash',
-      { streams: [{ name: 'a', source: HOUR.slice(0, -1) }] },
-      streamProblem('source: must end with "/"'),
+      streamProblem(
+        'source: must have no placeholders but {yyyy}, {MM}, {dd} and {HH}, and those that "each" has values for',
+      ),
     ],
     [
       'a template that climbs',
@@ -193,9 +194,19 @@ describe('context that is refused', () => {
       streamProblem('source: must not have a "." or ".." segment'),
     ],
     [
-      'a template that begins with a slash',
-      { streams: [{ name: 'a', source: `/${HOUR}` }] },
-      streamProblem('source: must not have an empty segment'),
+      'a template of another program',
+      { streams: [{ name: 'a', source: 'a/%Y/%m/%d/%H/' }] },
+      streamProblem('source: must have {yyyy}, which the hour fills, in place of "%Y"'),
+    ],
+    [
+      'a misspelt placeholder',
+      { streams: [{ name: 'a', source: 'a/{yyyy}/{mm}/{dd}/{HH}/' }] },
+      streamProblem('source: must have {MM}, which the hour fills, in place of "{mm}"'),
+    ],
+    [
+      'a glob',
+      { streams: [{ name: 'a', source: `AWSLogs/*/${HOUR}` }] },
+      streamProblem('source: must be a prefix, not a glob: for several prefixes, use "each"'),
     ],
     [
       "somebody else's bucket",

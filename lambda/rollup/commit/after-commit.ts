@@ -57,37 +57,24 @@ export async function afterCommit(
     peakInFlightBytes: number;
     /** Keys that mistaken attempts of this run wrote. */
     abandoned?: readonly string[];
+    /** Those of the outcome; without, those of the state. */
     warnings?: RunWarning[];
   },
 ): Promise<RollupOutcome | 'lost'> {
-  const outcome = await outcomeAfter(request, context, run);
-  const { warnings = [] } = run;
-  return outcome === 'lost' || warnings.length === 0 ? outcome : { ...outcome, warnings };
-}
-
-async function outcomeAfter(
-  request: RollupRequest,
-  context: TidyUpContext,
-  run: {
-    state: DestinationState;
-    result: CommitResult;
-    peakInFlightBytes: number;
-    abandoned?: readonly string[];
-  },
-): Promise<RollupOutcome | 'lost'> {
-  const { state, result, peakInFlightBytes, abandoned = [] } = run;
+  const { state, result, peakInFlightBytes, abandoned = [], warnings = state.warnings } = run;
   const { destination } = request;
+  const of = { source: state.source, warnings };
   switch (result.status) {
     case 'lost':
       return 'lost';
     case 'incomplete': {
       const { status, totals, counts } = result;
-      return { status, totals, ...counts, manifest: undefined, peakInFlightBytes };
+      return { status, totals, ...counts, manifest: undefined, peakInFlightBytes, ...of };
     }
     case 'unchanged': {
       const current = result.previous;
       const tidied = await tidyUp(request, context, state, { by: 'another', current });
-      return { ...outcomeOf('unchanged', current.manifest, NOTHING, destination), ...tidied };
+      return { ...outcomeOf('unchanged', current.manifest, NOTHING, destination), ...tidied, ...of };
     }
     case 'committed': {
       const { manifest, counts, replacedUploads, proven } = result;
@@ -95,7 +82,11 @@ async function outcomeAfter(
       const committed = { by: 'this run', manifest, replacedUploads, proven, abandoned } as const;
       const tidied = await tidyUp(request, context, state, committed);
       const status = manifest.totals.objects === 0 ? 'empty' : 'committed';
-      return { ...outcomeOf(status, manifest, { ...counts, peakInFlightBytes }, destination), ...tidied };
+      return {
+        ...outcomeOf(status, manifest, { ...counts, peakInFlightBytes }, destination),
+        ...tidied,
+        ...of,
+      };
     }
   }
 }
@@ -107,7 +98,7 @@ function outcomeOf(
   { totals }: Manifest,
   counts: Omit<OutputCounts, 'reused'> & Pick<RollupOutcome, 'peakInFlightBytes'>,
   { prefix }: Location,
-): RollupOutcome {
+): Omit<RollupOutcome, 'source' | 'warnings'> {
   const { written, copied, peakInFlightBytes } = counts;
   const reused = totals.outputs - written - copied;
   return { status, totals, written, copied, reused, manifest: prefix + MANIFEST_NAME, peakInFlightBytes };

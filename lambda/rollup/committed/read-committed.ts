@@ -1,6 +1,6 @@
 import { RollupError } from '../../errors.ts';
 import { isOurs } from '../commit/cleanup.ts';
-import { type Location, formatLocation } from '../model/location.ts';
+import { type Location, asFolder, formatLocation } from '../model/location.ts';
 import { MANIFEST_NAME, type Rollup, namedKeys } from '../model/manifest.ts';
 import type { Store } from '../model/store.ts';
 import { CommittedSources, MOST_KEPT, indexGone, isIndexGone } from './committed-sources.ts';
@@ -9,7 +9,7 @@ import { readManifest } from './read-manifest.ts';
 /**
  * Reads the current commit of a destination: its manifest, and its index of sources as far as that is small.
  *
- * @param source if given, the commit must be of this source
+ * @param source if given, the commit must be of this source, or of the folder that it is written without its slash
  * @returns undefined if nothing is committed
  * @throws RollupError `BadManifest`, `ManifestVersion`, and `ManifestOfAnotherSource` if it is of another source and not
  *   empty
@@ -25,14 +25,8 @@ export async function readCommitted(
   if (found === undefined) return undefined;
   const { manifest, etag } = found;
   // An empty commit may be replaced: a source that was mistyped once must not block the right one.
-  const isOfAnother = source !== undefined && manifest.source !== formatLocation(source);
-  if (isOfAnother && manifest.totals.objects > 0) {
-    throw new RollupError(
-      'ManifestOfAnotherSource',
-      `${key} is the rollup of ${manifest.source}, not of ${formatLocation(source)}. Give every source a destination of its own; if that rollup was a mistake, delete what is under ${formatLocation(destination)} first.`,
-      { key },
-    );
-  }
+  const isOfAnother = source !== undefined && !isSourceOf(manifest.source, source);
+  if (isOfAnother && manifest.totals.objects > 0) throw ofAnotherSource(manifest.source, source, destination);
   const elsewhere = namedKeys(manifest).find((named) => !isOurs(named, destination));
   if (elsewhere !== undefined) {
     // A manifest that was copied here must not lead to deletes in the destination that it was copied from.
@@ -47,6 +41,29 @@ export async function readCommitted(
   throw indexGone(manifest.sources.key, key);
 }
 
+/** True if a manifest's `source` is this source, or the folder of it: earlier releases committed `s3://b/raw/08` so. */
+export function isSourceOf(committed: string, source: Location): boolean {
+  return committed === formatLocation(source) || committed === formatLocation(asFolder(source));
+}
+
+/** The error of a source whose destination has the rollup of another one. `why` says what the difference is. */
+export function ofAnotherSource(
+  committed: string,
+  source: Location,
+  destination: Location,
+  why?: string,
+): RollupError {
+  const key = destination.prefix + MANIFEST_NAME;
+  const advice =
+    why ??
+    `Give every source a destination of its own; if that rollup was a mistake, delete what is under ${formatLocation(destination)} first`;
+  return new RollupError(
+    'ManifestOfAnotherSource',
+    `${key} is the rollup of ${committed}, not of ${formatLocation(source)}. ${advice}.`,
+    { key },
+  );
+}
+
 /** True if the current manifest has another ETag, or there is none. */
 async function isReplaced(store: Store, destination: Location, etag: string): Promise<boolean> {
   return (await readManifest(store, destination))?.etag !== etag;
@@ -56,7 +73,7 @@ async function isReplaced(store: Store, destination: Location, etag: string): Pr
  * Reads the current commit and calls `use` with it. Both are repeated if `use` fails because another run committed meanwhile
  * and deleted the index that was being read.
  *
- * @param source if given, the commit must be of this source
+ * @param source if given, the commit must be of this source, or of the folder that it is written without its slash
  * @param use is called with undefined if nothing is committed
  * @returns the result of `use`
  * @throws RollupError `BadManifest`, `ManifestVersion`, `ManifestOfAnotherSource`; and what `use` throws

@@ -3,9 +3,10 @@ import type { RollupError } from '../../errors.ts';
 import { parseSettings } from '../../settings/settings.ts';
 import { type Settings } from '../../settings/table.ts';
 import { isOurs } from '../commit/cleanup.ts';
+import { isSourceOf } from '../committed/read-committed.ts';
 import { encodingOf } from '../model/encoding.ts';
 import { compareKeys } from '../model/key-order.ts';
-import { formatLocation } from '../model/location.ts';
+import { formatLocation, parseSource } from '../model/location.ts';
 import type { CommittedOutput, Manifest } from '../model/manifest.ts';
 import { type Origin, type Piece, type PlannedOutput, lengthOf } from '../model/output.ts';
 import type { RollupContext, RollupRequest } from '../model/run.ts';
@@ -24,24 +25,28 @@ import { type PlanAt, type PlanHeader, badPlan, pickSealed, planFiles } from './
 /** The manifest that the plan was made from, undefined if there was none; `replaced` if it is not the current one. */
 export type Basis = Manifest | undefined | 'replaced';
 
-/** Throws `BadPlan` if the plan is not one for this request. */
-export function checkHeader(
-  header: PlanHeader,
-  at: PlanAt,
-  { source, destination, repack = false }: RollupRequest,
-): void {
+/**
+ * Checks that a plan is one for this request.
+ *
+ * @returns the request with the plan's source, which is the folder where the request's prefix lacks its slash
+ * @throws RollupError `BadPlan`
+ */
+export function checkHeader(header: PlanHeader, at: PlanAt, request: RollupRequest): RollupRequest {
+  const { source, destination, repack = false } = request;
+  const planned = isSourceOf(header.source, source) ? parseSource(header.source) : source;
   const { key } = planFiles(at).header;
   const folder = formatLocation(at.destination);
   const requestedFolder = formatLocation(destination);
   if (folder !== requestedFolder)
     throw badPlan(key, `it lies under ${folder}, and the request is for ${requestedFolder}`);
-  for (const [name, planned, requested] of [
-    ['source', header.source, formatLocation(source)],
+  for (const [name, inPlan, requested] of [
+    ['source', header.source, formatLocation(planned)],
     ['destination', header.destination, requestedFolder],
     ['repack', header.repack, repack],
   ] as const)
-    if (planned !== requested)
-      throw badPlan(key, `its ${name} is ${planned}, and that of the request is ${requested}`);
+    if (inPlan !== requested)
+      throw badPlan(key, `its ${name} is ${inPlan}, and that of the request is ${requested}`);
+  return { ...request, source: planned };
 }
 
 /** The settings of the plan, but for those that size a process: they come from the context. Throws `BadPlan`. */

@@ -26,7 +26,7 @@ type StepContext = Omit<RollupContext, 'hasTime'>;
  * the work after a commit. In the end the plan's files are deleted, whichever run committed.
  *
  * @param plan the plan, pinned by its ETag
- * @param request the same request as that of `planToFile`: a plan for another is refused
+ * @param given the same request as that of `planToFile`: a plan for another is refused
  * @param context as for `rollUp`, without a time limit
  * @returns the outcome; `lost`, if another run has committed since the plan was made
  * @throws RollupError `OutputMissing` if a planned output does not exist; `BadPlan` for a plan that is not one for this
@@ -35,16 +35,16 @@ type StepContext = Omit<RollupContext, 'hasTime'>;
  */
 export async function commitPlan(
   plan: PinnedPlan,
-  request: RollupRequest,
+  given: RollupRequest,
   context: StepContext,
 ): Promise<RollupOutcome | 'lost'> {
   const { at } = plan;
   const { store, signal } = context;
-  const { source, destination } = request;
   const header = await readHeader(store, plan, signal);
   // A plan is removed only after the manifest that it was made from has been replaced.
   if (header === undefined) return 'lost';
-  checkHeader(header, at, request);
+  const request = checkHeader(header, at, given);
+  const { source, destination } = request;
   const settings = settingsOf(header, at, context);
   const previous = await readCommitted(store, destination, source);
   if ((previous?.etag ?? null) !== header.previous) {
@@ -63,7 +63,8 @@ export async function commitPlan(
     return 'lost';
   }
   const { generation, skipped } = header;
-  const state = { previous, present, listingBegan: new Date(header.listingBegan) };
+  const listingBegan = new Date(header.listingBegan);
+  const state = { source, warnings: [], lists: 0, previous, present, listingBegan };
   const draft = new Draft({ generation, skipped, sealed }, previous);
   const keys: string[] = [];
   const result = await unlessLost(request, context, { previous, keys }, async () => {

@@ -36,6 +36,8 @@ type StepContext = Omit<RollupContext, 'hasTime'>;
 export interface WrittenPlan extends PinnedPlan {
   status: 'planned';
   totals: { outputs: number; objects: number; bytes: number };
+  /** What a person should look at. */
+  warnings: RunWarning[];
 }
 
 /** The result of planning: `done` if there is nothing to write; `lost` if another run committed meanwhile. */
@@ -46,16 +48,17 @@ export type PlanStep = WrittenPlan | { status: 'done'; outcome: RollupOutcome } 
  * destination, all as a stream. Each plan has files of its own, so that nobody reads half of one and half of another. Two
  * plans of one listing have the same output keys, so that outputs of an earlier attempt are found and reused.
  *
- * @param request the two prefixes, neither of which may begin with the other
+ * @param given the two prefixes, neither of which may begin with the other
  * @param context as for `rollUp`, without a time limit
  * @returns `planned` with the place of the plan; `done` with the outcome, if there is nothing to write; `lost`, if another
  *   run committed meanwhile
  * @throws RollupError as `rollUp` does before its first download
  */
-export async function planToFile(request: RollupRequest, context: StepContext): Promise<PlanStep> {
-  refuseOverlap(request.source, request.destination);
-  refuseUnlistable(request.destination, context.settings);
-  const state = await readDestination(request, context);
+export async function planToFile(given: RollupRequest, context: StepContext): Promise<PlanStep> {
+  refuseOverlap(given.source, given.destination);
+  refuseUnlistable(given.destination, context.settings);
+  const state = await readDestination(given, context);
+  const request = { ...given, source: state.source };
   try {
     return await planFrom(request, context, state);
   } catch (error) {
@@ -81,7 +84,7 @@ async function planFrom(
   if (first.done === true) {
     // An empty hour, or one of which nothing is new.
     const draft = new Draft(planner, previous);
-    const warnings: RunWarning[] = [];
+    const warnings: RunWarning[] = [...state.warnings];
     const result = await unlessLost(request, context, { previous, keys: [] }, async () => {
       if (draft.isEmpty) warnings.push((await warnOfEmpty(source, context, planner)).warning);
       return commit(request, context, draft, previous);
@@ -125,5 +128,5 @@ async function planFrom(
     items: { etag: wroteItems.etag, size: wroteItems.size },
   });
   const { etag } = await store.put(files.header, header, 'application/json');
-  return { status: 'planned', at, etag, totals };
+  return { status: 'planned', at, etag, totals, warnings: state.warnings };
 }

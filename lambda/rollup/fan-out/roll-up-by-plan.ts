@@ -21,13 +21,15 @@ export async function rollUpByPlan(
   context: Omit<RollupContext, 'hasTime'>,
   distribute: Distribute,
 ): Promise<RollupOutcome> {
-  return untilCommitted(request.destination, context, async ({ samplesAll }) => {
+  return untilCommitted(request.destination, context, async ({ samplesAll, warnings }) => {
     const plan = await planToFile(request, { ...context, samplesAll });
     if (plan.status === 'done') return plan.outcome;
     if (plan.status === 'lost') return 'lost';
     const written = await distribute(plan, request);
     const outcome = await commitPlan(plan, request, context);
     const peakInFlightBytes = written.status === 'lost' ? 0 : written.peakInFlightBytes;
-    return outcome === 'lost' ? 'lost' : { ...outcome, peakInFlightBytes };
+    return outcome === 'lost'
+      ? 'lost'
+      : { ...outcome, peakInFlightBytes, warnings: [...plan.warnings, ...warnings] };
   });
 }

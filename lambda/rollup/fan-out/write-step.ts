@@ -25,7 +25,7 @@ export type WriteStep =
  *
  * @param plan the plan, pinned by its ETag
  * @param items the places of the lines in the plan's file
- * @param request the same request as that of `planToFile`: a plan for another is refused
+ * @param given the same request as that of `planToFile`: a plan for another is refused
  * @param context as for `rollUp`, without a clock. The settings that shape outputs come from the plan
  * @returns `written` with counts; `incomplete`, if `hasTime` returned false before the last output; `lost`, if the plan
  *   cannot be carried out any more: another run has committed since it was made, or it is mistaken about a format
@@ -35,15 +35,15 @@ export type WriteStep =
 export async function writeItems(
   plan: PinnedPlan,
   items: Iterable<Item> | AsyncIterable<Item>,
-  request: RollupRequest,
+  given: RollupRequest,
   context: Omit<RollupContext, 'now'>,
 ): Promise<WriteStep> {
   const { at } = plan;
   const { store, signal } = context;
-  const { source, destination } = request;
   const header = await readHeader(store, plan, signal);
   if (header === undefined) return { status: 'lost' };
-  checkHeader(header, at, request);
+  const request = checkHeader(header, at, given);
+  const { source, destination } = request;
   const settings = settingsOf(header, at, context);
   const basis = await readBasis(store, destination, header);
   if (basis === 'replaced') return { status: 'lost' };

@@ -2,7 +2,7 @@ import { RollupError } from '../../errors.ts';
 import { ByteReader } from '../codec/byte-reader.ts';
 import { decode } from '../codec/decode.ts';
 import { withCommitted } from '../committed/read-committed.ts';
-import { type Location, formatLocation, parseLocation } from '../model/location.ts';
+import { type Location, baseOf, formatLocation, parseSource } from '../model/location.ts';
 import {
   type CommittedOutput,
   type CommittedSource,
@@ -16,7 +16,7 @@ import type { Store } from '../model/store.ts';
  * ranged GET, or from a compressed output by decoding it up to the end of the source.
  *
  * @param destination the destination of the rollup
- * @param sourceKey the key of the source: as it is, relative to the source prefix, or as an `s3://` URI
+ * @param sourceKey the key of the source: as it is, behind the last slash of the source prefix, or as an `s3://` URI
  * @returns the source and its bytes, decoded if it was decoded when it was rolled up
  * @throws RollupError `NoManifest` if nothing is committed, `NotInRollup` if no source has this key
  */
@@ -32,7 +32,7 @@ export async function extract(
         key,
       });
     }
-    const { bucket, prefix } = parseLocation(rollup.manifest.source);
+    const { bucket, prefix } = parseSource(rollup.manifest.source);
     const uri = `s3://${bucket}/`;
     const key = sourceKey.startsWith(uri) ? sourceKey.slice(uri.length) : sourceKey;
     const source = await find(rollup.sources, prefix, key);
@@ -48,17 +48,18 @@ export async function extract(
   });
 }
 
-/** The source with this key; if there is none, the one with this key behind the prefix. */
+/** The source with this key; if there is none, the one with this key behind the last slash of the prefix. */
 async function find(
   sources: SourcesReader,
   prefix: string,
   key: string,
 ): Promise<CommittedSource | undefined> {
   let relative: CommittedSource | undefined;
+  const relativeKey = baseOf(prefix) + key;
   for await (const lines of sources.stored()) {
     const exact = lines.find((candidate) => candidate.key === key);
     if (exact !== undefined) return exact;
-    relative ??= lines.find((candidate) => candidate.key === prefix + key);
+    relative ??= lines.find((candidate) => candidate.key === relativeKey);
     // Every source's key begins with the prefix: a key that does not is no source's whole key.
     if (relative !== undefined && !key.startsWith(prefix)) return relative;
   }

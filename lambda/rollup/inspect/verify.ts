@@ -4,7 +4,7 @@ import { withCommitted } from '../committed/read-committed.ts';
 import { listByKey } from '../committed/read-destination.ts';
 import { type OutputSources } from '../committed/sources-of-output.ts';
 import { sourceStore } from '../model/endpoints.ts';
-import { type Location, parseLocation } from '../model/location.ts';
+import { type Location, parseSource } from '../model/location.ts';
 import {
   type CommittedOutput,
   type CommittedSource,
@@ -51,7 +51,7 @@ async function verifyRollup(
   const { store, deep, signal } = context;
   const rawStore = sourceStore(context);
   const { manifest } = rollup;
-  const source = parseLocation(manifest.source);
+  const source = parseSource(manifest.source);
   const stored = await listByKey(store, destination, signal);
   const select = committedSelector(manifest, source.prefix);
   const raw = new RawCheck(select);

@@ -13,7 +13,7 @@ export type RollupEvent =
   /** Another run committed first; `attempt` counts from 1. */
   | { type: 'lost'; attempt: number }
   /** A source is of another format than it was planned as: the hour is planned again. */
-  | { type: 'mistaken'; key?: string; message: string }
+  | { type: 'mistaken'; message: string }
   /** The manifest with this key was written. */
   | { type: 'committed'; manifest: string }
   /** Leftovers were deleted from the destination. */

@@ -1,17 +1,10 @@
 import { RollupError } from '../../errors.ts';
+import { PLACEHOLDERS, PLACEHOLDER_LIST, findForeign } from '../../settings/placeholders.ts';
 
 /** An hour in UTC, as `2026-11-21T08`. */
 export type Hour = string & { readonly __hour: unique symbol };
 
 const HOUR = /^(\d{4})-(\d{2})-(\d{2})T(\d{2})$/;
-
-/** The number of digits of each placeholder. */
-const WIDTHS: ReadonlyMap<string, number> = new Map([
-  ['{yyyy}', 4],
-  ['{MM}', 2],
-  ['{dd}', 2],
-  ['{HH}', 2],
-]);
 
 /**
  * Checks that a text is an hour: `2026-11-21T08` -> itself.
@@ -44,22 +37,43 @@ export function hourBefore(hour: Hour, hours: number): Hour {
   return formatHour(new Date(Date.parse(`${hour}:00:00.000Z`) - hours * 3_600_000));
 }
 
+/** The digits of an hour by its placeholders: `2026-11-21T08` -> `{yyyy}` 2026, `{MM}` 11, `{dd}` 21, `{HH}` 08. */
+export function digitsOf(hour: Hour): ReadonlyMap<string, string> {
+  const [, yyyy = '', MM = '', dd = '', HH = ''] = HOUR.exec(hour) ?? [];
+  return new Map(Object.entries({ '{yyyy}': yyyy, '{MM}': MM, '{dd}': dd, '{HH}': HH }));
+}
+
 /**
  * Fills the placeholders of a template: `s3://b/raw/{yyyy}{MM}{dd}/{HH}/`, `2026-11-21T08` -> `s3://b/raw/20261121/08/`.
  *
  * @throws RollupError `InvalidArgument` for a placeholder other than `{yyyy}`, `{MM}`, `{dd}` and `{HH}`
  */
 export function fillHour(template: string, hour: Hour): string {
-  const [, yyyy = '', MM = '', dd = '', HH = ''] = HOUR.exec(hour) ?? [];
-  const fields = new Map(Object.entries({ yyyy, MM, dd, HH }));
-  return template.replace(/\{([^{}]*)\}/g, (placeholder, name: string) => {
-    const value = fields.get(name);
+  refuseForeign(template);
+  const digits = digitsOf(hour);
+  return template.replace(/\{[^{}]*\}/g, (placeholder) => {
+    const value = digits.get(placeholder);
     if (value !== undefined) return value;
     throw new RollupError(
       'InvalidArgument',
-      `"${placeholder}" in "${template}" is not a placeholder: use {yyyy}, {MM}, {dd} and {HH}.`,
+      `"${placeholder}" in "${template}" is not a placeholder: use ${PLACEHOLDER_LIST}.`,
     );
   });
+}
+
+/**
+ * Refuses a template or prefix with a placeholder that other programs fill: `%Y`, `!{timestamp:yyyy}`, `{mm}`.
+ *
+ * @throws RollupError `InvalidArgument` that names the placeholder to write in its place
+ */
+export function refuseForeign(template: string): void {
+  const foreign = findForeign(template);
+  if (foreign === undefined) return;
+  const { found, use } = foreign;
+  throw new RollupError(
+    'InvalidArgument',
+    `"${found}" in "${template}" is not a placeholder: use ${use}, which the hour fills.`,
+  );
 }
 
 /**
@@ -73,7 +87,7 @@ export function hourOfFilled(template: string, filled: string): Hour | undefined
   const fields = new Map<string, string>();
   let at = 0;
   for (const piece of template.split(/(\{[^{}]*\})/)) {
-    const width = WIDTHS.get(piece);
+    const width = PLACEHOLDERS.get(piece);
     if (width === undefined) {
       if (!filled.startsWith(piece, at)) return undefined;
       at += piece.length;
@@ -84,7 +98,7 @@ export function hourOfFilled(template: string, filled: string): Hour | undefined
     if ((fields.get(piece) ?? value) !== value) return undefined;
     fields.set(piece, value);
   }
-  const [yyyy, MM, dd, HH] = Array.from(WIDTHS.keys(), (name) => fields.get(name) ?? '');
+  const [yyyy, MM, dd, HH] = Array.from(PLACEHOLDERS.keys(), (name) => fields.get(name) ?? '');
   const hour = `${yyyy}-${MM}-${dd}T${HH}`;
   return at === filled.length && isHour(hour) ? hour : undefined;
 }

@@ -1,6 +1,9 @@
 import { RollupError } from '../../errors.ts';
 
-/** A prefix in a bucket. The prefix is empty or ends with `/`. */
+/**
+ * A prefix in a bucket. The prefix of a destination or a root is a folder: empty, or it ends with `/`. That of a source may
+ * end anywhere, begin with a slash and have empty segments.
+ */
 export interface Location {
   bucket: string;
   prefix: string;
@@ -16,30 +19,57 @@ export interface ObjectAt {
 const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/;
 
 /**
- * Parses a URI: `s3://bucket/a/b/` or `s3://bucket/a/b` -> `{ bucket: 'bucket', prefix: 'a/b/' }`.
+ * Parses the URI of a folder, which a destination is: `s3://bucket/a/b/` or `s3://bucket/a/b` ->
+ * `{ bucket: 'bucket', prefix: 'a/b/' }`.
  *
  * @throws RollupError `InvalidArgument` for a text that is no such URI, and for one with a placeholder in it
  */
 export function parseLocation(uri: string): Location {
-  const [, bucket, prefix] = /^s3:\/\/([^/]*)(?:\/(.*))?$/s.exec(uri) ?? [];
+  return asFolder(parseSource(uri));
+}
+
+/**
+ * Parses the URI of a source, whose prefix is taken exactly as it is written: `s3://bucket/cf/E2.2026-11-21-08` ->
+ * `{ bucket: 'bucket', prefix: 'cf/E2.2026-11-21-08' }`.
+ *
+ * @throws RollupError `InvalidArgument` as `parseLocation` does
+ */
+export function parseSource(uri: string): Location {
+  const [, bucket, prefix = ''] = /^s3:\/\/([^/]*)(?:\/(.*))?$/s.exec(uri) ?? [];
   if (bucket === undefined) throw invalid(uri, 'it must look like s3://bucket/prefix/');
   if (!BUCKET.test(bucket)) throw invalid(uri, `"${bucket}" is not a bucket name`);
-  if (prefix === undefined || prefix === '') return { bucket, prefix: '' };
-  if (prefix.startsWith('/')) throw invalid(uri, 'its prefix begins with a slash');
   if (prefix.split('/').some((segment) => segment === '..' || segment === '.')) {
     throw invalid(uri, 'its prefix has a "." or ".." segment');
   }
   if (/[{}]/.test(prefix)) throw invalid(uri, 'a placeholder in it was not filled: give an hour');
-  return { bucket, prefix: prefix.endsWith('/') ? prefix : `${prefix}/` };
+  return { bucket, prefix };
 }
 
-/** The URI of a location: `s3://bucket/prefix/`. */
+/** The folder of a prefix that is written without its slash: `raw/08` -> `raw/08/`. A folder stays as it is. */
+export function asFolder({ bucket, prefix }: Location): Location {
+  return { bucket, prefix: isFolder(prefix) ? prefix : `${prefix}/` };
+}
+
+/** True of a prefix that takes in one folder, or the whole bucket. */
+export function isFolder(prefix: string): boolean {
+  return prefix === '' || prefix.endsWith('/');
+}
+
+/**
+ * The part of a source prefix that is cut off its keys to make their names: all up to and including the last slash.
+ * `cf/E2.2026-11-21-08` -> `cf/`.
+ */
+export function baseOf(prefix: string): string {
+  return prefix.slice(0, prefix.lastIndexOf('/') + 1);
+}
+
+/** The URI of a location, as it was written: `s3://bucket/prefix/`. */
 export function formatLocation({ bucket, prefix }: Location): string {
   return `s3://${bucket}/${prefix}`;
 }
 
 /**
- * Checks that neither of two prefixes lies inside the other.
+ * Checks that neither of two prefixes lies inside the other: that neither begins with the other.
  *
  * @throws RollupError `InvalidArgument` if one does, or if they are the same
  */
@@ -53,9 +83,13 @@ export function refuseOverlap(source: Location, destination: Location): void {
       : from.startsWith(to)
         ? 'overlap: the source is inside the destination'
         : 'overlap: the destination is inside the source';
+  // Without its slash, `s3://b/logs` takes in `logs-rolled/` too.
+  const folder = asFolder(source);
+  const isApart = !folder.prefix.startsWith(to) && !to.startsWith(folder.prefix);
+  const hint = isApart ? ` For the folder alone, write ${formatLocation(folder)} as the source.` : '';
   throw new RollupError(
     'InvalidArgument',
-    `Source ${formatLocation(source)} and destination ${formatLocation(destination)} ${relation}. Give two prefixes of which neither begins with the other.`,
+    `Source ${formatLocation(source)} and destination ${formatLocation(destination)} ${relation}. Give two prefixes of which neither begins with the other.${hint}`,
   );
 }
 

@@ -61,8 +61,10 @@ export interface RollupOutcome extends Partial<TidyUpResult> {
   manifest: string | undefined;
   /** The most bytes of outputs that were held in memory at one time. */
   peakInFlightBytes: number;
-  /** What was noticed, and may be a mistake; absent where nothing was. */
-  warnings?: RunWarning[];
+  /** The source as it was rolled up: the folder, where the request's prefix was written without its slash. */
+  source: Location;
+  /** What may be a mistake. Empty where nothing was noticed. */
+  warnings: RunWarning[];
 }
 
 /**
@@ -70,9 +72,12 @@ export interface RollupOutcome extends Partial<TidyUpResult> {
  *
  * - `NoObjects`: nothing is listed under the source, but for empty objects.
  * - `AllLeftOut`: all that is listed is left out by filters, groups or its names.
+ * - `FolderAndBeside`: the source's prefix has no slash, and takes in a folder and keys beside it.
+ * - `PlannedAgain`: a source was of another format than it was planned as.
+ * - `LastNewlineMissing`: compressed sources that are joined as they are do not end with a newline; `plan` alone says so.
  */
 export interface RunWarning {
-  code: 'NoObjects' | 'AllLeftOut';
+  code: 'NoObjects' | 'AllLeftOut' | 'FolderAndBeside' | 'PlannedAgain' | 'LastNewlineMissing';
   message: string;
   /** Key of the first object that it is about. */
   key?: string;
@@ -115,6 +120,11 @@ export interface RunProblem {
 
 /** The state of a destination before a run lists its sources. */
 export interface DestinationState {
+  /** The source: that of the request, or the folder of it. */
+  source: Location;
+  warnings: RunWarning[];
+  /** LIST requests that it took to say what the source is, and what lies near one without objects. */
+  lists: number;
   /** The current commit, which the next one replaces; undefined if nothing is committed. */
   previous: Rollup | undefined;
   /** The objects of the destination, by key, listed after the manifest was read. */

@@ -4,7 +4,7 @@ import { sourceStore } from '../model/endpoints.ts';
 import type { Report } from '../model/events.ts';
 import type { Rollup, SourcesReader, StoredSource } from '../model/manifest.ts';
 import type { Piece, PlannedOutput } from '../model/output.ts';
-import type { DestinationState, RollupContext, RollupRequest, RunWarning } from '../model/run.ts';
+import type { DestinationState, RollupContext, RollupRequest } from '../model/run.ts';
 import { type Pair, sideBySide } from '../model/side-by-side.ts';
 import type { ListedObject } from '../model/store.ts';
 import { askRestored, askRestoredPairs } from './archive-states.ts';
@@ -140,29 +140,26 @@ function reportListing(plansWhileListing: boolean, report: Report): ListingProgr
   };
 }
 
-/** A whole plan, with the state of the destination that it was made from. */
+/** A whole plan, with the state of the destination that it was made from, and all that a run would warn of. */
 export interface FullPlan extends DestinationState {
   plan: Plan;
-  /** What a run would warn of. */
-  warnings: RunWarning[];
-  /** Listings that were sent to find out more about an empty source: a run sends the same. */
-  looks: number;
 }
 
 /**
  * Plans all that `rollUp` would do, and writes nothing. Starts again where another run commits meanwhile.
  *
- * @param request the two prefixes
+ * @param given the two prefixes
  * @param context the stores, the settings, the clock, the signal; `report` receives `listed` and `planned`
  * @returns the plan, the current manifest and the listing of the destination
  * @throws RollupError `BadManifest`, `ManifestVersion`, `ManifestOfAnotherSource`, `SourceNotJoinable`,
  *   `SourceNotDecodable`, `SourceCorrupt`, `CodecConflict`, `SourceArchived`, `InvalidArgument` for a key that `groupBy`
  *   makes no folder of, `NoSources` where there is nothing and `failOnEmpty` is set, and those of S3
  */
-export async function planAll(request: RollupRequest, context: PlanContext): Promise<FullPlan> {
+export async function planAll(given: RollupRequest, context: PlanContext): Promise<FullPlan> {
   const { store } = context;
   for (;;) {
-    const before = await readDestination(request, context);
+    const before = await readDestination(given, context);
+    const request = { ...given, source: before.source };
     const planner = createPlanner(request, context, before);
     try {
       const planned = await Array.fromAsync(listAndPlan(request, context, planner, before.previous));
@@ -173,8 +170,8 @@ export async function planAll(request: RollupRequest, context: PlanContext): Pro
       return {
         ...before,
         plan,
-        warnings: empty === undefined ? [] : [empty.warning],
-        looks: empty?.requests ?? 0,
+        warnings: empty === undefined ? before.warnings : [...before.warnings, empty.warning],
+        lists: before.lists + (empty?.requests ?? 0),
       };
     } catch (error) {
       const { previous } = before;

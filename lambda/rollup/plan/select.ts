@@ -11,6 +11,7 @@ import {
   problemOf,
 } from '../../settings/linear-regex.ts';
 import type { Settings } from '../../settings/table.ts';
+import { baseOf } from '../model/location.ts';
 import type { Manifest } from '../model/manifest.ts';
 import type { Skipped } from '../model/output.ts';
 import { isOwnName } from '../model/own-names.ts';
@@ -51,17 +52,18 @@ const committedSchema = z.object({
 /**
  * A sorter for keys under a source prefix. It throws `InvalidArgument` for a key whose captures are no folder.
  *
+ *
  * - What this program writes into a destination is never a source.
  * - Of filters the last that matches decides.
  * - Where none matches, what other tools hide is left out: a name that begins with an underscore or a dot, in any segment
  *   that begins behind the prefix, as Hadoop (https://hadoop.apache.org/docs/stable/api/org/apache/hadoop/mapred/FileInputFormat.html),
  *   Spark and Athena (https://docs.aws.amazon.com/athena/latest/ug/other-notable-limitations.html) have it.
  *
- * @param sourcePrefix what of it is before its last slash is cut off a key before filters and `groupBy` look at it
+ * @param sourcePrefix up to its last slash it is cut off a key before filters and `groupBy` look at it
  */
 export function createSorter({ filters = [], groupBy }: Partial<Selection>, sourcePrefix: string): Sorter {
   const sort = createFilter(filters, sourcePrefix);
-  const { length } = folderBefore(sourcePrefix);
+  const { length } = baseOf(sourcePrefix);
   const group = groupBy === undefined ? undefined : createGrouping(groupBy);
   const ungrouped = { folder: '' };
   return (key) => {
@@ -84,11 +86,6 @@ function folderIn(sorted: ReturnType<Sorter>): string | undefined {
   return 'folder' in sorted ? sorted.folder : undefined;
 }
 
-/** The part of a prefix up to its last slash: `a/b-2026` -> `a/`. */
-function folderBefore(prefix: string): string {
-  return prefix.slice(0, prefix.lastIndexOf('/') + 1);
-}
-
 /**
  * The selector of the run that committed a rollup, from its manifest: sources that it leaves out are not missing from the
  * rollup. It returns undefined also for a key that would have ended that run. An expression of an earlier release that
@@ -103,7 +100,7 @@ export function committedSelector({ settings }: Pick<Manifest, 'settings'>, sour
   if (groupBy !== undefined && problemOf(groupBy) !== undefined) {
     const sort = createFilter(filters, sourcePrefix);
     const mayMatch = compileWidened(groupBy);
-    const { length } = folderBefore(sourcePrefix);
+    const { length } = baseOf(sourcePrefix);
     return (key) => {
       const name = key.slice(length);
       return sort(name) === undefined && mayMatch(name) ? '' : undefined;
@@ -141,7 +138,7 @@ function createFilter(
     return { matches: parseGlob(glob), leftOut };
   });
   // A segment that the prefix itself begins was asked for, whatever it begins with.
-  const begun = sourcePrefix.length - folderBefore(sourcePrefix).length;
+  const begun = sourcePrefix.length - baseOf(sourcePrefix).length;
   return (name) => {
     if (isOwnName(name)) return OWN;
     const rule = rules.findLast(({ matches }) => matches(name));

@@ -93,6 +93,68 @@ describe('status', () => {
     expect(account.stub.calls).toEqual([]);
   });
 
+  it('looks at streams whose hour is in the middle of a name', async () => {
+    const source = `s3://${BUCKET}/raw/cf/E2.{yyyy}-{MM}-{dd}-{HH}`;
+    const streams = JSON.stringify([{ name: 'cdn', source, minute: 10 }]);
+    account.stub.stacks[STACK] = { ...account.stub.stacks[STACK], [STACK_OUTPUTS.streams]: streams };
+    for (const name of ['01.a', '01.b', '02.a'])
+      account.sandbox.put(BUCKET, `raw/cf/E2.2025-11-21-${name}.log`, 'x\n');
+    const destination = `s3://${BUCKET}/aggregated/cf/E2.{yyyy}-{MM}-{dd}-{HH}`;
+    const run = await cli(account.sandbox, [
+      'run',
+      source,
+      destination,
+      '--hour',
+      '2025-11-21T01',
+      '--no-progress',
+    ]);
+    expect(run.code).toBe(0);
+    const { printed } = await account.json(['status', '--stack', STACK, ...range(1, 3)]);
+    const at = (hour: number, state: string, objects: number) => ({
+      stream: 'cdn',
+      hour: `2025-11-21T0${hour}`,
+      state,
+      objects,
+      source: `s3://${BUCKET}/raw/cf/E2.2025-11-21-0${hour}`,
+      destination: `s3://${BUCKET}/aggregated/cf/E2.2025-11-21-0${hour}/`,
+    });
+    expect(printed['hours']).toMatchObject([at(1, 'rolled-up', 2), at(2, 'missing', 1), at(3, 'empty', 0)]);
+    const shown = await account.json([
+      'backfill',
+      '--stack',
+      STACK,
+      '--stream',
+      'cdn',
+      ...range(1, 1),
+      '--dry-run',
+    ]);
+    expect(shown.printed['prefixes']).toEqual([
+      { hour: '2025-11-21T01', source: at(1, '', 0).source, destination: at(1, '', 0).destination },
+    ]);
+  });
+
+  it('takes a folder without its slash, and tells what lies beside it', async () => {
+    put(1, 'a', 'one\n');
+    await rollUp(1);
+    const without = [
+      'status',
+      '--source',
+      TEMPLATE.slice(0, -1),
+      '--destination',
+      AGGREGATED,
+      ...range(1, 1),
+    ];
+    expect((await account.json(without)).printed['hours']).toMatchObject([
+      { state: 'rolled-up', objects: 1, late: 0 },
+    ]);
+    account.sandbox.put(BUCKET, 'raw/checkout/20251121/01x.log', 'x\n');
+    const { code, printed } = await account.json(without);
+    expect(code).toBe(1);
+    const [hour] = printed['hours'] as { state: string; problem: string }[];
+    expect(hour?.state).toBe('unreadable');
+    expect(hour?.problem).toContain('takes in raw/checkout/20251121/01x.log too');
+  });
+
   it('looks at every stream of the stack if no source is given', async () => {
     const streams = ['checkout', 'search'].map((name) => ({
       name,

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { formatLocation, parseLocation, refuseOverlap } from '../../../lambda/rollup/model/location.ts';
+import {
+  baseOf,
+  formatLocation,
+  parseLocation,
+  parseSource,
+  refuseOverlap,
+} from '../../../lambda/rollup/model/location.ts';
 
 describe('location', () => {
   it.each([
@@ -10,11 +16,26 @@ describe('location', () => {
     ['s3://b/a b+%2F?#=&😀/', 'b', 'a b+%2F?#=&😀/', 's3://b/a b+%2F?#=&😀/'],
     ['s3://b/a..b/...', 'b', 'a..b/.../', 's3://b/a..b/.../'],
     ['s3://b/a\nb/', 'b', 'a\nb/', 's3://b/a\nb/'],
+    ['s3://b//AWSLogs//x/', 'b', '/AWSLogs//x/', 's3://b//AWSLogs//x/'],
+    ['s3://b//', 'b', '/', 's3://b//'],
     ['s3://My_Old.Bucket-1/x/', 'My_Old.Bucket-1', 'x/', 's3://My_Old.Bucket-1/x/'],
   ])('parses %j', (uri, bucket, prefix, formatted) => {
     expect(parseLocation(uri)).toEqual({ bucket, prefix });
     expect(formatLocation({ bucket, prefix })).toBe(formatted);
     expect(parseLocation(formatted)).toEqual({ bucket, prefix });
+  });
+
+  it.each([
+    ['s3://b/cf/E2EXAMPLE.2026-11-21-08', 'cf/E2EXAMPLE.2026-11-21-08', 'cf/'],
+    ['s3://b/raw/08/', 'raw/08/', 'raw/08/'],
+    ['s3://b/2026-11-21-08-', '2026-11-21-08-', ''],
+    ['s3://b//AWSLogs//1', '/AWSLogs//1', '/AWSLogs//'],
+    ['s3://b/', '', ''],
+    ['s3://b', '', ''],
+  ])('takes the source %s as it is written; names are behind its last slash', (uri, prefix, base) => {
+    expect(parseSource(uri)).toEqual({ bucket: 'b', prefix });
+    expect(baseOf(prefix)).toBe(base);
+    expect(parseSource(formatLocation({ bucket: 'b', prefix }))).toEqual({ bucket: 'b', prefix });
   });
 
   it.each([
@@ -28,7 +49,6 @@ describe('location', () => {
     ['s3:///a/', 'is not a bucket name'],
     ['s3://-b/a/', 'is not a bucket name'],
     ['s3://b c/a/', 'is not a bucket name'],
-    ['s3://b//a/', 'begins with a slash'],
     ['s3://b/a/../c/', '".." segment'],
     ['s3://b/./a/', '"." or'],
     ['s3://b/raw/{HH}/', 'give an hour'],
@@ -50,6 +70,19 @@ describe('location', () => {
     expect(() => {
       refuseOverlap(parseLocation(source), parseLocation(destination));
     }).toThrow(why);
+  });
+
+  it.each([
+    ['s3://b/logs', 's3://b/logs-rolled/', 's3://b/logs/'],
+    ['s3://b/aggregated/08', 's3://b/aggregated/', undefined],
+    ['s3://b/cf/E2.2026', 's3://b/cf/E2.2026-11/rolled/', 's3://b/cf/E2.2026/'],
+  ])('the source %s takes in %s, or lies in it', (source, destination, hint) => {
+    const check = (): void => {
+      refuseOverlap(parseSource(source), parseLocation(destination));
+    };
+    expect(check).toThrow('overlap: the ');
+    if (hint === undefined) expect(check).not.toThrow('folder alone');
+    else expect(check).toThrow(`For the folder alone, write ${hint} as the source.`);
   });
 
   it.each([
