@@ -125,7 +125,8 @@ describe('a prefix without its slash', () => {
   it.each(['raw/08', 'raw/08/'])(
     'that lies empty can be written either way afterwards: %s',
     async (typed) => {
-      expect(await json(sandbox, ['run', SOURCE, DESTINATION])).toMatchObject({
+      const { stdout } = await cli(sandbox, ['run', SOURCE, DESTINATION, '--json', '--no-progress']);
+      expect(parseObject(stdout)).toMatchObject({
         status: 'empty',
         source: SOURCE,
       });
@@ -152,10 +153,11 @@ describe('a prefix without its slash', () => {
         '--no-progress',
       ]);
       const message = `${SOURCE} takes in what is in the folder (raw/08/a.log) and what is beside it (${beside}). For the folder alone, write ${FOLDER}.`;
-      expect({ code, stderr }).toEqual({ code: 0, stderr: `warning: ${message} (FolderAndBeside)\n` });
+      const warning = { code: 'FolderAndBeside', message, key: beside };
+      expect({ code, stderr: parseObject(stderr) }).toEqual({ code: 0, stderr: { warning } });
       const result = parseObject(stdout);
       expect(result).toMatchObject({ source: SOURCE, objects: 2 });
-      expect(result['warnings']).toEqual([{ code: 'FolderAndBeside', message, key: beside }]);
+      expect(result['warnings']).toEqual([warning]);
     }
     expect(sourceOf('rolled/08/')).toBe(SOURCE);
     // It stays what it was committed as, also once only the folder is left.
