@@ -27,6 +27,8 @@ export interface RunResult {
   written: number;
   reused: number;
   copied: number;
+  /** Sources whose header lines are not those of their output, so that they stay in the middle of it; 0 without `headerLines`. */
+  headersKept: number;
   /** URI of the manifest; null where nothing is committed. */
   manifest: string | null;
   /** Counts of deleted and kept sources; absent unless sources are to be deleted. */
@@ -109,7 +111,7 @@ export function resultOf(
   outcome: RollupOutcome,
   { requests, peak, durationSeconds }: { requests: Requests; peak: Peaks; durationSeconds: number },
 ): RunResult {
-  const { status, totals, written, reused, copied, manifest, peakInFlightBytes } = outcome;
+  const { status, totals, written, reused, copied, headersKept, manifest, peakInFlightBytes } = outcome;
   const { deleted, problems = [] } = outcome;
   return {
     status,
@@ -122,6 +124,7 @@ export function resultOf(
     written,
     reused,
     copied,
+    headersKept,
     manifest: manifest === undefined ? null : `s3://${destination.bucket}/${manifest}`,
     ...(deleted === undefined ? {} : { deleted }),
     ...(problems.length === 0 ? {} : { problems }),

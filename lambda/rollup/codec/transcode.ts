@@ -9,6 +9,7 @@ import { type DownloadedRange, readAhead } from '../write/read-ahead.ts';
 import { CommittedTexts } from './committed-text.ts';
 import { decode } from './decode.ts';
 import { encode } from './encode.ts';
+import { HeaderLines } from './header-lines.ts';
 import type { OutputText } from './sidecar.ts';
 import { sourceForm } from './source-format.ts';
 
@@ -49,7 +50,7 @@ export class Transcoding {
   /** The output's text, before it is encoded. Throws likewise. */
   async *chunks(): AsyncGenerator<Buffer> {
     const { memory, report, signal } = this.#context;
-    const { pieces, ensureNewline } = this.#output;
+    const { pieces, ensureNewline, headerLines = 0 } = this.#output;
     const stop = new AbortController();
     const stopped = AbortSignal.any([stop.signal, signal]);
     const read = (range: SourceRange, into: Buffer): Promise<ReadResult> =>
@@ -60,7 +61,8 @@ export class Transcoding {
       isEncoded(piece.from) ? [] : rangesOf(piece, this.#context, maxLength),
     );
     const downloads = readAhead(rangesByPiece.flat(), memory, read);
-    const committed = new CommittedTexts(this.#context, read);
+    const committed = new CommittedTexts(this.#context, read, pieces);
+    const headers = new HeaderLines(headerLines);
     try {
       for (const [i, piece] of pieces.entries()) {
         const text = isEncoded(piece.from)
@@ -68,7 +70,7 @@ export class Transcoding {
           : await decodeSource(piece, take(downloads, rangesByPiece[i]?.length ?? 0));
         let length = 0;
         let last: number | undefined;
-        for await (const chunk of text.chunks) {
+        for await (const chunk of headers.leaveOut(text.chunks)) {
           length += chunk.length;
           last = chunk.at(-1) ?? last;
           yield this.#count(chunk);
@@ -76,7 +78,7 @@ export class Transcoding {
         const added = ensureNewline && length > 0 && last !== NEWLINE;
         if (added) yield this.#count(NEWLINE_BYTES);
         const encoding = piece.from?.encoding ?? text.encoding;
-        this.text.sources.push({ length, added, encoding });
+        this.text.sources.push({ length, added, encoding, header: headers.leftOut });
         report({ type: 'read', objects: 1, bytes: piece.source.size });
       }
     } finally {

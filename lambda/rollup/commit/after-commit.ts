@@ -51,8 +51,8 @@ export async function afterCommit(
     case 'lost':
       return 'lost';
     case 'incomplete': {
-      const { status, totals, counts } = result;
-      return { status, totals, ...counts, manifest: undefined, peakInFlightBytes };
+      const { status, totals, counts, headersKept } = result;
+      return { status, totals, ...counts, headersKept, manifest: undefined, peakInFlightBytes };
     }
     case 'unchanged': {
       const current = result.previous;
@@ -60,27 +60,29 @@ export async function afterCommit(
       return { ...outcomeOf('unchanged', current.manifest, NOTHING, destination), ...tidied };
     }
     case 'committed': {
-      const { manifest, counts, replacedUploads, proven } = result;
+      const { manifest, counts, headersKept, replacedUploads, proven } = result;
       context.report({ type: 'committed', manifest: destination.prefix + MANIFEST_NAME });
       const committed = { by: 'this run', manifest, replacedUploads, proven } as const;
       const tidied = await tidyUp(request, context, state, committed);
       const status = manifest.totals.objects === 0 ? 'empty' : 'committed';
-      return { ...outcomeOf(status, manifest, { ...counts, peakInFlightBytes }, destination), ...tidied };
+      const facts = { ...counts, headersKept, peakInFlightBytes };
+      return { ...outcomeOf(status, manifest, facts, destination), ...tidied };
     }
   }
 }
 
-const NOTHING = { written: 0, copied: 0, peakInFlightBytes: 0 };
+const NOTHING = { written: 0, copied: 0, headersKept: 0, peakInFlightBytes: 0 };
 
 function outcomeOf(
   status: RollupOutcome['status'],
   { totals }: Manifest,
-  counts: Omit<OutputCounts, 'reused'> & Pick<RollupOutcome, 'peakInFlightBytes'>,
+  counts: Omit<OutputCounts, 'reused'> & Pick<RollupOutcome, 'headersKept' | 'peakInFlightBytes'>,
   { prefix }: Location,
 ): RollupOutcome {
-  const { written, copied, peakInFlightBytes } = counts;
+  const { written, copied, headersKept, peakInFlightBytes } = counts;
   const reused = totals.outputs - written - copied;
-  return { status, totals, written, copied, reused, manifest: prefix + MANIFEST_NAME, peakInFlightBytes };
+  const key = prefix + MANIFEST_NAME;
+  return { status, totals, written, copied, reused, headersKept, manifest: key, peakInFlightBytes };
 }
 
 /**

@@ -5,12 +5,12 @@ import { type Location, type ObjectAt, formatLocation } from '../model/location.
 import {
   type CommittedOutput,
   MANIFEST_NAME,
-  MANIFEST_VERSION,
   MOST_MANIFEST,
   type Manifest,
   type Rollup,
   formatManifest,
   laterThan,
+  versionOf,
 } from '../model/manifest.ts';
 import { type Skipped, indexOf } from '../model/output.ts';
 import type { Store, WriteCondition } from '../model/store.ts';
@@ -120,7 +120,7 @@ function manifestOf(input: CommitInput, sourcesKey: string): Manifest {
   const { source, destination, settings, generation, skipped, index, previous, now } = input;
   const outputs = [...input.sealed, ...input.added].toSorted((a, b) => indexOf(a.key) - indexOf(b.key));
   return {
-    version: MANIFEST_VERSION,
+    version: versionOf(index),
     generation,
     source: formatLocation(source),
     destination: formatLocation(destination),

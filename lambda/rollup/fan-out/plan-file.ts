@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { RollupError } from '../../errors.ts';
 import { type Location, type ObjectAt, parseLocation } from '../model/location.ts';
-import type { CommittedOutput } from '../model/manifest.ts';
+import { type CommittedOutput, MOST_HEADER } from '../model/manifest.ts';
 import { type Origin, type PlannedOutput, indexOf } from '../model/output.ts';
 
 /**
@@ -112,6 +112,7 @@ const originSchema = z.strictObject({
   whole: z.boolean(),
   coded: z.strictObject({ codec: codecSchema, size: count, textSize: count }).optional(),
   encoding: z.enum(['gzip', 'zstd']).optional(),
+  header: count.min(1).max(MOST_HEADER).optional(),
 } satisfies Record<keyof Origin, z.ZodType>);
 
 const pieceSchema = z.tuple([z.string(), count, z.string(), z.string()], originSchema);
@@ -122,6 +123,7 @@ const lineSchema = z.strictObject({
   kind: z.enum(['plain', 'gzip', 'zstd', 'bzip2', 'xz']),
   mode: z.enum(['assemble', 'copy', 'encode']),
   encoding: z.strictObject({ codec: codecSchema, level: count }).optional(),
+  headerLines: count.optional(),
   size: count,
   expectedSize: count,
   ensureNewline: z.boolean(),

@@ -1,18 +1,24 @@
 import { z } from 'zod';
 import { RollupError } from '../../errors.ts';
-import { MiB } from '../../size.ts';
+import { KiB, MiB } from '../../size.ts';
 import type { SourceEncoding } from './encoding.ts';
 import type { ListedObject } from './store.ts';
 
 /** The name of a manifest below the prefix of its destination. */
 export const MANIFEST_NAME = '_manifest.json';
-export const MANIFEST_VERSION = 1;
+export const MANIFEST_VERSION = 2;
 
 /**
  * Bytes of a manifest that is read or written, at most. An output takes some 350 bytes, so that 190,000 outputs fit, or
  * 50,000 whose keys are as long as S3 allows. Parsing takes some six times as much memory.
  */
 export const MOST_MANIFEST = 64 * MiB;
+
+/**
+ * Bytes of a header that is left out of a source, at most: whoever reads such a source holds its header in memory. Longer
+ * lines are no header, and stay.
+ */
+export const MOST_HEADER = 64 * KiB;
 
 const count = z.number().int().nonnegative();
 
@@ -33,7 +39,8 @@ const outputSchema = z.strictObject({
 });
 
 const manifestSchema = z.strictObject({
-  version: z.literal(MANIFEST_VERSION),
+  /** See `versionOf`. */
+  version: z.literal([1, MANIFEST_VERSION]),
   generation: count,
   source: z.string(),
   destination: z.string(),
@@ -70,7 +77,26 @@ export type CommittedSource = ListedObject & {
   length: number;
   /** The format that the source was decoded from, if it was: then `length` is not `size`. */
   encoding?: SourceEncoding | undefined;
+  /**
+   * Bytes of the header lines that were left out, because they are those that the output begins with: the source is the
+   * first `header` bytes of the output's text and the range. Absent where nothing was left out; `MOST_HEADER` at most.
+   */
+  header?: number | undefined;
 };
+
+/** Bytes of a source's text: its range in the output, and a header that was left out. */
+export function wholeLength({ length, header = 0 }: Pick<CommittedSource, 'length' | 'header'>): number {
+  return header + length;
+}
+
+/**
+ * The version of a manifest: 1, unless its index has what a reader of version 1 does not know, `header` in its lines.
+ *
+ * @param hasHeaders true if the index has a line with a header
+ */
+export function versionOf({ hasHeaders }: { hasHeaders: boolean }): Manifest['version'] {
+  return hasHeaders ? 2 : 1;
+}
 
 /** A source with the number of its line in the index, from 0. */
 export type StoredSource = CommittedSource & { ordinal: number };

@@ -51,6 +51,11 @@ export interface RollupOutcome extends Partial<TidyUpResult> {
   written: number;
   copied: number;
   reused: number;
+  /**
+   * With `headerLines`: sources of new outputs whose header lines differ from those of the output's first source, or are too
+   * few, and so stay where they are.
+   */
+  headersKept: number;
   /** Key of the manifest; undefined if nothing is committed. */
   manifest: string | undefined;
   /** The most bytes of outputs that were held in memory at one time. */

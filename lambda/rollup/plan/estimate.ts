@@ -4,7 +4,7 @@ import { sidecarKeyOf } from '../codec/sidecar.ts';
 import { leftoverKeys, leftoverUploads, ourUploads } from '../commit/cleanup.ts';
 import { SOURCES_NAME, SYMLINKS_NAME, wantedMarkers } from '../commit/markers.ts';
 import type { Location } from '../model/location.ts';
-import { MANIFEST_VERSION, type Manifest } from '../model/manifest.ts';
+import { type Manifest } from '../model/manifest.ts';
 import { type PlannedOutput, isFromRaw } from '../model/output.ts';
 import type { OpenUpload } from '../model/store.ts';
 import { largestSize } from '../write/source-offsets.ts';
@@ -223,7 +223,7 @@ function putsOf(size: number, partSize: number): number {
 function expectedManifest({ plan }: FullPlan, { prefix }: Location): Manifest {
   const outputs = plan.planned.map(({ key, size }) => ({ key, size, etag: '', crc32: '', sources: 0 }));
   return {
-    version: MANIFEST_VERSION,
+    version: 1,
     generation: plan.generation,
     source: '',
     destination: '',

@@ -11,7 +11,7 @@ import { type List, type ListingProgress, listAtOnce } from './list.ts';
 import { measureRatios } from './measure-ratios.ts';
 import { type Plan, Planner } from './planner.ts';
 import type { PendingObject } from './reconcile.ts';
-import { refuseUnreadable } from './refuse.ts';
+import { refuseEncodedHeaders, refuseUnreadable } from './refuse.ts';
 
 type PlanContext = Pick<RollupContext, 'store' | 'raw' | 'settings' | 'now' | 'report' | 'signal'>;
 
@@ -32,13 +32,14 @@ export function createPlanner(
  */
 export async function* listAndPlan(
   { source, destination }: RollupRequest,
-  { report, signal, ...endpoints }: PlanContext,
+  { report, signal, settings, ...endpoints }: PlanContext,
   planner: Planner,
   previous: Rollup | undefined,
 ): AsyncGenerator<PlannedOutput> {
   const total = { objects: 0, bytes: 0, outputs: 0 };
   const checkAndCount = (outputs: PlannedOutput[]): PlannedOutput[] => {
     refuseUnreadable(outputs);
+    refuseEncodedHeaders(outputs, settings);
     for (const { pieces, size } of outputs) {
       total.outputs++;
       total.objects += pieces.length;

@@ -42,6 +42,8 @@ export interface PackOptions {
   firstIndex: number;
   /** The format of outputs whose sources are decoded; undefined if sources are joined as they are. */
   encoding: Encoding | undefined;
+  /** Header lines of each source: see `PlannedOutput`. */
+  headerLines: number;
   /** Returns the bytes that a source takes up in an output, or is expected to. */
   weigh: (piece: Piece) => number;
 }
@@ -119,7 +121,8 @@ export function shapeOutput(
     destination,
     newline,
     encoding,
-  }: Pick<PackOptions, 'basis' | 'generation' | 'destination' | 'newline' | 'encoding'>,
+    headerLines,
+  }: Pick<PackOptions, 'basis' | 'generation' | 'destination' | 'newline' | 'encoding' | 'headerLines'>,
   { index, asIs, kind, folder, pieces }: Packed,
 ): Omit<PlannedOutput, 'expectedSize'> {
   const mode = encoding === undefined ? asIs : 'encode';
@@ -127,7 +130,11 @@ export function shapeOutput(
     newline === 'ensure' && (mode === 'encode' || (kind === 'plain' && mode === 'assemble'));
   const coding = encoding === undefined ? [] : [encoding.codec, encoding.level];
   const grouped = folder === '' ? [] : [{ folder }];
-  const digest = digestOf([1, basis, generation, mode, ensureNewline, ...coding, ...grouped], pieces);
+  const headers = headerLines === 0 ? [] : [{ headerLines }];
+  const digest = digestOf(
+    [1, basis, generation, mode, ensureNewline, ...coding, ...grouped, ...headers],
+    pieces,
+  );
   const owner = folder === '' ? '' : `-${ownerOf(destination)}`;
   const extension = encoding === undefined ? sharedExtension(kind, pieces) : codedExtension(kind, pieces);
   const name = `part-${String(index).padStart(5, '0')}-${digest}${owner}${extension}`;
@@ -137,6 +144,7 @@ export function shapeOutput(
     kind,
     mode,
     ...(encoding === undefined ? {} : { encoding }),
+    ...(headerLines === 0 ? {} : { headerLines }),
     size: pieces.reduce((sum, { source }) => sum + source.size, 0),
     ensureNewline,
     pieces,

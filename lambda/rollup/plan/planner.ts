@@ -37,7 +37,8 @@ export interface PlannerInput {
   source: Location;
   /** Output keys begin with its prefix. */
   destination: Location;
-  settings: Pick<Settings, 'targetSize' | 'newline'> & Partial<Selection & Pick<Settings, 'codec' | 'level'>>;
+  settings: Pick<Settings, 'targetSize' | 'newline'> &
+    Partial<Selection & Pick<Settings, 'codec' | 'level' | 'headerLines'>>;
   /**
    * Plan every source afresh, in a generation of its own.
    *
@@ -77,8 +78,8 @@ export class Planner {
     this.#select = createSelector(settings, source.prefix);
     this.#reconciliation = committed && new Reconciliation(committed.manifest, repack);
     this.generation = (committed?.manifest.generation ?? 0) + (repack ? 1 : 0);
-    const { targetSize, newline, codec = 'keep', level } = settings;
-    const encoding = encodingOf({ codec, level });
+    const { targetSize, newline, codec = 'keep', level, headerLines = 0 } = settings;
+    const encoding = encodingOf({ codec, level, headerLines });
     this.weights = new Weights(encoding);
     this.#samples = new Samples(this.weights);
     // A repack with a codec first takes samples of all that is to be planned.
@@ -87,6 +88,7 @@ export class Planner {
       targetSize,
       newline,
       encoding,
+      headerLines,
       weigh: (piece) => this.weights.weigh(piece),
       basis: committed?.etag ?? '',
       generation: this.generation,

@@ -1,4 +1,5 @@
 import { type ErrorCode, RollupError } from '../../errors.ts';
+import type { Settings } from '../../settings/table.ts';
 import { formOfKey } from '../model/encoding.ts';
 import { extensionOf, kindOf } from '../model/kind.ts';
 import { type Piece, type PlannedOutput, isEncoded } from '../model/output.ts';
@@ -62,6 +63,29 @@ function refuseUndecodable(planned: PlannedOutput[]): void {
       ? 'has left raw, and the rollup holds it decoded: it cannot be joined as it was. Give a codec, none for plain text'
       : 'have left raw, and the rollup holds them decoded: they cannot be joined as they were. Give a codec, none for plain text',
   );
+}
+
+/**
+ * True unless header lines are to be left out of a source that is joined as it is, compressed: its lines cannot be seen.
+ */
+export function canLeaveOutHeader(
+  { source, from }: Piece,
+  { codec, headerLines }: Pick<Settings, 'codec' | 'headerLines'>,
+): boolean {
+  if (codec !== 'keep' || headerLines === 0) return true;
+  return kindOf(source.key) === 'plain' && from?.encoding === undefined;
+}
+
+/** Refuses sources whose header lines are to be left out and cannot be. Throws `CodecConflict`. */
+export function refuseEncodedHeaders(
+  planned: PlannedOutput[],
+  settings: Pick<Settings, 'codec' | 'headerLines'>,
+): void {
+  const encoded = keysOf(piecesOf(planned).filter((piece) => !canLeaveOutHeader(piece, settings)));
+  refuse('CodecConflict', encoded, (one) => {
+    const are = one ? 'is compressed, and is' : 'are compressed, and are';
+    return `${are} to be joined without decoding: header lines can be left out of text alone. Give a codec, gzip, zstd or none, or leave headerLines out`;
+  });
 }
 
 function piecesOf(outputs: PlannedOutput[]): Piece[] {

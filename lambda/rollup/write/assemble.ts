@@ -1,4 +1,5 @@
-import { originOf } from '../model/endpoints.ts';
+import { combineCrc32 } from '../model/crc32.ts';
+import { originsOf } from '../model/endpoints.ts';
 import { formatCrc32 } from '../model/manifest.ts';
 import { type PlannedOutput, type WrittenOutput, isFromRaw } from '../model/output.ts';
 import { type WriteContext, type WriteResources } from './context.ts';
@@ -49,9 +50,15 @@ async function downloadSources(
       const place = buffer.subarray(offset, (offset += piece.source.size));
       yield async () => {
         signal.throwIfAborted();
-        const { store, from } = originOf(piece, context);
-        const { crc32 } = await store.read(from, place, signal);
-        crcs[i] = crc32;
+        let crc = 0;
+        let at = 0;
+        for (const { store, from } of originsOf(piece, context)) {
+          const into = place.subarray(at, at + (from.range?.length ?? place.length));
+          const { crc32 } = await store.read(from, into, signal);
+          crc = combineCrc32(crc, crc32, into.length);
+          at += into.length;
+        }
+        crcs[i] = crc;
         context.report({ type: 'read', objects: 1, bytes: place.length });
       };
     }

@@ -106,7 +106,13 @@ function itemsOf(bucket: TestBucket, { at }: PinnedPlan) {
 /** The output with the key that this program gives to one of these sources. */
 function named(bucket: TestBucket, { header }: Forgery, output: PlannedOutput): PlannedOutput {
   const { newline } = bucket.settings;
-  const naming = { ...header, basis: header.previous ?? '', newline, encoding: encodingOf(bucket.settings) };
+  const naming = {
+    ...header,
+    basis: header.previous ?? '',
+    newline,
+    encoding: encodingOf(bucket.settings),
+    headerLines: bucket.settings.headerLines,
+  };
   const packed = { ...output, asIs: 'assemble' as const, folder: '' };
   const shape = shapeOutput({ ...naming, destination: DESTINATION }, packed);
   return { ...shape, expectedSize: shape.size };

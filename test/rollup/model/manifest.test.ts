@@ -73,7 +73,7 @@ describe('manifest', () => {
   });
 
   it('refuses a newer version, whatever else is in it', () => {
-    const body = Buffer.from(JSON.stringify({ version: 2, shards: [] }));
+    const body = Buffer.from(JSON.stringify({ version: 3, shards: [] }));
     expect(() => parseManifest(body, KEY)).toThrow(
       expect.objectContaining({ code: 'ManifestVersion', key: KEY }),
     );
