@@ -273,6 +273,31 @@ describe('sources whose header was left out', () => {
     },
   );
 
+  it('have a header that lies in front of them, or the index is inconsistent', async () => {
+    await using bucket = await openTestBucket({ codec: 'none', headerLines: 2 });
+    putAll(bucket, [Buffer.from(HEADER), Buffer.from(`${HEADER}row\n`)], 'keep');
+    await bucket.roll();
+    const { manifest } = bucket;
+    const lines = (await bucket.sources()).map(({ header, length, ...line }) =>
+      // The first source is said to be its own header.
+      JSON.stringify({ ...line, length: header === undefined ? 0 : length, header: HEADER.length }),
+    );
+    bucket.sandbox.put(BUCKET, manifest.sources.key, gzipSync(`${lines.join('\n')}\n`));
+    const report = await verify(DESTINATION, {
+      store: bucket.connection.store,
+      deep: false,
+      concurrency: 1,
+      progress: () => undefined,
+      signal: new AbortController().signal,
+    });
+    expect(report.problems).toMatchObject([
+      {
+        code: 'sources-inconsistent',
+        message: expect.stringContaining('00.log does not follow') as string,
+      },
+    ]);
+  });
+
   it('can be so large that an output of its own is streamed in a repack without header lines', async () => {
     await using bucket = await openTestBucket({ headerLines: 2, targetSize: 20 * MiB });
     const large = Buffer.concat([Buffer.from(HEADER), logLines(6 * MiB)]);
