@@ -27,8 +27,11 @@ export interface RunResult {
   written: number;
   reused: number;
   copied: number;
-  /** Sources whose header lines are not those of their output, so that they stay in the middle of it; 0 without `headerLines`. */
-  headersKept: number;
+  /**
+   * Sources whose header lines are not those of their output, so that they stay in the middle of it; absent unless
+   * `headerLines` is set.
+   */
+  headersKept?: number;
   /** URI of the manifest; null where nothing is committed. */
   manifest: string | null;
   /** Counts of deleted and kept sources; absent unless sources are to be deleted. */
@@ -124,7 +127,7 @@ export function resultOf(
     written,
     reused,
     copied,
-    headersKept,
+    ...(headersKept === undefined ? {} : { headersKept }),
     manifest: manifest === undefined ? null : `s3://${destination.bucket}/${manifest}`,
     ...(deleted === undefined ? {} : { deleted }),
     ...(problems.length === 0 ? {} : { problems }),

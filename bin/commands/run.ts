@@ -128,7 +128,7 @@ export function formatRun(result: RunResult): string[] {
       'outputs',
       `${formatCount(result.outputs)}: ${formatCount(result.written)} written, ${formatCount(result.copied)} copied, ${formatCount(result.reused)} reused`,
     ],
-    ...(result.headersKept === 0
+    ...(result.headersKept === undefined || result.headersKept === 0
       ? []
       : [['', `${formatNoun(result.headersKept, 'source')} kept other header lines`]]),
     ...(result.deleted === undefined ? [] : describeDeleted(result.deleted)),

@@ -84,7 +84,7 @@ export const rollup = group('Options:', {
   headerLines: row(whole(0, 100), {
     default: 0,
     description:
-      "header lines of each source: an output has its first source's, the same ones of others are left out",
+      'header lines of each source: an output has those of its first; equal ones of others are left out',
     value: '<number>',
     example: '2',
     recorded: 'unless default',

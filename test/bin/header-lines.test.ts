@@ -167,7 +167,7 @@ describe.each([
     await expectGivenBack(logs, [...logs.keys()].slice(-3));
 
     const withAll = ['run', SOURCE, DESTINATION, '--codec', 'zstd', '--no-progress', '--repack'];
-    expect(await json(sandbox, withAll)).toMatchObject({ status: 'committed', headersKept: 0 });
+    expect(await json(sandbox, withAll)).not.toHaveProperty('headersKept');
     const [key = ''] = sandbox.keys(BUCKET, `${ROLLED}part-`);
     const text = zstdDecompressSync(sandbox.get(BUCKET, key) ?? '').toString();
     expect(text).toBe([...logs.values()].join(''));

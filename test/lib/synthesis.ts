@@ -76,6 +76,7 @@ export const DEPLOYMENTS: Record<string, Record<string, unknown>> = {
     outputsInFlight: 2,
     newline: 'none',
     codec: 'zstd',
+    headerLines: 2,
     level: 9,
     graceSeconds: 120,
     lookBackHours: 6,

@@ -47,20 +47,24 @@ export async function afterCommit(
 ): Promise<RollupOutcome | 'lost'> {
   const { state, result, peakInFlightBytes } = run;
   const { destination } = request;
+  const hasHeaders = context.settings.headerLines > 0;
   switch (result.status) {
     case 'lost':
       return 'lost';
     case 'incomplete': {
-      const { status, totals, counts, headersKept } = result;
+      const { status, totals, counts } = result;
+      const headersKept = hasHeaders ? result.headersKept : undefined;
       return { status, totals, ...counts, headersKept, manifest: undefined, peakInFlightBytes };
     }
     case 'unchanged': {
       const current = result.previous;
       const tidied = await tidyUp(request, context, state, { by: 'another', current });
-      return { ...outcomeOf('unchanged', current.manifest, NOTHING, destination), ...tidied };
+      const facts = { ...NOTHING, headersKept: hasHeaders ? 0 : undefined };
+      return { ...outcomeOf('unchanged', current.manifest, facts, destination), ...tidied };
     }
     case 'committed': {
-      const { manifest, counts, headersKept, replacedUploads, proven } = result;
+      const { manifest, counts, replacedUploads, proven } = result;
+      const headersKept = hasHeaders ? result.headersKept : undefined;
       context.report({ type: 'committed', manifest: destination.prefix + MANIFEST_NAME });
       const committed = { by: 'this run', manifest, replacedUploads, proven } as const;
       const tidied = await tidyUp(request, context, state, committed);
@@ -71,7 +75,7 @@ export async function afterCommit(
   }
 }
 
-const NOTHING = { written: 0, copied: 0, headersKept: 0, peakInFlightBytes: 0 };
+const NOTHING = { written: 0, copied: 0, peakInFlightBytes: 0 };
 
 function outcomeOf(
   status: RollupOutcome['status'],

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { encodingOf } from '../../../lambda/rollup/model/encoding.ts';
 import { commitPlan } from '../../../lambda/rollup/fan-out/commit-step.ts';
@@ -330,20 +331,15 @@ describe('a forged plan', () => {
 
   it.each<[what: string, from: Partial<NonNullable<Piece['from']>>, isWritten: boolean, why: string]>([
     ['that is behind it', { offset: 2 }, false, '"offset":2'],
-    [
-      'of another length than its own',
-      { offset: 8, header: 2, length: 7 },
-      true,
-      'not what _sources says of it',
-    ],
+    ['of another length than its own', { header: 2 }, true, 'not what _sources says of it'],
     ['that is longer than any may be', { header: 70_000 }, false, 'header'],
   ])('with a header %s is refused, and nothing is committed', async (_, from, isWritten, why) => {
     await using bucket = await openTestBucket({ codec: 'none', headerLines: 1 });
-    for (const name of ['a.log', 'b.log']) bucket.put(name, `#h\n${name}\n`);
+    for (const name of ['a.log.gz', 'b.log.gz']) bucket.put(name, gzipSync(`#h\n${name.slice(0, 5)}\n`));
     await bucket.roll();
     expect((await bucket.sources())[1]).toMatchObject({ offset: 9, length: 6, header: 3 });
-    bucket.remove('b.log');
-    bucket.put('a.log', '#h\nchanged\n');
+    bucket.remove('b.log.gz');
+    bucket.put('a.log.gz', gzipSync('#h\nchanged\n'));
     const plan = (await planToFile(REQUEST, contextOf(bucket))) as WrittenPlan;
     await stepsOf(bucket, plan).write();
     const forgery = read(bucket, plan);
