@@ -18,9 +18,12 @@ export class HeaderLines {
   }
 
   /** The text of the next source without the header that it shares with the first one. */
-  leaveOut(text: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  leaveOut(text: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
     this.leftOut = undefined;
-    return this.#first === undefined ? this.#readFirst(text) : this.#withoutHeader(text, this.#first.header);
+    if (this.#lines === 0) return text;
+    if (this.#first === undefined) return this.#readFirst(text);
+    const { header } = this.#first;
+    return header.length === 0 ? text : this.#withoutHeader(text, header);
   }
 
   /** The text of the first source, as it is. A source without a byte does not count as the first. */
