@@ -127,7 +127,7 @@ describe('a manifest', () => {
     ['that is empty', () => '', { code: 'BadManifest', key: MANIFEST_KEY }],
     [
       'of a newer version',
-      (text) => text.replace('"version": 1', '"version": 2'),
+      (text) => text.replace('"version": 1', '"version": 3'),
       { code: 'ManifestVersion', key: MANIFEST_KEY },
     ],
     [
