@@ -68,7 +68,12 @@ async function expectExact(
     const whole = own.map((source) => texts.get(source.key) as Buffer);
     const expected = withoutHeaders(whole, settings.headerLines);
     const text = INFLATE[settings.codec](body);
-    expect(text.toString()).toBe(joined(expected.map((one) => one.text)).toString());
+    expect(text.toString()).toBe(
+      joined(
+        expected.map((one) => one.text),
+        settings.newline,
+      ).toString(),
+    );
     expect(own.map(({ length, header = 0 }) => [length, header])).toEqual(
       expected.map((one) => [one.text.length, one.header]),
     );
@@ -103,6 +108,7 @@ const given = fc.record({
   texts: fc.array(text, { minLength: 1, maxLength: 7 }),
   codec: fc.constantFrom(...CODECS),
   headerLines: fc.integer({ min: 1, max: 3 }),
+  newline: fc.constantFrom('ensure' as const, 'none' as const),
   gone: fc.array(fc.boolean(), { minLength: 7, maxLength: 7 }),
   then: fc.array(
     fc.record({ codec: fc.constantFrom(...CODECS), headerLines: fc.integer({ min: 0, max: 3 }) }),
@@ -115,8 +121,8 @@ const given = fc.record({
 describe('a rollup with header lines', () => {
   it('is exact, and stays so when sources leave raw and it is repacked with other settings', async () => {
     await fc.assert(
-      fc.asyncProperty(given, async ({ texts, codec, headerLines, gone, then }) => {
-        await using bucket = await openTestBucket();
+      fc.asyncProperty(given, async ({ texts, codec, headerLines, newline, gone, then }) => {
+        await using bucket = await openTestBucket({ newline });
         const byKey = putAll(bucket, texts, codec);
         const settings = { ...bucket.settings, codec, headerLines };
         const result = await bucket.roll({ settings });

@@ -26,8 +26,8 @@ export function withoutHeaders(texts: Buffer[], headerLines: number): ExpectedTe
   });
 }
 
-/** The text of an output, with a newline behind each source that lacks its last one. */
-export function joined(texts: Buffer[]): Buffer {
-  const lacks = (text: Buffer): boolean => text.length > 0 && text.at(-1) !== 0x0a;
+/** The text of an output; with `ensure`, there is a newline behind each source that lacks its last one. */
+export function joined(texts: Buffer[], newline: 'ensure' | 'none'): Buffer {
+  const lacks = (text: Buffer): boolean => newline === 'ensure' && text.length > 0 && text.at(-1) !== 0x0a;
   return Buffer.concat(texts.flatMap((text) => (lacks(text) ? [text, Buffer.from('\n')] : [text])));
 }
