@@ -30,6 +30,11 @@ export interface RunResult {
   written: number;
   reused: number;
   copied: number;
+  /**
+   * Sources whose header lines are not those of their output, so that they stay in the middle of it; absent unless
+   * `headerLines` is set.
+   */
+  headersKept?: number;
   /** URI of the manifest; null where nothing is committed. */
   manifest: string | null;
   /** Counts of deleted and kept sources; absent unless sources are to be deleted. */
@@ -114,7 +119,7 @@ export function resultOf(
   outcome: RollupOutcome,
   { requests, peak, durationSeconds }: { requests: Requests; peak: Peaks; durationSeconds: number },
 ): RunResult {
-  const { status, totals, written, reused, copied, manifest, peakInFlightBytes } = outcome;
+  const { status, totals, written, reused, copied, headersKept, manifest, peakInFlightBytes } = outcome;
   const { deleted, problems = [], source, warnings } = outcome;
   return {
     status,
@@ -127,6 +132,7 @@ export function resultOf(
     written,
     reused,
     copied,
+    ...(headersKept === undefined ? {} : { headersKept }),
     manifest: manifest === undefined ? null : `s3://${destination.bucket}/${manifest}`,
     ...(deleted === undefined ? {} : { deleted }),
     ...(problems.length === 0 ? {} : { problems }),

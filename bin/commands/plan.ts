@@ -1,7 +1,9 @@
 import {
   type OutputAction,
   type RollupEvent,
+  type RunWarning,
   estimateRequests,
+  findUnendedText,
   parseLocation,
   planAll,
 } from '../../lambda/rollup/index.ts';
@@ -84,6 +86,15 @@ export const plan = rollupCommand('plan', 'what run would do, and its cost')
         streamsCopies,
       });
       requests.list += fullPlan.lists;
+      // Its GETs are plan's own: a run does not look.
+      const unended =
+        settings.codec === 'keep'
+          ? await interruptible(
+              (signal) => findUnendedText(fullPlan.plan.planned, request, { store, raw, settings, signal }),
+              'Nothing was written.',
+            )
+          : undefined;
+      if (unended !== undefined) fullPlan.warnings.push(lastNewlineMissing(unended));
       printWarnings(fullPlan, options);
       printResult(await forecast(request, fullPlan, requests), formatForecast, options);
     } finally {
@@ -91,6 +102,11 @@ export const plan = rollupCommand('plan', 'what run would do, and its cost')
       connection.close();
     }
   });
+
+function lastNewlineMissing(key: string): RunWarning {
+  const message = `The text in ${key} ends without a newline, which cannot be added to a compressed source: its last line and the next source's first run together. Use --codec gzip.`;
+  return { code: 'LastNewlineMissing', message, key };
+}
 
 export function formatForecast(plan: Forecast): string[] {
   const { objects, bytes, skipped, outputs, sizes, requests, cost } = plan;

@@ -130,6 +130,9 @@ export function formatRun(result: RunResult): string[] {
       'outputs',
       `${formatCount(result.outputs)}: ${formatCount(result.written)} written, ${formatCount(result.copied)} copied, ${formatCount(result.reused)} reused`,
     ],
+    ...(result.headersKept === undefined || result.headersKept === 0
+      ? []
+      : [['', `${formatNoun(result.headersKept, 'source')} kept other header lines`]]),
     ...(result.deleted === undefined ? [] : describeDeleted(result.deleted)),
     ['requests', counts],
     [

@@ -26,6 +26,7 @@ export { type Distribute, rollUpByPlan } from './fan-out/roll-up-by-plan.ts';
 export { workersFor } from './fan-out/worker-count.ts';
 export { type WriteStep, writeItems } from './fan-out/write-step.ts';
 export { extract } from './inspect/extract.ts';
+export { findUnendedText } from './inspect/newline-hint.ts';
 export { type VerifyReport } from './inspect/report.ts';
 export { verify } from './inspect/verify.ts';
 export { combineCrc32 } from './model/crc32.ts';

@@ -90,6 +90,20 @@ export const rollup = group('Options:', {
     recorded: 'unless default',
   }),
   /**
+   * Lines at the beginning of each source that are its header, as of CloudFront logs and CSV: an output has those of its
+   * first source, and the same lines of later sources are left out. For plain text, and for what a codec decodes; 0 to 100.
+   *
+   * @defaultValue 0
+   */
+  headerLines: row(whole(0, 100), {
+    default: 0,
+    description:
+      'header lines of each source: an output has those of its first; equal ones of others are left out',
+    value: '<number>',
+    example: '2',
+    recorded: 'unless default',
+  }),
+  /**
    * Seconds after the end of an hour during which a run of it is refused; at most 59 minutes, because a stream's
    * schedule runs in the next hour, after the grace period.
    *

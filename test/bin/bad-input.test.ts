@@ -221,7 +221,7 @@ describe('failures end with 1, a code, advice and the key to blame', () => {
     ],
     [
       'a manifest of a newer version',
-      () => sandbox.put(BUCKET, manifestKey, '{"version":2}'),
+      () => sandbox.put(BUCKET, manifestKey, '{"version":3}'),
       run,
       { code: 'ManifestVersion', key: manifestKey },
     ],

@@ -77,6 +77,7 @@ export const DEPLOYMENTS: Record<string, Record<string, unknown>> = {
     newline: 'none',
     sourceFormat: 'gzip',
     codec: 'zstd',
+    headerLines: 2,
     level: 9,
     graceSeconds: 120,
     lookBackHours: 6,

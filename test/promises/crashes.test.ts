@@ -14,9 +14,14 @@ import {
 const TARGET = 5.25 * MiB;
 
 /** A multipart upload, a small output, and a copy; with a codec, all are written as streams, beside their sidecars. */
-async function openVariedHour(codec: 'keep' | 'none'): Promise<WatchedBucket> {
-  const bucket = await openWatchedBucket({ targetSize: TARGET, concurrency: 2, codec });
-  if (codec === 'keep') {
+async function openVariedHour(codec: 'keep' | 'none', headerLines: number): Promise<WatchedBucket> {
+  const bucket = await openWatchedBucket({ targetSize: TARGET, concurrency: 2, codec, headerLines });
+  if (headerLines > 0) {
+    const [header, other] = ['#header\n', '#other\n'].map((text) => Buffer.from(text)) as [Buffer, Buffer];
+    bucket.putLog('a.log', Buffer.concat([header, bodyOf('a', 1, TARGET / 2)]));
+    bucket.putLog('b.log', Buffer.concat([header, bodyOf('b', 1, 50)]));
+    bucket.putLog('c.log', Buffer.concat([other, bodyOf('c', 1, TARGET / 2)]));
+  } else if (codec === 'keep') {
     for (const name of ['a', 'b']) bucket.putLog(`${name}.log`, bodyOf(name, 1, TARGET / 2));
     bucket.putLog('c.log', bodyOf('c', 1, TARGET));
   } else {
@@ -48,18 +53,19 @@ describe.concurrent('a process that is killed', () => {
     runners[Symbol.dispose]();
   });
 
-  it.each<['keep' | 'none', number]>([
-    ['keep', 12],
-    ['none', 16],
+  it.each<['keep' | 'none', number, number]>([
+    ['keep', 0, 12],
+    ['none', 0, 16],
+    ['keep', 1, 16],
   ])(
-    'at any of its requests, leaves nothing behind that the next run does not bring in order: %s',
-    async (codec, least) => {
-      await using calm = await openVariedHour(codec);
+    'at any of its requests, leaves nothing behind that the next run does not bring in order: %s, %i header lines',
+    async (codec, headerLines, least) => {
+      await using calm = await openVariedHour(codec, headerLines);
       expect(endOf(await calm.roll())).toBe('committed');
       const expected = committed(calm);
       let kills = 0;
       for (let request = 1; ; request++) {
-        await using bucket = await openVariedHour(codec);
+        await using bucket = await openVariedHour(codec, headerLines);
         const wasKilled = await runners.runAndKill(bucket, { request, effect: request % 2 === 0 });
         expect(['committed', 'unchanged']).toContain(endOf(await bucket.tryRoll()));
         expect(committed(bucket)).toEqual(expected);

@@ -368,6 +368,145 @@ export const MUTATIONS: Mutation[] = [
     test: promises('model', 'is committed as the model says'),
   },
   {
+    what: 'header lines that are not in the key of an output',
+    patch: {
+      'lambda/rollup/plan/pack.ts': [['...grouped, ...headers]', '...grouped, ...headers.slice(1)]']],
+    },
+    test: rollup('header-lines', 'has other keys'),
+  },
+  {
+    what: 'first lines that are left out whatever they are',
+    patch: {
+      'lambda/rollup/codec/header-lines.ts': [
+        ['.equals(header.subarray(same, same + compared))', '.equals(chunk.subarray(0, compared))'],
+      ],
+    },
+    test: rollup('codec/header-lines', 'are left out of every text but the first'),
+  },
+  {
+    what: 'a header without a bound',
+    patch: {
+      'lambda/rollup/codec/header-lines.ts': [
+        [
+          'if (this.#found === this.#lines || this.#length > MOST_HEADER) return;',
+          'if (this.#found === this.#lines) return;',
+        ],
+        ['if (this.#length > MOST_HEADER) this.#chunks', 'if (this.#length < 0) this.#chunks'],
+      ],
+    },
+    test: rollup('codec/header-lines', 'and stay where they have more'),
+  },
+  {
+    what: 'an index that does not say which header was left out',
+    patch: {
+      'lambda/rollup/commit/sources-index.ts': [['length, encoding, header })', 'length, encoding })']],
+    },
+    test: rollup('header-lines', 'is exact'),
+  },
+  {
+    what: 'a manifest of version 1 that earlier releases misread',
+    patch: {
+      'lambda/rollup/model/manifest.ts': [['return hasHeaders ? 2 : 1;', 'return hasHeaders ? 1 : 1;']],
+    },
+    test: rollup('header-lines', 'is exact'),
+  },
+  {
+    what: 'headers that are kept and not counted',
+    patch: {
+      'lambda/rollup/codec/sidecar.ts': [['Math.max(0, whole.length - 1)', 'Math.max(0, whole.length - 2)']],
+    },
+    test: rollup('header-lines', 'by their sidecars'),
+  },
+  {
+    what: 'a sidecar that is believed whatever it leaves out',
+    patch: { 'lambda/rollup/codec/sidecar.ts': [['header > end || ', '']] },
+    test: rollup('header-lines', 'that it leaves out more than is in front of it'),
+  },
+  {
+    what: 'extract without the header',
+    patch: {
+      'lambda/rollup/inspect/extract.ts': [
+        ['if (header > 0) yield* store', 'if (header < 0) yield* store'],
+        ['if (header > 0) yield reader', 'if (header < 0) yield reader'],
+      ],
+    },
+    test: rollup('header-lines', 'is exact'),
+  },
+  {
+    what: 'a repack that forgets headers',
+    patch: { 'lambda/rollup/plan/reconcile.ts': [['...(header === undefined ? {} : { header }),', '']] },
+    test: rollup('header-lines', 'is exact'),
+  },
+  {
+    what: 'a repack of plain text that forgets headers',
+    patch: {
+      'lambda/rollup/model/endpoints.ts': [
+        ['if (header === 0) return [own];', 'if (header >= 0) return [own];'],
+      ],
+    },
+    test: rollup('header-lines', 'with codec none, in outputs of several parts'),
+  },
+  {
+    what: 'a repack of compressed text that forgets headers',
+    patch: { 'lambda/rollup/codec/committed-text.ts': [['if (head.length > 0) yield head;', '']] },
+    test: rollup('header-lines', 'with codec gzip, in outputs of several parts'),
+  },
+  {
+    what: 'a copy of one range of two',
+    patch: {
+      'lambda/rollup/write/copy-source.ts': [['origins.length === 1 ? origins : []', 'origins.toReversed()']],
+    },
+    test: rollup('header-lines', 'can be so large'),
+  },
+  {
+    what: 'sources that are deleted whatever their header was',
+    patch: {
+      'lambda/rollup/write/prove.ts': [
+        ['text.crc32 === crc) continue;', '(text.crc32 === crc || source.header !== undefined)) continue;'],
+      ],
+    },
+    test: rollup('header-lines', 'are kept in raw where the index says another header'),
+  },
+  {
+    what: 'a deep verify that passes over headers',
+    patch: {
+      'lambda/rollup/inspect/compare.ts': [['if (headDiffers !== undefined)', 'if (headDiffers === -1)']],
+    },
+    test: rollup('header-lines', 'are kept in raw where the index says another header'),
+  },
+  {
+    what: 'a header from behind its source',
+    patch: { 'lambda/rollup/inspect/verify.ts': [['header <= offset && ', '']] },
+    test: rollup('header-lines', 'or the index is inconsistent'),
+  },
+  {
+    what: 'a plan with a header that the index does not have',
+    patch: { 'lambda/rollup/fan-out/check-commit.ts': [['from.encoding, from.header);', 'from.encoding);']] },
+    test: rollup('fan-out/forged-plans', 'of another length than its own'),
+  },
+  {
+    what: 'a plan with a header from behind its source',
+    patch: { 'lambda/rollup/fan-out/check-plan.ts': [[' && (from.header ?? 0) <= from.offset', '']] },
+    test: rollup('fan-out/forged-plans', 'that is behind it'),
+  },
+  {
+    what: 'a plan with header lines of its own',
+    patch: { 'lambda/rollup/fan-out/check-plan.ts': [['headerLines: shape.headerLines,', '']] },
+    test: rollup('fan-out/forged-plans', 'header lines of its own'),
+  },
+  {
+    what: 'header lines of what is joined compressed',
+    patch: {
+      'lambda/rollup/plan/refuse.ts': [
+        [
+          "if (codec !== 'keep' || headerLines === 0) return true;",
+          "if (codec !== 'keep' || headerLines >= 0) return true;",
+        ],
+      ],
+    },
+    test: rollup('header-lines', 'refuses sources that are joined compressed'),
+  },
+  {
     what: 'old leftovers that nobody deletes',
     patch: {
       'lambda/rollup/commit/after-commit.ts': [

@@ -2,6 +2,7 @@ import { crc32 } from '../model/crc32.ts';
 
 /** Reads a stream of bytes piece by piece, and keeps count of what was read. */
 export class ByteReader {
+  readonly #head: Buffer;
   readonly #chunks: AsyncIterator<Buffer>;
   #chunk: Buffer = Buffer.alloc(0);
   /** The CRC-32 of all bytes that were read. */
@@ -11,8 +12,15 @@ export class ByteReader {
   /** The byte that was read last. */
   last: number | undefined;
 
-  constructor(stream: AsyncIterable<Buffer>) {
+  /** @param keep bytes at the beginning that are kept, for `head` */
+  constructor(stream: AsyncIterable<Buffer>, keep = 0) {
     this.#chunks = stream[Symbol.asyncIterator]();
+    this.#head = Buffer.alloc(keep);
+  }
+
+  /** The first bytes of the stream: so many, or as many as were read and kept if these are fewer. */
+  head(length: number): Buffer {
+    return this.#head.subarray(0, Math.min(length, this.position));
   }
 
   /** Reads at least one byte and at most `maxLength`, out of one chunk of the stream; none once the stream is over. */
@@ -20,6 +28,7 @@ export class ByteReader {
     if (await this.isOver()) return this.#chunk;
     const piece = this.#chunk.subarray(0, maxLength);
     this.#chunk = this.#chunk.subarray(piece.length);
+    if (this.position < this.#head.length) piece.copy(this.#head, this.position);
     this.crc32 = crc32(piece, this.crc32);
     this.position += piece.length;
     this.last = piece.at(-1);

@@ -6,6 +6,11 @@ import type { Locations, SourceRange } from '../write/ranges.ts';
 import { ByteReader } from './byte-reader.ts';
 import { decode } from './decode.ts';
 
+/** The most bytes of a header that was left out of one of some sources; 0 if none was. */
+export function mostHeader(sources: readonly ({ header?: number | undefined } | undefined)[]): number {
+  return sources.reduce((most, source) => Math.max(most, source?.header ?? 0), 0);
+}
+
 /** Bytes of a committed output that are read at once. */
 export const RANGE = 1024 * 1024;
 /** Outputs that are read at once. Each holds a range and the state of a decoder. */
@@ -20,12 +25,16 @@ type Read = (range: SourceRange, into: Buffer) => Promise<ReadResult>;
 export class CommittedTexts {
   readonly #context: Pick<Locations, 'store' | 'destination'>;
   readonly #read: Read;
+  /** Bytes at the beginning of each output that are kept. */
+  readonly #mostHeader: number;
   /** By output key. The one that was used last comes last. */
   readonly #open = new Map<string, ByteReader>();
 
-  constructor(context: Pick<Locations, 'store' | 'destination'>, read: Read) {
+  /** @param pieces those that will be read */
+  constructor(context: Pick<Locations, 'store' | 'destination'>, read: Read, pieces: readonly Piece[]) {
     this.#context = context;
     this.#read = read;
+    this.#mostHeader = mostHeader(pieces.map(({ from }) => from));
   }
 
   /**
@@ -35,12 +44,13 @@ export class CommittedTexts {
    */
   async *read({ from }: Piece): AsyncGenerator<Buffer> {
     if (from?.coded === undefined) return;
-    const { key, offset, length } = from;
+    const { key, offset, length, header = 0 } = from;
     let reader = this.#open.get(key);
     this.#open.delete(key);
     if (reader === undefined || reader.position > offset) {
       await reader?.close();
-      reader = new ByteReader(decode(formOfCodec(from.coded.codec), this.#stored(from), key));
+      const text = decode(formOfCodec(from.coded.codec), this.#stored(from), key);
+      reader = new ByteReader(text, this.#mostHeader);
     }
     this.#open.set(key, reader);
     const [[oldestKey = '', oldest] = []] = this.#open;
@@ -49,8 +59,10 @@ export class CommittedTexts {
       await oldest?.close();
     }
     await reader.skip(offset - reader.position);
+    const head = reader.head(header);
+    if (head.length > 0) yield head;
     yield* reader.take(length);
-    if (reader.position !== offset + length) {
+    if (reader.position !== offset + length || head.length !== header) {
       throw new RollupError('BadManifest', `${key} has less text than its frames say.`, { key });
     }
   }

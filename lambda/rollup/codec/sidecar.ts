@@ -2,18 +2,20 @@ import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import { z } from 'zod';
 import type { Location } from '../model/location.ts';
-import { type CommittedSource, formatCrc32 } from '../model/manifest.ts';
+import { type CommittedSource, MOST_HEADER, formatCrc32 } from '../model/manifest.ts';
 import type { PlannedOutput } from '../model/output.ts';
 import type { SourceEncoding } from '../model/encoding.ts';
 
 /** The text that a source was decoded to. */
 export interface SourceText {
-  /** Bytes of the text, without an added newline. */
+  /** Bytes of the text in the output, without an added newline. */
   length: number;
   /** True if a newline was added behind it. */
   added: boolean;
   /** The form that it was decoded from; undefined for plain text. */
   encoding?: SourceEncoding | undefined;
+  /** Bytes of the header that was left out in front of it; undefined where none was. */
+  header?: number | undefined;
 }
 
 /** The text of an output whose sources were decoded. */
@@ -35,6 +37,7 @@ const schema = z.strictObject({
       length: count,
       added: z.boolean(),
       encoding: z.enum(['gzip', 'zstd']).optional(),
+      header: count.min(1).max(MOST_HEADER).optional(),
     }),
   ),
 });
@@ -53,9 +56,9 @@ export function formatSidecar({ size, crc32, sources }: OutputText): Promise<Buf
   return promisify(gzip)(JSON.stringify({ version: 1, size, crc32, sources }));
 }
 
-/** The most bytes that the sidecar of an output has, as it is stored and as text: a source takes up to 59 of them. */
+/** The most bytes that the sidecar of an output has, as it is stored and as text: a source takes up to 75 of them. */
 export function maxSidecarSize({ pieces }: PlannedOutput): number {
-  return 1024 + 64 * pieces.length;
+  return 1024 + 80 * pieces.length;
 }
 
 /** Parses a stored sidecar; undefined if it is not one of this output. */
@@ -67,19 +70,33 @@ export async function parseSidecar(body: Buffer, output: PlannedOutput): Promise
   const parsed = schema.safeParse(parseJson(json.toString('utf8')));
   if (!parsed.success) return undefined;
   const { size, crc32, sources } = parsed.data;
-  const sum = sources.reduce((total, { length, added }) => total + length + (added ? 1 : 0), 0);
-  return sum === size && sources.length === output.pieces.length ? { size, crc32, sources } : undefined;
+  let end = 0;
+  for (const { length, added, header = 0 } of sources) {
+    if (header > end || (header > 0 && output.headerLines === undefined)) return undefined;
+    end += length + (added ? 1 : 0);
+  }
+  return end === size && sources.length === output.pieces.length ? { size, crc32, sources } : undefined;
 }
 
 /** The lines of `_sources` for an output whose sources were decoded: offsets and lengths are of its text. */
 export function offsetsOfText(output: PlannedOutput, text: OutputText): CommittedSource[] {
   let offset = 0;
   return output.pieces.map(({ source: { key, etag, size, lastModified } }, i) => {
-    const { length, added, encoding } = text.sources[i] as SourceText;
-    const line = { key, etag, size, lastModified, output: output.key, offset, length, encoding };
+    const { length, added, encoding, header } = text.sources[i] as SourceText;
+    const line = { key, etag, size, lastModified, output: output.key, offset, length, encoding, header };
     offset += length + (added ? 1 : 0);
     return line;
   });
+}
+
+/**
+ * The number of sources whose first lines stay in an output, though they are not its header: they differ from it. Undefined
+ * where no header lines are left out.
+ */
+export function headersKeptIn({ headerLines }: PlannedOutput, { sources }: OutputText): number | undefined {
+  if (headerLines === undefined) return undefined;
+  const whole = sources.filter(({ length, header }) => length > 0 && header === undefined);
+  return Math.max(0, whole.length - 1);
 }
 
 /** The fields that the manifest has for an output with a codec, besides those of every output. */

@@ -42,13 +42,21 @@ export function formatOfSource(
 /**
  * The form that a source is decoded from.
  *
- * @throws RollupError `SourceNotDecodable`, and what `formatOfSource` throws
+ * @throws RollupError `SourceNotDecodable`; with `keep`, for text whose header lines are left out, `FormatMistaken` where it
+ *   is no plain text; and what `formatOfSource` throws
  */
-export function sourceForm(piece: Piece, first: FirstRead, settings: Pick<Settings, 'sourceFormat'>): Form {
+export function sourceForm(
+  piece: Piece,
+  first: FirstRead,
+  settings: Pick<Settings, 'codec' | 'sourceFormat'>,
+): Form {
+  const { key } = piece.source;
   const format = formatOfSource(piece, first, settings);
+  // Text whose header lines are left out is written as decoded text is, though nothing is to be decoded.
+  if (settings.codec === 'keep' && format.kind !== 'plain')
+    throw new FormatMistaken(key, nameOf(format), nameOf({ kind: 'plain' }));
   const form = formOfKind(format.kind);
   if (form !== undefined) return form;
-  const { key } = piece.source;
   const message = `${key} is ${nameOf(format)}: a codec decodes gzip and zstd alone. Keep it under a prefix of its own.`;
   throw new RollupError('SourceNotDecodable', message, { key });
 }

@@ -11,6 +11,7 @@ import { type DownloadedRange, readAhead } from '../write/read-ahead.ts';
 import { CommittedTexts } from './committed-text.ts';
 import { decode } from './decode.ts';
 import { encode } from './encode.ts';
+import { HeaderLines } from './header-lines.ts';
 import type { OutputText } from './sidecar.ts';
 import { sourceForm } from './source-format.ts';
 
@@ -23,7 +24,7 @@ export interface TranscodeContext extends Locations {
   /** The memory that sources are downloaded into. */
   memory: Buffer;
   read: (range: SourceRange, into: Buffer, signal: AbortSignal) => Promise<ReadResult>;
-  settings: Pick<Settings, 'sourceFormat'>;
+  settings: Pick<Settings, 'codec' | 'sourceFormat'>;
   report: Report;
   signal: AbortSignal;
 }
@@ -52,7 +53,7 @@ export class Transcoding {
   /** The output's text, before it is encoded. Throws likewise. */
   async *chunks(): AsyncGenerator<Buffer> {
     const { memory, report, settings, signal } = this.#context;
-    const { pieces, ensureNewline } = this.#output;
+    const { pieces, ensureNewline, headerLines = 0 } = this.#output;
     const stop = new AbortController();
     const stopped = AbortSignal.any([stop.signal, signal]);
     const read = (range: SourceRange, into: Buffer): Promise<ReadResult> =>
@@ -63,7 +64,8 @@ export class Transcoding {
       isEncoded(piece.from) ? [] : rangesOf(piece, this.#context, maxLength),
     );
     const downloads = readAhead(rangesByPiece.flat(), memory, read);
-    const committed = new CommittedTexts(this.#context, read);
+    const committed = new CommittedTexts(this.#context, read, pieces);
+    const headers = new HeaderLines(headerLines);
     try {
       for (const [i, piece] of pieces.entries()) {
         const text = isEncoded(piece.from)
@@ -72,7 +74,7 @@ export class Transcoding {
         let length = 0;
         let last: number | undefined;
         let isUtf16 = false;
-        for await (const chunk of text.chunks) {
+        for await (const chunk of headers.leaveOut(text.chunks)) {
           if (length === 0) isUtf16 = beginsAsUtf16(chunk);
           length += chunk.length;
           last = chunk.at(-1) ?? last;
@@ -82,7 +84,7 @@ export class Transcoding {
         const added = ensureNewline && length > 0 && last !== NEWLINE && !isUtf16;
         if (added) yield this.#count(NEWLINE_BYTES);
         const encoding = piece.from?.encoding ?? text.encoding;
-        this.text.sources.push({ length, added, encoding });
+        this.text.sources.push({ length, added, encoding, header: headers.leftOut });
         report({ type: 'read', objects: 1, bytes: piece.source.size });
       }
     } finally {

@@ -64,29 +64,30 @@ export async function afterCommit(
   const { state, result, peakInFlightBytes, abandoned = [], warnings = state.warnings } = run;
   const { destination } = request;
   const of = { source: state.source, warnings };
+  const hasHeaders = context.settings.headerLines > 0;
   switch (result.status) {
     case 'lost':
       return 'lost';
     case 'incomplete': {
       const { status, totals, counts } = result;
-      return { status, totals, ...counts, manifest: undefined, peakInFlightBytes, ...of };
+      const headersKept = hasHeaders ? result.headersKept : undefined;
+      return { status, totals, ...counts, headersKept, manifest: undefined, peakInFlightBytes, ...of };
     }
     case 'unchanged': {
       const current = result.previous;
       const tidied = await tidyUp(request, context, state, { by: 'another', current });
-      return { ...outcomeOf('unchanged', current.manifest, NOTHING, destination), ...tidied, ...of };
+      const facts = { ...NOTHING, headersKept: hasHeaders ? 0 : undefined };
+      return { ...outcomeOf('unchanged', current.manifest, facts, destination), ...tidied, ...of };
     }
     case 'committed': {
       const { manifest, counts, replacedUploads, proven } = result;
+      const headersKept = hasHeaders ? result.headersKept : undefined;
       context.report({ type: 'committed', manifest: destination.prefix + MANIFEST_NAME });
       const committed = { by: 'this run', manifest, replacedUploads, proven, abandoned } as const;
       const tidied = await tidyUp(request, context, state, committed);
       const status = manifest.totals.objects === 0 ? 'empty' : 'committed';
-      return {
-        ...outcomeOf(status, manifest, { ...counts, peakInFlightBytes }, destination),
-        ...tidied,
-        ...of,
-      };
+      const facts = { ...counts, headersKept, peakInFlightBytes };
+      return { ...outcomeOf(status, manifest, facts, destination), ...tidied, ...of };
     }
   }
 }
@@ -96,12 +97,13 @@ const NOTHING = { written: 0, copied: 0, peakInFlightBytes: 0 };
 function outcomeOf(
   status: RollupOutcome['status'],
   { totals }: Manifest,
-  counts: Omit<OutputCounts, 'reused'> & Pick<RollupOutcome, 'peakInFlightBytes'>,
+  counts: Omit<OutputCounts, 'reused'> & Pick<RollupOutcome, 'headersKept' | 'peakInFlightBytes'>,
   { prefix }: Location,
 ): Omit<RollupOutcome, 'source' | 'warnings'> {
-  const { written, copied, peakInFlightBytes } = counts;
+  const { written, copied, headersKept, peakInFlightBytes } = counts;
   const reused = totals.outputs - written - copied;
-  return { status, totals, written, copied, reused, manifest: prefix + MANIFEST_NAME, peakInFlightBytes };
+  const key = prefix + MANIFEST_NAME;
+  return { status, totals, written, copied, reused, headersKept, manifest: key, peakInFlightBytes };
 }
 
 /**

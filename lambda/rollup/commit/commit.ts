@@ -13,7 +13,7 @@ export type CommitResult =
   /** Another run committed first. */
   | { status: 'lost' }
   /** There was no time for all outputs: nothing is committed. */
-  | { status: 'incomplete'; totals: Manifest['totals']; counts: OutputCounts }
+  | { status: 'incomplete'; totals: Manifest['totals']; counts: OutputCounts; headersKept: number }
   /** There was nothing to add: the current manifest stays. */
   | { status: 'unchanged'; previous: Rollup }
   | Committed;
@@ -23,6 +23,8 @@ export interface Committed {
   status: 'committed';
   manifest: Manifest;
   counts: OutputCounts;
+  /** See `RollupOutcome`. */
+  headersKept: number;
   /** Uploads of plans that can no longer be committed. */
   replacedUploads: OpenUpload[];
   /** New outputs that were proven by this run. */
@@ -46,8 +48,8 @@ export async function commit(
   draft: Draft,
   previous: Rollup | undefined,
 ): Promise<Exclude<CommitResult, { status: 'lost' }> | Lost> {
-  const { index, added, counts, proven, totals } = draft;
-  if (!draft.isComplete) return { status: 'incomplete', totals, counts };
+  const { index, added, counts, headersKept, proven, totals } = draft;
+  if (!draft.isComplete) return { status: 'incomplete', totals, counts, headersKept };
   const isSameSource = previous?.manifest.source === formatLocation(source);
   if (previous !== undefined && isSameSource && added.length === 0) return { status: 'unchanged', previous };
   // They are listed before the commit: a run that begins an upload after it has planned from the new manifest.
@@ -68,7 +70,7 @@ export async function commit(
   });
   if (outcome.status === 'lost') return { status: 'lost', indexKey: outcome.sourcesKey };
   const { status, manifest, etags } = outcome;
-  return { status, manifest, counts, replacedUploads, proven: { ...etags, outputs: proven } };
+  return { status, manifest, counts, headersKept, replacedUploads, proven: { ...etags, outputs: proven } };
 }
 
 /** True if an error may mean that another run has committed since `previous` was read, and one has. */

@@ -16,6 +16,7 @@ export class Draft {
   readonly #previous: Rollup | undefined;
   readonly #counts: OutputCounts = { written: 0, copied: 0, reused: 0 };
   #isComplete = true;
+  #headersKept = 0;
 
   /**
    * @param plan its sealed outputs are read once the first new output is added, the rest of it at the end
@@ -36,6 +37,7 @@ export class Draft {
     await this.index.add(written.sources);
     this.added.push(written.output);
     this.#counts[written.how]++;
+    this.#headersKept += written.headersKept ?? 0;
     if (written.proven) this.proven.set(written.output.key, written.output.etag);
   }
 
@@ -52,6 +54,11 @@ export class Draft {
   /** The number of outputs that were written, copied and reused; sealed ones count as reused. */
   get counts(): OutputCounts {
     return { ...this.#counts, reused: this.#counts.reused + this.plan.sealed.length };
+  }
+
+  /** Sources of new outputs whose header lines stay behind those of the output's first source, because they differ. */
+  get headersKept(): number {
+    return this.#headersKept;
   }
 
   /** The totals of the outputs that were added so far, and of those that stay. */

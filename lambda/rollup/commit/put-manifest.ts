@@ -127,7 +127,7 @@ function manifestOf(input: CommitInput, sourcesKey: string): Manifest {
     skipped,
   };
   return {
-    version: versionOf({ totals }),
+    version: versionOf({ totals }, index),
     generation,
     source: formatLocation(source),
     destination: formatLocation(destination),

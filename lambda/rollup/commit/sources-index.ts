@@ -13,13 +13,16 @@ export class SourcesIndex {
   count = 0;
   /** The sum of their sizes. */
   bytes = 0;
+  /** True if a header was left out of one of them. */
+  hasHeaders = false;
 
   /** Adds sources, by output and offset. */
   async add(sources: Iterable<CommittedSource>): Promise<void> {
     let lines = '';
-    for (const { key, etag, size, lastModified, output, offset, length, encoding } of sources) {
-      // JSON leaves out an `encoding` that is undefined.
-      lines += `${JSON.stringify({ key, etag, size, lastModified, output, offset, length, encoding })}\n`;
+    for (const { key, etag, size, lastModified, output, offset, length, encoding, header } of sources) {
+      // JSON leaves out what is undefined.
+      lines += `${JSON.stringify({ key, etag, size, lastModified, output, offset, length, encoding, header })}\n`;
+      this.hasHeaders ||= header !== undefined;
       this.count++;
       this.bytes += size;
     }

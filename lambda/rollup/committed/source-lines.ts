@@ -4,6 +4,7 @@ import { decode } from '../codec/decode.ts';
 import {
   type CommittedSource,
   type Manifest,
+  MOST_HEADER,
   type StoredSource,
   badManifest,
   parseJson,
@@ -32,6 +33,8 @@ const sourceSchema = z.strictObject({
   length: count,
   /** The format that the source was decoded from: then `length` is not `size`. */
   encoding: z.enum(['gzip', 'zstd']).optional(),
+  /** Bytes of a header that was left out. */
+  header: count.min(1).max(MOST_HEADER).optional(),
 });
 
 /**
@@ -118,13 +121,16 @@ export function parseSource(line: string, ordinal: number, key: string): StoredS
   throw badManifest(key, `line ${ordinal + 1}: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`);
 }
 
-/** Fields of a line, the optional one included. */
-const FIELDS = Object.keys(sourceSchema.shape).length;
+/** Fields that every line has: all but two. */
+const FIELDS = Object.keys(sourceSchema.shape).length - 2;
 
 /** A check that accepts all lines that this program writes, and none that `sourceSchema` refuses, in a tenth of its time. */
 function isSource(json: unknown): json is CommittedSource {
   if (typeof json !== 'object' || json === null) return false;
-  const { key, etag, size, lastModified, output, offset, length, encoding } = json as Record<string, unknown>;
+  const { key, etag, size, lastModified, output, offset, length, encoding, header } = json as Record<
+    string,
+    unknown
+  >;
   return (
     typeof key === 'string' &&
     typeof etag === 'string' &&
@@ -134,7 +140,9 @@ function isSource(json: unknown): json is CommittedSource {
     isCount(offset) &&
     isCount(length) &&
     (encoding === undefined || encoding === 'gzip' || encoding === 'zstd') &&
-    Object.keys(json).length === (encoding === undefined ? FIELDS - 1 : FIELDS)
+    (header === undefined ||
+      (isCount(header) && (header as number) > 0 && (header as number) <= MOST_HEADER)) &&
+    Object.keys(json).length === FIELDS + (encoding === undefined ? 0 : 1) + (header === undefined ? 0 : 1)
   );
 }
 

@@ -135,7 +135,7 @@ function digest(text: string): string {
 function canonical({ key, size, etag, lastModified }: ListedObject, from: Origin | undefined): string {
   const fields: unknown[] = [key, size, etag, lastModified];
   if (from !== undefined) {
-    fields.push(from.key, from.etag, from.offset, from.length, from.whole, from.encoding);
+    fields.push(from.key, from.etag, from.offset, from.length, from.whole, from.encoding, from.header);
     const { coded } = from;
     if (coded !== undefined) fields.push(coded.codec, coded.size, coded.textSize);
   }

@@ -7,12 +7,13 @@ import { isSourceOf } from '../committed/read-committed.ts';
 import { encodingOf } from '../model/encoding.ts';
 import { compareKeys } from '../model/key-order.ts';
 import { formatLocation, parseSource } from '../model/location.ts';
-import type { CommittedOutput, Manifest } from '../model/manifest.ts';
+import { type CommittedOutput, type Manifest, wholeLength } from '../model/manifest.ts';
 import { type Origin, type Piece, type PlannedOutput, lengthOf } from '../model/output.ts';
 import type { RollupContext, RollupRequest } from '../model/run.ts';
 import { kindOfOutput, shapeOutput } from '../plan/pack.ts';
 import { folderOf, nextIndex } from '../plan/planner.ts';
 import { originInOutput } from '../plan/reconcile.ts';
+import { canLeaveOutHeader } from '../plan/refuse.ts';
 import { createSelector } from '../plan/select.ts';
 import { type PlanAt, type PlanHeader, badPlan, pickSealed, planFiles } from './plan-file.ts';
 
@@ -111,6 +112,7 @@ export function createLineCheck(
     destination,
     newline: settings.newline,
     encoding: encodingOf(settings),
+    headerLines: settings.headerLines,
   };
   const select = createSelector(settings, source.prefix);
   const manifest = basis === 'replaced' ? undefined : basis;
@@ -127,6 +129,8 @@ export function createLineCheck(
     if (!key.startsWith(source.prefix))
       throw bad(output, `holds ${key}, which is not under ${formatLocation(source)}`);
     if (size === 0) throw bad(output, `holds ${key}, which is empty`);
+    if (!canLeaveOutHeader(piece, settings))
+      throw bad(output, `holds ${key}, of which no header lines can be left out`);
     if (piece.from !== undefined) {
       checkOrigin(output, piece, piece.from);
       return folderOf(piece, select);
@@ -148,8 +152,11 @@ export function createLineCheck(
       );
     const expected = originInOutput({ ...from, size, output: from.key }, holder);
     const textSize = from.coded?.textSize ?? holder.size;
-    const fits = from.offset + from.length <= textSize;
-    const isWhole = from.coded !== undefined || (from.encoding === undefined && from.length === size);
+    const fits = from.offset + from.length <= textSize && (from.header ?? 0) <= from.offset;
+    const isWhole =
+      from.encoding === undefined
+        ? wholeLength(from) === size && (from.coded !== undefined || from.header === undefined)
+        : from.coded !== undefined;
     if (!isDeepStrictEqual(from, expected) || !fits || !isWhole)
       throw bad(
         output,
@@ -195,7 +202,12 @@ export function createLineCheck(
     const shape = shapeOutput(naming, { index, asIs, kind, folder, pieces });
     // With a codec it is an estimate from measured ratios, which cannot be checked.
     const expectedSize = encoding === undefined ? weight : output.expectedSize;
-    for (const [name, expected] of Object.entries({ ...shape, expectedSize, encoding: shape.encoding })) {
+    for (const [name, expected] of Object.entries({
+      ...shape,
+      expectedSize,
+      encoding: shape.encoding,
+      headerLines: shape.headerLines,
+    })) {
       const found: unknown = output[name as keyof PlannedOutput];
       if (!isDeepStrictEqual(found, expected))
         throw bad(

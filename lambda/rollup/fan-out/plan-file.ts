@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { RollupError } from '../../errors.ts';
 import { KINDS } from '../model/kind.ts';
 import { type Location, type ObjectAt, parseLocation } from '../model/location.ts';
-import type { CommittedOutput } from '../model/manifest.ts';
+import { type CommittedOutput, MOST_HEADER } from '../model/manifest.ts';
 import { type Origin, type PlannedOutput, indexOf } from '../model/output.ts';
 
 /**
@@ -120,6 +120,7 @@ const originSchema = z.strictObject({
   whole: z.boolean(),
   coded: z.strictObject({ codec: codecSchema, size: count, textSize: count }).optional(),
   encoding: z.enum(['gzip', 'zstd']).optional(),
+  header: count.min(1).max(MOST_HEADER).optional(),
 } satisfies Record<keyof Origin, z.ZodType>);
 
 const pieceSchema = z.tuple([z.string(), count, z.string(), z.string()], originSchema);
@@ -130,6 +131,7 @@ const lineSchema = z.strictObject({
   kind: z.enum(KINDS),
   mode: z.enum(['assemble', 'copy', 'encode']),
   encoding: z.strictObject({ codec: codecSchema, level: count }).optional(),
+  headerLines: count.optional(),
   size: count,
   expectedSize: count,
   ensureNewline: z.boolean(),

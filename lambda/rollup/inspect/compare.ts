@@ -1,5 +1,6 @@
 import { RollupError, hasCode } from '../../errors.ts';
 import { ByteReader } from '../codec/byte-reader.ts';
+import { mostHeader } from '../codec/committed-text.ts';
 import { decode } from '../codec/decode.ts';
 import { crc32 } from '../model/crc32.ts';
 import { type Endpoints, sourceStore } from '../model/endpoints.ts';
@@ -38,7 +39,10 @@ export async function compareOutput(
   const { destination, output } = comparison;
   const { key, etag } = output;
   const stored = new CountedStream(endpoints.store.stream({ bucket: destination.bucket, key, etag }, signal));
-  const text = new ByteReader(decode(formOfCodec(output.codec ?? 'none'), stored.chunks(), key));
+  const text = new ByteReader(
+    decode(formOfCodec(output.codec ?? 'none'), stored.chunks(), key),
+    mostHeader(comparison.sources),
+  );
   const at: ProblemAt = (code, offset, why, source) => {
     const message = `${key}, byte ${offset}${output.decoded === undefined ? '' : ' of its text'}: ${why}.`;
     return [{ code, message, output: key, offset, ...(source === undefined ? {} : { source }) }];
@@ -89,7 +93,7 @@ async function compareSources(
 ): Promise<VerifyProblem[] | undefined> {
   for (const [i, committed] of sources.entries()) {
     if (present[i] === true) {
-      const { key, etag, encoding = 'plain' } = committed;
+      const { key, etag, encoding = 'plain', header = 0 } = committed;
       const stored = raw.stream({ bucket: source.bucket, key, etag }, signal);
       const original = new ByteReader(decode(encoding, stored, key));
       try {
@@ -98,9 +102,13 @@ async function compareSources(
           if (!(await text.skip(committed.length)))
             return at('output-bytes', text.position, `ends inside ${committed.key}`, committed.key);
         } else {
+          const head = new ByteReader(asStream(text.head(header)));
+          const headDiffers = await firstDifference(head, original, header);
+          if (headDiffers !== undefined)
+            return at('source-bytes', headDiffers, `differs from byte ${headDiffers} of ${key}`, key);
           const differs = await firstDifference(text, original, committed.length);
           if (differs !== undefined) {
-            const why = `differs from byte ${differs} of ${key}`;
+            const why = `differs from byte ${header + differs} of ${key}`;
             return at('source-bytes', committed.offset + differs, why, key);
           }
           if (!(await original.isOver()))
@@ -153,6 +161,10 @@ async function firstDifference(
     done += expected.length;
   }
   return undefined;
+}
+
+async function* asStream(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield await Promise.resolve(bytes);
 }
 
 /** A stream whose CRC-32 is computed while it is read. */

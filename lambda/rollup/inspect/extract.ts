@@ -66,23 +66,28 @@ async function find(
   return relative;
 }
 
-/** The bytes of a source, decoded if it was: a range of its output, or the output decoded as far as the source goes. */
+/**
+ * The bytes of a source, decoded if it was: a range of its output, or the output decoded as far as the source goes; behind
+ * the header that was left out of it.
+ */
 async function* bytesOf(
   store: Store,
   { bucket }: Location,
-  { offset, length, output: key }: CommittedSource,
+  { offset, length, header = 0, output: key }: CommittedSource,
   output: CommittedOutput | undefined,
 ): AsyncGenerator<Buffer> {
   const { etag = '', codec = 'none' } = output ?? {};
   const from = { bucket, key, etag };
   if (codec === 'none') {
-    // A source may have been decoded to nothing, and an empty range cannot be asked for.
+    // A source may have been decoded to nothing, or be no more than a header; an empty range cannot be asked for.
+    if (header > 0) yield* store.stream({ ...from, range: { offset: 0, length: header } });
     if (length > 0) yield* store.stream({ ...from, range: { offset, length } });
     return;
   }
-  const reader = new ByteReader(decode(codec, store.stream(from), key));
+  const reader = new ByteReader(decode(codec, store.stream(from), key), header);
   try {
     await reader.skip(offset);
+    if (header > 0) yield reader.head(header);
     yield* reader.take(length);
   } finally {
     await reader.close();

@@ -2,7 +2,7 @@ import { decode } from '../codec/decode.ts';
 import type { Settings } from '../../settings/table.ts';
 import { hasCode } from '../../errors.ts';
 import { MiB } from '../../size.ts';
-import { type Endpoints, originOf } from '../model/endpoints.ts';
+import { type Endpoints, sourceStore } from '../model/endpoints.ts';
 import { formOfKind } from '../model/encoding.ts';
 import { NEWLINE } from '../model/newline.ts';
 import type { PlannedOutput } from '../model/output.ts';
@@ -22,7 +22,7 @@ const LARGEST = 4 * MiB;
  */
 export async function findUnendedText(
   planned: PlannedOutput[],
-  { source, destination }: RollupRequest,
+  { source }: RollupRequest,
   context: Endpoints & { settings: Pick<Settings, 'newline'>; signal: AbortSignal },
 ): Promise<string | undefined> {
   if (context.settings.newline === 'none') return undefined;
@@ -34,8 +34,10 @@ export async function findUnendedText(
   });
   const step = Math.max(1, Math.floor(small.length / SAMPLES));
   for (const { piece, form } of small.filter((_, i) => i % step === 0).slice(0, SAMPLES)) {
-    const { store, from } = originOf(piece, { ...context, source, destination });
-    const last = await lastByte(decode(form, store.stream(from, context.signal), piece.source.key));
+    if (piece.from !== undefined) continue;
+    const { key, etag } = piece.source;
+    const stored = sourceStore(context).stream({ bucket: source.bucket, key, etag }, context.signal);
+    const last = await lastByte(decode(form, stored, key));
     if (last !== undefined && last !== NEWLINE) return piece.source.key;
   }
   return undefined;

@@ -13,6 +13,7 @@ import {
   type Rollup,
   formatCrc32,
   namedKeys,
+  wholeLength,
 } from '../model/manifest.ts';
 import { sideBySide } from '../model/side-by-side.ts';
 import type { ListedObject } from '../model/store.ts';
@@ -108,9 +109,10 @@ async function verifyRollup(
 function checkOffsets(output: CommittedOutput, sources: CommittedSource[]): VerifyProblem[] {
   let end = 0;
   const textSize = output.decoded?.size ?? output.size;
-  const broken = sources.find(({ offset, length, size, encoding }) => {
+  const broken = sources.find((source) => {
+    const { offset, length, size, encoding, header = 0 } = source;
     const follows = offset === end || (offset === end + 1 && end > 0);
-    const fits = follows && (length === size || encoding !== undefined);
+    const fits = follows && header <= offset && (wholeLength(source) === size || encoding !== undefined);
     end = offset + length;
     return !fits;
   });

@@ -13,16 +13,27 @@ export type Form = Extract<Kind, 'plain' | 'gzip' | 'zstd'>;
 /** The format that a source was decoded from; plain text is not decoded. */
 export type SourceEncoding = Exclude<Form, 'plain'>;
 
-/** The encoding that settings ask for, with the codec's usual level if none is set; undefined with `keep`. */
-export function encodingOf({ codec, level }: { codec: Codec; level?: number | undefined }) {
+/**
+ * The encoding that settings ask for, with the codec's usual level if none is set; undefined with `keep`. Where header lines
+ * are left out of sources that are kept as they are, these are plain text, and are written as with `none`.
+ */
+export function encodingOf({
+  codec,
+  level,
+  headerLines = 0,
+}: {
+  codec: Codec;
+  level?: number | undefined;
+  headerLines?: number;
+}): Encoding | undefined {
   switch (codec) {
     case 'keep':
-      return undefined;
+      return headerLines === 0 ? undefined : { codec: 'none', level: 0 };
     case 'none':
-      return { codec, level: 0 } satisfies Encoding;
+      return { codec, level: 0 };
     case 'gzip':
     case 'zstd':
-      return { codec, level: level ?? LEVELS[codec].usual } satisfies Encoding;
+      return { codec, level: level ?? LEVELS[codec].usual };
   }
 }
 

@@ -19,19 +19,31 @@ export function sourceStore({ store, raw = store }: Endpoints): Store {
   return raw;
 }
 
-/** The object, and the range of it, that holds the bytes of a source: an object in raw, or a committed output. */
-export function originOf(
+/** An object, or a range of one, in its store. */
+export interface StoredBytes {
+  store: Store;
+  from: ReadFrom;
+}
+
+/**
+ * The bytes of a source, in their order: an object in raw, or a range of a committed output. There are two ranges where the
+ * header of the source was left out of the output: that of the header comes first.
+ */
+export function originsOf(
   piece: Piece,
   { source, destination, ...endpoints }: Endpoints & { source: Location; destination: Location },
-): { store: Store; from: ReadFrom } {
+): StoredBytes[] {
   const { store } = endpoints;
   if (piece.from === undefined) {
     const { key, etag } = piece.source;
-    return { store: sourceStore(endpoints), from: { bucket: source.bucket, key, etag } };
+    return [{ store: sourceStore(endpoints), from: { bucket: source.bucket, key, etag } }];
   }
-  const { key, etag, whole, offset, length } = piece.from;
+  const { key, etag, whole, offset, length, header = 0 } = piece.from;
   const output = { bucket: destination.bucket, key, etag };
   // S3 copies no range of an object of 5 MiB or less, and copies a whole object in one request.
-  if (whole) return { store, from: output };
-  return { store, from: { ...output, range: { offset, length } } };
+  if (whole) return [{ store, from: output }];
+  const own: StoredBytes = { store, from: { ...output, range: { offset, length } } };
+  if (header === 0) return [own];
+  const first: StoredBytes = { store, from: { ...output, range: { offset: 0, length: header } } };
+  return length === 0 ? [first] : [first, own];
 }

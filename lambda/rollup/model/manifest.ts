@@ -1,14 +1,15 @@
 import { z } from 'zod';
 import { RollupError } from '../../errors.ts';
-import { MiB } from '../../size.ts';
+import { KiB, MiB } from '../../size.ts';
 import type { SourceEncoding } from './encoding.ts';
 import type { ListedObject } from './store.ts';
 
 /** The name of a manifest below the prefix of its destination. */
 export const MANIFEST_NAME = '_manifest.json';
 /**
- * The versions of manifests. A manifest has the least version of which a reader knows every field that it has: version 2
- * counts what is hidden, and this program's own objects, among what was skipped. See `versionOf`.
+ * The versions of manifests. A manifest has the least version of which a reader knows every field that it and its index
+ * have: version 2 counts what is hidden, and this program's own objects, among what was skipped, and has headers in lines of
+ * the index. See `versionOf`.
  */
 const VERSIONS = [1, 2] as const;
 const LATEST = 2;
@@ -18,6 +19,12 @@ const LATEST = 2;
  * 50,000 whose keys are as long as S3 allows. Parsing takes some six times as much memory.
  */
 export const MOST_MANIFEST = 64 * MiB;
+
+/**
+ * Bytes of a header that is left out of a source, at most: whoever reads such a source holds its header in memory. Longer
+ * lines are no header, and stay.
+ */
+export const MOST_HEADER = 64 * KiB;
 
 const count = z.number().int().nonnegative();
 
@@ -38,6 +45,7 @@ const outputSchema = z.strictObject({
 });
 
 const manifestSchema = z.strictObject({
+  /** See `versionOf`. */
   version: z.literal(VERSIONS),
   generation: count,
   source: z.string(),
@@ -81,7 +89,17 @@ export type CommittedSource = ListedObject & {
   length: number;
   /** The format that the source was decoded from, if it was: then `length` is not `size`. */
   encoding?: SourceEncoding | undefined;
+  /**
+   * Bytes of the header lines that were left out, because they are those that the output begins with: the source is the
+   * first `header` bytes of the output's text and the range. Absent where nothing was left out; `MOST_HEADER` at most.
+   */
+  header?: number | undefined;
 };
+
+/** Bytes of a source's text: its range in the output, and a header that was left out. */
+export function wholeLength({ length, header = 0 }: Pick<CommittedSource, 'length' | 'header'>): number {
+  return header + length;
+}
 
 /** A source with the number of its line in the index, from 0. */
 export type StoredSource = CommittedSource & { ordinal: number };
@@ -165,14 +183,17 @@ export function writtenLater(key: string, fields: string[]): RollupError {
   );
 }
 
-/** The version that a manifest must have, by what is in it. */
-export function versionOf({ totals: { skipped } }: Pick<Manifest, 'totals'>): Manifest['version'] {
-  return skipped.hidden === undefined && skipped.own === undefined ? 1 : 2;
+/** The version that a manifest must have, by what is in it and in its index. */
+export function versionOf(
+  { totals: { skipped } }: Pick<Manifest, 'totals'>,
+  { hasHeaders }: { hasHeaders: boolean },
+): Manifest['version'] {
+  return skipped.hidden === undefined && skipped.own === undefined && !hasHeaders ? 1 : 2;
 }
 
-/** The bytes of a manifest, as they are stored: with the version that it must have. */
+/** The bytes of a manifest, as they are stored. */
 export function formatManifest(manifest: Manifest): Buffer {
-  return Buffer.from(`${JSON.stringify({ ...manifest, version: versionOf(manifest) }, null, 2)}\n`);
+  return Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`);
 }
 
 /** A CRC-32 as 8 hex digits. */

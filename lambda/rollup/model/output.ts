@@ -1,7 +1,7 @@
 import type { Encoding, SourceEncoding } from './encoding.ts';
 import type { HowWritten } from './events.ts';
 import type { Kind } from './kind.ts';
-import type { CommittedOutput, CommittedSource } from './manifest.ts';
+import { type CommittedOutput, type CommittedSource, wholeLength } from './manifest.ts';
 import type { ListedObject } from './store.ts';
 
 /** The place of a committed source in its output: `length` bytes from `offset`. It is read there if it has left raw. */
@@ -20,6 +20,8 @@ export interface Origin {
   coded?: { codec: Encoding['codec']; size: number; textSize: number } | undefined;
   /** The format that the source was decoded from, if it was. */
   encoding?: SourceEncoding | undefined;
+  /** Bytes at the beginning of the output, or of its decoded text, that the source begins with, if its header was left out. */
+  header?: number | undefined;
 }
 
 /** A source that is planned: read from raw, or `from` a committed output. */
@@ -33,9 +35,9 @@ export function isEncoded(from: Origin | undefined): boolean {
   return from?.coded !== undefined && from.coded.codec !== 'none';
 }
 
-/** The number of bytes to read for a piece. */
+/** The number of bytes to read for a piece, with a header that was left out of the output that it is read from. */
 export function lengthOf({ source, from }: Piece): number {
-  return from?.length ?? source.size;
+  return from === undefined ? source.size : wholeLength(from);
 }
 
 /** An output that is to be written. */
@@ -51,6 +53,12 @@ export interface PlannedOutput {
   mode: 'assemble' | 'copy' | 'encode';
   /** With the mode `encode`: the format of the output. */
   encoding?: Encoding | undefined;
+  /**
+   * Lines at the beginning of each source that are left out where they are those of the first source.
+   *
+   * @defaultValue 0
+   */
+  headerLines?: number | undefined;
   /** Bytes of all sources, without newlines that are added. */
   size: number;
   /** Bytes that the output is expected to have: `size`, or with the mode `encode` an estimate. */
@@ -92,6 +100,8 @@ export interface WrittenOutput {
   how: HowWritten;
   /** True if this process has seen that the output holds the bytes that its sources have in raw. */
   proven: boolean;
+  /** Sources whose header lines differ from those of the output's first source and so stay; with `headerLines` alone. */
+  headersKept?: number | undefined;
 }
 
 /**

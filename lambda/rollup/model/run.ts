@@ -57,6 +57,11 @@ export interface RollupOutcome extends Partial<TidyUpResult> {
   written: number;
   copied: number;
   reused: number;
+  /**
+   * Sources of new outputs whose header lines differ from those of the output's first source, or are too few, and so stay
+   * where they are. Undefined unless header lines are to be left out.
+   */
+  headersKept: number | undefined;
   /** Key of the manifest; undefined if nothing is committed. */
   manifest: string | undefined;
   /** The most bytes of outputs that were held in memory at one time. */

@@ -45,7 +45,7 @@ export async function* listAndPlan(
 ): AsyncGenerator<PlannedOutput> {
   const total = { objects: 0, bytes: 0, outputs: 0 };
   const checkAndCount = (outputs: PlannedOutput[]): PlannedOutput[] => {
-    refuseUnreadable(outputs, planner.refused);
+    refuseUnreadable(outputs, planner.refused, settings);
     for (const { pieces, size } of outputs) {
       total.outputs++;
       total.objects += pieces.length;

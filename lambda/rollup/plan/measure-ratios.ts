@@ -21,7 +21,7 @@ const TEXT_SIZE = 2 * MiB;
 const SLICE = 16 * KiB;
 
 interface MeasureContext extends Locations {
-  settings: Pick<Settings, 'sourceFormat'>;
+  settings: Pick<Settings, 'codec' | 'sourceFormat'>;
   signal: AbortSignal;
 }
 
@@ -58,7 +58,9 @@ function readSamples(pieces: Piece[], context: MeasureContext): Promise<Sample[]
   const stop = new AbortController();
   const signal = AbortSignal.any([stop.signal, context.signal]);
   const reading = pieces.map(async (piece): Promise<Sample> => {
-    const [first] = rangesOf(piece, context, SAMPLE_SIZE);
+    const ranges = rangesOf(piece, context, SAMPLE_SIZE);
+    // A header that was left out of the source has a range of its own, and says little about the rest.
+    const first = (piece.from?.header === undefined ? undefined : ranges[1]) ?? ranges[0];
     const bytes = Buffer.allocUnsafe(first?.length ?? 0);
     if (first === undefined) return { piece, bytes, crc32: 0, contentEncoding: undefined };
     return { piece, bytes, ...(await first.store.read(first.from, bytes, signal)) };

@@ -35,6 +35,8 @@ export interface PackOptions {
   firstIndex: number;
   /** The format of outputs whose sources are decoded; undefined if sources are joined as they are. */
   encoding: Encoding | undefined;
+  /** Header lines of each source: see `PlannedOutput`. */
+  headerLines: number;
   /** Returns the bytes that a source takes up in an output, or is expected to. */
   weigh: (piece: Piece) => number;
 }
@@ -113,7 +115,8 @@ export function shapeOutput(
     destination,
     newline,
     encoding,
-  }: Pick<PackOptions, 'basis' | 'generation' | 'destination' | 'newline' | 'encoding'>,
+    headerLines,
+  }: Pick<PackOptions, 'basis' | 'generation' | 'destination' | 'newline' | 'encoding' | 'headerLines'>,
   { index, asIs, kind, folder, pieces }: Packed,
 ): Omit<PlannedOutput, 'expectedSize'> {
   const mode = encoding === undefined ? asIs : 'encode';
@@ -121,7 +124,8 @@ export function shapeOutput(
     newline === 'ensure' && (mode === 'encode' || (kind === 'plain' && mode === 'assemble'));
   const coding = encoding === undefined ? [] : [encoding.codec, encoding.level];
   const grouped = folder === '' ? [] : [{ folder }];
-  const shape = [2, basis, generation, mode, kind, ensureNewline, ...coding, ...grouped];
+  const headers = headerLines === 0 ? [] : [{ headerLines }];
+  const shape = [2, basis, generation, mode, kind, ensureNewline, ...coding, ...grouped, ...headers];
   const digest = digestOf(shape, pieces);
   const owner = folder === '' ? '' : `-${ownerOf(destination)}`;
   const extension = sharedExtension(kind, pieces);
@@ -132,6 +136,7 @@ export function shapeOutput(
     kind,
     mode,
     ...(encoding === undefined ? {} : { encoding }),
+    ...(headerLines === 0 ? {} : { headerLines }),
     size: pieces.reduce((sum, { source }) => sum + source.size, 0),
     ensureNewline,
     pieces,

@@ -42,7 +42,7 @@ export interface PlannerInput {
   /** Output keys begin with its prefix. */
   destination: Location;
   settings: Pick<Settings, 'targetSize' | 'newline'> &
-    Partial<Selection & Pick<Settings, 'codec' | 'level' | 'sourceFormat'>>;
+    Partial<Selection & Pick<Settings, 'codec' | 'level' | 'headerLines' | 'sourceFormat'>>;
   /**
    * Plan every source afresh, in a generation of its own.
    *
@@ -108,14 +108,16 @@ export class Planner {
     };
     this.#reconciliation = committed && new Reconciliation(committed.manifest, repack);
     this.generation = (committed?.manifest.generation ?? 0) + (repack ? 1 : 0);
-    const { targetSize, newline, codec = 'keep', level, sourceFormat = 'auto' } = settings;
-    const encoding = encodingOf({ codec, level });
+    const { targetSize, newline, codec = 'keep', level, headerLines = 0, sourceFormat = 'auto' } = settings;
+    const encoding = encodingOf({ codec, level, headerLines });
     this.formats = new SourceFormats({ sourceFormat, targetSize, codec }, samplesAll);
     this.weights = new Weights(encoding, (piece) => this.formats.formatOf(piece));
-    this.#canTake = (kind) =>
-      encoding === undefined
-        ? kind !== undefined && !(kind === 'utf16' && newline === 'ensure')
-        : formOfKind(kind) !== undefined;
+    this.#canTake = (kind) => {
+      if (codec !== 'keep') return formOfKind(kind) !== undefined;
+      // Lines are seen in text alone, and a newline of UTF-16 has two bytes.
+      if (headerLines > 0) return kind === 'plain';
+      return kind !== undefined && !(kind === 'utf16' && newline === 'ensure');
+    };
     this.#samples = new Samples(this.weights);
     // A repack with a codec first takes samples of all that is to be planned.
     this.plansWhileListing = committed === undefined || (repack && encoding === undefined);
@@ -123,6 +125,7 @@ export class Planner {
       targetSize,
       newline,
       encoding,
+      headerLines,
       weigh: (piece) => this.weights.weigh(piece),
       basis: committed?.etag ?? '',
       generation: this.generation,

@@ -149,10 +149,10 @@ export function asListed({ key, size, etag, lastModified }: CommittedSource): Li
 
 /** The place of a committed source in its output, for a plan that reads it from there. */
 export function originInOutput(
-  source: Pick<CommittedSource, 'output' | 'offset' | 'length' | 'size' | 'encoding'>,
+  source: Pick<CommittedSource, 'output' | 'offset' | 'length' | 'size' | 'encoding' | 'header'>,
   { etag, size: outputSize, codec, decoded }: CommittedOutput,
 ): Origin {
-  const { output: key, offset, length, encoding } = source;
+  const { output: key, offset, length, encoding, header } = source;
   // An absent field is left out rather than undefined: plans are compared, and written, as JSON.
   return {
     key,
@@ -164,5 +164,6 @@ export function originInOutput(
       ? {}
       : { coded: { codec, size: outputSize, textSize: decoded?.size ?? outputSize } }),
     ...(encoding === undefined ? {} : { encoding }),
+    ...(header === undefined ? {} : { header }),
   };
 }

@@ -1,4 +1,5 @@
 import { type ErrorCode, RollupError } from '../../errors.ts';
+import type { Settings } from '../../settings/table.ts';
 import { type Format, nameOf } from '../model/format.ts';
 import { type Piece, type PlannedOutput, isEncoded } from '../model/output.ts';
 import type { RefusedPiece } from './planner.ts';
@@ -14,9 +15,15 @@ const NAMED = 5;
  * @param planned the next outputs of a plan
  * @param refused sources that were left out of it because of their format
  */
-export function refuseUnreadable(planned: PlannedOutput[], refused: readonly RefusedPiece[]): void {
-  refuseFormats(refused);
+export function refuseUnreadable(
+  planned: PlannedOutput[],
+  refused: readonly RefusedPiece[],
+  settings: HeaderSettings,
+): void {
+  refuseFormats(refused, settings);
   const pieces = piecesOf(planned);
+  const headed = keysOf(pieces.filter((piece) => !canLeaveOutHeader(piece, settings)));
+  refuse('CodecConflict', headed, (one) => COMPRESSED[one ? 'one' : 'many']);
   const joined = piecesOf(planned.filter(({ mode }) => mode !== 'encode'));
   const decoded = keysOf(joined.filter(({ from }) => from?.encoding !== undefined || isEncoded(from)));
   refuse('CodecConflict', decoded, (one) =>
@@ -38,38 +45,71 @@ export function refuseUnreadable(planned: PlannedOutput[], refused: readonly Ref
   );
 }
 
-function refuseFormats(refused: readonly RefusedPiece[]): void {
-  const keysWith = (isOne: (format: Format) => boolean): string[] =>
-    keysOf(refused.filter(({ format }) => isOne(format)).map(({ piece }) => piece));
-  const named = [...new Set(refused.map(({ format }) => nameOf(format)))].toSorted().join(', ');
-  refuse(
+/** Refuses sources of formats that cannot be rolled up with these settings. */
+function refuseFormats(refused: readonly RefusedPiece[], { codec, headerLines }: HeaderSettings): void {
+  const refuseThose = (
+    code: ErrorCode,
+    isOne: (format: Format) => boolean,
+    why: (one: boolean, named: string) => string,
+  ): void => {
+    const those = refused.filter(({ format }) => isOne(format));
+    const named = [...new Set(those.map(({ format }) => nameOf(format)))].toSorted().join(', ');
+    refuse(code, keysOf(those.map(({ piece }) => piece)), (one) => why(one, named));
+  };
+  const leavesOutHeaders = codec === 'keep' && headerLines > 0;
+  refuseThose(
     'SourceNotJoinable',
-    keysWith(({ foreign }) => foreign !== undefined),
-    (one) =>
+    ({ foreign }) => foreign !== undefined,
+    (one, named) =>
       one
         ? `is ${named}: it cannot be joined with others of its format. Keep it under a prefix of its own`
         : `are ${named}: they cannot be joined with others of their format. Keep them under a prefix of their own`,
   );
-  refuse(
+  refuseThose(
     'SourceNotJoinable',
-    keysWith(({ kind }) => kind === 'utf16'),
+    ({ kind }) => kind === 'utf16',
     (one) =>
-      `${one ? 'is' : 'are'} UTF-16, in which a newline has two bytes: none can be added. Set newline to none, or use a codec`,
+      leavesOutHeaders
+        ? `${one ? 'is' : 'are'} UTF-16, of which no header lines can be left out. Keep ${one ? 'it' : 'them'} under a prefix of ${one ? 'its' : 'their'} own`
+        : `${one ? 'is' : 'are'} UTF-16, in which a newline has two bytes: none can be added. Set newline to none, or use a codec`,
   );
-  refuse(
+  refuseThose(
     'SourceCorrupt',
-    keysWith(({ damaged }) => damaged !== undefined),
-    (one) =>
+    ({ damaged }) => damaged !== undefined,
+    (one, named) =>
       one
         ? `does not begin as ${named}, which its key or its Content-Encoding says that it is. Replace it or take it away`
         : `do not begin as ${named}, which their keys or Content-Encodings say that they are. Replace them or take them away`,
   );
-  refuse(
+  if (leavesOutHeaders)
+    refuseThose(
+      'CodecConflict',
+      () => true,
+      (one) => COMPRESSED[one ? 'one' : 'many'],
+    );
+  refuseThose(
     'SourceNotDecodable',
-    keysWith(({ kind }) => kind !== undefined),
-    (one) =>
+    () => true,
+    (one, named) =>
       `${one ? 'is' : 'are'} ${named}: a codec decodes gzip and zstd alone. Keep ${one ? 'it' : 'them'} under a prefix of ${one ? 'its' : 'their'} own`,
   );
+}
+
+type HeaderSettings = Pick<Settings, 'codec' | 'headerLines'>;
+
+const HEADER_ADVICE =
+  'to be joined without decoding: header lines can be left out of text alone. Give a codec, gzip, zstd or none, or leave headerLines out';
+const COMPRESSED = {
+  one: `is compressed, and is ${HEADER_ADVICE}`,
+  many: `are compressed, and are ${HEADER_ADVICE}`,
+};
+
+/**
+ * True unless header lines are to be left out of a source that was compressed and has left raw, while it is to be joined as
+ * it was.
+ */
+export function canLeaveOutHeader({ from }: Piece, { codec, headerLines }: HeaderSettings): boolean {
+  return codec !== 'keep' || headerLines === 0 || from?.encoding === undefined;
 }
 
 function piecesOf(outputs: PlannedOutput[]): Piece[] {

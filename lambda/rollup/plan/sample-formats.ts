@@ -3,7 +3,7 @@ import { allOrFirstFailure } from '../../concurrency.ts';
 import { hasCode } from '../../errors.ts';
 import type { Settings } from '../../settings/table.ts';
 import { FIRST_BYTES, type Format, tellFormat } from '../model/format.ts';
-import { originOf } from '../model/endpoints.ts';
+import { originsOf } from '../model/endpoints.ts';
 import { type Piece, lengthOf } from '../model/output.ts';
 import type { Locations } from '../write/ranges.ts';
 import { isArchived } from './reconcile.ts';
@@ -42,9 +42,11 @@ async function readFormat(
   context: SampleContext,
   signal: AbortSignal,
 ): Promise<{ piece: Piece; format: Format } | undefined> {
-  const { store, from } = originOf(piece, context);
-  const bytes = Buffer.allocUnsafe(Math.min(FIRST_BYTES, lengthOf(piece)));
-  if (bytes.length === 0 || (piece.from === undefined && isArchived(piece.source))) return undefined;
+  // A source whose header was left out begins with that: its first bytes lie at the beginning of the output.
+  const [origin] = originsOf(piece, context);
+  if (origin === undefined || (piece.from === undefined && isArchived(piece.source))) return undefined;
+  const { store, from } = origin;
+  const bytes = Buffer.allocUnsafe(Math.min(FIRST_BYTES, from.range?.length ?? lengthOf(piece)));
   const range = { offset: from.range?.offset ?? 0, length: bytes.length };
   try {
     signal.throwIfAborted();

@@ -53,7 +53,7 @@ export class Weights {
     const { encoding } = this;
     if (encoding === undefined || isEncoded(piece.from)) return undefined;
     const form = this.#formOf(piece);
-    return form === encoding.codec || this.#ratios.has(form) ? undefined : form;
+    return form === formOfCodec(encoding.codec) || this.#ratios.has(form) ? undefined : form;
   }
 
   /** Takes the ratio that was measured for a form: bytes of output per stored byte. */

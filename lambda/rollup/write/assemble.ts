@@ -1,7 +1,8 @@
 import { RollupError } from '../../errors.ts';
 import type { Settings } from '../../settings/table.ts';
 import { type FirstRead, FormatMistaken, formatOfSource } from '../codec/source-format.ts';
-import { originOf } from '../model/endpoints.ts';
+import { combineCrc32 } from '../model/crc32.ts';
+import { originsOf } from '../model/endpoints.ts';
 import { nameOf } from '../model/format.ts';
 import { formatCrc32 } from '../model/manifest.ts';
 import { type Piece, type PlannedOutput, type WrittenOutput, isFromRaw } from '../model/output.ts';
@@ -53,10 +54,18 @@ async function downloadSources(
       const place = buffer.subarray(offset, (offset += piece.source.size));
       yield async () => {
         signal.throwIfAborted();
-        const { store, from } = originOf(piece, context);
-        const { crc32, contentEncoding } = await store.read(from, place, signal);
+        let crc = 0;
+        let at = 0;
+        let contentEncoding: string | undefined;
+        for (const { store, from } of originsOf(piece, context)) {
+          const into = place.subarray(at, at + (from.range?.length ?? place.length));
+          const read = await store.read(from, into, signal);
+          crc = combineCrc32(crc, read.crc32, into.length);
+          at += into.length;
+          ({ contentEncoding } = read);
+        }
         checkFormat(piece, output, { bytes: place, contentEncoding }, context.settings);
-        crcs[i] = crc32;
+        crcs[i] = crc;
         context.report({ type: 'read', objects: 1, bytes: place.length });
       };
     }

@@ -1,4 +1,4 @@
-import { originOf } from '../model/endpoints.ts';
+import { originsOf } from '../model/endpoints.ts';
 import { formatCrc32 } from '../model/manifest.ts';
 import type { Piece, PlannedOutput, WrittenOutput } from '../model/output.ts';
 import { type WriteContext, type WriteResources } from './context.ts';
@@ -24,7 +24,12 @@ export async function compareChecksums(
       const piece = pieces[i] as Piece;
       yield async () => {
         signal.throwIfAborted();
-        const crc = await crc32ByHead(originOf(piece, context), piece.source.size);
+        const origins = originsOf(piece, context);
+        const [origin] = origins;
+        const crc =
+          origin === undefined || origins.length > 1
+            ? undefined
+            : await crc32ByHead(origin, piece.source.size);
         if (crc === undefined) isMissing = true;
         else crcs[i] = crc;
       };

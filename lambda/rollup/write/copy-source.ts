@@ -1,5 +1,5 @@
-import { crc32OfObject } from '../model/checksum.ts';
-import { originOf } from '../model/endpoints.ts';
+import { crc32 } from '../model/crc32.ts';
+import { type StoredBytes, originsOf } from '../model/endpoints.ts';
 import { formatCrc32 } from '../model/manifest.ts';
 import { type Piece, type PlannedOutput, type WrittenOutput, isFromRaw } from '../model/output.ts';
 import { type WriteContext, type WriteResources } from './context.ts';
@@ -21,20 +21,31 @@ export async function copySource(
   const { store, destination, report } = context;
   const { downloads, signal } = resources;
   const [piece] = output.pieces as [Piece];
-  const origin = originOf(piece, context);
+  const origins = originsOf(piece, context);
   const read = { type: 'read', objects: 1, bytes: output.size } as const;
   if (unproven !== undefined) {
     // Its bytes are read: S3 holds no CRC-32 of this source.
-    const crc = await downloads.one(() => crc32OfObject(origin.store, origin.from, undefined, signal));
+    const crc = await downloads.one(() => crc32Of(origins, signal));
     if (formatCrc32(crc) === unproven.output.crc32) {
       report(read);
       return { ...unproven, proven: isFromRaw(output) };
     }
   }
   const at = { bucket: destination.bucket, key: output.key };
-  const written = store.canCopyFrom(origin.store)
-    ? await store.copy(origin.from, output.size, at, signal)
-    : await streamCopy(output, context, resources);
+  // S3 copies one range. A source whose header was left out of the output that it is in has two.
+  const [origin] = origins.length === 1 ? origins : [];
+  const written =
+    origin !== undefined && store.canCopyFrom(origin.store)
+      ? await store.copy(origin.from, output.size, at, signal)
+      : await streamCopy(output, context, resources);
   report(read);
   return writtenOutput(output, 'copied', output.size, written, []);
+}
+
+/** The CRC-32 of bytes that lie one behind another, all of which are read. Throws as `Store.stream` does. */
+async function crc32Of(origins: StoredBytes[], signal: AbortSignal): Promise<number> {
+  let crc = 0;
+  for (const { store, from } of origins)
+    for await (const chunk of store.stream(from, signal)) crc = crc32(chunk, crc);
+  return crc;
 }

@@ -2,6 +2,7 @@ import type { LimitFunction } from 'p-limit';
 import { RollupError, hasCode } from '../../errors.ts';
 import type { Settings } from '../../settings/table.ts';
 import { ByteReader } from '../codec/byte-reader.ts';
+import { mostHeader } from '../codec/committed-text.ts';
 import { decode } from '../codec/decode.ts';
 import { combineCrc32, crc32 } from '../model/crc32.ts';
 import { type Endpoints, sourceStore } from '../model/endpoints.ts';
@@ -13,6 +14,7 @@ import {
   type CommittedSource,
   type StoredSource,
   formatCrc32,
+  wholeLength,
 } from '../model/manifest.ts';
 import { NEWLINE_BYTES } from '../model/newline.ts';
 import type { ReadFrom, Store } from '../model/store.ts';
@@ -86,7 +88,10 @@ async function proveOnce(
   const kind = await proveKind(output, inRaw, context);
   if (kind === 'out of time') return { status: kind };
   if (kind.differs !== undefined) return { status: 'differs', why: kind.differs };
-  if (output.codec === undefined && texts.every((text, i) => text?.length === sources[i]?.length)) {
+  if (
+    output.codec === undefined &&
+    sources.every((source, i) => texts[i]?.length === source.length && source.header === undefined)
+  ) {
     const crcs = texts.map((text) => text?.crc32 ?? 0);
     const joined = joinedCrc32(sources, crcs, output.size);
     if (joined !== undefined && formatCrc32(joined) === output.crc32) return { status: 'holds', proven };
@@ -96,7 +101,7 @@ async function proveOnce(
   return why === undefined ? { status: 'holds', proven } : { status: 'differs', why };
 }
 
-/** The bytes of a source as an output holds them: its own, or what they were decoded to. */
+/** The bytes of a source as an output holds them, with its header: its own, or what they were decoded to. */
 interface Text {
   length: number;
   crc32: number;
@@ -164,17 +169,18 @@ async function firstDifference(
   { store, destination, signal }: ProofContext,
 ): Promise<string | undefined> {
   const stored = store.stream({ bucket: destination.bucket, key, etag }, signal);
-  const reader = new ByteReader(decode(formOfCodec(codec), stored, key));
+  const reader = new ByteReader(decode(formOfCodec(codec), stored, key), mostHeader(sources));
   try {
     for (const [i, source] of sources.entries()) {
       const text = texts[i];
       if (text === undefined) continue;
       const isAhead =
         reader.position <= source.offset && (await reader.skip(source.offset - reader.position));
-      let crc = 0;
+      // Its header is what the output begins with.
+      let crc = crc32(reader.head(source.header ?? 0));
       if (isAhead) for await (const chunk of reader.take(source.length)) crc = crc32(chunk, crc);
       const isWhole = isAhead && reader.position === source.offset + source.length;
-      if (isWhole && text.length === source.length && text.crc32 === crc) continue;
+      if (isWhole && text.length === wholeLength(source) && text.crc32 === crc) continue;
       return `does not hold the bytes of ${source.key} at byte ${source.offset}`;
     }
     return undefined;

@@ -1,4 +1,4 @@
-import { type Endpoints, originOf } from '../model/endpoints.ts';
+import { type Endpoints, originsOf } from '../model/endpoints.ts';
 import type { Location } from '../model/location.ts';
 import { type Piece, lengthOf } from '../model/output.ts';
 import type { ReadResult, ReadFrom, Store } from '../model/store.ts';
@@ -33,12 +33,13 @@ export function download(
 
 /** Splits a source into downloads of at most `maxLength` bytes each; none for an empty one. */
 export function rangesOf(piece: Piece, locations: Locations, maxLength: number): SourceRange[] {
-  const { store, from: origin } = originOf(piece, locations);
-  const size = lengthOf(piece);
-  if (size <= maxLength) return size === 0 ? [] : [{ store, from: origin, length: size }];
-  const first = origin.range?.offset ?? 0;
-  return Array.from({ length: Math.ceil(size / maxLength) }, (_, i) => {
-    const length = Math.min(maxLength, size - i * maxLength);
-    return { store, from: { ...origin, range: { offset: first + i * maxLength, length } }, length };
+  return originsOf(piece, locations).flatMap(({ store, from: origin }) => {
+    const size = origin.range?.length ?? lengthOf(piece);
+    if (size <= maxLength) return size === 0 ? [] : [{ store, from: origin, length: size }];
+    const first = origin.range?.offset ?? 0;
+    return Array.from({ length: Math.ceil(size / maxLength) }, (_, i) => {
+      const length = Math.min(maxLength, size - i * maxLength);
+      return { store, from: { ...origin, range: { offset: first + i * maxLength, length } }, length };
+    });
   });
 }

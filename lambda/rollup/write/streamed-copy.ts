@@ -3,7 +3,7 @@ import { MOST_PARTS, PARTS_IN_FLIGHT } from '../../settings/settings.ts';
 import { type Settings } from '../../settings/table.ts';
 import { MiB, formatSize } from '../../size.ts';
 import { combineCrc32 } from '../model/crc32.ts';
-import { originOf } from '../model/endpoints.ts';
+import { originsOf } from '../model/endpoints.ts';
 import type { Piece, PlannedOutput } from '../model/output.ts';
 import type { Written } from '../model/store.ts';
 import type { WriteContext, WriteResources } from './context.ts';
@@ -46,8 +46,10 @@ export function streamCopy(
     const stopped = AbortSignal.any([stop.signal, signal]);
     const read = (range: SourceRange, into: Buffer) => download(downloads, range, into, stopped);
     const ranges = readAhead(rangesOf(piece, context, range), downloadMemory, read);
-    const origin = originOf(piece, context);
-    const expected = (await origin.store.head(origin.from))?.crc32;
+    const [origin] = originsOf(piece, context);
+    // The CRC-32 that S3 holds is that of a whole object.
+    const isWhole = origin !== undefined && origin.from.range === undefined;
+    const expected = isWhole ? (await origin.store.head(origin.from))?.crc32 : undefined;
     async function* bytes(): AsyncGenerator<Buffer> {
       let crc = 0;
       try {

@@ -10,7 +10,14 @@ import { crc32OfObject } from '../model/checksum.ts';
 import { crc32 } from '../model/crc32.ts';
 import { formOfCodec } from '../model/encoding.ts';
 import type { Report } from '../model/events.ts';
-import { type WrittenOutput, type PlannedOutput, isEncoded, isFromRaw, lengthOf } from '../model/output.ts';
+import {
+  type Origin,
+  type PlannedOutput,
+  type WrittenOutput,
+  isEncoded,
+  isFromRaw,
+  lengthOf,
+} from '../model/output.ts';
 import type { ObjectHead } from '../model/store.ts';
 import { type WriteContext, type WriteResources } from './context.ts';
 import { encodingMetadata, isEncodedAs } from './existing-output.ts';
@@ -129,10 +136,15 @@ export function downloadsOf({ mode, pieces }: PlannedOutput, settings: Settings)
   for (const piece of pieces) {
     const { from } = piece;
     if (from !== undefined && isEncoded(from)) encodedSizes.set(from.key, from.coded?.size ?? 0);
-    else count += Math.ceil(lengthOf(piece) / maxLength);
+    else count += headerReads(from) + Math.ceil((from?.length ?? lengthOf(piece)) / maxLength);
   }
   for (const size of encodedSizes.values()) count += Math.ceil(size / RANGE);
   return count;
+}
+
+/** Downloads of a header that was left out of the output that a source is read from: it is far smaller than a download may be. */
+function headerReads(from: Origin | undefined): number {
+  return from?.header === undefined ? 0 : 1;
 }
 
 /** The bytes of a buffer that are downloaded into, and those that hold parts which are uploaded. */

@@ -1,4 +1,4 @@
-import { type OutputText, decodedFields, offsetsOfText } from '../codec/sidecar.ts';
+import { type OutputText, decodedFields, headersKeptIn, offsetsOfText } from '../codec/sidecar.ts';
 import type { HowWritten } from '../model/events.ts';
 import { formatCrc32 } from '../model/manifest.ts';
 import { type PlannedOutput, type WrittenOutput, isFromRaw } from '../model/output.ts';
@@ -53,5 +53,6 @@ export function writtenText(
     },
     sources: offsetsOfText(output, text),
     proven: how !== 'reused' && isFromRaw(output),
+    headersKept: headersKeptIn(output, text),
   };
 }

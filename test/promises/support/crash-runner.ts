@@ -11,6 +11,7 @@ interface Order {
   repack: boolean;
   targetSize: number;
   codec: 'keep' | 'none';
+  headerLines: number;
 }
 
 // The SDK loads modules when a first request is sent: one to nobody does that before this process is asked for.
@@ -20,8 +21,8 @@ nobody.close();
 
 process.stdout.write('ready\n');
 process.stdin.once('data', (line: Buffer) => {
-  const { endpoint, repack, targetSize, codec } = JSON.parse(line.toString()) as Order;
-  const settings = { ...SMALL, targetSize, codec };
+  const { endpoint, repack, targetSize, codec, headerLines } = JSON.parse(line.toString()) as Order;
+  const settings = { ...SMALL, targetSize, codec, headerLines };
   const connection = connect({ settings, endpointUrl: endpoint });
   const request = { source: SOURCE, destination: DESTINATION, repack };
   void run(request, connection, { settings }).then(

@@ -45,9 +45,9 @@ export class Runners implements Disposable {
       return { kind: 'reset' };
     };
     const { repack = false } = options;
-    const { targetSize, codec } = bucket.settings;
+    const { targetSize, codec, headerLines } = bucket.settings;
     child.stdin?.write(
-      `${JSON.stringify({ endpoint: bucket.sandbox.endpoint, repack, targetSize, codec })}\n`,
+      `${JSON.stringify({ endpoint: bucket.sandbox.endpoint, repack, targetSize, codec, headerLines })}\n`,
     );
     const timer = 'ms' in when ? setTimeout(kill, when.ms) : undefined;
     const [, signal] = await exited;

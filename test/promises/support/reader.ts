@@ -13,7 +13,7 @@ export interface Bucket {
 }
 
 interface Manifest {
-  version: 1;
+  version: 1 | 2;
   generation: number;
   totals: { objects: number; bytes: number; outputs: number; outputBytes: number };
   outputs: {
@@ -36,6 +36,8 @@ interface Line {
   offset: number;
   length: number;
   encoding?: string;
+  /** Bytes that were left out, since the output begins with them. */
+  header?: number;
 }
 
 export interface SourceRange {
@@ -94,13 +96,18 @@ export function readRollup(bucket: Bucket, prefix: string): SourceRange | undefi
     const own = lines.filter((line) => line.output === output.key);
     if (own.length !== output.sources) problems.push(`${output.key} holds ${own.length} sources`);
     let end = 0;
-    for (const { key, etag, offset, length, size, encoding } of own) {
+    for (const { key, etag, offset, length, size, encoding, header = 0 } of own) {
       if (!endsAt(body, end, offset)) problems.push(`${key} begins at ${offset}, not ${end}`);
-      if (length !== size && encoding === undefined)
-        problems.push(`${key} has a frame of ${length}, a size of ${size}`);
+      if (header + length !== size && encoding === undefined)
+        problems.push(`${key} has a frame of ${header} and ${length}, a size of ${size}`);
+      if (header > offset) problems.push(`${key} has a header of ${header} at ${offset}`);
+      if (header > 0 && manifest.version === 1) problems.push(`${key} has a header in version 1`);
       if (sources.has(key)) problems.push(`${key} is there twice`);
       end = offset + length;
-      sources.set(key, { body: body.subarray(offset, end), etag });
+      sources.set(key, {
+        body: Buffer.concat([body.subarray(0, header), body.subarray(offset, end)]),
+        etag,
+      });
     }
     if (!endsAt(body, end, body.length)) problems.push(`${output.key} has bytes of no source`);
   }

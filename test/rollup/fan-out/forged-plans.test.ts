@@ -109,7 +109,13 @@ function itemsOf(bucket: TestBucket, { at }: PinnedPlan) {
 /** The output with the key that this program gives to one of these sources. */
 function named(bucket: TestBucket, { header }: Forgery, output: PlannedOutput): PlannedOutput {
   const { newline } = bucket.settings;
-  const naming = { ...header, basis: header.previous ?? '', newline, encoding: encodingOf(bucket.settings) };
+  const naming = {
+    ...header,
+    basis: header.previous ?? '',
+    newline,
+    encoding: encodingOf(bucket.settings),
+    headerLines: bucket.settings.headerLines,
+  };
   const packed = { ...output, asIs: 'assemble' as const, folder: '' };
   const shape = shapeOutput({ ...naming, destination: DESTINATION }, packed);
   return { ...shape, expectedSize: shape.size };
@@ -193,6 +199,8 @@ const FORGED: Case[] = [
     (_, plan) => reshape(plan, { encoding: { codec: 'gzip', level: 1 } }),
     'has as its encoding',
   ],
+  ['header lines of its own', (_, plan) => reshape(plan, { headerLines: 2 }), 'has as its headerLines 2'],
+  ['an origin with a header that is not there', (_, plan) => redirect(plan, { header: 3 }), '"header":3'],
   [
     'an origin in another stream',
     (bucket, plan) => redirect(plan, { ...others(bucket), whole: true }),
@@ -327,6 +335,27 @@ describe('a forged plan', () => {
       await expectRefused(bucket, commit, why);
     },
   );
+
+  it.each<[what: string, from: Partial<NonNullable<Piece['from']>>, isWritten: boolean, why: string]>([
+    ['that is behind it', { offset: 2 }, false, '"offset":2'],
+    ['of another length than its own', { header: 2 }, true, 'not what _sources says of it'],
+    ['that is longer than any may be', { header: 70_000 }, false, 'header'],
+  ])('with a header %s is refused, and nothing is committed', async (_, from, isWritten, why) => {
+    await using bucket = await openTestBucket({ codec: 'none', headerLines: 1 });
+    for (const name of ['a.log.gz', 'b.log.gz']) bucket.put(name, gzipSync(`#h\n${name.slice(0, 5)}\n`));
+    await bucket.roll();
+    expect((await bucket.sources())[1]).toMatchObject({ offset: 9, length: 6, header: 3 });
+    bucket.remove('b.log.gz');
+    bucket.put('a.log.gz', gzipSync('#h\nchanged\n'));
+    const plan = (await planToFile(REQUEST, contextOf(bucket))) as WrittenPlan;
+    await stepsOf(bucket, plan).write();
+    const forgery = read(bucket, plan);
+    redirect(forgery, from);
+    const steps = stepsOf(bucket, write(bucket, plan, forgery));
+    if (isWritten) expect(await steps.write()).toMatchObject({ status: 'written' });
+    else await expectRefused(bucket, steps.write, why);
+    await expectRefused(bucket, steps.commit, why);
+  });
 
   it.each(['header', 'lines'] as const)(
     'is not read where its %s was swapped between the steps, though what is there now is a plan',
