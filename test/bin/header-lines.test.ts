@@ -116,7 +116,7 @@ describe.each([
     expect({ ...(plan['requests'] as object), retries: 0 }).toEqual(result['requests']);
     const [file = '', ...more] = download();
     expect(more).toEqual([]);
-    expect(file).toMatch(isGzip ? /part-00000-[0-9a-f]{12}\.log\.gz$/ : /part-00000-[0-9a-f]{12}\.log$/);
+    expect(file).toMatch(isGzip ? /part-00000-[0-9a-f]{12}\.gz$/ : /part-00000-[0-9a-f]{12}\.log$/);
     expect(expectOneHeader([file])).toBe(rows);
     expect(await countByDuckDb(file)).toBe(BigInt(rows));
     expect(await isDeepOk()).toBe('ok');

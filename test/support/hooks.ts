@@ -13,9 +13,10 @@ export function matching(operations: Operation | Operation[], prefix = ''): Matc
 }
 
 /** True of a GET of the first bytes of a source, by which a run tells its format before it plans it. */
-export function isSample({ operation, range = '' }: SandboxRequest): boolean {
+export function isSample({ operation, range = '', key = '' }: SandboxRequest): boolean {
   const last = /^bytes=0-(\d+)$/.exec(range)?.[1];
-  return operation === 'GetObject' && last !== undefined && Number(last) < FIRST_BYTES;
+  const isOurs = /\/(_|part-)/.test(key);
+  return operation === 'GetObject' && last !== undefined && Number(last) < FIRST_BYTES && !isOurs;
 }
 
 /** A fault for the n-th matching request alone, counted from 1. */

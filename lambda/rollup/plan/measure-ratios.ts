@@ -98,7 +98,7 @@ async function ratioOf(
       } catch (error) {
         // Most samples end before their source does, which a decoder takes for corruption. A source that is corrupt is
         // named when its output is written.
-        if (!hasCode(error, 'SourceCorrupt', 'SourceNotDecodable')) throw error;
+        if (!hasCode(error, 'SourceCorrupt', 'SourceNotDecodable', 'FormatMistaken')) throw error;
       }
     }
   }

@@ -7,6 +7,7 @@ import {
   formatManifest,
   laterThan,
   parseManifest,
+  versionOf,
 } from '../../../lambda/rollup/model/manifest.ts';
 import { planRollup } from '../../../lambda/rollup/plan/planner.ts';
 import {
@@ -83,15 +84,21 @@ describe('manifest', () => {
   });
 
   it.each([
-    [1, { empty: 1, filtered: 2 }],
-    [2, { empty: 1, filtered: 2, hidden: 3 }],
-    [2, { empty: 0, filtered: 0, own: 1 }],
-  ])('is of version %i where it skipped %j', (version, skipped) => {
-    const totals = { ...manifest.totals, skipped };
-    const body = formatManifest({ ...manifest, totals });
-    expect(parseManifest(body, KEY)).toEqual({ ...manifest, version, totals });
-    expect(body.toString()).toMatch(RegExp(`^{\\n  "version": ${version},\\n`));
-  });
+    [1, { empty: 1, filtered: 2 }, false],
+    [2, { empty: 1, filtered: 2, hidden: 3 }, false],
+    [2, { empty: 0, filtered: 0, own: 1 }, false],
+    [2, { empty: 1, filtered: 2 }, true],
+  ])(
+    'is of version %i where it skipped %j, and its index has headers: %j',
+    (version, skipped, hasHeaders) => {
+      const totals = { ...manifest.totals, skipped };
+      expect(versionOf({ totals }, { hasHeaders })).toBe(version);
+      const written = { ...manifest, version: versionOf({ totals }, { hasHeaders }), totals };
+      const body = formatManifest(written);
+      expect(parseManifest(body, KEY)).toEqual(written);
+      expect(body.toString()).toMatch(RegExp(`^{\\n  "version": ${version},\\n`));
+    },
+  );
 
   it('refuses a newer version, whatever else is in it', () => {
     const body = Buffer.from(JSON.stringify({ version: 3, shards: [] }));

@@ -17,7 +17,9 @@ import { SIDES, listed } from '../../support/planning.ts';
 
 /** One output of these sources. */
 function outputOf(bodies: Buffer[], newline: 'ensure' | 'none' = 'ensure', suffix = '.log'): PlannedOutput {
-  const sources = bodies.map((body, i) => listed(`raw/${String(i).padStart(4, '0')}${suffix}`, body.length));
+  const sources = bodies.map((body, i) =>
+    listed(`raw/app/${String(i).padStart(4, '0')}${suffix}`, body.length),
+  );
   const settings = { targetSize: 1_000_000, newline };
   const { planned } = planRollup({
     listed: sources,
