@@ -214,6 +214,25 @@ export const MUTATIONS: Mutation[] = [
     test: { file: 'test/rollup/formats.test.ts', name: 'zeros behind a gzip member would hide' },
   },
   {
+    what: 'hidden names that are rolled up',
+    patch: {
+      'lambda/rollup/plan/select.ts': [
+        ['return isHidden(name, begun) ? HIDDEN : undefined;', 'return undefined;'],
+      ],
+    },
+    test: rollup('plan/hidden', 'are left out, counted, no late arrivals'),
+  },
+  {
+    what: "this program's own objects that are rolled up",
+    patch: { 'lambda/rollup/plan/select.ts': [['if (isOwnName(name)) return OWN;', '']] },
+    test: rollup('plan/hidden', 'rolling hours up into a day'),
+  },
+  {
+    what: 'a restored object that is still taken for archived',
+    patch: { 'lambda/rollup/plan/reconcile.ts': [["return object.archive !== 'restored';", 'return true;']] },
+    test: rollup('archived', 'that has been restored is rolled up'),
+  },
+  {
     what: 'an unconditional commit',
     patch: {
       'lambda/rollup/commit/put-manifest.ts': [
