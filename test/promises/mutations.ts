@@ -425,7 +425,7 @@ export const MUTATIONS: Mutation[] = [
   {
     what: 'a manifest of version 1 that earlier releases misread',
     patch: {
-      'lambda/rollup/model/manifest.ts': [['return hasHeaders ? 2 : 1;', 'return hasHeaders ? 1 : 1;']],
+      'lambda/rollup/model/manifest.ts': [['&& !hasHeaders ? 1 : 2;', '? 1 : 2;']],
     },
     test: rollup('header-lines', 'is exact'),
   },
@@ -516,11 +516,11 @@ export const MUTATIONS: Mutation[] = [
   {
     what: 'header lines of what is joined compressed',
     patch: {
-      'lambda/rollup/plan/refuse.ts': [
-        [
-          "if (codec !== 'keep' || headerLines === 0) return true;",
-          "if (codec !== 'keep' || headerLines >= 0) return true;",
-        ],
+      'lambda/rollup/plan/planner.ts': [
+        ["if (headerLines > 0) return kind === 'plain';", 'if (headerLines > 0) return kind !== undefined;'],
+      ],
+      'lambda/rollup/codec/source-format.ts': [
+        ["if (settings.codec === 'keep' &&", "if (settings.codec === 'none' &&"],
       ],
     },
     test: rollup('header-lines', 'refuses sources that are joined compressed'),

@@ -105,6 +105,8 @@ function stepOf(what: string, before: string | undefined): string | undefined {
   if (what === 'list uploads') return undefined;
   if (verb === 'list') {
     if (key === RAW) return 'list raw';
+    // The look around an empty source decides nothing.
+    if (key !== AGGREGATED) return undefined;
     // Its pages are one step.
     return before === 'put index' || before === LOOK ? LOOK : 'list destination';
   }
