@@ -154,6 +154,26 @@ it('plan shows tables that fit a terminal', async () => {
   for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
 });
 
+it.each<[string, string[], string | undefined]>([
+  ['as they are', [], 'raw/app/a.json.gz'],
+  ['with a codec', ['--codec', 'gzip'], undefined],
+  ['without an added newline', ['--newline', 'none'], undefined],
+])('plan says where compressed texts would run together: %s', async (_, options, key) => {
+  // As CloudTrail and Firehose write them.
+  for (const name of ['a', 'b']) sandbox.put(BUCKET, `raw/app/${name}.json.gz`, gzipSync('{"Records":[]}'));
+  const { code, stdout, stderr } = await cli(sandbox, [
+    ...['plan', ...BOTH, '--json', '--no-progress'],
+    ...options,
+  ]);
+  expect(code).toBe(0);
+  const { warnings } = parseObject(stdout);
+  if (key === undefined) expect([warnings, stderr]).toEqual([undefined, '']);
+  else {
+    expect(warnings).toMatchObject([{ code: 'LastNewlineMissing', key }]);
+    expect(stderr).toContain('Use --codec gzip.');
+  }
+});
+
 it.each<[string, Partial<Forecast>, string]>([
   ['an empty hour', { expected: 'empty' }, 'nothing to roll up: a run would commit an empty rollup'],
   ['no change', { expected: 'unchanged' }, 'nothing to do: all of it is rolled up already'],
