@@ -9,7 +9,13 @@ import { type Engine, engineSchema } from './config/engine.ts';
 import { InvalidConfiguration, formatIssues } from './config/invalid-configuration.ts';
 import type { LogBucket, Root } from './config/root.ts';
 import type { StreamProps } from './config/streams.ts';
-import { formatRoot, prefixSchema, prefixesOverlap } from './config/root.ts';
+import {
+  DIRECTORY_BUCKET,
+  formatRoot,
+  isDirectoryBucket,
+  prefixSchema,
+  prefixesOverlap,
+} from './config/root.ts';
 import { DEFAULT_STREAMS, streamsSchema } from './config/streams.ts';
 
 export const DEFAULT_RAW_ROOT = 'raw/';
@@ -65,6 +71,8 @@ export function parseLogRollupProps(props: LogRollupProps): ParsedLogRollupProps
   const problems = [
     ...formatIssues(prefixSchema.safeParse(raw.prefix).error?.issues ?? [], ['rawRoot']),
     ...formatIssues(prefixSchema.safeParse(aggregated.prefix).error?.issues ?? [], ['aggregatedRoot']),
+    ...bucketProblems('rawBucket', raw),
+    ...(props.aggregatedBucket === undefined ? [] : bucketProblems('aggregatedBucket', aggregated)),
     ...overlapProblems(raw, aggregated),
     ...formatIssues(capacity.error?.issues ?? []),
     ...formatIssues(memory.error?.issues ?? []),
@@ -81,6 +89,10 @@ export function parseLogRollupProps(props: LogRollupProps): ParsedLogRollupProps
     minute,
   }));
   return { raw, aggregated, streams: rooted, engine: engine.data, capacity: capacity.data };
+}
+
+function bucketProblems(property: string, { bucket: { bucketName } }: Root): string[] {
+  return isDirectoryBucket(bucketName) ? [`${property}: ${DIRECTORY_BUCKET}`] : [];
 }
 
 function overlapProblems(raw: Root, aggregated: Root): string[] {
@@ -168,7 +180,8 @@ export interface LogRollupProps extends CapacityProps {
    */
   readonly entry?: string | undefined;
   /**
-   * Code that was bundled already, in place of `entry`. Its handler is `index.handler`.
+   * Code that was bundled already, in place of `entry`. Its handler is `index.handler`; with the setting `fanOut` it also has
+   * `steps.handler`, that of lambda/step-handler.ts.
    *
    * @defaultValue `entry` is bundled
    */

@@ -1,5 +1,6 @@
 import { Duration, Names } from 'aws-cdk-lib';
 import type { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
+import type { IRole } from 'aws-cdk-lib/aws-iam';
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
@@ -26,6 +27,8 @@ export class LogRollup extends Construct {
   readonly allowAnyPrefix: boolean;
   readonly queues: RollupQueues;
   readonly function: IFunction;
+  /** The function's role, which buckets and keys of other accounts must admit. */
+  readonly functionRole: IRole;
   /** The state machine of large requests; undefined without the setting `fanOut`. */
   readonly fanOut: FanOut | undefined;
   readonly alarms: readonly Alarm[];
@@ -56,15 +59,18 @@ export class LogRollup extends Construct {
       code: props.code,
     };
     if (engine.fanOut === true) this.fanOut = new FanOut(this, 'FanOut', { ...functionProps, engine });
-    this.function = new RollupFunction(this, 'Rollup', {
+    const rollup = new RollupFunction(this, 'Rollup', {
       ...functionProps,
       entry: props.entry,
       stateMachineArn: this.fanOut?.stateMachine.stateMachineArn,
-    }).function;
+    });
+    this.function = rollup.function;
+    this.functionRole = rollup.role;
     new Schedules(this, 'Schedules', { streams, queues: this.queues });
     this.alarms = new Alarms(this, 'Alarms', {
       function: this.function,
       queues: this.queues,
+      fanOut: this.fanOut,
       streams: streams.map(({ name }) => name),
       serviceName,
       timeout,
@@ -74,6 +80,8 @@ export class LogRollup extends Construct {
     this.dashboard = new RollupDashboard(this, 'Overview', {
       function: this.function,
       queues: this.queues,
+      fanOut: this.fanOut,
+      streams: streams.map(({ name }) => name),
       capacity,
       serviceName,
       alarms: this.alarms,

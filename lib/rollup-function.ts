@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import type { Role } from 'aws-cdk-lib/aws-iam';
 import type { Code } from 'aws-cdk-lib/aws-lambda';
 import { Architecture, Runtime, Tracing, type CfnFunction } from 'aws-cdk-lib/aws-lambda';
 import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources';
@@ -49,21 +50,30 @@ export interface RollupFunctionProps {
   readonly entry?: string | undefined;
   /** Code that was bundled already, in place of `entry`. */
   readonly code?: Code | undefined;
+  /**
+   * The handler in `code`.
+   *
+   * @defaultValue `index.handler`
+   */
+  readonly handler?: string | undefined;
 }
 
 /** The function, its log group, and the event source that gives it requests from the queue. */
 export class RollupFunction extends Construct {
   readonly function: NodejsFunction;
   readonly logGroup: LogGroup;
+  /** Buckets and keys of other accounts must admit it. */
+  readonly role: Role;
 
   constructor(scope: Construct, id: string, props: RollupFunctionProps) {
     super(scope, id);
     const { capacity, queues, feed = true, stateMachineArn } = props;
     this.logGroup = new LogGroup(this, 'Logs', {
       retention: props.logRetention,
-      removalPolicy: RemovalPolicy.RETAIN,
+      // Kept, but for one that a failed first deployment made.
+      removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     });
-    const role = createFunctionRole(this, 'Role', { ...props, feed, logGroup: this.logGroup });
+    this.role = createFunctionRole(this, 'Role', { ...props, feed, logGroup: this.logGroup });
     if (props.code === undefined && Stack.of(this).bundlingRequired) refuseWithoutEsbuild();
     const environment = {
       NODE_OPTIONS: '--enable-source-maps',
@@ -79,7 +89,7 @@ export class RollupFunction extends Construct {
     refuseTooMuchEnvironment(environment);
     this.function = new NodejsFunction(this, 'Function', {
       description: props.description ?? 'Rolls an hour of raw logs up into 32 MiB outputs',
-      role: role.withoutPolicyUpdates(),
+      role: this.role.withoutPolicyUpdates(),
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
       memorySize: capacity.memorySize,
@@ -89,7 +99,9 @@ export class RollupFunction extends Construct {
       tracing: props.tracing ? Tracing.ACTIVE : Tracing.DISABLED,
       deadLetterQueue: queues.undelivered,
       environment,
-      ...(props.code === undefined ? bundled(props.entry) : { code: props.code, handler: 'index.handler' }),
+      ...(props.code === undefined
+        ? bundled(props.entry)
+        : { code: props.code, handler: props.handler ?? 'index.handler' }),
     });
     // The function refers to the role, which has its policies inline: CloudFormation orders them without DependsOn.
     (this.function.node.defaultChild as CfnFunction).addDeletionOverride('DependsOn');

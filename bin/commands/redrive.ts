@@ -14,7 +14,7 @@ Examples:
 
 It shows what is in the dead-letter queue, moves all of it back to the queue
 that it came from, and follows that to its end. A message whose cause is not
-mended comes back after three more attempts.`;
+mended comes back after five more attempts.`;
 
 /** The result that `redrive` prints. */
 interface Redrive {

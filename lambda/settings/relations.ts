@@ -20,4 +20,27 @@ export const RELATIONS: readonly Relation[] = [
         ? 'must be off beside destinationRoleArn: Step Functions reads the plan under the destination by its own role'
         : undefined,
   },
+  {
+    of: ['fanOut', 'destinationRegion'],
+    problem: ({ fanOut, destinationRegion }) =>
+      fanOut && destinationRegion !== undefined
+        ? `must be off beside destinationRegion: ${SAME_REGION}; leave destinationRegion out where it is the stack's own`
+        : undefined,
+  },
+  {
+    of: ['fanOut', 'destinationEndpointUrl'],
+    problem: ({ fanOut, destinationEndpointUrl }) =>
+      fanOut && destinationEndpointUrl !== undefined && !isOfAws(destinationEndpointUrl)
+        ? `must be off beside destinationEndpointUrl ${destinationEndpointUrl}: ${SAME_REGION}, and at no other endpoint than AWS's own`
+        : undefined,
+  },
 ];
+
+// https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemreader.html
+const SAME_REGION =
+  'Step Functions reads the plan, which lies under the destination, in its own account and region alone';
+
+/** True of an endpoint of Amazon S3, interface endpoints of a VPC included. */
+function isOfAws(url: string): boolean {
+  return /\.(amazonaws\.com(\.cn)?|api\.aws)$/.test(new URL(url).hostname);
+}

@@ -34,3 +34,12 @@ export const prefixSchema = z
 export function prefixesOverlap(one: string, other: string): boolean {
   return one.startsWith(other) || other.startsWith(one);
 }
+
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/directory-buckets-overview.html
+export const DIRECTORY_BUCKET =
+  'must not be a directory bucket: it lists its keys in no order, and has no lifecycle rules by prefix';
+
+/** True of the name of a directory bucket (S3 Express One Zone): `logs--euc1-az1--x-s3`. */
+export function isDirectoryBucket(name: string): boolean {
+  return /--x(a)?-s3$/.test(name);
+}

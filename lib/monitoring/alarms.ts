@@ -6,6 +6,7 @@ import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { METRICS } from '../../lambda/names.ts';
+import type { FanOut } from '../fan-out.ts';
 import type { RollupQueues } from '../queues.ts';
 import { streamMetric } from './stream-metrics.ts';
 
@@ -13,6 +14,9 @@ import { streamMetric } from './stream-metrics.ts';
 export const DESCRIPTOR_ALARM = 900;
 /** Share of the function's timeout from which the alarm is raised. */
 export const DURATION_ALARM_SHARE = 0.8;
+
+/** Periods of five minutes with throttled steps, one after another: executions at once throttle each other for minutes. */
+const THROTTLED_PERIODS = 12;
 
 /** One alarm. */
 interface AlarmSpec {
@@ -25,6 +29,12 @@ interface AlarmSpec {
    * @defaultValue alarm if it is at or above the threshold for one period
    */
   readonly below?: { readonly periods: number };
+  /**
+   * Periods in a row for which the metric must be at or above the threshold.
+   *
+   * @defaultValue 1
+   */
+  readonly periods?: number;
   /** The meaning in a sentence or two, for the description. */
   readonly meaning: string;
   /** Anchor of its section in docs/runbook.md. */
@@ -35,6 +45,8 @@ interface AlarmSpec {
 export interface AlarmsProps {
   readonly function: IFunction;
   readonly queues: RollupQueues;
+  /** Undefined without the setting `fanOut`. */
+  readonly fanOut?: Pick<FanOut, 'function' | 'stateMachine'> | undefined;
   /** Names of the streams. */
   readonly streams: readonly string[];
   readonly serviceName: string;
@@ -49,7 +61,12 @@ export class Alarms extends Construct {
 
   constructor(scope: Construct, id: string, props: AlarmsProps) {
     super(scope, id);
-    const specs = [...queueAlarms(props.queues), ...functionAlarms(props), ...streamAlarms(props)];
+    const specs = [
+      ...queueAlarms(props.queues),
+      ...functionAlarms(props),
+      ...(props.fanOut === undefined ? [] : fanOutAlarms(props.fanOut, props.timeout)),
+      ...streamAlarms(props),
+    ];
     this.all = specs.map((spec) => this.create(spec, props));
   }
 
@@ -58,7 +75,7 @@ export class Alarms extends Construct {
       alarmDescription: `${spec.meaning} Runbook: ${runbookUrl}#${spec.anchor}`,
       metric: spec.metric,
       threshold: spec.threshold,
-      evaluationPeriods: spec.below?.periods ?? 1,
+      evaluationPeriods: spec.below?.periods ?? spec.periods ?? 1,
       comparisonOperator: spec.below
         ? ComparisonOperator.LESS_THAN_THRESHOLD
         : ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
@@ -81,7 +98,7 @@ function queueAlarms({ requests, deadLetters, undelivered }: RollupQueues): Alar
       id: 'DeadLetters',
       metric: visible(deadLetters),
       threshold: 1,
-      meaning: 'A request failed three times and is in the dead-letter queue: its hour is not rolled up.',
+      meaning: 'A request failed for good and is in the dead-letter queue: its hour is not rolled up.',
       anchor: 'dead-letter-queue-is-not-empty',
     },
     {
@@ -112,7 +129,7 @@ function functionAlarms(props: AlarmsProps): AlarmSpec[] {
       id: 'Errors',
       metric: props.function.metricErrors({ statistic: 'Sum', period }),
       threshold: 1,
-      meaning: 'A run failed. It is tried three times in all; its log line has the error code and the key.',
+      meaning: 'A run failed. It is tried five times in all; its log line has the error code and the key.',
       anchor: 'a-run-failed',
     },
     {
@@ -129,6 +146,70 @@ function functionAlarms(props: AlarmsProps): AlarmSpec[] {
       threshold: props.timeout.toMilliseconds() * DURATION_ALARM_SHARE,
       meaning: 'A run took over 80 % of the timeout. Beyond it, hours are finished by continuations.',
       anchor: 'a-run-takes-too-long',
+    },
+    {
+      id: 'LoopsStopped',
+      // https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html: continuations are such a loop.
+      metric: props.function.metric('RecursiveInvocationsDropped', { statistic: 'Sum', period }),
+      threshold: 1,
+      meaning:
+        'Lambda took continuations for a loop without an end, after some sixteen of them, and stopped one: its hour is not rolled up.',
+      anchor: 'lambda-stopped-a-loop',
+    },
+  ];
+}
+
+function fanOutAlarms(
+  { function: steps, stateMachine }: NonNullable<AlarmsProps['fanOut']>,
+  timeout: Duration,
+): AlarmSpec[] {
+  const period = Duration.minutes(5);
+  const sum = { statistic: 'Sum', period };
+  return [
+    {
+      id: 'ExecutionsFailed',
+      metric: stateMachine.metricFailed(sum),
+      threshold: 1,
+      meaning: 'A large rollup failed in the state machine. Its request is in the dead-letter queue.',
+      anchor: 'a-large-rollup-failed',
+    },
+    {
+      id: 'ExecutionsTimedOut',
+      metric: stateMachine.metricTimedOut(sum),
+      threshold: 1,
+      meaning:
+        'A large rollup was not done in three days and was ended. Its request is in the dead-letter queue.',
+      anchor: 'a-large-rollup-failed',
+    },
+    {
+      id: 'ExecutionsAborted',
+      metric: stateMachine.metricAborted(sum),
+      threshold: 1,
+      meaning: 'Somebody stopped a large rollup. Its request is in the dead-letter queue.',
+      anchor: 'a-large-rollup-failed',
+    },
+    {
+      id: 'StepErrors',
+      metric: steps.metricErrors(sum),
+      threshold: 1,
+      meaning: 'A step of a large rollup failed. Failures that pass are tried again by the state machine.',
+      anchor: 'a-step-failed',
+    },
+    {
+      id: 'StepThrottles',
+      metric: steps.metricThrottles(sum),
+      threshold: 1,
+      periods: THROTTLED_PERIODS,
+      meaning:
+        'Steps of large rollups have waited for room for an hour: several executions share fanOutWorkers.',
+      anchor: 'large-rollups-wait-for-each-other',
+    },
+    {
+      id: 'StepDuration',
+      metric: steps.metricDuration({ statistic: 'Maximum', period }),
+      threshold: timeout.toMilliseconds() * DURATION_ALARM_SHARE,
+      meaning: 'A step of a large rollup took over 80 % of the timeout. Beyond it, it is tried again.',
+      anchor: 'a-step-takes-too-long',
     },
   ];
 }

@@ -20,6 +20,16 @@ function problems(context: Record<string, unknown>): readonly string[] {
 
 const streamProblem = (problem: string) => [`streams[0].${problem}`];
 
+describe('context that is taken', () => {
+  it("fan-out beside AWS's own endpoints, those of a VPC among them", () => {
+    for (const host of [
+      'bucket.vpce-0123456789abcdef0.s3.eu-central-1.vpce.amazonaws.com',
+      's3.dualstack.eu-central-1.amazonaws.com',
+    ])
+      expect(problems({ fanOut: true, destinationEndpointUrl: `https://${host}` })).toEqual([]);
+  });
+});
+
 describe('context that is refused', () => {
   it.each([
     ['a name that there is not', { bucketName: 'logs' }, ['bucketName: there is no such setting']],
@@ -72,6 +82,28 @@ describe('context that is refused', () => {
       [
         'fanOut: must be off beside destinationRoleArn: Step Functions reads the plan under the destination by its own role',
       ],
+    ],
+    [
+      'fan-out to another region',
+      { fanOut: true, destinationRegion: 'eu-west-1' },
+      [
+        "fanOut: must be off beside destinationRegion: Step Functions reads the plan, which lies under the destination, in its own account and region alone; leave destinationRegion out where it is the stack's own",
+      ],
+    ],
+    [
+      "fan-out to an endpoint that is not AWS's",
+      { fanOut: true, destinationEndpointUrl: 'https://minio.example.com' },
+      [
+        "fanOut: must be off beside destinationEndpointUrl https://minio.example.com: Step Functions reads the plan, which lies under the destination, in its own account and region alone, and at no other endpoint than AWS's own",
+      ],
+    ],
+    [
+      'directory buckets',
+      { rawBucketName: 'logs--euc1-az1--x-s3', aggregatedBucketName: 'lake--euc1-az1--x-s3' },
+      ['rawBucketName', 'aggregatedBucketName'].map(
+        (name) =>
+          `${name}: must not be a directory bucket: it lists its keys in no order, and has no lifecycle rules by prefix`,
+      ),
     ],
     ['a number that is none', { concurrency: 'many' }, ['concurrency: must be a whole number from 1 to 250']],
     [

@@ -3,7 +3,8 @@ import { synthesize } from './synthesis.ts';
 import { onlyResource } from './template.ts';
 
 describe('the topic that is created for an address', () => {
-  const topic = () => onlyResource(synthesize({ alarmEmail: 'on-call@example.com' }), 'AWS::SNS::TopicPolicy');
+  const topic = () =>
+    onlyResource(synthesize({ alarmEmail: 'on-call@example.com' }), 'AWS::SNS::TopicPolicy');
 
   it('takes what CloudWatch publishes for this account, and refuses everything without TLS', () => {
     const { Statement } = topic().Properties['PolicyDocument'] as { Statement: unknown[] };
