@@ -89,8 +89,13 @@ function formatEnd({ status, deadLetterUrl, moved }: Redrive): string[] {
 }
 
 function formatFound({ messages, sample }: Pick<Redrive, 'messages' | 'sample'>): string[] {
-  const rows = sample.flatMap(({ sentAt, receives, body, reason }) => [
-    [sentAt.slice(0, 19) + 'Z', formatNoun(receives, 'receive'), shorten(body)],
+  const rows = sample.flatMap(({ sentAt, receives, body, reason, execution, request }) => [
+    [
+      sentAt.slice(0, 19) + 'Z',
+      execution === undefined ? formatNoun(receives, 'receive') : 'execution',
+      shorten(request === undefined ? body : JSON.stringify(request)),
+    ],
+    ...(execution === undefined ? [] : [['', '', `name: ${execution}`]]),
     ...(reason === undefined ? [] : [['', '', `reason: ${shorten(reason)}`]]),
   ]);
   const some = sample.length < messages ? `, ${formatCount(sample.length)} of them:` : '';

@@ -1,3 +1,4 @@
+import { credentialsAdvice } from '../../lambda/s3/errors.ts';
 import { OperatorError } from './operator-error.ts';
 
 const BY_NAME: Partial<Record<string, string>> = {
@@ -12,7 +13,6 @@ const BY_NAME: Partial<Record<string, string>> = {
 };
 
 const ADVICE: Partial<Record<string, string>> = {
-  NoCredentials: 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role.',
   NoRegion: 'Set AWS_REGION or --region.',
   NoSuchStack: 'Check its name and the region.',
   NoSuchQueue: 'Check its URL and the region.',
@@ -39,7 +39,7 @@ export function toOperatorError(error: unknown, what: string): OperatorError {
           .trim()
           .replaceAll(/\s*\n\s*/g, ' ')
           .replace(/\.$/, '');
-  const advice = ADVICE[code];
+  const advice = code === 'NoCredentials' ? `${credentialsAdvice()}.` : ADVICE[code];
   return new OperatorError(code, `${what}: ${text}.${advice === undefined ? '' : ` ${advice}`}`, error);
 }
 
