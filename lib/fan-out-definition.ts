@@ -56,7 +56,8 @@ export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutD
       },
       PlanAgain: {
         Type: 'Pass',
-        Parameters: { 'request.$': '$.request', 'attempt.$': '$.plan.answer.attempt' },
+        // The request may be another one: without the repack, once that is done.
+        Parameters: { 'request.$': '$.plan.answer.request', 'attempt.$': '$.plan.answer.attempt' },
         Next: 'Plan',
       },
       Write: {
@@ -112,6 +113,7 @@ export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutD
           'plan.$': '$.plan.answer.plan',
           'etag.$': '$.plan.answer.etag',
           'attempt.$': '$.attempt',
+          'generation.$': '$.plan.answer.generation',
         }),
         ResultSelector: { 'answer.$': '$.Payload' },
         ResultPath: '$.plan',

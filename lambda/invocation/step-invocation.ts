@@ -78,7 +78,7 @@ function carryOut(
   if (event.step === 'write') return writeStep(event, request, context);
   // The request may keep the sources of a deployment that deletes them.
   const settings = { ...context.settings, deleteSource: request.deleteSource };
-  if (event.step === 'plan') return planStep(request, event.attempt, { ...context, settings });
+  if (event.step === 'plan') return planStep(event, request, { ...context, settings });
   return commitStep(event, request, { ...context, settings });
 }
 

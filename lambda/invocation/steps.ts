@@ -9,6 +9,7 @@ import {
   commitPlan,
   formatLocation,
   formatPlanAt,
+  isRepacked,
   itemSchema,
   lostToOthers,
   parsePlanAt,
@@ -19,7 +20,7 @@ import {
 } from '../rollup/index.ts';
 import { z } from 'zod';
 import { RollupError } from '../errors.ts';
-import { messageSchema } from './message.ts';
+import { type RequestMessage, messageSchema } from './message.ts';
 
 const attempt = z.int().positive();
 /**
@@ -32,7 +33,13 @@ const pinned = { request: messageSchema, plan: z.string(), etag: z.string().min(
 const stepSchema = z.discriminatedUnion('step', [
   z.strictObject({ step: z.literal('plan'), request: messageSchema, attempt }),
   z.strictObject({ step: z.literal('write'), ...pinned, items: z.array(itemSchema).min(1) }),
-  z.strictObject({ step: z.literal('commit'), ...pinned, attempt }),
+  z.strictObject({
+    step: z.literal('commit'),
+    ...pinned,
+    attempt,
+    /** Of the commit that was planned. An execution that an earlier release began does not send it. */
+    generation: z.int().nonnegative().optional(),
+  }),
 ]);
 export type StepEvent = z.infer<typeof stepSchema>;
 
@@ -59,10 +66,13 @@ export function parseStep(event: unknown): StepEvent {
   throw new RollupError('InvalidRequest', `Not a step: ${why}.`);
 }
 
-/** The answer of the plan and the commit step. `lost`: another run committed first; `attempt` is that of the next plan. */
+/**
+ * The answer of the plan and the commit step. `lost`: another run committed first, or this plan is committed already;
+ * `attempt` and `request` are those of the next plan.
+ */
 export type StepAnswer =
   | { status: 'done'; outcome: RollupOutcome }
-  | { status: 'lost'; attempt: number }
+  | { status: 'lost'; attempt: number; request: RequestMessage }
   | {
       status: 'planned';
       plan: string;
@@ -74,28 +84,32 @@ export type StepAnswer =
       /** The number of invocations that write at once. */
       workers: number;
       attempt: number;
+      /** The generation of the commit that is planned. */
+      generation: number;
       totals: { outputs: number; objects: number; bytes: number };
     };
 
 /**
  * Lists, plans and writes the plan file.
  *
- * @param attempt the number of this plan, from 1
+ * @param event `attempt`: the number of this plan, from 1
  * @returns `done` where there is nothing to write
  * @throws RollupError `Conflict` where the last attempt lost to other runs
  */
 export async function planStep(
+  event: Extract<StepEvent, { step: 'plan' }>,
   request: RollupRequest,
-  attempt: number,
   context: Omit<RollupContext, 'hasTime'>,
 ): Promise<StepAnswer> {
+  const { attempt } = event;
   const planned = await planToFile(request, context);
   if (planned.status === 'done') return planned;
-  if (planned.status === 'lost') return lost(attempt, request.destination);
-  const { at, etag, totals } = planned;
+  if (planned.status === 'lost') return lost(event, request.destination);
+  const { at, etag, generation, totals } = planned;
   const { bucket, key } = planFiles(at).items;
   const workers = workersFor(totals, context.settings);
-  return { status: 'planned', plan: formatPlanAt(at), etag, bucket, items: key, workers, attempt, totals };
+  const files = { plan: formatPlanAt(at), etag, bucket, items: key };
+  return { status: 'planned', ...files, workers, attempt, generation, totals };
 }
 
 /**
@@ -109,7 +123,12 @@ export async function commitStep(
   context: Omit<RollupContext, 'hasTime'>,
 ): Promise<StepAnswer> {
   const outcome = await commitPlan(planOf(event, request), request, context);
-  return outcome === 'lost' ? lost(event.attempt, request.destination) : { status: 'done', outcome };
+  if (outcome !== 'lost') return { status: 'done', outcome };
+  const { generation, request: asked } = event;
+  // The answer of an attempt that committed may have been lost. A repack that is done is not asked for again.
+  const isDone =
+    request.repack === true && generation !== undefined && (await isRepacked(request, generation, context));
+  return lost(isDone ? { ...event, request: { ...asked, repack: false } } : event, request.destination);
 }
 
 /**
@@ -146,9 +165,12 @@ function planOf(
   throw badPlan(planFiles(at).header.key, `it lies under ${planned}, and the request is for ${requested}`);
 }
 
-function lost(attempt: number, destination: Location): StepAnswer {
+function lost(
+  { attempt, request }: Pick<Extract<StepEvent, { step: 'plan' }>, 'attempt' | 'request'>,
+  destination: Location,
+): StepAnswer {
   if (attempt >= ATTEMPTS) throw lostToOthers(destination);
-  return { status: 'lost', attempt: attempt + 1 };
+  return { status: 'lost', attempt: attempt + 1, request };
 }
 
 function outOfTime(written: number): RollupError {

@@ -9,7 +9,7 @@
 export { ATTEMPTS, lostToOthers } from './attempts.ts';
 export { refuseUnlistable } from './commit/markers.ts';
 export { withCommitted } from './committed/read-committed.ts';
-export { commitPlan } from './fan-out/commit-step.ts';
+export { commitPlan, isRepacked } from './fan-out/commit-step.ts';
 export {
   type PinnedPlan,
   type PlanItem,

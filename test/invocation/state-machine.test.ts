@@ -340,6 +340,40 @@ describe('an execution', () => {
     expect(execution.visited.filter((name) => name === 'Plan')).toHaveLength(2);
   });
 
+  it.each([{ repack: true }, {}])(
+    'whose commit is repeated, because its answer was lost, ends well and plans nothing twice: %j',
+    async (how) => {
+      putHour();
+      await execute();
+      sandbox.put(BUCKET, `${rawPrefix(8)}late.log`, 'late\n');
+      const { handle } = createStepInvocation(process.env);
+      const planned: unknown[] = [];
+      let isLost = false;
+      const reached: ReturnType<typeof world> = {
+        ...world(),
+        invoke: async (_, payload) => {
+          const answer = (await handle(payload, CONTEXT)) as { status: string };
+          const { step } = payload as { step: string };
+          if (step === 'plan' && answer.status === 'planned') planned.push(answer);
+          if (step !== 'commit' || isLost) return answer;
+          isLost = true;
+          throw Object.assign(new Error('Read timed out'), { name: 'Lambda.SdkClientException' });
+        },
+      };
+      const execution = new Execution(DEFINITION, { ...REQUEST, ...how }, reached);
+      expect(await execution.run()).toMatchObject({
+        status: 'SUCCEEDED',
+        output: { outcome: { status: 'unchanged' } },
+      });
+      expect(planned).toHaveLength(1);
+      const manifest = JSON.parse(sandbox.get(BUCKET, `${AGGREGATED}_manifest.json`)?.toString() ?? '') as {
+        generation: number;
+      };
+      expect(manifest.generation).toBe(how.repack === true ? 1 : 0);
+      expect(sandbox.keys(BUCKET, AGGREGATED).filter((key) => key.includes('_plan/'))).toEqual([]);
+    },
+  );
+
   it.each([
     [
       'a plan of another destination',
@@ -391,7 +425,16 @@ describe('executions at once', () => {
         await time.sleep(step === 'write' ? batchSeconds : 17);
         running--;
         if (step === 'commit') return { status: 'done' };
-        return { status: 'planned', plan: 'p', etag: 'e', bucket: 'b', items: 'i', workers: 20, attempt: 1 };
+        return {
+          status: 'planned',
+          plan: 'p',
+          etag: 'e',
+          bucket: 'b',
+          items: 'i',
+          workers: 20,
+          attempt: 1,
+          generation: 0,
+        };
       },
       getObject: () => items,
       wait: (seconds) => time.sleep(seconds),

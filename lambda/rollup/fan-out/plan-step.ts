@@ -28,6 +28,8 @@ type StepContext = Omit<RollupContext, 'hasTime'>;
 /** A plan that is ready to be carried out by many processes, with the totals of its outputs. */
 export interface WrittenPlan extends PinnedPlan {
   status: 'planned';
+  /** The generation of the commit that it leads to: one more than the last one's for a repack. */
+  generation: number;
   totals: { outputs: number; objects: number; bytes: number };
 }
 
@@ -116,5 +118,5 @@ async function planFrom(
     items: { etag: wroteItems.etag, size: wroteItems.size },
   });
   const { etag } = await store.put(files.header, header, 'application/json');
-  return { status: 'planned', at, etag, totals };
+  return { status: 'planned', at, etag, generation, totals };
 }
