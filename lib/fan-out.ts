@@ -19,7 +19,7 @@ const BESIDE_WORKERS = 2;
 /** Properties of `FanOut`: those of the function, which is the same code with another handler. */
 export type FanOutProps = Omit<
   RollupFunctionProps,
-  'feed' | 'stateMachineArn' | 'description' | 'entry' | 'handler'
+  'feed' | 'stateMachineArn' | 'description' | 'entry' | 'handler' | 'deployment'
 >;
 
 /** The state machine that large requests are dispatched to, and the function that carries out its steps. */
@@ -49,6 +49,7 @@ export class FanOut extends Construct {
     this.functionRole = steps.role;
     const logGroup = new LogGroup(this, 'Logs', {
       logGroupName: logGroupName(this),
+      ...(props.encryptionKey === undefined ? {} : { encryptionKey: props.encryptionKey }),
       retention: props.logRetention,
       removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     });

@@ -1,5 +1,6 @@
 import { Duration, Names } from 'aws-cdk-lib';
 import type { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
+import { type IVpc, SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import type { IRole } from 'aws-cdk-lib/aws-iam';
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
@@ -27,6 +28,8 @@ export class LogRollup extends Construct {
   readonly allowAnyPrefix: boolean;
   readonly queues: RollupQueues;
   readonly function: IFunction;
+  /** What is to be invoked: the function, or with `deployment` the alias of the version in use. */
+  readonly live: IFunction;
   /** The function's role, which buckets and keys of other accounts must admit. */
   readonly functionRole: IRole;
   /** The state machine of large requests; undefined without the setting `fanOut`. */
@@ -45,7 +48,8 @@ export class LogRollup extends Construct {
     const serviceName =
       props.serviceName ?? Names.uniqueResourceName(this, { maxLength: 100, separator: '-' });
 
-    this.queues = new RollupQueues(this, 'Queues', { functionTimeout: timeout });
+    const { encryptionKey, vpc } = props;
+    this.queues = new RollupQueues(this, 'Queues', { functionTimeout: timeout, encryptionKey });
     const functionProps = {
       raw,
       aggregated,
@@ -57,16 +61,23 @@ export class LogRollup extends Construct {
       tracing: props.tracing ?? false,
       engine,
       code: props.code,
+      encryptionKey,
+      vpc,
+      vpcSubnets: props.vpcSubnets,
+      securityGroups: props.securityGroups ?? (vpc === undefined ? undefined : [this.securityGroup(vpc)]),
+      proxy: props.proxy,
     };
     if (engine.fanOut === true) this.fanOut = new FanOut(this, 'FanOut', { ...functionProps, engine });
     const rollup = new RollupFunction(this, 'Rollup', {
       ...functionProps,
       entry: props.entry,
       stateMachineArn: this.fanOut?.stateMachine.stateMachineArn,
+      deployment: props.deployment,
     });
     this.function = rollup.function;
+    this.live = rollup.live;
     this.functionRole = rollup.role;
-    new Schedules(this, 'Schedules', { streams, queues: this.queues });
+    new Schedules(this, 'Schedules', { streams, queues: this.queues, encryptionKey });
     this.alarms = new Alarms(this, 'Alarms', {
       function: this.function,
       queues: this.queues,
@@ -75,6 +86,7 @@ export class LogRollup extends Construct {
       serviceName,
       timeout,
       topic: props.alarmTopic,
+      pageTopic: props.pageTopic,
       runbookUrl: props.runbookUrl ?? 'docs/runbook.md',
     }).all;
     this.dashboard = new RollupDashboard(this, 'Overview', {
@@ -85,6 +97,14 @@ export class LogRollup extends Construct {
       capacity,
       serviceName,
       alarms: this.alarms,
+    });
+  }
+
+  /** One for the functions of the rollup and of the steps, which interface endpoints can admit. */
+  private securityGroup(vpc: IVpc): SecurityGroup {
+    return new SecurityGroup(this, 'SecurityGroup', {
+      vpc,
+      description: 'Functions of the log rollup: everything out, nothing in',
     });
   }
 }

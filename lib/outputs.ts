@@ -16,7 +16,7 @@ export function addOutputs(rollup: LogRollup): void {
   output(STACK_OUTPUTS.queueUrl, 'Requests go here', queues.requests.queueUrl);
   output(STACK_OUTPUTS.deadLetterQueueUrl, 'Requests that failed for good', queues.deadLetters.queueUrl);
   output(STACK_OUTPUTS.deadLetterQueueArn, 'What a redrive starts from', queues.deadLetters.queueArn);
-  output(STACK_OUTPUTS.functionName, 'For direct invocation', rollup.function.functionName);
+  output(STACK_OUTPUTS.functionName, 'For direct invocation', rollup.live.functionName);
   output(STACK_OUTPUTS.functionRoleArn, 'Reads raw logs, writes rollups', rollup.functionRole.roleArn);
   output(STACK_OUTPUTS.rawRoot, 'Every source is under it', formatRoot(rollup.raw));
   output(STACK_OUTPUTS.aggregatedRoot, 'Every rollup is under it', formatRoot(rollup.aggregated));

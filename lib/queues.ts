@@ -1,4 +1,5 @@
 import { Duration } from 'aws-cdk-lib';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { Queue, QueueEncryption, RedrivePermission } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { MAX_RECEIVES } from '../lambda/names.ts';
@@ -18,9 +19,18 @@ export class RollupQueues extends Construct {
    */
   readonly undelivered: Queue;
 
-  constructor(scope: Construct, id: string, props: { readonly functionTimeout: Duration }) {
+  constructor(
+    scope: Construct,
+    id: string,
+    props: { readonly functionTimeout: Duration; readonly encryptionKey?: IKey | undefined },
+  ) {
     super(scope, id);
-    const secured = { encryption: QueueEncryption.SQS_MANAGED, enforceSSL: true };
+    const { encryptionKey } = props;
+    const encryption =
+      encryptionKey === undefined
+        ? { encryption: QueueEncryption.SQS_MANAGED }
+        : { encryption: QueueEncryption.KMS, encryptionMasterKey: encryptionKey };
+    const secured = { ...encryption, enforceSSL: true };
     this.deadLetters = new Queue(this, 'DeadLetters', { ...secured, retentionPeriod: LONGEST_RETENTION });
     this.undelivered = new Queue(this, 'Undelivered', {
       ...secured,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type { Role } from 'aws-cdk-lib/aws-iam';
 import type { Code } from 'aws-cdk-lib/aws-lambda';
-import { Architecture, Runtime, Tracing, type CfnFunction } from 'aws-cdk-lib/aws-lambda';
+import { Architecture, Runtime, Tracing, type CfnFunction, type IFunction } from 'aws-cdk-lib/aws-lambda';
 import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources';
 import { NodejsFunction, OutputFormat, type BundlingOptions } from 'aws-cdk-lib/aws-lambda-nodejs';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
@@ -16,14 +16,15 @@ import { queueConcurrency, type Capacity } from './config/capacity.ts';
 import { engineEnvironment, type Engine } from './config/engine.ts';
 import { InvalidConfiguration } from './config/invalid-configuration.ts';
 import type { RollupQueues } from './queues.ts';
-import type { RootedStream } from './log-rollup-props.ts';
+import { deployGradually } from './deployment.ts';
+import type { DeploymentKind, RootedStream, Surroundings } from './log-rollup-props.ts';
 import { formatRoot, type Root } from './config/root.ts';
 
 const PROJECT = join(import.meta.dirname, '..');
 const HANDLER = join(PROJECT, 'lambda', 'handler.ts');
 
 /** Properties of `RollupFunction`. */
-export interface RollupFunctionProps {
+export interface RollupFunctionProps extends Surroundings {
   readonly raw: Root;
   readonly aggregated: Root;
   /** The streams whose hours requests may be for. */
@@ -44,6 +45,8 @@ export interface RollupFunctionProps {
    */
   readonly feed?: boolean | undefined;
   readonly description?: string | undefined;
+  /** @defaultValue `off` */
+  readonly deployment?: DeploymentKind | undefined;
   /** ARN of the state machine that it may start. */
   readonly stateMachineArn?: string | undefined;
   /** @defaultValue lambda/handler.ts */
@@ -61,14 +64,17 @@ export interface RollupFunctionProps {
 /** The function, its log group, and the event source that gives it requests from the queue. */
 export class RollupFunction extends Construct {
   readonly function: NodejsFunction;
+  /** What is invoked: the function, or the alias of the version in use. */
+  readonly live: IFunction;
   readonly logGroup: LogGroup;
   /** Buckets and keys of other accounts must admit it. */
   readonly role: Role;
 
   constructor(scope: Construct, id: string, props: RollupFunctionProps) {
     super(scope, id);
-    const { capacity, queues, feed = true, stateMachineArn } = props;
+    const { capacity, queues, feed = true, stateMachineArn, deployment = 'off' } = props;
     this.logGroup = new LogGroup(this, 'Logs', {
+      ...(props.encryptionKey === undefined ? {} : { encryptionKey: props.encryptionKey }),
       retention: props.logRetention,
       // Kept, but for one that a failed first deployment made.
       removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
@@ -85,6 +91,7 @@ export class RollupFunction extends Construct {
       ...(feed ? { [ENV.queueUrl]: queues.requests.queueUrl } : {}),
       ...(stateMachineArn === undefined ? {} : { [ENV.stateMachineArn]: stateMachineArn }),
       ...engineEnvironment(props.engine),
+      ...proxyVariables(props.proxy),
     };
     refuseTooMuchEnvironment(environment);
     this.function = new NodejsFunction(this, 'Function', {
@@ -99,14 +106,20 @@ export class RollupFunction extends Construct {
       tracing: props.tracing ? Tracing.ACTIVE : Tracing.DISABLED,
       deadLetterQueue: queues.undelivered,
       environment,
+      ...networkOf(props),
+      ...(props.encryptionKey === undefined ? {} : { environmentEncryption: props.encryptionKey }),
       ...(props.code === undefined
         ? bundled(props.entry)
         : { code: props.code, handler: props.handler ?? 'index.handler' }),
     });
     // The function refers to the role, which has its policies inline: CloudFormation orders them without DependsOn.
     (this.function.node.defaultChild as CfnFunction).addDeletionOverride('DependsOn');
+    this.live =
+      deployment === 'off'
+        ? (this.function)
+        : deployGradually(this, 'Deployment', this.function, deployment);
     if (!feed) return;
-    this.function.addEventSource(
+    this.live.addEventSource(
       new SqsEventSource(queues.requests, {
         batchSize: 1,
         maxConcurrency: queueConcurrency(capacity),
@@ -115,6 +128,24 @@ export class RollupFunction extends Construct {
       }),
     );
   }
+}
+
+function networkOf({ vpc, vpcSubnets, securityGroups }: Surroundings) {
+  if (vpc === undefined) return {};
+  return {
+    vpc,
+    ...(vpcSubnets === undefined ? {} : { vpcSubnets }),
+    ...(securityGroups === undefined ? {} : { securityGroups }),
+  };
+}
+
+function proxyVariables(proxy: Surroundings['proxy']): Record<string, string> {
+  if (proxy === undefined) return {};
+  return {
+    HTTPS_PROXY: proxy.url,
+    HTTP_PROXY: proxy.url,
+    ...(proxy.except === undefined ? {} : { NO_PROXY: proxy.except }),
+  };
 }
 
 /** Properties of a function that esbuild bundles from its TypeScript. */

@@ -5,7 +5,7 @@ import { capacityFields, refuseNoQueueConcurrency, refuseTooLittleMemory } from 
 import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
 import { ENGINE_NAMES, engineFields, refuseContradictions, wholeNumber } from './engine.ts';
 import { formatIssues, InvalidConfiguration } from './invalid-configuration.ts';
-import { DEFAULT_AGGREGATED_ROOT, DEFAULT_RAW_ROOT } from '../log-rollup-props.ts';
+import { DEFAULT_AGGREGATED_ROOT, DEFAULT_RAW_ROOT, DEPLOYMENT_KINDS } from '../log-rollup-props.ts';
 import { DIRECTORY_BUCKET, isDirectoryBucket, prefixesOverlap, prefixSchema } from './root.ts';
 import { DEFAULT_STREAMS, streamsSchema, type StreamProps } from './streams.ts';
 
@@ -17,6 +17,14 @@ const bucketName = z
 const keyArn = z
   .string()
   .regex(/^arn:[\w-]+:kms:[\w-]+:\d{12}:key\/[\w-]+$/, 'must be the ARN of a KMS key, not an alias');
+
+const topicArn = z
+  .string()
+  .regex(/^arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]{1,256}$/, 'must be the ARN of an SNS topic');
+const ids = (prefix: string, what: string) =>
+  z
+    .array(z.string().regex(new RegExp(`^${prefix}-[0-9a-f]{8,17}$`), `must be the id of a ${what}`))
+    .min(1, `must name at least one ${what}`);
 
 /** Schemas of the stack's own values, with their defaults. The settings file has them under `stack`. */
 const stackFields = {
@@ -38,11 +46,21 @@ const stackFields = {
     .enum(RetentionDays, `must be one of ${Object.values(RetentionDays).filter(Number).join(', ')}`)
     .default(RetentionDays.ONE_MONTH),
   tracing: z.boolean('must be true or false').default(false),
-  alarmTopicArn: z
-    .string()
-    .regex(/^arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]{1,256}$/, 'must be the ARN of an SNS topic')
-    .optional(),
+  alarmTopicArn: topicArn.optional(),
   alarmEmail: z.email('must be an e-mail address').optional(),
+  pageTopicArn: topicArn.optional(),
+  kmsKeyArn: keyArn.optional(),
+  vpcId: z
+    .string()
+    .regex(/^vpc-[0-9a-f]{8,17}$/, 'must be the id of a VPC')
+    .optional(),
+  subnetIds: ids('subnet', 'subnet').optional(),
+  securityGroupIds: ids('sg', 'security group').optional(),
+  httpsProxy: z
+    .url({ protocol: /^https?$/, error: 'must be a URL such as http://proxy.example.com:3128' })
+    .optional(),
+  noProxy: z.string('must be text, such as ".amazonaws.com"').min(1).optional(),
+  deployment: z.enum(DEPLOYMENT_KINDS, `must be ${DEPLOYMENT_KINDS.join(' or ')}`).default('off'),
   runbookUrl: z
     .string()
     .regex(/^[^\s#]+$/, 'must have no blanks and no "#"')
@@ -82,11 +100,13 @@ export interface ContextFile {
  * (`-c concurrency=32`) are text, and streams JSON. Names with other characters than letters and digits are CDK's own and are
  * passed over; any other unknown name is refused.
  *
+ * @param region that the stack is deployed to, where it is known
  * @throws InvalidConfiguration with all problems
  */
 export function parseContext(
   context: Readonly<Record<string, unknown>>,
   file: ContextFile = { name: undefined, settings: {}, stack: {} },
+  region?: string,
 ): StackSettings {
   const own = Object.entries(context).filter(([name]) => /^[A-Za-z0-9]+$/.test(name));
   const typed = Object.fromEntries(own.map(([name, value]) => [name, fromCommandLine(name, value)]));
@@ -99,6 +119,7 @@ export function parseContext(
     ...formatIssues(streams.error?.issues ?? [], ['streams']),
     // Conditions are checked between values that are sound by themselves.
     ...formatIssues(relations.safeParse(soundValues(given)).error?.issues ?? []),
+    ...(region === undefined ? [] : regionProblems(soundValues(given), region)),
   ];
   if (!parsed.success || problems.length > 0) {
     throw new InvalidConfiguration(
@@ -124,6 +145,9 @@ function located(
   return value in settings ? `${name}: ${problem}` : problem;
 }
 
+/** Values that are lists of ids: on the command line with commas. */
+const LISTS = new Set(['subnetIds', 'securityGroupIds']);
+
 function fromCommandLine(name: string, value: unknown): unknown {
   if (typeof value !== 'string' || ENGINE_NAMES.some((known) => known === name)) return value;
   if (name === 'streams') {
@@ -133,6 +157,7 @@ function fromCommandLine(name: string, value: unknown): unknown {
       return value;
     }
   }
+  if (LISTS.has(name)) return value.split(',').map((one) => one.trim());
   if (value === 'true' || value === 'false') return value === 'true';
   return /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value;
 }
@@ -183,7 +208,32 @@ const relations = schema.superRefine((settings, context) => {
       'is for a bucket that is created: give an existing bucket its own lifecycle rule',
     );
   }
+  if ((settings.vpcId === undefined) !== (settings.subnetIds === undefined)) {
+    const [given, missing] = settings.vpcId === undefined ? ['subnetIds', 'vpcId'] : ['vpcId', 'subnetIds'];
+    refuse(given, `needs ${missing} beside it`);
+  }
+  if (settings.securityGroupIds !== undefined && settings.vpcId === undefined)
+    refuse('securityGroupIds', 'needs vpcId and subnetIds beside it');
+  if (settings.noProxy !== undefined && settings.httpsProxy === undefined)
+    refuse('noProxy', 'needs httpsProxy beside it');
   if (settings.alarmTopicArn !== undefined && settings.alarmEmail !== undefined) {
     refuse('alarmEmail', 'is for a topic that is created: give alarmTopicArn or alarmEmail, not both');
   }
 });
+
+/** Topics and keys that the stack could not use where it is, or the buckets where they are. */
+function regionProblems(settings: z.infer<typeof schema>, region: string): string[] {
+  const { sourceRegion = region, destinationRegion = region } = settings;
+  const expected = [
+    ['alarmTopicArn', region],
+    ['pageTopicArn', region],
+    ['kmsKeyArn', region],
+    ['rawKmsKeyArn', sourceRegion],
+    ['aggregatedKmsKeyArn', destinationRegion],
+    ['kmsKeyId', destinationRegion],
+  ] as const;
+  return expected.flatMap(([name, right]) => {
+    const [, , , actual = right] = settings[name]?.split(':') ?? [];
+    return actual === right ? [] : [`${name}: is of region ${actual}, and must be of ${right}`];
+  });
+}

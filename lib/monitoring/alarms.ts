@@ -1,5 +1,13 @@
 import { Duration } from 'aws-cdk-lib';
-import { Alarm, ComparisonOperator, TreatMissingData, type IMetric } from 'aws-cdk-lib/aws-cloudwatch';
+import {
+  Alarm,
+  AlarmRule,
+  ComparisonOperator,
+  CompositeAlarm,
+  TreatMissingData,
+  type IAlarm,
+  type IMetric,
+} from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
@@ -8,7 +16,7 @@ import { Construct } from 'constructs';
 import { METRICS } from '../../lambda/names.ts';
 import type { FanOut } from '../fan-out.ts';
 import type { RollupQueues } from '../queues.ts';
-import { streamMetric } from './stream-metrics.ts';
+import { chunks, streamMetric } from './stream-metrics.ts';
 
 /** Open file descriptors, of Lambda's 1,024, from which the alarm is raised. */
 export const DESCRIPTOR_ALARM = 900;
@@ -17,6 +25,9 @@ export const DURATION_ALARM_SHARE = 0.8;
 
 /** Periods of five minutes with throttled steps, one after another: executions at once throttle each other for minutes. */
 const THROTTLED_PERIODS = 12;
+
+/** Most alarms that a composite alarm may look at: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html */
+const MOST_CHILDREN = 100;
 
 /** One alarm. */
 interface AlarmSpec {
@@ -39,6 +50,12 @@ interface AlarmSpec {
   readonly meaning: string;
   /** Anchor of its section in docs/runbook.md. */
   readonly anchor: string;
+  /**
+   * It means that an hour was not rolled up, and is one of those for which somebody is paged.
+   *
+   * @defaultValue false
+   */
+  readonly pages?: boolean;
 }
 
 /** Properties of `Alarms`. */
@@ -52,12 +69,16 @@ export interface AlarmsProps {
   readonly serviceName: string;
   readonly timeout: Duration;
   readonly topic?: ITopic | undefined;
+  /** Topic that is notified once if any hour was not rolled up. */
+  readonly pageTopic?: ITopic | undefined;
   readonly runbookUrl: string;
 }
 
 /** All alarms. The description of each has its meaning and a link into the runbook; all notify the topic, if there is one. */
 export class Alarms extends Construct {
   readonly all: readonly Alarm[];
+  /** Raised while any alarm is that means that an hour was not rolled up. */
+  readonly hourNotRolledUp: CompositeAlarm;
 
   constructor(scope: Construct, id: string, props: AlarmsProps) {
     super(scope, id);
@@ -68,6 +89,31 @@ export class Alarms extends Construct {
       ...streamAlarms(props),
     ];
     this.all = specs.map((spec) => this.create(spec, props));
+    this.hourNotRolledUp = this.combine(
+      this.all.filter((_, i) => specs[i]?.pages === true),
+      props,
+    );
+  }
+
+  private combine(alarms: IAlarm[], { pageTopic, runbookUrl }: AlarmsProps): CompositeAlarm {
+    const parts = chunks(alarms, MOST_CHILDREN);
+    const children =
+      parts.length <= 1
+        ? alarms
+        : parts.map((some, i) => {
+            const alarmDescription = `Part ${i + 1} of ${parts.length} of the alarm that an hour was not rolled up.`;
+            const alarmRule = AlarmRule.anyOf(...some);
+            return new CompositeAlarm(this, `HourNotRolledUp${i + 1}`, { alarmDescription, alarmRule });
+          });
+    const alarm = new CompositeAlarm(this, 'HourNotRolledUp', {
+      alarmDescription: `An hour was not rolled up. The alarms that are raised beside this one say why. Runbook: ${runbookUrl}#an-hour-was-not-rolled-up`,
+      alarmRule: AlarmRule.anyOf(...children),
+    });
+    if (pageTopic !== undefined) {
+      alarm.addAlarmAction(new SnsAction(pageTopic));
+      alarm.addOkAction(new SnsAction(pageTopic));
+    }
+    return alarm;
   }
 
   private create(spec: AlarmSpec, { topic, runbookUrl }: AlarmsProps): Alarm {
@@ -100,6 +146,7 @@ function queueAlarms({ requests, deadLetters, undelivered }: RollupQueues): Alar
       threshold: 1,
       meaning: 'A request failed for good and is in the dead-letter queue: its hour is not rolled up.',
       anchor: 'dead-letter-queue-is-not-empty',
+      pages: true,
     },
     {
       id: 'Undelivered',
@@ -108,6 +155,7 @@ function queueAlarms({ requests, deadLetters, undelivered }: RollupQueues): Alar
       meaning:
         'A request never came to the queue: a schedule could not deliver it, or an asynchronous invocation failed.',
       anchor: 'a-request-was-not-delivered',
+      pages: true,
     },
     {
       id: 'OldestRequest',
@@ -155,6 +203,7 @@ function functionAlarms(props: AlarmsProps): AlarmSpec[] {
       meaning:
         'Lambda took continuations for a loop without an end, after some sixteen of them, and stopped one: its hour is not rolled up.',
       anchor: 'lambda-stopped-a-loop',
+      pages: true,
     },
   ];
 }
@@ -225,6 +274,7 @@ function streamAlarms({ serviceName, streams }: AlarmsProps): AlarmSpec[] {
     below: { periods: 2 },
     meaning: `Stream ${stream}: no hour was committed in 2 hours.`,
     anchor: 'no-hour-was-committed',
+    pages: true,
   }));
   const descriptors = [...streams, METRICS.unnamedStream].map((stream) => ({
     id: `Descriptors-${stream}`,

@@ -1,0 +1,158 @@
+import { describe, expect, it } from 'vitest';
+import { STACK_OUTPUTS } from '../../lambda/names.ts';
+import { flattenReference } from '../../lib/flatten-reference.ts';
+import { VARIANTS, synthesize } from './synthesis.ts';
+import { onlyResource, resources, roleStatements } from './template.ts';
+
+const functions = (context: Record<string, unknown> | undefined) =>
+  Object.entries(resources(synthesize(context), 'AWS::Lambda::Function'));
+
+describe('in a VPC', () => {
+  const template = synthesize(VARIANTS['a VPC']);
+  const subnets = VARIANTS['a VPC']?.['subnetIds'];
+
+  it('the function is in the subnets, with a security group that lets nothing in', () => {
+    const { Properties, id } = onlyResource(template, 'AWS::EC2::SecurityGroup');
+    expect(Properties).toMatchObject({
+      VpcId: 'vpc-0123456789abcdef0',
+      SecurityGroupEgress: [{ CidrIp: '0.0.0.0/0', IpProtocol: '-1' }],
+    });
+    expect(Properties).not.toHaveProperty('SecurityGroupIngress');
+    expect(onlyResource(template, 'AWS::Lambda::Function').Properties['VpcConfig']).toEqual({
+      SubnetIds: subnets,
+      SecurityGroupIds: [{ 'Fn::GetAtt': [id, 'GroupId'] }],
+    });
+  });
+
+  it('both functions are, in the security groups that are given, and no other is created', () => {
+    const context = VARIANTS['a VPC with fan-out and security groups'];
+    synthesize(context).resourceCountIs('AWS::EC2::SecurityGroup', 0);
+    for (const [, { Properties }] of functions(context))
+      expect(Properties['VpcConfig']).toEqual({
+        SubnetIds: subnets,
+        SecurityGroupIds: ['sg-0123456789abcdef0'],
+      });
+  });
+
+  it('the role may make network interfaces, and only there', () => {
+    const attaches = (context: Record<string, unknown> | undefined) =>
+      roleStatements(synthesize(context)).filter(({ Sid }) => Sid === 'AttachToVpc');
+    expect(attaches(VARIANTS['a VPC'])).toMatchObject([
+      { Action: expect.arrayContaining(['ec2:CreateNetworkInterface']) as unknown, Resource: '*' },
+    ]);
+    expect(attaches({})).toEqual([]);
+  });
+
+  it('the functions are told of the proxy', () => {
+    for (const name of ['a VPC', 'a VPC with fan-out and security groups'])
+      for (const [, { Properties }] of functions(VARIANTS[name]))
+        expect(Properties['Environment']).toMatchObject({
+          Variables: {
+            HTTPS_PROXY: 'http://proxy.example.com:3128',
+            HTTP_PROXY: 'http://proxy.example.com:3128',
+            NO_PROXY: '.amazonaws.com',
+          },
+        });
+  });
+});
+
+describe('with a key of the customer', () => {
+  const context = VARIANTS['a key of the customer'];
+  const template = synthesize(context);
+  const key = context?.['kmsKeyArn'];
+
+  it('queues, log groups, topic and variables are encrypted with it', () => {
+    const all = (type: string, property: string) =>
+      Object.values(resources(template, type)).map(({ Properties }) => Properties[property]);
+    expect(all('AWS::SQS::Queue', 'KmsMasterKeyId')).toEqual([key, key, key]);
+    expect(all('AWS::SQS::Queue', 'SqsManagedSseEnabled')).toEqual([undefined, undefined, undefined]);
+    expect(all('AWS::Logs::LogGroup', 'KmsKeyId')).toEqual([key, key, key]);
+    expect(all('AWS::SNS::Topic', 'KmsMasterKeyId').map(flattenReference)).toEqual([key]);
+    expect(all('AWS::Lambda::Function', 'KmsKeyArn')).toEqual([key, key]);
+  });
+
+  it('the roles of the functions and of the schedules may use it, by way of SQS and Lambda', () => {
+    const uses = roleStatements(template).filter(({ Sid }) => Sid === 'UseStackKey');
+    expect(uses.map(({ Resource }) => Resource)).toEqual([key, key, key]);
+    expect(uses.map(({ Condition }) => JSON.stringify(Condition).match(/sqs\.|lambda\./g))).toEqual(
+      expect.arrayContaining([['sqs.', 'lambda.'], ['sqs.', 'lambda.'], ['sqs.']]) as unknown,
+    );
+    // The buckets have encryption of their own.
+    expect(JSON.stringify(resources(template, 'AWS::S3::Bucket'))).not.toContain(String(key));
+  });
+});
+
+describe('with a gradual deployment', () => {
+  const template = synthesize(VARIANTS['a canary']);
+  const alias = onlyResource(template, 'AWS::Lambda::Alias');
+
+  it('CodeDeploy moves an alias, and goes back if a run of it fails', () => {
+    const { Properties } = onlyResource(template, 'AWS::CodeDeploy::DeploymentGroup');
+    expect(Properties).toMatchObject({
+      AutoRollbackConfiguration: {
+        Enabled: true,
+        Events: expect.arrayContaining(['DEPLOYMENT_FAILURE', 'DEPLOYMENT_STOP_ON_ALARM']) as unknown,
+      },
+      AlarmConfiguration: { Enabled: true },
+    });
+    const [alarm] = Object.entries(resources(template, 'AWS::CloudWatch::Alarm')).filter(([id]) =>
+      id.includes('Deployment'),
+    );
+    expect(JSON.stringify(Properties['AlarmConfiguration'])).toContain(alarm?.[0]);
+    expect(alarm?.[1].Properties).toMatchObject({ MetricName: 'Errors', Threshold: 1, Period: 60 });
+    expect(JSON.stringify(alarm?.[1].Properties['Dimensions'])).toContain(':live');
+    expect(onlyResource(template, 'AWS::CodeDeploy::DeploymentConfig').Properties).toMatchObject({
+      TrafficRoutingConfig: {
+        Type: 'TimeBasedCanary',
+        TimeBasedCanary: { CanaryInterval: 65, CanaryPercentage: 50 },
+      },
+    });
+    expect(JSON.stringify(alias)).toContain('CodeDeployLambdaAliasUpdate');
+  });
+
+  it('queue and command line invoke the alias', () => {
+    const source = onlyResource(template, 'AWS::Lambda::EventSourceMapping');
+    expect(JSON.stringify(source.Properties['FunctionName'])).toContain(alias.id);
+    expect(
+      JSON.stringify(template.findOutputs(STACK_OUTPUTS.functionName)[STACK_OUTPUTS.functionName]),
+    ).toContain(alias.id);
+  });
+
+  it('is off by default, and all at once where that is asked for', () => {
+    synthesize({}).resourceCountIs('AWS::Lambda::Alias', 0);
+    synthesize({}).resourceCountIs('AWS::CodeDeploy::DeploymentGroup', 0);
+    const { Properties } = onlyResource(
+      synthesize(VARIANTS['a deployment all at once']),
+      'AWS::CodeDeploy::DeploymentGroup',
+    );
+    expect(Properties['DeploymentConfigName']).toBe('CodeDeployDefault.LambdaAllAtOnce');
+  });
+});
+
+describe('the alarm that pages', () => {
+  const composites = (context: Record<string, unknown> | undefined) =>
+    Object.entries(resources(synthesize(context), 'AWS::CloudWatch::CompositeAlarm'));
+  const children = (rule: unknown) => flattenReference(rule).match(/ALARM\(/g)?.length;
+
+  it('stands for every alarm which means that an hour was not rolled up', () => {
+    const [alarm] = composites({});
+    const Properties = alarm?.[1].Properties ?? {};
+    const rule = flattenReference(Properties['AlarmRule']);
+    for (const id of ['DeadLetters', 'Undelivered', 'LoopsStopped', 'NoHourCommitteddefault'])
+      expect(rule).toMatch(new RegExp(`ALARM\\("<RollupAlarms${id}\\w+\\.Arn>"\\)`));
+    expect(children(Properties['AlarmRule'])).toBe(4);
+    expect(Properties['AlarmActions']).toBeUndefined();
+  });
+
+  it('notifies the topic for it alone, and of many streams looks at a hundred alarms at a time', () => {
+    const all = composites(VARIANTS['many streams']);
+    const pager = [VARIANTS['many streams']?.['pageTopicArn']];
+    expect(
+      all.map(([id, { Properties }]) => [children(Properties['AlarmRule']), Properties['AlarmActions'], id]),
+    ).toEqual([
+      [100, undefined, expect.stringContaining('HourNotRolledUp1')],
+      [23, undefined, expect.stringContaining('HourNotRolledUp2')],
+      [2, pager, expect.stringMatching(/HourNotRolledUp(?![12])/)],
+    ]);
+  });
+});
