@@ -115,9 +115,7 @@ export class RollupFunction extends Construct {
     // The function refers to the role, which has its policies inline: CloudFormation orders them without DependsOn.
     (this.function.node.defaultChild as CfnFunction).addDeletionOverride('DependsOn');
     this.live =
-      deployment === 'off'
-        ? (this.function)
-        : deployGradually(this, 'Deployment', this.function, deployment);
+      deployment === 'off' ? this.function : deployGradually(this, 'Deployment', this.function, deployment);
     if (!feed) return;
     this.live.addEventSource(
       new SqsEventSource(queues.requests, {

@@ -1,4 +1,5 @@
 import { type ErrorCode, RollupError } from '../errors.ts';
+import { proxyAdvice } from '../proxy.ts';
 
 /** A request that failed: the API's name of it, and the object or prefix that it was for. */
 export interface Operation {
@@ -47,6 +48,8 @@ const UNREACHABLE = new Set([
   'EAI_AGAIN',
   'EPIPE',
   'EPROTO',
+  // The proxy refused.
+  'ERR_PROXY_TUNNEL',
   'CERT_HAS_EXPIRED',
   'DEPTH_ZERO_SELF_SIGNED_CERT',
   'SELF_SIGNED_CERT_IN_CHAIN',
@@ -68,7 +71,12 @@ export function toRollupError(error: unknown, { operation, bucket, key }: Operat
   const code = codeOf(error, name, message, status);
   const where = `s3://${bucket}/${key ?? ''}`;
   const tries = attempts > 1 ? ` (after ${attempts} attempts)` : '';
-  const known = code === 'NoCredentials' ? credentialsAdvice() : ADVICE[code];
+  const known =
+    code === 'NoCredentials'
+      ? credentialsAdvice()
+      : code === 'EndpointUnreachable'
+        ? [ADVICE[code], proxyAdvice()].filter(Boolean).join('. ')
+        : ADVICE[code];
   const advice = known === undefined ? '' : ` ${known}.`;
   const what = message === '' || message === name ? name : `${name}: ${message.replace(/\.$/, '')}`;
   return new RollupError(code, `${operation} ${where}: ${what}${tries}.${advice}`, { key, cause: error });

@@ -21,6 +21,23 @@ export const RELATIONS: readonly Relation[] = [
         : undefined,
   },
   {
+    of: ['sse', 'kmsKeyId'],
+    problem: ({ sse, kmsKeyId }) =>
+      sse !== undefined && kmsKeyId !== undefined
+        ? 'must be left out beside kmsKeyId, which is another encryption'
+        : undefined,
+  },
+  ...(['source', 'destination'] as const).map((side): Relation => {
+    const [externalId, roleArn] = [`${side}ExternalId`, `${side}RoleArn`] as const;
+    return {
+      of: [externalId, roleArn],
+      problem: (settings) =>
+        settings[externalId] !== undefined && settings[roleArn] === undefined
+          ? `must stand beside ${roleArn}, whose trust policy asks for it`
+          : undefined,
+    };
+  }),
+  {
     of: ['fanOut', 'destinationRegion'],
     problem: ({ fanOut, destinationRegion }) =>
       fanOut && destinationRegion !== undefined

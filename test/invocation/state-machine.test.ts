@@ -140,6 +140,34 @@ describe('an execution', () => {
     expect(again.visited).toEqual(['Request', 'Plan', 'Planned', 'Done']);
   });
 
+  it('stores its plan without the storage class, tags and format of outputs, and with their encryption', async () => {
+    stubEnvironment(sandbox, {
+      STORAGE_CLASS: 'STANDARD_IA',
+      TAGS: '{"team":"logs"}',
+      CONTENT_ENCODING: 'gzip',
+      CONTENT_TYPE: 'text/plain',
+      SSE: 'AES256',
+    });
+    putHour();
+    expect(await execute()).toMatchObject({ status: 'SUCCEEDED' });
+    const created = sandbox.requests.filter(({ operation }) =>
+      /^(PutObject|CreateMultipart)/.test(operation),
+    );
+    const attributes = (of: RegExp) =>
+      created
+        .filter(({ key = '' }) => of.test(key))
+        .map(({ headers }) => [
+          headers['x-amz-storage-class'],
+          headers['x-amz-tagging'],
+          headers['content-encoding'],
+          headers['x-amz-server-side-encryption'],
+        ]);
+    expect(attributes(/_plan\/.*l$/)).toEqual(
+      Array.from({ length: 2 }, () => [undefined, undefined, undefined, 'AES256']),
+    );
+    expect(new Set(attributes(/part-/).map(String))).toEqual(new Set(['STANDARD_IA,team=logs,gzip,AES256']));
+  });
+
   it('of an empty hour commits an empty rollup', async () => {
     expect(await execute()).toMatchObject({ status: 'SUCCEEDED', output: { outcome: { status: 'empty' } } });
   });

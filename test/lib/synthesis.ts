@@ -102,6 +102,9 @@ export const DEPLOYMENTS: Record<string, Record<string, unknown>> = {
     sourceRegion: 'us-east-1',
     sourceEndpointUrl: 'https://bucket.vpce-0123456789abcdef0.s3.us-east-1.vpce.amazonaws.com',
     sourceRoleArn: 'arn:aws:iam::444455556666:role/read-logs',
+    sourceExternalId: 'log-rollup',
+    sourceExpectedBucketOwner: '444455556666',
+    requestPayer: 'requester',
     destinationRegion: 'eu-west-1',
   },
   'a destination of another account': {
@@ -111,6 +114,9 @@ export const DEPLOYMENTS: Record<string, Record<string, unknown>> = {
     tags: { team: 'logs' },
     destinationEndpointUrl: 'https://s3.dualstack.eu-central-1.amazonaws.com',
     destinationRoleArn: 'arn:aws:iam::444455556666:role/write-rollups',
+    destinationExternalId: 'log-rollup',
+    destinationExpectedBucketOwner: '444455556666',
+    sse: 'AES256',
   },
   'created buckets, key and topic': {
     separateBuckets: true,

@@ -98,7 +98,7 @@ async function planFrom(
     }
   }
   const files = planFiles(at);
-  const upload = { partSize: PART_SIZE, metadata: {} };
+  const upload = { partSize: PART_SIZE, metadata: {}, own: true };
   const wroteLines = await store.uploadStream(files.lines, lines(first.value), upload, signal);
   const items = Readable.from(formatItems(at, lengths));
   const wroteItems = await store.uploadStream(files.items, items, upload, signal);

@@ -1,6 +1,6 @@
 import type * as Timers from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { environment, start } from '../command-line.ts';
+import { environment, runInProcess, start } from '../command-line.ts';
 import { type Account, STACK, TEMPLATE, openAccount, takeAll } from './operator-line.ts';
 
 /** Runs in place of waiting, if it is set. */
@@ -130,6 +130,17 @@ describe('backfill', () => {
       /error: Stopped by SIGINT\. 2 of 5 hours are queued, and are rolled up as the queue comes to them\. Go on with --from 2025-11-21T02\. \(Aborted\)\n$/,
     );
     expect(await takeAll(account)).toHaveLength(2);
+  });
+
+  it('goes by the proxy of the environment, and names it where it cannot be reached', async () => {
+    const env = { ...environmentOf(account), HTTP_PROXY: 'http://127.0.0.1:1' };
+    const { code, stderr } = await runInProcess(
+      [...byStack, ...range('2025-11-21T07', '2025-11-21T07')],
+      env,
+    );
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/HTTP_PROXY is http:\/\/127\.0\.0\.1:1: check .* \(EndpointUnreachable\)\n$/);
+    expect(account.stub.calls).toEqual([]);
   });
 
   it('says which hour to go on from if the queue fails', async () => {
