@@ -71,6 +71,7 @@ export class Buckets extends Construct {
     rules: LifecycleRule[],
   ): LogBucket {
     if (name === undefined) return this.create(id, encryptionKey, rules);
+    if (name.startsWith('arn:')) return accessPoint(name, encryptionKey);
     return Bucket.fromBucketAttributes(this, id, {
       bucketName: name,
       ...(encryptionKey === undefined ? {} : { encryptionKey }),
@@ -92,6 +93,16 @@ export class Buckets extends Construct {
       serverAccessLogsPrefix: `${id.toLowerCase()}/`,
     });
   }
+}
+
+/** An access point in the place of a bucket: https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-points-policies.html */
+function accessPoint(arn: string, encryptionKey: IKey | undefined): LogBucket {
+  return {
+    bucketName: arn,
+    bucketArn: arn,
+    encryptionKey,
+    arnForObjects: (keys) => `${arn}/object/${keys}`,
+  };
 }
 
 /** True if raw and aggregated logs share a bucket. */

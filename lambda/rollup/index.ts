@@ -41,6 +41,7 @@ export {
   parseHour,
 } from './model/hour.ts';
 export {
+  bucketOf,
   type Location,
   type ObjectAt,
   formatLocation,

@@ -6,14 +6,28 @@ import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
 import { ENGINE_NAMES, engineFields, refuseContradictions, wholeNumber } from './engine.ts';
 import { formatIssues, InvalidConfiguration } from './invalid-configuration.ts';
 import { DEFAULT_AGGREGATED_ROOT, DEFAULT_RAW_ROOT, DEPLOYMENT_KINDS } from '../log-rollup-props.ts';
-import { DIRECTORY_BUCKET, isDirectoryBucket, prefixesOverlap, prefixSchema } from './root.ts';
+import {
+  DIRECTORY_BUCKET,
+  accessPointArn,
+  isDirectoryBucket,
+  prefixesOverlap,
+  prefixSchema,
+} from './root.ts';
 import { DEFAULT_STREAMS, streamsSchema, type StreamProps } from './streams.ts';
 
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 const bucketName = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'must be the name of a bucket')
-  .refine((name) => !isDirectoryBucket(name), DIRECTORY_BUCKET);
+  .regex(/^(arn:\S+|[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])$/, 'must be the name of a bucket')
+  .refine((name) => !isDirectoryBucket(name), DIRECTORY_BUCKET)
+  // https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-points-naming.html#access-points-alias
+  .refine(
+    (name) => !name.endsWith('-s3alias'),
+    'must be the ARN of the access point: a policy knows no alias',
+  )
+  .refine((name) => !name.startsWith('arn:') || accessPointArn.safeParse(name).success, {
+    error: 'must be the ARN of an access point of one region',
+  });
 const keyArn = z
   .string()
   .regex(/^arn:[\w-]+:kms:[\w-]+:\d{12}:key\/[\w-]+$/, 'must be the ARN of a KMS key, not an alias');
@@ -181,6 +195,12 @@ const relations = schema.superRefine((settings, context) => {
   refuseContradictions(settings, context);
   refuseNoQueueConcurrency(settings, context);
   refuseTooLittleMemory(settings, settings, context);
+  const { fanOut, aggregatedBucketName = settings.separateBuckets ? '' : settings.rawBucketName } = settings;
+  if (fanOut === true && aggregatedBucketName?.startsWith('arn:') === true)
+    refuse(
+      'fanOut',
+      'must be off where rollups go to an access point: Step Functions reads plans from a bucket',
+    );
   if (isShared(settings)) {
     if (prefixesOverlap(settings.rawRoot, settings.aggregatedRoot)) {
       refuse(

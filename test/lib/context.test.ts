@@ -163,6 +163,22 @@ describe('context that is refused', () => {
           `${name}: must not be a directory bucket: it lists its keys in no order, and has no lifecycle rules by prefix`,
       ),
     ],
+    [
+      'an alias of an access point, and an ARN that is none of one region',
+      {
+        rawBucketName: 'logs-0123456789abcdefghij-s3alias',
+        aggregatedBucketName: 'arn:aws:s3::111122223333:accesspoint/mrap.mrap',
+      },
+      [
+        'rawBucketName: must be the ARN of the access point: a policy knows no alias',
+        'aggregatedBucketName: must be the ARN of an access point of one region',
+      ],
+    ],
+    [
+      'fan-out to an access point',
+      { rawBucketName: 'arn:aws:s3:eu-central-1:111122223333:accesspoint/logs', fanOut: true },
+      ['fanOut: must be off where rollups go to an access point: Step Functions reads plans from a bucket'],
+    ],
     ['a number that is none', { concurrency: 'many' }, ['concurrency: must be a whole number from 1 to 250']],
     [
       'more downloads than connections',

@@ -56,6 +56,26 @@ describe('in a VPC', () => {
   });
 });
 
+describe('over access points', () => {
+  it('the function may use exactly those, and their objects under the roots', () => {
+    const template = synthesize(VARIANTS['access points']);
+    const raw = 'arn:aws:s3:eu-central-1:444455556666:accesspoint/raw-logs';
+    const rollups = 'arn:aws:s3:eu-central-1:111122223333:accesspoint/rollups';
+    const allowed = Object.fromEntries(roleStatements(template).map(({ Sid, Resource }) => [Sid, Resource]));
+    expect(allowed).toMatchObject({
+      ListRaw: raw,
+      ReadRaw: `${raw}/object/raw/*`,
+      ListAggregated: rollups,
+      ListUploads: rollups,
+      WriteAggregated: `${rollups}/object/aggregated/*`,
+    });
+    template.resourceCountIs('AWS::S3::Bucket', 0);
+    expect(onlyResource(template, 'AWS::Lambda::Function').Properties['Environment']).toMatchObject({
+      Variables: { RAW_ROOT: `s3://${raw}/raw/`, AGGREGATED_ROOT: `s3://${rollups}/aggregated/` },
+    });
+  });
+});
+
 describe('with a key of the customer', () => {
   const context = VARIANTS['a key of the customer'];
   const template = synthesize(context);

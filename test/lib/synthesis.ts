@@ -189,6 +189,11 @@ export const VARIANTS: Record<string, Record<string, unknown>> = {
     alarmTopicArn: 'arn:aws:sns:eu-central-1:111122223333:on-call',
     pageTopicArn: 'arn:aws:sns:eu-central-1:111122223333:pager',
   },
+  'access points': {
+    rawBucketName: 'arn:aws:s3:eu-central-1:444455556666:accesspoint/raw-logs',
+    rawKmsKeyArn: KEY,
+    aggregatedBucketName: 'arn:aws:s3:eu-central-1:111122223333:accesspoint/rollups',
+  },
   'gzip with deletes': { codec: 'gzip', level: 9, deleteSource: true, successMarker: true },
   'a canary': { deployment: 'canary', fanOut: true },
   'a deployment all at once': { deployment: 'all-at-once', rawBucketName: 'application-logs' },

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { afterEach, describe, expect, it } from 'vitest';
 import { parseLocation } from '../../lambda/rollup/model/location.ts';
 import { run } from '../../lambda/run.ts';
+import { copySource } from '../../lambda/s3/conditions.ts';
 import { type Connection, connect } from '../../lambda/s3/connection.ts';
 import { maxSockets } from '../../lambda/settings/settings.ts';
 import { type Settings } from '../../lambda/settings/table.ts';
@@ -166,39 +167,55 @@ describe('conditions on the buckets', () => {
   });
 });
 
-describe("AWS's own variants of endpoints", () => {
-  /** Host of the requests that the SDK's client and the short way of GETs send. */
-  async function hostsOf(variables: Record<string, string>): Promise<Set<string>> {
-    const before = { ...process.env };
-    Object.assign(process.env, { AWS_REGION: 'eu-central-1', ...variables });
-    for (const name of ['AWS_ENDPOINT_URL', 'AWS_ENDPOINT_URL_S3']) Reflect.deleteProperty(process.env, name);
-    try {
-      const connection = connectTo({});
-      const hosts = new Set<string>();
-      const handler = connection.client.config.requestHandler as {
-        handle: (request: { hostname: string }) => Promise<never>;
-      };
-      handler.handle = (request: { hostname: string }) => {
-        hosts.add(request.hostname);
-        return Promise.reject(Object.assign(new Error('stop'), { name: 'AccessDenied' }));
-      };
-      const from = { bucket: 'raw-logs', key: 'a', etag: 'e' };
-      await connection.store.head(from).catch(() => undefined);
-      await connection.store.read(from, Buffer.alloc(1), new AbortController().signal).catch(() => undefined);
-      return hosts;
-    } finally {
-      for (const name of Object.keys(process.env))
-        if (!(name in before)) Reflect.deleteProperty(process.env, name);
-      Object.assign(process.env, before);
-    }
+/** Host of the requests that the SDK's client and the short way of GETs send. */
+async function hostsOf(variables: Record<string, string>, bucket = 'raw-logs'): Promise<Set<string>> {
+  const before = { ...process.env };
+  Object.assign(process.env, { AWS_REGION: 'eu-central-1', ...variables });
+  for (const name of ['AWS_ENDPOINT_URL', 'AWS_ENDPOINT_URL_S3']) Reflect.deleteProperty(process.env, name);
+  try {
+    const connection = connectTo({});
+    const hosts = new Set<string>();
+    const handler = connection.client.config.requestHandler as {
+      handle: (request: { hostname: string }) => Promise<never>;
+    };
+    handler.handle = (request: { hostname: string }) => {
+      hosts.add(request.hostname);
+      return Promise.reject(Object.assign(new Error('stop'), { name: 'AccessDenied' }));
+    };
+    const from = { bucket, key: 'a', etag: 'e' };
+    await connection.store.head(from).catch(() => undefined);
+    await connection.store.read(from, Buffer.alloc(1), new AbortController().signal).catch(() => undefined);
+    return hosts;
+  } finally {
+    for (const name of Object.keys(process.env))
+      if (!(name in before)) Reflect.deleteProperty(process.env, name);
+    Object.assign(process.env, before);
   }
+}
 
+describe("AWS's own variants of endpoints", () => {
   it.each([
     [{}, 'raw-logs.s3.eu-central-1.amazonaws.com'],
     [{ AWS_USE_DUALSTACK_ENDPOINT: 'true' }, 'raw-logs.s3.dualstack.eu-central-1.amazonaws.com'],
     [{ AWS_USE_FIPS_ENDPOINT: 'true', AWS_REGION: 'us-east-1' }, 'raw-logs.s3-fips.us-east-1.amazonaws.com'],
   ])('%j: %s', async (variables, host) => {
     expect([...(await hostsOf(variables))]).toEqual([host]);
+  });
+});
+
+describe('an access point in the place of a bucket', () => {
+  const ARN = 'arn:aws:s3:eu-west-1:111122223333:accesspoint/logs';
+
+  it('is asked in its own region, by its ARN', async () => {
+    expect([...(await hostsOf({}, ARN))]).toEqual([
+      'logs-111122223333.s3-accesspoint.eu-west-1.amazonaws.com',
+    ]);
+  });
+
+  it('is named in a copy as S3 asks for it', () => {
+    expect(decodeURIComponent(copySource(ARN, 'raw/a b+c.log'))).toBe(`${ARN}/object/raw/a b+c.log`);
+    expect(copySource(ARN, 'raw/a b+c.log')).not.toMatch(/[ +:]/);
+    expect(copySource('raw-logs', 'raw/a b.log')).toBe('raw-logs/raw/a%20b.log');
   });
 });
 

@@ -107,6 +107,8 @@ export function createClient(
     // Bodies are checked where they are read; the SDK's own check of CRC-64/NVME is JavaScript and costs more than TLS.
     responseChecksumValidation: 'WHEN_REQUIRED',
     followRegionRedirects: true,
+    // An access point may be of another region than the client: its ARN says so.
+    useArnRegion: true,
     // Waiting for `100 Continue` would cost a round trip for every part.
     expectContinueHeader: false,
     ...(profile === undefined ? {} : { profile }),
