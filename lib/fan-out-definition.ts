@@ -21,8 +21,8 @@ export interface FanOutDefinitionProps {
  * No failure is caught: a failed execution can be redriven from the state that failed, and one that ended in a state of type
  * Fail could not. EventBridge sends the input of a failed execution to the dead-letter queue.
  *
- * The plan lies in S3, where others may write. So every step is given the request from the execution's input, and the ETag of
- * the header that the plan step wrote.
+ * The plan lies in S3, where others may write. So every step is given the request from the execution's input, or as a step
+ * answered it for the next plan, and the ETag of the header that the plan step wrote.
  */
 export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutDefinitionProps) {
   const step = (payload: object, more: string[] = []) => ({

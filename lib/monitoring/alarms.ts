@@ -26,8 +26,11 @@ export const DURATION_ALARM_SHARE = 0.8;
 /** Periods of five minutes with throttled steps, one after another: executions at once throttle each other for minutes. */
 const THROTTLED_PERIODS = 12;
 
-/** Most alarms that a composite alarm may look at: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html */
-const MOST_CHILDREN = 100;
+/**
+ * Alarms that one composite alarm looks at. CloudWatch allows 100, and a rule of 10,240 characters, of which the ARN of an
+ * alarm with the longest names takes 220. https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html
+ */
+const MOST_CHILDREN = 40;
 
 /** One alarm. */
 interface AlarmSpec {

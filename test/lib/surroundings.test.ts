@@ -164,15 +164,18 @@ describe('the alarm that pages', () => {
     expect(Properties['AlarmActions']).toBeUndefined();
   });
 
-  it('notifies the topic for it alone, and of many streams looks at a hundred alarms at a time', () => {
+  it('notifies the topic for it alone, and looks at some of many alarms at a time, because a rule is short', () => {
     const all = composites(VARIANTS['many streams']);
     const pager = [VARIANTS['many streams']?.['pageTopicArn']];
-    expect(
-      all.map(([id, { Properties }]) => [children(Properties['AlarmRule']), Properties['AlarmActions'], id]),
-    ).toEqual([
-      [100, undefined, expect.stringContaining('HourNotRolledUp1')],
-      [23, undefined, expect.stringContaining('HourNotRolledUp2')],
-      [2, pager, expect.stringMatching(/HourNotRolledUp(?![12])/)],
+    const shown = all.map(([id, { Properties }]) => ({
+      id: id.replace(/^RollupAlarms/, '').replace(/[0-9A-F]{8}$/, ''),
+      children: children(Properties['AlarmRule']),
+      actions: Properties['AlarmActions'],
+    }));
+    expect(shown).toEqual([
+      { id: 'HourNotRolledUp1', children: 40 },
+      { id: 'HourNotRolledUp2', children: 13 },
+      { id: 'HourNotRolledUp', children: 2, actions: pager },
     ]);
   });
 });

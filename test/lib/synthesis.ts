@@ -185,7 +185,7 @@ export const VARIANTS: Record<string, Record<string, unknown>> = {
   },
   'many streams': {
     rawBucketName: 'application-logs',
-    streams: Array.from({ length: 120 }, (_, i) => ({ name: `service-${i}` })),
+    streams: Array.from({ length: 50 }, (_, i) => ({ name: `service-${i}` })),
     alarmTopicArn: 'arn:aws:sns:eu-central-1:111122223333:on-call',
     pageTopicArn: 'arn:aws:sns:eu-central-1:111122223333:pager',
   },
