@@ -20,64 +20,6 @@ function problems(context: Record<string, unknown>): readonly string[] {
 
 const streamProblem = (problem: string) => [`streams[0].${problem}`];
 
-describe('values for the network, keys and deployments', () => {
-  const subnetIds = ['subnet-0123456789abcdef0', 'subnet-0123456789abcdef1'];
-  const vpcId = 'vpc-0123456789abcdef0';
-
-  it('may be lists with commas on the command line', () => {
-    const settings = parseContext({ vpcId, subnetIds: subnetIds.join(', ') });
-    expect(settings.subnetIds).toEqual(subnetIds);
-  });
-
-  it.each<[string, Record<string, unknown>, string[]]>([
-    ['a VPC without subnets', { vpcId }, ['vpcId: needs subnetIds beside it']],
-    ['subnets without a VPC', { subnetIds }, ['subnetIds: needs vpcId beside it']],
-    [
-      'security groups without a VPC',
-      { securityGroupIds: ['sg-0123456789abcdef0'] },
-      ['securityGroupIds: needs vpcId and subnetIds beside it'],
-    ],
-    ['ids that are none', { subnetIds: ['a'] }, ['subnetIds[0]: must be the id of a subnet']],
-    ['exceptions from no proxy', { noProxy: 'x' }, ['noProxy: needs httpsProxy beside it']],
-    [
-      'a proxy that is no URL',
-      { httpsProxy: 'proxy:3128' },
-      ['httpsProxy: must be a URL such as http://proxy.example.com:3128'],
-    ],
-    [
-      'a deployment that is none',
-      { deployment: 'blue' },
-      ['deployment: must be off or canary or all-at-once'],
-    ],
-  ])('refuses %s', (_, context, expected) => {
-    expect(problems(context)).toEqual(expected);
-  });
-
-  it('refuses topics and keys of another region, where the region is known', () => {
-    const context = {
-      alarmTopicArn: 'arn:aws:sns:us-east-1:111122223333:on-call',
-      kmsKeyArn: KEY.replace('eu-central-1', 'us-west-2'),
-      rawBucketName: 'logs',
-      rawKmsKeyArn: KEY,
-      sourceRegion: 'eu-west-1',
-    };
-    const refused = (region?: string) => {
-      try {
-        parseContext(context, undefined, region);
-      } catch (error) {
-        return error instanceof InvalidConfiguration ? error.problems : [String(error)];
-      }
-      return [];
-    };
-    expect(refused('eu-central-1')).toEqual([
-      'alarmTopicArn: is of region us-east-1, and must be of eu-central-1',
-      'kmsKeyArn: is of region us-west-2, and must be of eu-central-1',
-      'rawKmsKeyArn: is of region eu-central-1, and must be of eu-west-1',
-    ]);
-    expect(refused()).toEqual([]);
-  });
-});
-
 describe('context that is taken', () => {
   it("fan-out beside AWS's own endpoints, those of a VPC among them", () => {
     for (const host of [

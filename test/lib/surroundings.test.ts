@@ -1,11 +1,25 @@
 import { describe, expect, it } from 'vitest';
 import { STACK_OUTPUTS } from '../../lambda/names.ts';
+import { parseContext } from '../../lib/config/context.ts';
+import { InvalidConfiguration } from '../../lib/config/invalid-configuration.ts';
 import { flattenReference } from '../../lib/flatten-reference.ts';
 import { VARIANTS, synthesize } from './synthesis.ts';
 import { onlyResource, resources, roleStatements } from './template.ts';
 
 const functions = (context: Record<string, unknown> | undefined) =>
   Object.entries(resources(synthesize(context), 'AWS::Lambda::Function'));
+
+const KEY = 'arn:aws:kms:eu-central-1:111122223333:key/11111111-2222-3333-4444-555555555555';
+
+function problems(context: Record<string, unknown>, region?: string): readonly string[] {
+  try {
+    parseContext(context, undefined, region);
+  } catch (error) {
+    if (error instanceof InvalidConfiguration) return error.problems;
+    throw error;
+  }
+  return [];
+}
 
 describe('in a VPC', () => {
   const template = synthesize(VARIANTS['a VPC']);
@@ -177,5 +191,79 @@ describe('the alarm that pages', () => {
       { id: 'HourNotRolledUp2', children: 13 },
       { id: 'HourNotRolledUp', children: 2, actions: pager },
     ]);
+  });
+});
+
+describe('the topic that is created for an address', () => {
+  const topic = () =>
+    onlyResource(synthesize({ alarmEmail: 'on-call@example.com' }), 'AWS::SNS::TopicPolicy');
+
+  it('takes what CloudWatch publishes for this account, and refuses everything without TLS', () => {
+    const { Statement } = topic().Properties['PolicyDocument'] as { Statement: unknown[] };
+    expect(Statement).toEqual([
+      expect.objectContaining({
+        Effect: 'Deny',
+        Action: 'sns:Publish',
+        Condition: { Bool: { 'aws:SecureTransport': 'false' } },
+      }),
+      {
+        Sid: 'PublishAlarms',
+        Effect: 'Allow',
+        Principal: { Service: 'cloudwatch.amazonaws.com' },
+        Action: 'sns:Publish',
+        Resource: { Ref: expect.stringMatching(/^AlarmTopic/) as unknown },
+        Condition: { StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } } },
+      },
+    ]);
+  });
+});
+
+describe('values for the network, keys and deployments', () => {
+  const subnetIds = ['subnet-0123456789abcdef0', 'subnet-0123456789abcdef1'];
+  const vpcId = 'vpc-0123456789abcdef0';
+
+  it('may be lists with commas on the command line', () => {
+    const settings = parseContext({ vpcId, subnetIds: subnetIds.join(', ') });
+    expect(settings.subnetIds).toEqual(subnetIds);
+  });
+
+  it.each<[string, Record<string, unknown>, string[]]>([
+    ['a VPC without subnets', { vpcId }, ['vpcId: needs subnetIds beside it']],
+    ['subnets without a VPC', { subnetIds }, ['subnetIds: needs vpcId beside it']],
+    [
+      'security groups without a VPC',
+      { securityGroupIds: ['sg-0123456789abcdef0'] },
+      ['securityGroupIds: needs vpcId and subnetIds beside it'],
+    ],
+    ['ids that are none', { subnetIds: ['a'] }, ['subnetIds[0]: must be the id of a subnet']],
+    ['exceptions from no proxy', { noProxy: 'x' }, ['noProxy: needs httpsProxy beside it']],
+    [
+      'a proxy that is no URL',
+      { httpsProxy: 'proxy:3128' },
+      ['httpsProxy: must be a URL such as http://proxy.example.com:3128'],
+    ],
+    [
+      'a deployment that is none',
+      { deployment: 'blue' },
+      ['deployment: must be off or canary or all-at-once'],
+    ],
+  ])('refuses %s', (_, context, expected) => {
+    expect(problems(context)).toEqual(expected);
+  });
+
+  it('refuses topics and keys of another region, where the region is known', () => {
+    const context = {
+      alarmTopicArn: 'arn:aws:sns:us-east-1:111122223333:on-call',
+      kmsKeyArn: KEY.replace('eu-central-1', 'us-west-2'),
+      rawBucketName: 'logs',
+      rawKmsKeyArn: KEY,
+      sourceRegion: 'eu-west-1',
+    };
+    expect(problems(context, 'eu-central-1')).toEqual([
+      'alarmTopicArn: is of region us-east-1, and must be of eu-central-1',
+      'kmsKeyArn: is of region us-west-2, and must be of eu-central-1',
+      'rawKmsKeyArn: is of region eu-central-1, and must be of eu-west-1',
+    ]);
+    expect(problems(context)).toEqual([]);
   });
 });
