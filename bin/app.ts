@@ -12,7 +12,8 @@ try {
   const app = new App();
   const { config, ...context } = app.node.getAllContext() as Record<string, unknown>;
   const file = readSettingsFile(typeof config === 'string' ? config : undefined, STACK_NAMES);
-  const settings = parseContext(context, file);
+  // Set by `cdk`, where a profile or AWS_REGION tells it the region.
+  const settings = parseContext(context, file, process.env['CDK_DEFAULT_REGION']);
   new LogRollupStack(app, settings.stackName, { settings });
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
   app.synth();

@@ -17,17 +17,19 @@ export class Interrupted extends Error {
 /**
  * Runs work that ends cleanly on the first SIGINT or SIGTERM: its signal is aborted, its uploads are aborted with it, and
  * `Interrupted` is thrown. A second signal kills the process, as is usual.
+ *
+ * @param consequence the sentence about what is left and how to go on; a function of it is called once the work has ended
  */
 export async function interruptible<T>(
   work: (signal: AbortSignal) => Promise<T>,
-  consequence: string,
+  consequence: string | (() => string),
 ): Promise<T> {
   const controller = new AbortController();
-  let interrupted: Interrupted | undefined;
+  let signal: Name | undefined;
   const stop = (name: NodeJS.Signals): void => {
     ignore();
-    interrupted = new Interrupted(name as Name, consequence);
-    controller.abort(new RollupError('Aborted', interrupted.message));
+    signal = name as Name;
+    controller.abort(new RollupError('Aborted', `Stopped by ${name}.`));
   };
   const ignore = (): void => {
     for (const name of Object.keys(EXIT_CODES)) process.removeListener(name, stop);
@@ -37,7 +39,8 @@ export async function interruptible<T>(
     return await work(controller.signal);
   } catch (error) {
     // A failure after the signal is a consequence of it.
-    throw interrupted ?? error;
+    if (signal === undefined) throw error;
+    throw new Interrupted(signal, typeof consequence === 'string' ? consequence : consequence());
   } finally {
     ignore();
   }

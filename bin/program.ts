@@ -1,5 +1,5 @@
 import { Command, type CommandUnknownOpts } from '@commander-js/extra-typings';
-import { exitCodeOf, formatFailure, isHelp } from './output/failure.ts';
+import { exitCodeOf, formatFailure, isDebugging, isHelp } from './output/failure.ts';
 import { surviveClosedPipes } from './output/output.ts';
 
 const DESCRIPTION = 'Rolls an hour of small S3 log objects up into a few large ones.';
@@ -10,15 +10,38 @@ export async function runProgram(
   args: string[],
 ): Promise<number | undefined> {
   surviveClosedPipes();
+  // Arguments that cannot be parsed may still hold --json.
+  const json = args.includes('--json');
+  const restore = json ? keepWarningsFromStderr() : undefined;
   try {
     await createProgram(commands).parseAsync(args, { from: 'user' });
     return undefined;
   } catch (error) {
     if (isHelp(error)) return undefined;
-    // Arguments that cannot be parsed may still hold --json.
-    process.stderr.write(formatFailure(error, { json: args.includes('--json') }));
+    process.stderr.write(formatFailure(error, { json }));
     return exitCodeOf(error);
+  } finally {
+    restore?.();
   }
+}
+
+/**
+ * Drops warnings of Node and of the SDK, which are lines of text, unless `DEBUG` or `NODE_DEBUG` is set: with `--json` whoever
+ * reads stderr expects one JSON object. Returns a function that undoes it. Node prints warnings by a listener of its own.
+ */
+function keepWarningsFromStderr(): () => void {
+  if (isDebugging()) return () => undefined;
+  const { warn } = console;
+  const listeners = process.listeners('warning');
+  const drop = (): void => undefined;
+  process.removeAllListeners('warning');
+  process.on('warning', drop);
+  console.warn = drop;
+  return () => {
+    console.warn = warn;
+    process.off('warning', drop);
+    for (const listener of listeners) process.on('warning', listener);
+  };
 }
 
 export function createProgram(commands: CommandUnknownOpts[]): Command {

@@ -18,6 +18,13 @@ export const ENV = {
   stateMachineArn: 'STATE_MACHINE_ARN',
 } as const;
 
+/**
+ * Deliveries of a message before it goes to the dead-letter queue. A delivery that Lambda throttles, because direct invocations
+ * take its place, counts as one: AWS asks for five at least.
+ * https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+ */
+export const MAX_RECEIVES = 5;
+
 /** The template of an hour, after `<name>/`, of a stream for which no source is given. */
 export const HOUR_TEMPLATE = '{yyyy}{MM}{dd}/{HH}/';
 
@@ -54,6 +61,8 @@ export const STACK_OUTPUTS = {
   deadLetterQueueUrl: 'DeadLetterQueueUrl',
   deadLetterQueueArn: 'DeadLetterQueueArn',
   functionName: 'FunctionName',
+  /** ARN of the role that policies of other accounts' buckets and keys must admit. */
+  functionRoleArn: 'FunctionRoleArn',
   /** `s3://bucket/prefix/` */
   rawRoot: 'RawRoot',
   /** `s3://bucket/prefix/` */
@@ -63,4 +72,12 @@ export const STACK_OUTPUTS = {
   /** `true` or `false`: the setting `allowAnyPrefix`. */
   allowAnyPrefix: 'AllowAnyPrefix',
   dashboardUrl: 'DashboardUrl',
+} as const;
+
+/** Outputs that the stack has besides with the setting `fanOut`. */
+export const FAN_OUT_OUTPUTS = {
+  stateMachineArn: 'StateMachineArn',
+  /** ARNs of two roles that policies of other accounts' buckets and keys must admit too. */
+  stepsRoleArn: 'StepsRoleArn',
+  stateMachineRoleArn: 'StateMachineRoleArn',
 } as const;

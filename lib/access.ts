@@ -19,6 +19,10 @@ export interface AccessProps {
   readonly engine: Engine;
   /** The function takes requests from the queue, and sends continuations there. */
   readonly feed: boolean;
+  /** The function runs in a VPC. */
+  readonly vpc?: object | undefined;
+  /** Key of the queues and of the function's variables. */
+  readonly encryptionKey?: IKey | undefined;
   /** ARN of the state machine that it may start. */
   readonly stateMachineArn?: string | undefined;
 }
@@ -33,6 +37,7 @@ export function createFunctionRole(scope: Construct, id: string, props: AccessPr
     ...(sourceRoleArn === undefined ? readRaw(props) : []),
     ...(destinationRoleArn === undefined ? writeAggregated(props) : []),
     ...assumeRoles(props.engine),
+    ...useStackKey(props.encryptionKey),
     ...queueStatements(props),
     new PolicyStatement({
       sid: 'WriteLogs',
@@ -46,6 +51,23 @@ export function createFunctionRole(scope: Construct, id: string, props: AccessPr
         sid: 'WriteTraces',
         // X-Ray has no resources: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
         actions: ['xray:PutTraceSegments', 'xray:PutTelemetryRecords'],
+        resources: ['*'],
+      }),
+    );
+  }
+  if (props.vpc !== undefined) {
+    statements.push(
+      new PolicyStatement({
+        sid: 'AttachToVpc',
+        // https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions: no resources.
+        actions: [
+          'ec2:AssignPrivateIpAddresses',
+          'ec2:CreateNetworkInterface',
+          'ec2:DeleteNetworkInterface',
+          'ec2:DescribeNetworkInterfaces',
+          'ec2:DescribeSubnets',
+          'ec2:UnassignPrivateIpAddresses',
+        ],
         resources: ['*'],
       }),
     );
@@ -184,8 +206,31 @@ function objectsUnder({ bucket, prefix }: Root): string {
   return bucket.arnForObjects(`${prefix}*`);
 }
 
+/** Permission to use the key of queues and variables, by way of SQS and of Lambda alone. */
+export function useStackKey(
+  key: IKey | undefined,
+  services: string[] = ['sqs', 'lambda'],
+): PolicyStatement[] {
+  if (key === undefined) return [];
+  return [
+    new PolicyStatement({
+      sid: 'UseStackKey',
+      actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
+      resources: [key.keyArn],
+      conditions: {
+        StringEquals: {
+          'kms:ViaService': services.map((service) => `${service}.${Aws.REGION}.${Aws.URL_SUFFIX}`),
+        },
+      },
+    }),
+  ];
+}
+
 /** Gives cdk-nag the reasons for the wildcards in resources. */
-function acknowledgeObjectWildcards(role: Role, { raw, aggregated, tracing, engine }: AccessProps): void {
+function acknowledgeObjectWildcards(
+  role: Role,
+  { raw, aggregated, tracing, engine, vpc }: AccessProps,
+): void {
   const acknowledge = (resource: string, reason: string) => {
     const flat = flattenReference(Stack.of(role).resolve(resource));
     Validations.of(role).acknowledge({ id: `AwsSolutions-IAM5[Resource::${flat}]`, reason });
@@ -202,5 +247,7 @@ function acknowledgeObjectWildcards(role: Role, { raw, aggregated, tracing, engi
       'Keys of outputs are digests of what is in them; writing is confined to the aggregated root.',
     );
   }
-  if (tracing) acknowledge('*', 'X-Ray does not support permissions on resources.');
+  if (tracing && vpc === undefined) acknowledge('*', 'X-Ray does not support permissions on resources.');
+  if (vpc !== undefined)
+    acknowledge('*', 'Network interfaces, and X-Ray, do not support permissions on resources.');
 }

@@ -71,6 +71,7 @@ export class Buckets extends Construct {
     rules: LifecycleRule[],
   ): LogBucket {
     if (name === undefined) return this.create(id, encryptionKey, rules);
+    if (name.startsWith('arn:')) return accessPoint(name, encryptionKey);
     return Bucket.fromBucketAttributes(this, id, {
       bucketName: name,
       ...(encryptionKey === undefined ? {} : { encryptionKey }),
@@ -94,6 +95,16 @@ export class Buckets extends Construct {
   }
 }
 
+/** An access point in the place of a bucket: https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-points-policies.html */
+function accessPoint(arn: string, encryptionKey: IKey | undefined): LogBucket {
+  return {
+    bucketName: arn,
+    bucketArn: arn,
+    encryptionKey,
+    arnForObjects: (keys) => `${arn}/object/${keys}`,
+  };
+}
+
 /** True if raw and aggregated logs share a bucket. */
 export function isShared({
   rawBucketName,
@@ -115,7 +126,9 @@ function safe(rules: LifecycleRule[]) {
     minimumTLSVersion: 1.2,
     blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
     objectOwnership: ObjectOwnership.BUCKET_OWNER_ENFORCED,
-    removalPolicy: RemovalPolicy.RETAIN,
+    // RetainExceptOnCreate: a bucket that a failed first deployment made goes with it.
+    // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-attribute-deletionpolicy.html
+    removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     lifecycleRules: [{ id: 'AbortUploads', abortIncompleteMultipartUploadAfter: Duration.days(1) }, ...rules],
   } satisfies BucketProps;
 }

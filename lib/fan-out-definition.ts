@@ -1,3 +1,9 @@
+/**
+ * Seconds after which an execution ends as timed out: three days. Its request is then a dead letter, long before raw logs
+ * that are kept for as long as failures, 14 days, expire.
+ */
+const EXECUTION_SECONDS = 259_200;
+
 /** Properties of the definition. Strings may be tokens. */
 export interface FanOutDefinitionProps {
   readonly functionArn: string;
@@ -10,25 +16,28 @@ export interface FanOutDefinitionProps {
 /**
  * The state machine in the Amazon States Language: plan -> write, by as many invocations as the plan allows -> commit. If
  * another run committed first, or the plan was mistaken about the format of a source, it plans again; the steps fail after
- * three attempts.
+ * three attempts. A step that Lambda has no room for waits for it: executions at once share the reserved concurrency of the
+ * steps' function, and none fails for it.
  *
  * No failure is caught: a failed execution can be redriven from the state that failed, and one that ended in a state of type
  * Fail could not. EventBridge sends the input of a failed execution to the dead-letter queue.
  *
- * The plan lies in S3, where others may write. So every step is given the request from the execution's input, and the ETag of
- * the header that the plan step wrote.
+ * The plan lies in S3, where others may write. So every step is given the request from the execution's input, or as a step
+ * answered it for the next plan, and the ETag of the header that the plan step wrote.
  */
 export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutDefinitionProps) {
-  const step = (payload: object) => ({
+  const step = (payload: object, more: string[] = []) => ({
     Type: 'Task',
     Resource: 'arn:aws:states:::lambda:invoke',
     Parameters: { FunctionName: functionArn, Payload: payload },
     // 30 seconds more than the function has, so that its own failure arrives first.
     TimeoutSeconds: timeoutSeconds + 30,
-    Retry: RETRY,
+    Retry: [NO_ROOM, lambdaFails(), s3Fails(more)],
   });
   return {
     Comment: 'Rolls one large prefix up: plan, write, commit',
+    // Only here: CDK ignores its own property beside a definition that is text.
+    TimeoutSeconds: EXECUTION_SECONDS,
     StartAt: 'Request',
     States: {
       Request: {
@@ -57,8 +66,9 @@ export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutD
       },
       PlanAgain: {
         Type: 'Pass',
+        // The request may be another one: without the repack, once that is done.
         Parameters: {
-          'request.$': '$.request',
+          'request.$': '$.plan.answer.request',
           'attempt.$': '$.plan.answer.attempt',
           'samplesAll.$': '$.plan.answer.samplesAll',
         },
@@ -89,13 +99,18 @@ export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutD
           StartAt: 'WriteBatch',
           States: {
             WriteBatch: {
-              ...step({
-                step: 'write',
-                'request.$': '$.BatchInput.request',
-                'plan.$': '$.BatchInput.plan',
-                'etag.$': '$.BatchInput.etag',
-                'items.$': '$.Items',
-              }),
+              ...step(
+                {
+                  step: 'write',
+                  'request.$': '$.BatchInput.request',
+                  'plan.$': '$.BatchInput.plan',
+                  'etag.$': '$.BatchInput.etag',
+                  'items.$': '$.Items',
+                },
+                // Another attempt at an output, at the same time: the next one finds it. In a plan or a commit it means that
+                // other runs have won three times.
+                ['Conflict'],
+              ),
               // Answers are dropped: those of all batches would have to fit into 256 KiB. The commit looks at the outputs.
               ResultSelector: {},
               End: true,
@@ -112,6 +127,7 @@ export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutD
           'plan.$': '$.plan.answer.plan',
           'etag.$': '$.plan.answer.etag',
           'attempt.$': '$.attempt',
+          'generation.$': '$.plan.answer.generation',
         }),
         ResultSelector: { 'answer.$': '$.Payload' },
         ResultPath: '$.plan',
@@ -127,40 +143,67 @@ export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutD
   };
 }
 
-/** Retries of a step, with full jitter: batches that were throttled together are not repeated together. */
-const RETRY = [
-  {
+/** Longest wait for room, in seconds: half of it is the mean, and so the time that a slot stays free for. */
+const LONGEST_WAIT = 120;
+
+/**
+ * Retries while Lambda has no room: the function's reserved concurrency is taken by the batches of other executions, or the
+ * subnets have no address left. 6,000 waits of 60 seconds on average are four days, so that the execution's time limit comes
+ * first; and at three events a try they stay below the 25,000 events that an execution may have.
+ * https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+ */
+const NO_ROOM = {
+  // https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html#API_Invoke_Errors
+  ErrorEquals: [
+    'Lambda.TooManyRequestsException',
+    'Lambda.EC2ThrottledException',
+    'Lambda.ENILimitReachedException',
+    'Lambda.SubnetIPAddressLimitReachedException',
+  ],
+  ...withJitter({ IntervalSeconds: 2, MaxAttempts: 6_000, MaxDelaySeconds: LONGEST_WAIT }),
+};
+
+/** Retries where Lambda itself failed. */
+function lambdaFails() {
+  return {
     // https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-lambda-serviceexception
     ErrorEquals: [
       'Lambda.ClientExecutionTimeoutException',
       'Lambda.ServiceException',
       'Lambda.AWSLambdaException',
       'Lambda.SdkClientException',
-      'Lambda.TooManyRequestsException',
+      // The function is being updated, or its network is being set up again.
+      'Lambda.ResourceConflictException',
+      'Lambda.ResourceNotReadyException',
+      'Lambda.EC2UnexpectedException',
     ],
-    IntervalSeconds: 2,
-    BackoffRate: 2,
-    MaxAttempts: 10,
-    MaxDelaySeconds: 300,
-    JitterStrategy: 'FULL',
-  },
-  {
-    // Failures that pass: of S3, of the network, and steps that ran out of time. The first six are codes of lambda/errors.ts.
+    ...withJitter({ IntervalSeconds: 2, MaxAttempts: 10, MaxDelaySeconds: 300 }),
+  };
+}
+
+/** Retries of failures that pass: of S3, of the network, and steps that ran out of time. */
+function s3Fails(more: string[]) {
+  return {
+    // Codes of lambda/errors.ts, and then names of Lambda and Step Functions.
     ErrorEquals: [
       'SlowDown',
       'S3Error',
       'Timeout',
       'BodyStalled',
       'ShortBody',
+      'ChecksumMismatch',
+      'NoSuchUpload',
       'EndpointUnreachable',
+      ...more,
       'Lambda.Unknown',
       'Sandbox.Timedout',
       'States.Timeout',
     ],
-    IntervalSeconds: 10,
-    BackoffRate: 2,
-    MaxAttempts: 5,
-    MaxDelaySeconds: 300,
-    JitterStrategy: 'FULL',
-  },
-];
+    ...withJitter({ IntervalSeconds: 10, MaxAttempts: 5, MaxDelaySeconds: 300 }),
+  };
+}
+
+/** Doubling delays with full jitter: batches that were refused together are not repeated together. */
+function withJitter(delays: { IntervalSeconds: number; MaxAttempts: number; MaxDelaySeconds: number }) {
+  return { ...delays, BackoffRate: 2, JitterStrategy: 'FULL' };
+}

@@ -1,15 +1,15 @@
 import { join } from 'node:path';
-import { ArnFormat, Aws, Duration, Names, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import { ArnFormat, Aws, Fn, Names, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
 import { Rule } from 'aws-cdk-lib/aws-events';
 import { SqsQueue } from 'aws-cdk-lib/aws-events-targets';
-import { PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import type { Role } from 'aws-cdk-lib/aws-iam';
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { type CfnStateMachine, DefinitionBody, LogLevel, StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { DEFAULT_SETTINGS } from '../lambda/settings/settings.ts';
 import { fanOutDefinition } from './fan-out-definition.ts';
-import { flattenReference } from './flatten-reference.ts';
+import { createStateMachineRole } from './fan-out-role.ts';
 import { RollupFunction, type RollupFunctionProps } from './rollup-function.ts';
 
 const HANDLER = join(import.meta.dirname, '..', 'lambda', 'step-handler.ts');
@@ -17,43 +17,60 @@ const HANDLER = join(import.meta.dirname, '..', 'lambda', 'step-handler.ts');
 const BESIDE_WORKERS = 2;
 
 /** Properties of `FanOut`: those of the function, which is the same code with another handler. */
-export type FanOutProps = Omit<RollupFunctionProps, 'feed' | 'stateMachineArn' | 'description' | 'entry'>;
+export type FanOutProps = Omit<
+  RollupFunctionProps,
+  'feed' | 'stateMachineArn' | 'description' | 'entry' | 'handler' | 'deployment'
+>;
 
 /** The state machine that large requests are dispatched to, and the function that carries out its steps. */
 export class FanOut extends Construct {
   readonly stateMachine: StateMachine;
   readonly function: IFunction;
+  /** The role of the function, which buckets and keys of other accounts must admit. */
+  readonly functionRole: Role;
+  /** The role of the state machine: it reads the items of plans. */
+  readonly role: Role;
 
   constructor(scope: Construct, id: string, props: FanOutProps) {
     super(scope, id);
     const { engine, capacity, tracing, queues } = props;
     const workers = engine.fanOutWorkers ?? DEFAULT_SETTINGS.fanOutWorkers;
     const concurrency = engine.fanOutConcurrency ?? DEFAULT_SETTINGS.fanOutConcurrency;
-    this.function = new RollupFunction(this, 'Steps', {
+    const steps = new RollupFunction(this, 'Steps', {
       ...props,
       feed: false,
       description: 'Plans, writes or commits a part of a large rollup',
       capacity: { ...capacity, reservedConcurrency: workers + BESIDE_WORKERS },
       engine: { ...engine, concurrency },
       entry: HANDLER,
-    }).function;
+      handler: 'steps.handler',
+    });
+    this.function = steps.function;
+    this.functionRole = steps.role;
     const logGroup = new LogGroup(this, 'Logs', {
+      logGroupName: logGroupName(this),
+      ...(props.encryptionKey === undefined ? {} : { encryptionKey: props.encryptionKey }),
       retention: props.logRetention,
-      removalPolicy: RemovalPolicy.RETAIN,
+      removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     });
     const definition = fanOutDefinition({
       functionArn: this.function.functionArn,
       batch: engine.fanOutBatch ?? DEFAULT_SETTINGS.fanOutBatch,
       timeoutSeconds: capacity.timeoutSeconds,
     });
+    const machine = stateMachineName(this);
+    this.role = createStateMachineRole(this, 'Role', {
+      ...props,
+      stepsArn: this.function.functionArn,
+      stateMachineArn: stateMachineArn(this, 'stateMachine'),
+      executionsArn: stateMachineArn(this, 'execution'),
+    });
     this.stateMachine = new StateMachine(this, 'StateMachine', {
-      stateMachineName: stateMachineName(this),
-      comment: 'Rolls large prefixes up',
+      stateMachineName: machine,
       definitionBody: DefinitionBody.fromString(Stack.of(this).toJsonString(definition)),
-      role: this.role(props).withoutPolicyUpdates(),
+      role: this.role.withoutPolicyUpdates(),
       logs: { destination: logGroup, level: LogLevel.ALL, includeExecutionData: false },
       tracingEnabled: tracing,
-      timeout: Duration.days(1),
     });
     // The machine refers to the role, which has its policies inline: CloudFormation orders them without DependsOn.
     (this.stateMachine.node.defaultChild as CfnStateMachine).addDeletionOverride('DependsOn');
@@ -63,96 +80,17 @@ export class FanOut extends Construct {
         reason: 'X-Ray is a setting of the whole stack.',
       });
     new Rule(this, 'Failures', {
-      description: 'A rollup that failed in the state machine is a dead letter, as any other',
+      description: 'A rollup that failed or was stopped in the state machine is a dead letter, as any other',
       eventPattern: {
         source: ['aws.states'],
         detailType: ['Step Functions Execution Status Change'],
-        detail: { status: ['FAILED', 'TIMED_OUT'], stateMachineArn: [this.stateMachine.stateMachineArn] },
-      },
-      targets: [new SqsQueue(queues.deadLetters)],
-    });
-  }
-
-  private role({ aggregated, tracing }: FanOutProps): Role {
-    const plans = aggregated.bucket.arnForObjects(`${aggregated.prefix}*_plan/*.items.jsonl`);
-    const executions = `${stateMachineArn(this, 'execution')}/*`;
-    const key = aggregated.bucket.encryptionKey;
-    const statements = [
-      new PolicyStatement({
-        sid: 'InvokeSteps',
-        actions: ['lambda:InvokeFunction'],
-        resources: [this.function.functionArn],
-      }),
-      new PolicyStatement({ sid: 'ReadItems', actions: ['s3:GetObject'], resources: [plans] }),
-      ...(key === undefined
-        ? []
-        : [
-            new PolicyStatement({
-              sid: 'DecryptItems',
-              actions: ['kms:Decrypt'],
-              resources: [key.keyArn],
-              conditions: { StringEquals: { 'kms:ViaService': `s3.${Aws.REGION}.${Aws.URL_SUFFIX}` } },
-            }),
-          ]),
-      // https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
-      new PolicyStatement({
-        sid: 'StartBatches',
-        actions: ['states:StartExecution'],
-        resources: [stateMachineArn(this)],
-      }),
-      new PolicyStatement({
-        sid: 'FollowBatches',
-        actions: ['states:DescribeExecution', 'states:StopExecution', 'states:RedriveExecution'],
-        resources: [executions],
-      }),
-      new PolicyStatement({
-        sid: 'DeliverLogs',
-        // https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html: these have no resources.
-        actions: [
-          'logs:CreateLogDelivery',
-          'logs:GetLogDelivery',
-          'logs:UpdateLogDelivery',
-          'logs:DeleteLogDelivery',
-          'logs:ListLogDeliveries',
-          'logs:PutResourcePolicy',
-          'logs:DescribeResourcePolicies',
-          'logs:DescribeLogGroups',
-        ],
-        resources: ['*'],
-      }),
-    ];
-    if (tracing)
-      statements.push(
-        new PolicyStatement({
-          sid: 'WriteTraces',
-          actions: [
-            'xray:PutTraceSegments',
-            'xray:PutTelemetryRecords',
-            'xray:GetSamplingRules',
-            'xray:GetSamplingTargets',
-          ],
-          resources: ['*'],
-        }),
-      );
-    const role = new Role(this, 'Role', {
-      description: 'Carries out the steps of a large rollup',
-      assumedBy: new ServicePrincipal('states.amazonaws.com', {
-        // https://docs.aws.amazon.com/step-functions/latest/dg/procedure-create-iam-role.html
-        conditions: {
-          StringEquals: { 'aws:SourceAccount': Aws.ACCOUNT_ID },
-          ArnLike: { 'aws:SourceArn': stateMachineArn(this) },
+        detail: {
+          status: ['FAILED', 'TIMED_OUT', 'ABORTED'],
+          stateMachineArn: [this.stateMachine.stateMachineArn],
         },
-      }),
-      inlinePolicies: { FanOut: new PolicyDocument({ statements }) },
+      },
+      targets: [new SqsQueue(queues.deadLetters, { deadLetterQueue: queues.undelivered })],
     });
-    const acknowledge = (resource: string, reason: string) => {
-      const flat = flattenReference(Stack.of(this).resolve(resource));
-      Validations.of(role).acknowledge({ id: `AwsSolutions-IAM5[Resource::${flat}]`, reason });
-    };
-    acknowledge(plans, 'Plans have ids of their own; reading is confined to the items of plans.');
-    acknowledge(executions, 'Batches are executions whose names Step Functions makes.');
-    acknowledge('*', 'Delivery of logs and X-Ray do not support permissions on resources.');
-    return role;
   }
 }
 
@@ -161,7 +99,17 @@ function stateMachineName(scope: Construct): string {
   return Names.uniqueResourceName(scope, { maxLength: 80, separator: '-' });
 }
 
-function stateMachineArn(scope: Construct, resource = 'stateMachine'): string {
+/**
+ * The name of the machine's log group. Under this prefix all machines of an account share one statement of the resource policy
+ * of CloudWatch Logs, which has room for some ten: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html. The id
+ * of the stack is in it, because the group stays when the stack is removed.
+ */
+function logGroupName(scope: Construct): string {
+  const stackUuid = Fn.select(2, Fn.split('/', Aws.STACK_ID));
+  return `/aws/vendedlogs/states/${stateMachineName(scope)}-${stackUuid}`;
+}
+
+function stateMachineArn(scope: Construct, resource: 'stateMachine' | 'execution'): string {
   return Stack.of(scope).formatArn({
     service: 'states',
     resource,

@@ -1,3 +1,5 @@
+import type { ISecurityGroup, IVpc, SubnetSelection } from 'aws-cdk-lib/aws-ec2';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { Code } from 'aws-cdk-lib/aws-lambda';
 import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
@@ -9,11 +11,48 @@ import { type Engine, engineSchema } from './config/engine.ts';
 import { InvalidConfiguration, formatIssues } from './config/invalid-configuration.ts';
 import type { LogBucket, Root } from './config/root.ts';
 import type { StreamProps } from './config/streams.ts';
-import { formatRoot, prefixSchema, prefixesOverlap, rawPrefixSchema } from './config/root.ts';
+import {
+  DIRECTORY_BUCKET,
+  formatRoot,
+  isDirectoryBucket,
+  prefixSchema,
+  prefixesOverlap,
+  rawPrefixSchema,
+} from './config/root.ts';
 import { DEFAULT_STREAMS, streamsSchema } from './config/streams.ts';
 
 export const DEFAULT_RAW_ROOT = 'raw/';
 export const DEFAULT_AGGREGATED_ROOT = 'aggregated/';
+
+/** How a new version of the function takes over. */
+export const DEPLOYMENT_KINDS = ['off', 'canary', 'all-at-once'] as const;
+export type DeploymentKind = (typeof DEPLOYMENT_KINDS)[number];
+
+/** The network and the encryption of everything that the stack creates besides buckets. */
+export interface Surroundings {
+  /**
+   * VPC that the functions run in. It needs a way to S3, SQS, and with fan-out to Step Functions: docs/deploy.md.
+   *
+   * @defaultValue no VPC
+   */
+  readonly vpc?: IVpc | undefined;
+  /** @defaultValue the private subnets of the VPC */
+  readonly vpcSubnets?: SubnetSelection | undefined;
+  /** @defaultValue one that is created, which lets everything out and nothing in */
+  readonly securityGroups?: ISecurityGroup[] | undefined;
+  /**
+   * HTTP proxy by which the functions reach AWS, and the hosts that they reach without it, separated by commas.
+   *
+   * @defaultValue no proxy
+   */
+  readonly proxy?: { readonly url: string; readonly except?: string | undefined } | undefined;
+  /**
+   * Key of the queues, the log groups and the functions' variables. Its policy must admit CloudWatch Logs: docs/deploy.md.
+   *
+   * @defaultValue keys of AWS
+   */
+  readonly encryptionKey?: IKey | undefined;
+}
 
 /** A stream that was checked. */
 export interface RootedStream {
@@ -66,6 +105,8 @@ export function parseLogRollupProps(props: LogRollupProps): ParsedLogRollupProps
   const problems = [
     ...formatIssues(rawPrefixSchema.safeParse(raw.prefix).error?.issues ?? [], ['rawRoot']),
     ...formatIssues(prefixSchema.safeParse(aggregated.prefix).error?.issues ?? [], ['aggregatedRoot']),
+    ...bucketProblems('rawBucket', raw),
+    ...(props.aggregatedBucket === undefined ? [] : bucketProblems('aggregatedBucket', aggregated)),
     ...overlapProblems(raw, aggregated),
     ...formatIssues(capacity.error?.issues ?? []),
     ...formatIssues(memory.error?.issues ?? []),
@@ -84,6 +125,10 @@ export function parseLogRollupProps(props: LogRollupProps): ParsedLogRollupProps
   return { raw, aggregated, streams: rooted, engine: engine.data, capacity: capacity.data };
 }
 
+function bucketProblems(property: string, { bucket: { bucketName } }: Root): string[] {
+  return isDirectoryBucket(bucketName) ? [`${property}: ${DIRECTORY_BUCKET}`] : [];
+}
+
 function overlapProblems(raw: Root, aggregated: Root): string[] {
   if (raw.bucket.bucketName !== aggregated.bucket.bucketName) return [];
   if (!prefixesOverlap(raw.prefix, aggregated.prefix)) return [];
@@ -100,7 +145,7 @@ function overlapProblems(raw: Root, aggregated: Root): string[] {
  *   engine: { targetSize: '64MiB' },
  * });
  */
-export interface LogRollupProps extends CapacityProps {
+export interface LogRollupProps extends CapacityProps, Surroundings {
   /**
    * The bucket of raw logs. If it has an `encryptionKey`, the function is permitted to use the key; the policies of buckets
    * and keys are not changed.
@@ -158,6 +203,20 @@ export interface LogRollupProps extends CapacityProps {
    */
   readonly alarmTopic?: ITopic | undefined;
   /**
+   * Topic that is notified once if any hour was not rolled up, whatever the reason: for whoever is on call.
+   *
+   * @defaultValue the alarm that stands for it has no action
+   */
+  readonly pageTopic?: ITopic | undefined;
+  /**
+   * How a new version of the function takes over. `canary`: half of the requests go to it for 65 minutes, in which each
+   * schedule is due, and the old one comes back if any run of it fails. `all-at-once`: all of them, with the same way back
+   * for as long as CodeDeploy looks.
+   *
+   * @defaultValue `off`: the function is replaced
+   */
+  readonly deployment?: DeploymentKind | undefined;
+  /**
    * URL of docs/runbook.md, to whose sections alarms link.
    *
    * @defaultValue `docs/runbook.md`
@@ -176,7 +235,8 @@ export interface LogRollupProps extends CapacityProps {
    */
   readonly entry?: string | undefined;
   /**
-   * Code that was bundled already, in place of `entry`. Its handler is `index.handler`.
+   * Code that was bundled already, in place of `entry`. Its handler is `index.handler`; with the setting `fanOut` it also has
+   * `steps.handler`, that of lambda/step-handler.ts.
    *
    * @defaultValue `entry` is bundled
    */

@@ -1,4 +1,7 @@
-import { Stack, type StackProps } from 'aws-cdk-lib';
+import { Annotations, Aws, Stack, type StackProps } from 'aws-cdk-lib';
+import { type ISubnet, SecurityGroup, Subnet, Vpc } from 'aws-cdk-lib/aws-ec2';
+import { type IKey, Key } from 'aws-cdk-lib/aws-kms';
+import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { Code } from 'aws-cdk-lib/aws-lambda';
 import { Topic, type ITopic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
@@ -29,6 +32,8 @@ export class LogRollupStack extends Stack {
     // S3 may write access logs by the bucket's policy: the buckets here have no ACLs.
     this.node.setContext(S3_SERVER_ACCESS_LOGS_USE_BUCKET_POLICY, true);
     const { memorySize, timeoutSeconds, reservedConcurrency, directConcurrency } = settings;
+    const encryptionKey =
+      settings.kmsKeyArn === undefined ? undefined : Key.fromKeyArn(this, 'Key', settings.kmsKeyArn);
     const { raw, aggregated } = new Buckets(this, 'Buckets', settings);
     this.rollup = new LogRollup(this, 'Rollup', {
       rawBucket: raw,
@@ -44,7 +49,15 @@ export class LogRollupStack extends Stack {
       logRetention: settings.logRetentionDays,
       tracing: settings.tracing,
       emptyHourAlarm: settings.emptyHourAlarm,
-      alarmTopic: this.alarmTopic(settings),
+      alarmTopic: this.alarmTopic(settings, encryptionKey),
+      pageTopic: this.topic('PageTopic', settings.pageTopicArn),
+      encryptionKey,
+      ...this.network(settings),
+      proxy:
+        settings.httpsProxy === undefined
+          ? undefined
+          : { url: settings.httpsProxy, except: settings.noProxy },
+      deployment: settings.deployment,
       runbookUrl: settings.runbookUrl,
       serviceName: settings.stackName,
       entry,
@@ -53,10 +66,49 @@ export class LogRollupStack extends Stack {
     addOutputs(this.rollup);
   }
 
-  private alarmTopic({ alarmTopicArn, alarmEmail }: StackSettings): ITopic | undefined {
-    if (alarmTopicArn !== undefined) return Topic.fromTopicArn(this, 'AlarmTopic', alarmTopicArn);
+  private topic(id: string, arn: string | undefined): ITopic | undefined {
+    return arn === undefined ? undefined : Topic.fromTopicArn(this, id, arn);
+  }
+
+  /** The VPC by the ids of what it has: nothing is looked up, so that synthesis needs no credentials. */
+  private network({ vpcId, subnetIds = [], securityGroupIds }: StackSettings) {
+    if (vpcId === undefined) return {};
+    const vpc = Vpc.fromVpcAttributes(this, 'Vpc', { vpcId, availabilityZones: this.availabilityZones });
+    return {
+      vpc,
+      vpcSubnets: { subnets: subnetIds.map((id) => this.subnet(id)) },
+      securityGroups: securityGroupIds?.map((id) => SecurityGroup.fromSecurityGroupId(this, id, id)),
+    };
+  }
+
+  private subnet(id: string): ISubnet {
+    const subnet = Subnet.fromSubnetId(this, id, id);
+    // Nobody asks for its route table.
+    Annotations.of(subnet).acknowledgeWarning('@aws-cdk/aws-ec2:noSubnetRouteTableId');
+    return subnet;
+  }
+
+  private alarmTopic(
+    { alarmTopicArn, alarmEmail }: StackSettings,
+    masterKey: IKey | undefined,
+  ): ITopic | undefined {
+    if (alarmTopicArn !== undefined) return this.topic('AlarmTopic', alarmTopicArn);
     if (alarmEmail === undefined) return undefined;
-    const topic = new Topic(this, 'AlarmTopic', { enforceSSL: true });
+    const topic = new Topic(this, 'AlarmTopic', {
+      enforceSSL: true,
+      ...(masterKey === undefined ? {} : { masterKey }),
+    });
+    // A policy takes the place of the default one, by which CloudWatch may publish:
+    // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html#alarms-and-actions-SNS
+    topic.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'PublishAlarms',
+        principals: [new ServicePrincipal('cloudwatch.amazonaws.com')],
+        actions: ['sns:Publish'],
+        resources: [topic.topicArn],
+        conditions: { StringEquals: { 'aws:SourceAccount': Aws.ACCOUNT_ID } },
+      }),
+    );
     topic.addSubscription(new EmailSubscription(alarmEmail));
     return topic;
   }

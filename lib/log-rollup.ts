@@ -1,5 +1,7 @@
 import { Duration, Names } from 'aws-cdk-lib';
 import type { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
+import { type IVpc, SecurityGroup } from 'aws-cdk-lib/aws-ec2';
+import type { IRole } from 'aws-cdk-lib/aws-iam';
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
@@ -26,6 +28,10 @@ export class LogRollup extends Construct {
   readonly allowAnyPrefix: boolean;
   readonly queues: RollupQueues;
   readonly function: IFunction;
+  /** What is to be invoked: the function, or with `deployment` the alias of the version in use. */
+  readonly live: IFunction;
+  /** The function's role, which buckets and keys of other accounts must admit. */
+  readonly functionRole: IRole;
   /** The state machine of large requests; undefined without the setting `fanOut`. */
   readonly fanOut: FanOut | undefined;
   readonly alarms: readonly Alarm[];
@@ -42,7 +48,8 @@ export class LogRollup extends Construct {
     const serviceName =
       props.serviceName ?? Names.uniqueResourceName(this, { maxLength: 100, separator: '-' });
 
-    this.queues = new RollupQueues(this, 'Queues', { functionTimeout: timeout });
+    const { encryptionKey, vpc } = props;
+    this.queues = new RollupQueues(this, 'Queues', { functionTimeout: timeout, encryptionKey });
     const functionProps = {
       raw,
       aggregated,
@@ -54,30 +61,51 @@ export class LogRollup extends Construct {
       tracing: props.tracing ?? false,
       engine,
       code: props.code,
+      encryptionKey,
+      vpc,
+      vpcSubnets: props.vpcSubnets,
+      securityGroups: props.securityGroups ?? (vpc === undefined ? undefined : [this.securityGroup(vpc)]),
+      proxy: props.proxy,
     };
     if (engine.fanOut === true) this.fanOut = new FanOut(this, 'FanOut', { ...functionProps, engine });
-    this.function = new RollupFunction(this, 'Rollup', {
+    const rollup = new RollupFunction(this, 'Rollup', {
       ...functionProps,
       entry: props.entry,
       stateMachineArn: this.fanOut?.stateMachine.stateMachineArn,
-    }).function;
-    new Schedules(this, 'Schedules', { streams, queues: this.queues });
+      deployment: props.deployment,
+    });
+    this.function = rollup.function;
+    this.live = rollup.live;
+    this.functionRole = rollup.role;
+    new Schedules(this, 'Schedules', { streams, queues: this.queues, encryptionKey });
     this.alarms = new Alarms(this, 'Alarms', {
       function: this.function,
       queues: this.queues,
+      fanOut: this.fanOut,
       streams: streams.map(({ name }) => name),
       serviceName,
       timeout,
       emptyHours: props.emptyHourAlarm,
       topic: props.alarmTopic,
+      pageTopic: props.pageTopic,
       runbookUrl: props.runbookUrl ?? 'docs/runbook.md',
     }).all;
     this.dashboard = new RollupDashboard(this, 'Overview', {
       function: this.function,
       queues: this.queues,
+      fanOut: this.fanOut,
+      streams: streams.map(({ name }) => name),
       capacity,
       serviceName,
       alarms: this.alarms,
+    });
+  }
+
+  /** One for the functions of the rollup and of the steps, which interface endpoints can admit. */
+  private securityGroup(vpc: IVpc): SecurityGroup {
+    return new SecurityGroup(this, 'SecurityGroup', {
+      vpc,
+      description: 'Functions of the log rollup: everything out, nothing in',
     });
   }
 }

@@ -1,9 +1,9 @@
 import { Duration } from 'aws-cdk-lib';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { Queue, QueueEncryption, RedrivePermission } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { MAX_RECEIVES } from '../lambda/names.ts';
 
-/** Deliveries of a message before it goes to the dead-letter queue. */
-const MAX_RECEIVES = 3;
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html: 14 days at most.
 const LONGEST_RETENTION = Duration.days(14);
 
@@ -11,7 +11,7 @@ const LONGEST_RETENTION = Duration.days(14);
 export class RollupQueues extends Construct {
   /** Requests of the schedules and of the operator's commands, and the function's own continuations. */
   readonly requests: Queue;
-  /** Requests that failed three times. A redrive moves them back to the queue by StartMessageMoveTask. */
+  /** Requests that failed five times, and those of executions that failed. A redrive moves them back to the queue by StartMessageMoveTask. */
   readonly deadLetters: Queue;
   /**
    * Requests that never were in the queue: those that a schedule could not deliver, and those of failed asynchronous
@@ -19,9 +19,18 @@ export class RollupQueues extends Construct {
    */
   readonly undelivered: Queue;
 
-  constructor(scope: Construct, id: string, props: { readonly functionTimeout: Duration }) {
+  constructor(
+    scope: Construct,
+    id: string,
+    props: { readonly functionTimeout: Duration; readonly encryptionKey?: IKey | undefined },
+  ) {
     super(scope, id);
-    const secured = { encryption: QueueEncryption.SQS_MANAGED, enforceSSL: true };
+    const { encryptionKey } = props;
+    const encryption =
+      encryptionKey === undefined
+        ? { encryption: QueueEncryption.SQS_MANAGED }
+        : { encryption: QueueEncryption.KMS, encryptionMasterKey: encryptionKey };
+    const secured = { ...encryption, enforceSSL: true };
     this.deadLetters = new Queue(this, 'DeadLetters', { ...secured, retentionPeriod: LONGEST_RETENTION });
     this.undelivered = new Queue(this, 'Undelivered', {
       ...secured,

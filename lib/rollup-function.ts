@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import type { Role } from 'aws-cdk-lib/aws-iam';
 import type { Code } from 'aws-cdk-lib/aws-lambda';
-import { Architecture, Runtime, Tracing, type CfnFunction } from 'aws-cdk-lib/aws-lambda';
+import { Architecture, Runtime, Tracing, type CfnFunction, type IFunction } from 'aws-cdk-lib/aws-lambda';
 import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources';
 import { NodejsFunction, OutputFormat, type BundlingOptions } from 'aws-cdk-lib/aws-lambda-nodejs';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
@@ -15,14 +16,15 @@ import { queueConcurrency, type Capacity } from './config/capacity.ts';
 import { engineEnvironment, type Engine } from './config/engine.ts';
 import { InvalidConfiguration } from './config/invalid-configuration.ts';
 import type { RollupQueues } from './queues.ts';
-import type { RootedStream } from './log-rollup-props.ts';
+import { deployGradually } from './deployment.ts';
+import type { DeploymentKind, RootedStream, Surroundings } from './log-rollup-props.ts';
 import { formatRoot, type Root } from './config/root.ts';
 
 const PROJECT = join(import.meta.dirname, '..');
 const HANDLER = join(PROJECT, 'lambda', 'handler.ts');
 
 /** Properties of `RollupFunction`. */
-export interface RollupFunctionProps {
+export interface RollupFunctionProps extends Surroundings {
   readonly raw: Root;
   readonly aggregated: Root;
   /** The streams whose hours requests may be for. */
@@ -43,27 +45,41 @@ export interface RollupFunctionProps {
    */
   readonly feed?: boolean | undefined;
   readonly description?: string | undefined;
+  /** @defaultValue `off` */
+  readonly deployment?: DeploymentKind | undefined;
   /** ARN of the state machine that it may start. */
   readonly stateMachineArn?: string | undefined;
   /** @defaultValue lambda/handler.ts */
   readonly entry?: string | undefined;
   /** Code that was bundled already, in place of `entry`. */
   readonly code?: Code | undefined;
+  /**
+   * The handler in `code`.
+   *
+   * @defaultValue `index.handler`
+   */
+  readonly handler?: string | undefined;
 }
 
 /** The function, its log group, and the event source that gives it requests from the queue. */
 export class RollupFunction extends Construct {
   readonly function: NodejsFunction;
+  /** What is invoked: the function, or the alias of the version in use. */
+  readonly live: IFunction;
   readonly logGroup: LogGroup;
+  /** Buckets and keys of other accounts must admit it. */
+  readonly role: Role;
 
   constructor(scope: Construct, id: string, props: RollupFunctionProps) {
     super(scope, id);
-    const { capacity, queues, feed = true, stateMachineArn } = props;
+    const { capacity, queues, feed = true, stateMachineArn, deployment = 'off' } = props;
     this.logGroup = new LogGroup(this, 'Logs', {
+      ...(props.encryptionKey === undefined ? {} : { encryptionKey: props.encryptionKey }),
       retention: props.logRetention,
-      removalPolicy: RemovalPolicy.RETAIN,
+      // Kept, but for one that a failed first deployment made.
+      removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     });
-    const role = createFunctionRole(this, 'Role', { ...props, feed, logGroup: this.logGroup });
+    this.role = createFunctionRole(this, 'Role', { ...props, feed, logGroup: this.logGroup });
     if (props.code === undefined && Stack.of(this).bundlingRequired) refuseWithoutEsbuild();
     const environment = {
       NODE_OPTIONS: '--enable-source-maps',
@@ -75,11 +91,12 @@ export class RollupFunction extends Construct {
       ...(feed ? { [ENV.queueUrl]: queues.requests.queueUrl } : {}),
       ...(stateMachineArn === undefined ? {} : { [ENV.stateMachineArn]: stateMachineArn }),
       ...engineEnvironment(props.engine),
+      ...proxyVariables(props.proxy),
     };
     refuseTooMuchEnvironment(environment);
     this.function = new NodejsFunction(this, 'Function', {
       description: props.description ?? 'Rolls an hour of raw logs up into 32 MiB outputs',
-      role: role.withoutPolicyUpdates(),
+      role: this.role.withoutPolicyUpdates(),
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
       memorySize: capacity.memorySize,
@@ -89,12 +106,18 @@ export class RollupFunction extends Construct {
       tracing: props.tracing ? Tracing.ACTIVE : Tracing.DISABLED,
       deadLetterQueue: queues.undelivered,
       environment,
-      ...(props.code === undefined ? bundled(props.entry) : { code: props.code, handler: 'index.handler' }),
+      ...networkOf(props),
+      ...(props.encryptionKey === undefined ? {} : { environmentEncryption: props.encryptionKey }),
+      ...(props.code === undefined
+        ? bundled(props.entry)
+        : { code: props.code, handler: props.handler ?? 'index.handler' }),
     });
     // The function refers to the role, which has its policies inline: CloudFormation orders them without DependsOn.
     (this.function.node.defaultChild as CfnFunction).addDeletionOverride('DependsOn');
+    this.live =
+      deployment === 'off' ? this.function : deployGradually(this, 'Deployment', this.function, deployment);
     if (!feed) return;
-    this.function.addEventSource(
+    this.live.addEventSource(
       new SqsEventSource(queues.requests, {
         batchSize: 1,
         maxConcurrency: queueConcurrency(capacity),
@@ -103,6 +126,24 @@ export class RollupFunction extends Construct {
       }),
     );
   }
+}
+
+function networkOf({ vpc, vpcSubnets, securityGroups }: Surroundings) {
+  if (vpc === undefined) return {};
+  return {
+    vpc,
+    ...(vpcSubnets === undefined ? {} : { vpcSubnets }),
+    ...(securityGroups === undefined ? {} : { securityGroups }),
+  };
+}
+
+function proxyVariables(proxy: Surroundings['proxy']): Record<string, string> {
+  if (proxy === undefined) return {};
+  return {
+    HTTPS_PROXY: proxy.url,
+    HTTP_PROXY: proxy.url,
+    ...(proxy.except === undefined ? {} : { NO_PROXY: proxy.except }),
+  };
 }
 
 /** Properties of a function that esbuild bundles from its TypeScript. */

@@ -8,7 +8,9 @@ import {
   ScheduleTargetInput,
 } from 'aws-cdk-lib/aws-scheduler';
 import { SqsSendMessage } from 'aws-cdk-lib/aws-scheduler-targets';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { Construct } from 'constructs';
+import { useStackKey } from './access.ts';
 import type { RollupQueues } from './queues.ts';
 import type { RootedStream } from './log-rollup-props.ts';
 
@@ -17,7 +19,12 @@ export class Schedules extends Construct {
   constructor(
     scope: Construct,
     id: string,
-    props: { readonly streams: readonly RootedStream[]; readonly queues: RollupQueues },
+    props: {
+      readonly streams: readonly RootedStream[];
+      readonly queues: RollupQueues;
+      /** Key of the queues. */
+      readonly encryptionKey?: IKey | undefined;
+    },
   ) {
     super(scope, id);
     const { requests, undelivered } = props.queues;
@@ -41,6 +48,7 @@ export class Schedules extends Construct {
               actions: ['sqs:SendMessage'],
               resources: [requests.queueArn, undelivered.queueArn],
             }),
+            ...useStackKey(props.encryptionKey, ['sqs']),
           ],
         }),
       },

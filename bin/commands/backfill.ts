@@ -42,6 +42,8 @@ export const backfill = operatorCommand('backfill', 'have a range of hours rolle
       hours: () => parseRange(options.from, options.to),
       maxInQueue: () => parseWhole('--max-in-queue', options.maxInQueue ?? String(DEFAULT_MAX_IN_QUEUE), 1),
       deployment: () => {
+        // What would be sent can be told without either from the source.
+        if (options.dryRun === true && source !== undefined) return;
         requireOneOf({ '--stack': stack, '--queue-url': queueUrl });
       },
     });
@@ -61,7 +63,7 @@ export const backfill = operatorCommand('backfill', 'have a range of hours rolle
         }));
         return {
           status: 'dry-run' as const,
-          queueUrl: url,
+          ...(url === '' ? {} : { queueUrl: url }),
           hours: hours.length,
           sent: 0,
           requests,
@@ -87,10 +89,7 @@ export const backfill = operatorCommand('backfill', 'have a range of hours rolle
               display.update();
             },
           });
-        const done = await interruptible(
-          work,
-          'What is queued is rolled up. Run again: hours that are done cost little.',
-        );
+        const done = await interruptible(work, () => whereToGoOn(latest.sent, hours));
         display.finish();
         return done;
       } finally {
@@ -100,10 +99,17 @@ export const backfill = operatorCommand('backfill', 'have a range of hours rolle
     printResult(result, formatBackfill, options);
   });
 
+function whereToGoOn(sent: number, hours: string[]): string {
+  const next = hours[sent];
+  if (next === undefined) return `All ${formatNoun(hours.length, 'hour')} are queued.`;
+  const queued = `${formatCount(sent)} of ${formatNoun(hours.length, 'hour')} are queued, and are rolled up as the queue comes to them.`;
+  return `${sent === 0 ? 'Nothing is queued.' : queued} Go on with --from ${next}.`;
+}
+
 function formatBackfill(result: BackfillResult): string[] {
   const { status, queueUrl, hours, sent, prefixes } = result;
   const rows = [
-    ['queue', queueUrl],
+    ...(queueUrl === undefined ? [] : [['queue', queueUrl]]),
     ['hours', `${formatCount(sent)} of ${formatCount(hours)} queued`],
   ];
   const listed = prefixes?.flatMap(({ hour, source, destination }) => [

@@ -14,7 +14,7 @@ Examples:
 
 It shows what is in the dead-letter queue, moves all of it back to the queue
 that it came from, and follows that to its end. A message whose cause is not
-mended comes back after three more attempts.`;
+mended comes back after five more attempts.`;
 
 /** The result that `redrive` prints. */
 interface Redrive {
@@ -89,8 +89,13 @@ function formatEnd({ status, deadLetterUrl, moved }: Redrive): string[] {
 }
 
 function formatFound({ messages, sample }: Pick<Redrive, 'messages' | 'sample'>): string[] {
-  const rows = sample.flatMap(({ sentAt, receives, body, reason }) => [
-    [sentAt.slice(0, 19) + 'Z', formatNoun(receives, 'receive'), shorten(body)],
+  const rows = sample.flatMap(({ sentAt, receives, body, reason, execution, request }) => [
+    [
+      sentAt.slice(0, 19) + 'Z',
+      execution === undefined ? formatNoun(receives, 'receive') : 'execution',
+      shorten(request === undefined ? body : JSON.stringify(request)),
+    ],
+    ...(execution === undefined ? [] : [['', '', `name: ${execution}`]]),
     ...(reason === undefined ? [] : [['', '', `reason: ${shorten(reason)}`]]),
   ]);
   const some = sample.length < messages ? `, ${formatCount(sample.length)} of them:` : '';

@@ -1,3 +1,5 @@
+import { proxyAdvice } from '../../lambda/proxy.ts';
+import { credentialsAdvice } from '../../lambda/s3/errors.ts';
 import { OperatorError } from './operator-error.ts';
 
 const BY_NAME: Partial<Record<string, string>> = {
@@ -12,7 +14,6 @@ const BY_NAME: Partial<Record<string, string>> = {
 };
 
 const ADVICE: Partial<Record<string, string>> = {
-  NoCredentials: 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role.',
   NoRegion: 'Set AWS_REGION or --region.',
   NoSuchStack: 'Check its name and the region.',
   NoSuchQueue: 'Check its URL and the region.',
@@ -39,7 +40,9 @@ export function toOperatorError(error: unknown, what: string): OperatorError {
           .trim()
           .replaceAll(/\s*\n\s*/g, ' ')
           .replace(/\.$/, '');
-  const advice = ADVICE[code];
+  const proxy = code === 'EndpointUnreachable' ? proxyAdvice() : undefined;
+  const known = code === 'NoCredentials' ? `${credentialsAdvice()}.` : ADVICE[code];
+  const advice = proxy === undefined ? known : `${known ?? ''} ${proxy}.`;
   return new OperatorError(code, `${what}: ${text}.${advice === undefined ? '' : ` ${advice}`}`, error);
 }
 
@@ -49,7 +52,8 @@ function codeOf(error: unknown, name: string, message: string): string {
   // SQS has no error code for this; it answers with InvalidParameterValue or UnsupportedOperation.
   if (/already a task running|active task/i.test(message)) return 'RedriveRunning';
   const node = nodeCode(error);
-  if (/^(ECONN|EHOST|ENET|ENOTFOUND|EAI_|EPIPE|EPROTO|ERR_SSL_)/.test(node)) return 'EndpointUnreachable';
+  if (/^(ECONN|EHOST|ENET|ENOTFOUND|EAI_|EPIPE|EPROTO|ERR_SSL_|ERR_PROXY_)/.test(node))
+    return 'EndpointUnreachable';
   return BY_NAME[name] ?? name;
 }
 

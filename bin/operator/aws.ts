@@ -11,6 +11,7 @@ import {
   StartMessageMoveTaskCommand,
 } from '@aws-sdk/client-sqs';
 import { z } from 'zod';
+import { handlerProxy } from '../../lambda/proxy.ts';
 import { toOperatorError } from './aws-errors.ts';
 import { OperatorError } from './operator-error.ts';
 import type { Message, Move, QueueState, Services } from './services.ts';
@@ -41,6 +42,7 @@ export function openServices({ region, endpointUrl }: AwsOptions): Services {
     connectionTimeout: CONNECT_MS,
     requestTimeout: ANSWER_MS,
     throwOnRequestTimeout: true,
+    ...handlerProxy(),
   };
   const options = {
     requestHandler,

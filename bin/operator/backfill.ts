@@ -10,7 +10,8 @@ const POLL_MS = 5_000;
 
 export interface BackfillResult {
   status: 'queued' | 'dry-run';
-  queueUrl: string;
+  /** Absent for a dry run without a deployment. */
+  queueUrl?: string;
   hours: number;
   sent: number;
   /** Only for a dry run: the messages that would be sent. */

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
 import { parseEvent } from '../../lambda/invocation/request.ts';
 import { OperatorError } from './operator-error.ts';
 import type { Message, Move, Services } from './services.ts';
@@ -16,12 +17,55 @@ export interface DeadLetter {
   body: string;
   /** Absent if the message says nothing; then the function's log does. */
   reason?: string;
+  /** Of an execution of the state machine: its name, and the request that it was started with. */
+  execution?: string;
+  request?: unknown;
 }
 
+// https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
+const noticeSchema = z.object({
+  'detail-type': z.literal('Step Functions Execution Status Change'),
+  detail: z.object({
+    name: z.string(),
+    status: z.string(),
+    input: z.string().nullish(),
+    error: z.string().nullish(),
+    cause: z.string().nullish(),
+  }),
+});
+
 export function describeDeadLetter({ id, sentAt, receives, body, attributes }: Message): DeadLetter {
+  const notice = noticeSchema.safeParse(jsonOf(body)).data?.detail;
+  if (notice !== undefined) {
+    const request = jsonOf(notice.input ?? '');
+    const reason =
+      request === undefined
+        ? `${reasonOf(notice)}. The notice is without the request: re-run the hour, with which the name begins, and delete it`
+        : (refusal(body) ?? reasonOf(notice));
+    const known = request === undefined ? {} : { request };
+    return { id, sentAt, receives, body, reason, execution: notice.name, ...known };
+  }
   const attached = REASONS.map((name) => attributes[name]).find((value) => value !== undefined);
   const reason = attached ?? refusal(body);
   return { id, sentAt, receives, body, ...(reason === undefined ? {} : { reason }) };
+}
+
+/** `TIMED_OUT`, `FAILED: SlowDown: Reduce your request rate.` */
+function reasonOf({ status, error, cause }: z.infer<typeof noticeSchema>['detail']): string {
+  // Of a step that failed the cause is JSON, with the error's message.
+  const { errorMessage } =
+    z.looseObject({ errorMessage: z.string() }).safeParse(jsonOf(cause ?? '')).data ?? {};
+  const [firstLine] = (errorMessage ?? cause ?? '').trim().split('\n');
+  return [status, error, firstLine].filter((text) => text).join(': ');
+}
+
+/** Undefined for text that is not JSON. */
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The reason for which the function will always refuse a message; undefined if it will not. */

@@ -1,4 +1,4 @@
-import { type Hour, formatLocation, hasPlaceholders, hourEnd } from '../../lambda/rollup/index.ts';
+import { type Hour, bucketOf, formatLocation, hasPlaceholders, hourEnd } from '../../lambda/rollup/index.ts';
 import { RollupError } from '../../lambda/errors.ts';
 import { noSuchStream } from '../../lambda/invocation/match-stream.ts';
 import { type RequestMessage } from '../../lambda/invocation/message.ts';
@@ -106,8 +106,4 @@ function sourceOf(stream = '', deployment: Deployment | undefined): string {
 function refuseUnended(hour: Hour, force: true | undefined, now: Date): void {
   if (force !== undefined || now >= hourEnd(hour)) return;
   throw new RollupError('HourNotEnded', `Hour ${hour} goes on. Give --force to roll up what is there now.`);
-}
-
-function bucketOf(uri: string): string {
-  return /^s3:\/\/([^/]*)/.exec(uri)?.[1] ?? '';
 }

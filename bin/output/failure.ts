@@ -30,10 +30,14 @@ export function exitCodeOf(error: unknown): number {
 export function formatFailure(error: unknown, { json }: { json: boolean }): string {
   const failure = describe(error);
   if (json) return formatJson({ error: failure });
-  const debugs = (process.env['DEBUG'] ?? process.env['NODE_DEBUG'] ?? '') !== '';
-  const stack = debugs && error instanceof Error ? stackOf(error) : [];
+  const stack = isDebugging() && error instanceof Error ? stackOf(error) : [];
   const hint = exitCodeOf(error) === EXIT.usage ? ['(--help shows the options)'] : [];
   return formatLines([`error: ${failure.message} (${failure.code})`, ...hint, ...stack]);
+}
+
+/** True if `DEBUG` or `NODE_DEBUG` is set. */
+export function isDebugging(): boolean {
+  return (process.env['DEBUG'] ?? process.env['NODE_DEBUG'] ?? '') !== '';
 }
 
 /** The lines of a stack. Its message, which may hold any name, is made printable first, and so stays one line. */

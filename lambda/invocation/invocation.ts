@@ -23,10 +23,11 @@ import {
 } from './telemetry.ts';
 
 /**
- * Seconds until a message that failed is delivered again, after its first and its second delivery. The queue's visibility
- * timeout, six times as long as the function may run, is for runs that are killed.
+ * Seconds until a message that failed is delivered again, after each of its deliveries but the last: all five within 36
+ * minutes and the runs' own time. The queue's visibility timeout, six times as long as the function may run, is for runs that
+ * are killed.
  */
-const RETRY_SECONDS = [60, 300];
+const RETRY_SECONDS = [60, 300, 900, 900];
 /** After its last delivery a message is not tried again: SQS moves it to the dead-letter queue only after this. */
 const DEAD_LETTER_SECONDS = 30;
 

@@ -1,4 +1,5 @@
 import { ChangeMessageVisibilityCommand, SQSClient, SendMessageCommand } from '@aws-sdk/client-sqs';
+import { handlerProxy } from '../proxy.ts';
 
 /** One queue of requests. The only file of the function that calls SQS. */
 export interface Queue {
@@ -19,6 +20,7 @@ export function openQueue(queueUrl: string): Queue {
       connectionTimeout: CONNECT_MS,
       requestTimeout: ANSWER_MS,
       throwOnRequestTimeout: true,
+      ...handlerProxy(),
     },
   });
   return {

@@ -1,4 +1,5 @@
 import { ExecutionAlreadyExists, SFNClient, StartExecutionCommand } from '@aws-sdk/client-sfn';
+import { handlerProxy } from '../proxy.ts';
 
 /** One state machine. The only file of the function that calls Step Functions. */
 export interface StateMachine {
@@ -13,7 +14,7 @@ export interface StateMachine {
 
 /** Creates a client with credentials and region from the environment. Nothing is sent yet. */
 export function openStateMachine(stateMachineArn: string): StateMachine {
-  const client = new SFNClient({});
+  const client = new SFNClient({ requestHandler: handlerProxy() });
   return {
     start: async (name, input) => {
       const command = new StartExecutionCommand({ stateMachineArn, name, input: JSON.stringify(input) });

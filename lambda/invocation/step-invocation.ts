@@ -79,10 +79,8 @@ function carryOut(
   // The request may keep the sources of a deployment that deletes them.
   const filled = fillSelection(context.settings, request.hour, GIVE_HOUR);
   const settings = { ...filled, deleteSource: request.deleteSource };
-  if (event.step === 'plan') {
-    const { attempt, samplesAll } = event;
-    return planStep(request, attempt, { ...context, settings, samplesAll });
-  }
+  if (event.step === 'plan')
+    return planStep(event, request, { ...context, settings, samplesAll: event.samplesAll });
   return commitStep(event, request, { ...context, settings });
 }
 

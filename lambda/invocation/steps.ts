@@ -10,6 +10,7 @@ import {
   commitPlan,
   formatLocation,
   formatPlanAt,
+  isRepacked,
   itemSchema,
   lostToOthers,
   parsePlanAt,
@@ -20,7 +21,7 @@ import {
 } from '../rollup/index.ts';
 import { z } from 'zod';
 import { RollupError, hasCode } from '../errors.ts';
-import { messageSchema } from './message.ts';
+import { type RequestMessage, messageSchema } from './message.ts';
 
 const attempt = z.int().positive();
 const samplesAll = z.boolean().default(false);
@@ -35,7 +36,13 @@ const stepSchema = z.discriminatedUnion('step', [
   // Executions that were begun by an earlier release do not say `samplesAll`.
   z.strictObject({ step: z.literal('plan'), request: messageSchema, attempt, samplesAll }),
   z.strictObject({ step: z.literal('write'), ...pinned, items: z.array(itemSchema).min(1) }),
-  z.strictObject({ step: z.literal('commit'), ...pinned, attempt }),
+  z.strictObject({
+    step: z.literal('commit'),
+    ...pinned,
+    attempt,
+    /** Of the commit that was planned. An execution that an earlier release began does not send it. */
+    generation: z.int().nonnegative().optional(),
+  }),
 ]);
 export type StepEvent = z.infer<typeof stepSchema>;
 
@@ -63,12 +70,12 @@ export function parseStep(event: unknown): StepEvent {
 }
 
 /**
- * The answer of the plan and the commit step. `lost`: another run committed first, or the plan was mistaken about a format;
- * `attempt` and `samplesAll` are those of the next plan.
+ * The answer of the plan and the commit step. `lost`: another run committed first, this plan is committed already, or it was
+ * mistaken about a format; `attempt`, `request` and `samplesAll` are those of the next plan.
  */
 export type StepAnswer =
   | { status: 'done'; outcome: RollupOutcome }
-  | { status: 'lost'; attempt: number; samplesAll: boolean }
+  | { status: 'lost'; attempt: number; request: RequestMessage; samplesAll: boolean }
   | {
       status: 'planned';
       plan: string;
@@ -80,6 +87,8 @@ export type StepAnswer =
       /** The number of invocations that write at once. */
       workers: number;
       attempt: number;
+      /** The generation of the commit that is planned. */
+      generation: number;
       totals: { outputs: number; objects: number; bytes: number };
       /** What a person should look at, for the log. Absent where there is nothing. */
       warnings?: RunWarning[];
@@ -88,22 +97,24 @@ export type StepAnswer =
 /**
  * Lists, plans and writes the plan file.
  *
- * @param attempt the number of this plan, from 1
+ * @param event `attempt`: the number of this plan, from 1
  * @returns `done` where there is nothing to write
  * @throws RollupError `Conflict` where the last attempt lost to other runs
  */
 export async function planStep(
+  event: Extract<StepEvent, { step: 'plan' }>,
   request: RollupRequest,
-  attempt: number,
   context: Omit<RollupContext, 'hasTime'>,
 ): Promise<StepAnswer> {
+  const { attempt } = event;
   const planned = await planToFile(request, context);
   if (planned.status === 'done') return planned;
-  if (planned.status === 'lost') return lost(attempt, request.destination, context.samplesAll);
-  const { at, etag, totals, warnings } = planned;
+  if (planned.status === 'lost') return lost(event, request.destination, event.samplesAll);
+  const { at, etag, generation, totals, warnings } = planned;
   const { bucket, key } = planFiles(at).items;
   const workers = workersFor(totals, context.settings);
-  const answer = { plan: formatPlanAt(at), etag, bucket, items: key, workers, attempt, totals };
+  const files = { plan: formatPlanAt(at), etag, bucket, items: key };
+  const answer = { ...files, workers, attempt, generation, totals };
   return { status: 'planned', ...answer, ...(warnings.length === 0 ? {} : { warnings }) };
 }
 
@@ -118,13 +129,17 @@ export async function commitStep(
   request: RollupRequest,
   context: Omit<RollupContext, 'hasTime'>,
 ): Promise<StepAnswer> {
-  try {
-    const outcome = await commitPlan(planOf(event, request), request, context);
-    return outcome === 'lost' ? lost(event.attempt, request.destination) : { status: 'done', outcome };
-  } catch (error) {
+  const outcome = await commitPlan(planOf(event, request), request, context).catch((error: unknown) => {
     if (!hasCode(error, 'FormatMistaken') || event.attempt >= ATTEMPTS) throw error;
-    return { status: 'lost', attempt: event.attempt + 1, samplesAll: true };
-  }
+    return 'mistaken' as const;
+  });
+  if (outcome === 'mistaken') return lost(event, request.destination, true);
+  if (outcome !== 'lost') return { status: 'done', outcome };
+  const { generation, request: asked } = event;
+  // The answer of an attempt that committed may have been lost. A repack that is done is not asked for again.
+  const isDone =
+    request.repack === true && generation !== undefined && (await isRepacked(request, generation, context));
+  return lost(isDone ? { ...event, request: { ...asked, repack: false } } : event, request.destination);
 }
 
 /**
@@ -161,9 +176,13 @@ function planOf(
   throw badPlan(planFiles(at).header.key, `it lies under ${planned}, and the request is for ${requested}`);
 }
 
-function lost(attempt: number, destination: Location, samplesAll = false): StepAnswer {
+function lost(
+  { attempt, request }: Pick<Extract<StepEvent, { step: 'plan' }>, 'attempt' | 'request'>,
+  destination: Location,
+  samplesAll = false,
+): StepAnswer {
   if (attempt >= ATTEMPTS) throw lostToOthers(destination);
-  return { status: 'lost', attempt: attempt + 1, samplesAll };
+  return { status: 'lost', attempt: attempt + 1, request, samplesAll };
 }
 
 function outOfTime(written: number): RollupError {

@@ -10,7 +10,7 @@ export { ATTEMPTS, lostToOthers } from './attempts.ts';
 export { refuseUnlistable } from './commit/markers.ts';
 export { withCommitted } from './committed/read-committed.ts';
 export { resolveSource } from './committed/resolve-source.ts';
-export { commitPlan } from './fan-out/commit-step.ts';
+export { commitPlan, isRepacked } from './fan-out/commit-step.ts';
 export {
   type PinnedPlan,
   type PlanItem,
@@ -44,6 +44,7 @@ export {
   refuseForeign,
 } from './model/hour.ts';
 export {
+  bucketOf,
   type Location,
   type ObjectAt,
   asFolder,

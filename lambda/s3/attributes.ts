@@ -2,11 +2,11 @@ import type { Settings } from '../settings/table.ts';
 
 /** The settings that outputs are stored with. None of them changes bytes: outputs that exist already keep their own. */
 export type OutputAttributes = Partial<
-  Pick<Settings, 'storageClass' | 'tags' | 'kmsKeyId' | 'contentType' | 'contentEncoding' | 'acl'>
+  Pick<Settings, 'storageClass' | 'tags' | 'kmsKeyId' | 'sse' | 'contentType' | 'contentEncoding' | 'acl'>
 >;
 
 /** Parameters that decide who can read an object: of outputs, and of the manifest too. */
-export function accessParams({ kmsKeyId, acl }: OutputAttributes) {
+export function accessParams({ kmsKeyId, sse, acl }: OutputAttributes) {
   return {
     ...(kmsKeyId === undefined
       ? {}
@@ -17,6 +17,7 @@ export function accessParams({ kmsKeyId, acl }: OutputAttributes) {
           // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html
           BucketKeyEnabled: true,
         }),
+    ...(sse === undefined ? {} : { ServerSideEncryption: sse }),
     ...(acl === undefined ? {} : { ACL: acl }),
   };
 }

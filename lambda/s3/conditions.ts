@@ -1,3 +1,4 @@
+import { isAccessPoint } from '../rollup/model/location.ts';
 /** An ETag as requests carry it. Everywhere else in the code ETags are without their quotes. */
 export function quoteEtag(etag: string): string {
   return `"${etag}"`;
@@ -34,7 +35,11 @@ export function encodeCrc32(crc32: number): string {
 
 /** The value of `x-amz-copy-source`. */
 export function copySource(bucket: string, key: string): string {
-  return `${bucket}/${key.split('/').map(encodeURIComponent).join('/')}`;
+  const encoded = key.split('/').map(encodeURIComponent).join('/');
+  // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html#API_CopyObject_RequestSyntax
+  return isAccessPoint(bucket)
+    ? `${encodeURIComponent(`${bucket}/object/`)}${encoded}`
+    : `${bucket}/${encoded}`;
 }
 
 /** A key from a listing with `encoding-type=url`, which writes a space as a plus sign. */

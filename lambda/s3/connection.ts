@@ -2,7 +2,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import { isDeepStrictEqual } from 'node:util';
 import { maxSockets } from '../settings/settings.ts';
 import { type Settings } from '../settings/table.ts';
-import { type Endpoint, createClient, reachOf, endpointsOf } from './client/endpoint.ts';
+import { type Endpoint, bucketHeaders, createClient, reachOf, endpointsOf } from './client/endpoint.ts';
 import { Gauge, type Peaks } from './client/gauge.ts';
 import { RequestCounter, type Requests } from './client/request-counter.ts';
 import { CappedRequestHandler } from './client/request-handler.ts';
@@ -63,12 +63,13 @@ export function connect({
   const gauge = new Gauge();
   const counter = new RequestCounter();
   const handler = new CappedRequestHandler({ maxSockets: maxSockets(settings), gauge, ca, timeouts });
+  const { source, destination } = endpointsOf(settings, { region, endpointUrl });
+  const copySourceOwner = source.expectedBucketOwner;
   const open = (endpoint: Endpoint): { store: S3Store; client: S3Client } => {
-    const { client, pace } = createClient(endpoint, { handler, counter, timeouts });
-    const path = { client, handler, counter, pace, timeouts };
+    const { client, pace } = createClient(endpoint, { handler, counter, timeouts, copySourceOwner });
+    const path = { client, handler, counter, pace, timeouts, headers: bucketHeaders(endpoint) };
     return { client, store: new S3Store(path, { attributes: settings, reach: reachOf(endpoint) }) };
   };
-  const { source, destination } = endpointsOf(settings, { region, endpointUrl });
   const to = open(destination);
   const from = isDeepStrictEqual(source, destination) ? to : open(source);
   return {

@@ -1,4 +1,5 @@
 import { type ErrorCode, RollupError } from '../errors.ts';
+import { proxyAdvice } from '../proxy.ts';
 
 /** A request that failed: the API's name of it, and the object or prefix that it was for. */
 export interface Operation {
@@ -47,6 +48,8 @@ const UNREACHABLE = new Set([
   'EAI_AGAIN',
   'EPIPE',
   'EPROTO',
+  // The proxy refused.
+  'ERR_PROXY_TUNNEL',
   'CERT_HAS_EXPIRED',
   'DEPTH_ZERO_SELF_SIGNED_CERT',
   'SELF_SIGNED_CERT_IN_CHAIN',
@@ -56,7 +59,6 @@ const UNREACHABLE = new Set([
 const ADVICE: Partial<Record<ErrorCode, string>> = {
   AccessDenied: 'Check the credentials and their permissions',
   EndpointUnreachable: 'Check the endpoint (http or https), the network and the region',
-  NoCredentials: 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role',
   NoRegion: 'Set AWS_REGION or --region',
   NoSuchBucket: 'Check its name and the region',
   SlowDown: 'Lower the concurrency or run again later; what is written is kept',
@@ -69,9 +71,21 @@ export function toRollupError(error: unknown, { operation, bucket, key }: Operat
   const code = codeOf(error, name, message, status);
   const where = `s3://${bucket}/${key ?? ''}`;
   const tries = attempts > 1 ? ` (after ${attempts} attempts)` : '';
-  const advice = ADVICE[code] === undefined ? '' : ` ${ADVICE[code]}.`;
+  const known =
+    code === 'NoCredentials'
+      ? credentialsAdvice()
+      : code === 'EndpointUnreachable'
+        ? [ADVICE[code], proxyAdvice()].filter(Boolean).join('. ')
+        : ADVICE[code];
+  const advice = known === undefined ? '' : ` ${known}.`;
   const what = message === '' || message === name ? name : `${name}: ${message.replace(/\.$/, '')}`;
   return new RollupError(code, `${operation} ${where}: ${what}${tries}.${advice}`, { key, cause: error });
+}
+
+/** Advice where no credentials were found. The SDK's own message does not name the profile that it looked for. */
+export function credentialsAdvice({ AWS_PROFILE: profile = '' } = process.env): string {
+  if (profile === '') return 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role';
+  return `AWS_PROFILE is "${profile}": check that there is such a profile, and that it has credentials`;
 }
 
 function codeOf(error: unknown, name: string, message: string, status: number | undefined): ErrorCode {

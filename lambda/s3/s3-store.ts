@@ -143,7 +143,7 @@ export class S3Store implements Store {
     options: StreamOptions,
     signal: AbortSignal,
   ): Promise<Streamed> {
-    const params = outputParams(this.#attributes);
+    const params = options.own === true ? accessParams(this.#attributes) : outputParams(this.#attributes);
     return uploadStream(this, this.#client, at, chunks, { ...options, params }, signal);
   }
 

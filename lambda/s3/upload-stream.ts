@@ -32,7 +32,7 @@ export async function uploadStream(
   client: S3Client,
   at: ObjectAt,
   chunks: AsyncIterable<Buffer>,
-  options: StreamOptions & { params: OutputParams },
+  options: StreamOptions & { params: Partial<OutputParams> },
   signal: AbortSignal,
 ): Promise<Streamed> {
   const buffers = partBuffers(options);

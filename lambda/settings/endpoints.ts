@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { text } from './value-types.ts';
+import { choice, text } from './value-types.ts';
 import { group, row } from './row.ts';
 
 const region = text(z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, 'must be a region such as eu-west-1'));
@@ -12,7 +12,18 @@ const roleArn = text(
   z.string().regex(/^arn:[\w-]+:iam::\d{12}:role\/[\w+=,.@/-]+$/, 'must be the ARN of a role'),
 );
 
-/** The four rows of the source, or of the destination. */
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_common-scenarios_third-party.html
+const externalId = text(
+  z
+    .string()
+    .regex(
+      /^[\w+=,.@:/-]{2,1224}$/,
+      'must be an external id: 2 to 1,224 letters, digits and + = , . @ : / -',
+    ),
+);
+const accountId = text(z.string().regex(/^\d{12}$/, 'must be the 12 digits of an account'));
+
+/** The rows of the source, or of the destination. */
 function endpointRows(
   name: 'source' | 'destination',
   example: { region: string; port: number; profile: string; account: string },
@@ -47,6 +58,25 @@ function endpointRows(
       value: '<arn>',
       example: `arn:aws:iam::${example.account}:role/logs`,
     }),
+    /** @defaultValue none is sent */
+    externalId: row(externalId, {
+      default: undefined,
+      description: `external id that the role of the ${name} asks for`,
+      value: '<id>',
+      example: 'log-rollup',
+    }),
+    /**
+     * S3 refuses every request to a bucket of another account.
+     * https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
+     *
+     * @defaultValue any account
+     */
+    expectedBucketOwner: row(accountId, {
+      default: undefined,
+      description: `account that the bucket of the ${name} must belong to; otherwise S3 refuses`,
+      value: '<account>',
+      example: example.account,
+    }),
   };
 }
 
@@ -72,8 +102,24 @@ export const sides = group('Source and destination apart:', {
   sourceEndpointUrl: source.endpointUrl,
   sourceProfile: source.profile,
   sourceRoleArn: source.roleArn,
+  sourceExternalId: source.externalId,
+  sourceExpectedBucketOwner: source.expectedBucketOwner,
   destinationRegion: destination.region,
   destinationEndpointUrl: destination.endpointUrl,
   destinationProfile: destination.profile,
   destinationRoleArn: destination.roleArn,
+  destinationExternalId: destination.externalId,
+  destinationExpectedBucketOwner: destination.expectedBucketOwner,
+  /**
+   * Confirms that the requester pays, for buckets that ask for it; others take no notice.
+   * https://docs.aws.amazon.com/AmazonS3/latest/userguide/RequesterPaysBuckets.html
+   *
+   * @defaultValue requests to such buckets are refused
+   */
+  requestPayer: row(choice(['requester']), {
+    default: undefined,
+    description: 'who pays for requests to buckets whose requester pays',
+    value: '<payer>',
+    example: 'requester',
+  }),
 });

@@ -104,6 +104,17 @@ export const outputs = group('Outputs:', {
     example: 'alias/logs',
   }),
   /**
+   * Encryption with S3's own keys, said in every request: for buckets whose policy refuses uploads that do not say it.
+   *
+   * @defaultValue the bucket's own encryption, and no header
+   */
+  sse: row(choice(['AES256']), {
+    default: undefined,
+    description: 'encryption header of outputs and manifest, for buckets that refuse uploads without one',
+    value: '<algorithm>',
+    example: 'AES256',
+  }),
+  /**
    * Content-Type of outputs.
    *
    * @defaultValue S3's own

@@ -5,15 +5,41 @@ import { capacityFields, refuseNoQueueConcurrency, refuseTooLittleMemory } from 
 import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
 import { ENGINE_NAMES, engineFields, refuseContradictions, wholeNumber } from './engine.ts';
 import { formatIssues, InvalidConfiguration } from './invalid-configuration.ts';
-import { DEFAULT_AGGREGATED_ROOT, DEFAULT_RAW_ROOT } from '../log-rollup-props.ts';
-import { prefixesOverlap, prefixSchema, rawPrefixSchema } from './root.ts';
+import { DEFAULT_AGGREGATED_ROOT, DEFAULT_RAW_ROOT, DEPLOYMENT_KINDS } from '../log-rollup-props.ts';
+import {
+  DIRECTORY_BUCKET,
+  accessPointArn,
+  isDirectoryBucket,
+  prefixesOverlap,
+  prefixSchema,
+  rawPrefixSchema,
+} from './root.ts';
 import { DEFAULT_STREAMS, streamsSchema, type StreamProps } from './streams.ts';
 
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-const bucketName = z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'must be the name of a bucket');
+const bucketName = z
+  .string()
+  .regex(/^(arn:\S+|[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])$/, 'must be the name of a bucket')
+  .refine((name) => !isDirectoryBucket(name), DIRECTORY_BUCKET)
+  // https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-points-naming.html#access-points-alias
+  .refine(
+    (name) => !name.endsWith('-s3alias'),
+    'must be the ARN of the access point: a policy knows no alias',
+  )
+  .refine((name) => !name.startsWith('arn:') || accessPointArn.safeParse(name).success, {
+    error: 'must be the ARN of an access point of one region',
+  });
 const keyArn = z
   .string()
   .regex(/^arn:[\w-]+:kms:[\w-]+:\d{12}:key\/[\w-]+$/, 'must be the ARN of a KMS key, not an alias');
+
+const topicArn = z
+  .string()
+  .regex(/^arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]{1,256}$/, 'must be the ARN of an SNS topic');
+const ids = (prefix: string, what: string) =>
+  z
+    .array(z.string().regex(new RegExp(`^${prefix}-[0-9a-f]{8,17}$`), `must be the id of a ${what}`))
+    .min(1, `must name at least one ${what}`);
 
 /** Schemas of the stack's own values, with their defaults. The settings file has them under `stack`. */
 const stackFields = {
@@ -36,11 +62,21 @@ const stackFields = {
     .default(RetentionDays.ONE_MONTH),
   tracing: z.boolean('must be true or false').default(false),
   emptyHourAlarm: z.boolean('must be true or false').default(false),
-  alarmTopicArn: z
-    .string()
-    .regex(/^arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]{1,256}$/, 'must be the ARN of an SNS topic')
-    .optional(),
+  alarmTopicArn: topicArn.optional(),
   alarmEmail: z.email('must be an e-mail address').optional(),
+  pageTopicArn: topicArn.optional(),
+  kmsKeyArn: keyArn.optional(),
+  vpcId: z
+    .string()
+    .regex(/^vpc-[0-9a-f]{8,17}$/, 'must be the id of a VPC')
+    .optional(),
+  subnetIds: ids('subnet', 'subnet').optional(),
+  securityGroupIds: ids('sg', 'security group').optional(),
+  httpsProxy: z
+    .url({ protocol: /^https?$/, error: 'must be a URL such as http://proxy.example.com:3128' })
+    .optional(),
+  noProxy: z.string('must be text, such as ".amazonaws.com"').min(1).optional(),
+  deployment: z.enum(DEPLOYMENT_KINDS, `must be ${DEPLOYMENT_KINDS.join(' or ')}`).default('off'),
   runbookUrl: z
     .string()
     .regex(/^[^\s#]+$/, 'must have no blanks and no "#"')
@@ -84,11 +120,13 @@ export interface ContextFile {
  * (`-c concurrency=32`) are text, and streams JSON. Names with other characters than letters and digits are CDK's own and are
  * passed over; any other unknown name is refused.
  *
+ * @param region that the stack is deployed to, where it is known
  * @throws InvalidConfiguration with all problems
  */
 export function parseContext(
   context: Readonly<Record<string, unknown>>,
   file: ContextFile = { name: undefined, settings: {}, stack: {} },
+  region?: string,
 ): StackSettings {
   const own = Object.entries(context).filter(([name]) => /^[A-Za-z0-9]+$/.test(name));
   const typed = Object.fromEntries(own.map(([name, value]) => [name, fromCommandLine(name, value)]));
@@ -101,6 +139,7 @@ export function parseContext(
     ...formatIssues(streams.error?.issues ?? [], ['streams']),
     // Conditions are checked between values that are sound by themselves.
     ...formatIssues(relations.safeParse(soundValues(given)).error?.issues ?? []),
+    ...(region === undefined ? [] : regionProblems(soundValues(given), region)),
   ];
   if (!parsed.success || problems.length > 0) {
     throw new InvalidConfiguration(
@@ -126,6 +165,9 @@ function located(
   return value in settings ? `${name}: ${problem}` : problem;
 }
 
+/** Values that are lists of ids: on the command line with commas. */
+const LISTS = new Set(['subnetIds', 'securityGroupIds']);
+
 function fromCommandLine(name: string, value: unknown): unknown {
   if (typeof value !== 'string' || ENGINE_NAMES.some((known) => known === name)) return value;
   if (name === 'streams') {
@@ -135,6 +177,7 @@ function fromCommandLine(name: string, value: unknown): unknown {
       return value;
     }
   }
+  if (LISTS.has(name)) return value.split(',').map((one) => one.trim());
   if (value === 'true' || value === 'false') return value === 'true';
   return /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value;
 }
@@ -166,6 +209,12 @@ const relations = schema.superRefine((settings, context) => {
   refuseContradictions(settings, context);
   refuseNoQueueConcurrency(settings, context);
   refuseTooLittleMemory(settings, settings, context);
+  const { fanOut, aggregatedBucketName = settings.separateBuckets ? '' : settings.rawBucketName } = settings;
+  if (fanOut === true && aggregatedBucketName?.startsWith('arn:') === true)
+    refuse(
+      'fanOut',
+      'must be off where rollups go to an access point: Step Functions reads plans from a bucket',
+    );
   if (isShared(settings)) {
     if (prefixesOverlap(settings.rawRoot, settings.aggregatedRoot)) {
       refuse(
@@ -193,7 +242,32 @@ const relations = schema.superRefine((settings, context) => {
       'is for a bucket that is created: give an existing bucket its own lifecycle rule',
     );
   }
+  if ((settings.vpcId === undefined) !== (settings.subnetIds === undefined)) {
+    const [given, missing] = settings.vpcId === undefined ? ['subnetIds', 'vpcId'] : ['vpcId', 'subnetIds'];
+    refuse(given, `needs ${missing} beside it`);
+  }
+  if (settings.securityGroupIds !== undefined && settings.vpcId === undefined)
+    refuse('securityGroupIds', 'needs vpcId and subnetIds beside it');
+  if (settings.noProxy !== undefined && settings.httpsProxy === undefined)
+    refuse('noProxy', 'needs httpsProxy beside it');
   if (settings.alarmTopicArn !== undefined && settings.alarmEmail !== undefined) {
     refuse('alarmEmail', 'is for a topic that is created: give alarmTopicArn or alarmEmail, not both');
   }
 });
+
+/** Topics and keys that the stack could not use where it is, or the buckets where they are. */
+function regionProblems(settings: z.infer<typeof schema>, region: string): string[] {
+  const { sourceRegion = region, destinationRegion = region } = settings;
+  const expected = [
+    ['alarmTopicArn', region],
+    ['pageTopicArn', region],
+    ['kmsKeyArn', region],
+    ['rawKmsKeyArn', sourceRegion],
+    ['aggregatedKmsKeyArn', destinationRegion],
+    ['kmsKeyId', destinationRegion],
+  ] as const;
+  return expected.flatMap(([name, right]) => {
+    const [, , , actual = right] = settings[name]?.split(':') ?? [];
+    return actual === right ? [] : [`${name}: is of region ${actual}, and must be of ${right}`];
+  });
+}

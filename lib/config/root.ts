@@ -42,3 +42,20 @@ export const prefixSchema = rawPrefixSchema.refine(
 export function prefixesOverlap(one: string, other: string): boolean {
   return one.startsWith(other) || other.startsWith(one);
 }
+
+/** Schema of an access point's ARN, which may stand for a bucket's name. */
+export const accessPointArn = z
+  .string()
+  .regex(
+    /^arn:[\w-]+:s3:[a-z0-9-]+:\d{12}:accesspoint\/[a-z0-9][a-z0-9-]{1,48}[a-z0-9]$/,
+    'must be the ARN of an access point of one region',
+  );
+
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/directory-buckets-overview.html
+export const DIRECTORY_BUCKET =
+  'must not be a directory bucket: it lists its keys in no order, and has no lifecycle rules by prefix';
+
+/** True of the name of a directory bucket (S3 Express One Zone): `logs--euc1-az1--x-s3`. */
+export function isDirectoryBucket(name: string): boolean {
+  return /--x(a)?-s3$/.test(name);
+}

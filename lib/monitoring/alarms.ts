@@ -1,18 +1,36 @@
 import { Duration } from 'aws-cdk-lib';
-import { Alarm, ComparisonOperator, TreatMissingData, type IMetric } from 'aws-cdk-lib/aws-cloudwatch';
+import {
+  Alarm,
+  AlarmRule,
+  ComparisonOperator,
+  CompositeAlarm,
+  TreatMissingData,
+  type IAlarm,
+  type IMetric,
+} from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { METRICS } from '../../lambda/names.ts';
+import type { FanOut } from '../fan-out.ts';
 import type { RollupQueues } from '../queues.ts';
-import { streamMetric } from './stream-metrics.ts';
+import { chunks, streamMetric } from './stream-metrics.ts';
 
 /** Open file descriptors, of Lambda's 1,024, from which the alarm is raised. */
 export const DESCRIPTOR_ALARM = 900;
 /** Share of the function's timeout from which the alarm is raised. */
 export const DURATION_ALARM_SHARE = 0.8;
+
+/** Periods of five minutes with throttled steps, one after another: executions at once throttle each other for minutes. */
+const THROTTLED_PERIODS = 12;
+
+/**
+ * Alarms that one composite alarm looks at. CloudWatch allows 100, and a rule of 10,240 characters, of which the ARN of an
+ * alarm with the longest names takes 220. https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html
+ */
+const MOST_CHILDREN = 40;
 
 /** One alarm. */
 interface AlarmSpec {
@@ -25,16 +43,30 @@ interface AlarmSpec {
    * @defaultValue alarm if it is at or above the threshold for one period
    */
   readonly below?: { readonly periods: number };
+  /**
+   * Periods in a row for which the metric must be at or above the threshold.
+   *
+   * @defaultValue 1
+   */
+  readonly periods?: number;
   /** The meaning in a sentence or two, for the description. */
   readonly meaning: string;
   /** Anchor of its section in docs/runbook.md. */
   readonly anchor: string;
+  /**
+   * It means that an hour was not rolled up, and is one of those for which somebody is paged.
+   *
+   * @defaultValue false
+   */
+  readonly pages?: boolean;
 }
 
 /** Properties of `Alarms`. */
 export interface AlarmsProps {
   readonly function: IFunction;
   readonly queues: RollupQueues;
+  /** Undefined without the setting `fanOut`. */
+  readonly fanOut?: Pick<FanOut, 'function' | 'stateMachine'> | undefined;
   /** Names of the streams. */
   readonly streams: readonly string[];
   readonly serviceName: string;
@@ -46,17 +78,51 @@ export interface AlarmsProps {
    */
   readonly emptyHours?: boolean | undefined;
   readonly topic?: ITopic | undefined;
+  /** Topic that is notified once if any hour was not rolled up. */
+  readonly pageTopic?: ITopic | undefined;
   readonly runbookUrl: string;
 }
 
 /** All alarms. The description of each has its meaning and a link into the runbook; all notify the topic, if there is one. */
 export class Alarms extends Construct {
   readonly all: readonly Alarm[];
+  /** Raised while any alarm is that means that an hour was not rolled up. */
+  readonly hourNotRolledUp: CompositeAlarm;
 
   constructor(scope: Construct, id: string, props: AlarmsProps) {
     super(scope, id);
-    const specs = [...queueAlarms(props.queues), ...functionAlarms(props), ...streamAlarms(props)];
+    const specs = [
+      ...queueAlarms(props.queues),
+      ...functionAlarms(props),
+      ...(props.fanOut === undefined ? [] : fanOutAlarms(props.fanOut, props.timeout)),
+      ...streamAlarms(props),
+    ];
     this.all = specs.map((spec) => this.create(spec, props));
+    this.hourNotRolledUp = this.combine(
+      this.all.filter((_, i) => specs[i]?.pages === true),
+      props,
+    );
+  }
+
+  private combine(alarms: IAlarm[], { pageTopic, runbookUrl }: AlarmsProps): CompositeAlarm {
+    const parts = chunks(alarms, MOST_CHILDREN);
+    const children =
+      parts.length <= 1
+        ? alarms
+        : parts.map((some, i) => {
+            const alarmDescription = `Part ${i + 1} of ${parts.length} of the alarm that an hour was not rolled up.`;
+            const alarmRule = AlarmRule.anyOf(...some);
+            return new CompositeAlarm(this, `HourNotRolledUp${i + 1}`, { alarmDescription, alarmRule });
+          });
+    const alarm = new CompositeAlarm(this, 'HourNotRolledUp', {
+      alarmDescription: `An hour was not rolled up. The alarms that are raised beside this one say why. Runbook: ${runbookUrl}#an-hour-was-not-rolled-up`,
+      alarmRule: AlarmRule.anyOf(...children),
+    });
+    if (pageTopic !== undefined) {
+      alarm.addAlarmAction(new SnsAction(pageTopic));
+      alarm.addOkAction(new SnsAction(pageTopic));
+    }
+    return alarm;
   }
 
   private create(spec: AlarmSpec, { topic, runbookUrl }: AlarmsProps): Alarm {
@@ -64,7 +130,7 @@ export class Alarms extends Construct {
       alarmDescription: `${spec.meaning} Runbook: ${runbookUrl}#${spec.anchor}`,
       metric: spec.metric,
       threshold: spec.threshold,
-      evaluationPeriods: spec.below?.periods ?? 1,
+      evaluationPeriods: spec.below?.periods ?? spec.periods ?? 1,
       comparisonOperator: spec.below
         ? ComparisonOperator.LESS_THAN_THRESHOLD
         : ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
@@ -87,8 +153,9 @@ function queueAlarms({ requests, deadLetters, undelivered }: RollupQueues): Alar
       id: 'DeadLetters',
       metric: visible(deadLetters),
       threshold: 1,
-      meaning: 'A request failed three times and is in the dead-letter queue: its hour is not rolled up.',
+      meaning: 'A request failed for good and is in the dead-letter queue: its hour is not rolled up.',
       anchor: 'dead-letter-queue-is-not-empty',
+      pages: true,
     },
     {
       id: 'Undelivered',
@@ -97,6 +164,7 @@ function queueAlarms({ requests, deadLetters, undelivered }: RollupQueues): Alar
       meaning:
         'A request never came to the queue: a schedule could not deliver it, or an asynchronous invocation failed.',
       anchor: 'a-request-was-not-delivered',
+      pages: true,
     },
     {
       id: 'OldestRequest',
@@ -118,7 +186,7 @@ function functionAlarms(props: AlarmsProps): AlarmSpec[] {
       id: 'Errors',
       metric: props.function.metricErrors({ statistic: 'Sum', period }),
       threshold: 1,
-      meaning: 'A run failed. It is tried three times in all; its log line has the error code and the key.',
+      meaning: 'A run failed. It is tried five times in all; its log line has the error code and the key.',
       anchor: 'a-run-failed',
     },
     {
@@ -136,6 +204,71 @@ function functionAlarms(props: AlarmsProps): AlarmSpec[] {
       meaning: 'A run took over 80 % of the timeout. Beyond it, hours are finished by continuations.',
       anchor: 'a-run-takes-too-long',
     },
+    {
+      id: 'LoopsStopped',
+      // https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html: continuations are such a loop.
+      metric: props.function.metric('RecursiveInvocationsDropped', { statistic: 'Sum', period }),
+      threshold: 1,
+      meaning:
+        'Lambda took continuations for a loop without an end, after some sixteen of them, and stopped one: its hour is not rolled up.',
+      anchor: 'lambda-stopped-a-loop',
+      pages: true,
+    },
+  ];
+}
+
+function fanOutAlarms(
+  { function: steps, stateMachine }: NonNullable<AlarmsProps['fanOut']>,
+  timeout: Duration,
+): AlarmSpec[] {
+  const period = Duration.minutes(5);
+  const sum = { statistic: 'Sum', period };
+  return [
+    {
+      id: 'ExecutionsFailed',
+      metric: stateMachine.metricFailed(sum),
+      threshold: 1,
+      meaning: 'A large rollup failed in the state machine. Its request is in the dead-letter queue.',
+      anchor: 'a-large-rollup-failed',
+    },
+    {
+      id: 'ExecutionsTimedOut',
+      metric: stateMachine.metricTimedOut(sum),
+      threshold: 1,
+      meaning:
+        'A large rollup was not done in three days and was ended. Its request is in the dead-letter queue.',
+      anchor: 'a-large-rollup-failed',
+    },
+    {
+      id: 'ExecutionsAborted',
+      metric: stateMachine.metricAborted(sum),
+      threshold: 1,
+      meaning: 'Somebody stopped a large rollup. Its request is in the dead-letter queue.',
+      anchor: 'a-large-rollup-failed',
+    },
+    {
+      id: 'StepErrors',
+      metric: steps.metricErrors(sum),
+      threshold: 1,
+      meaning: 'A step of a large rollup failed. Failures that pass are tried again by the state machine.',
+      anchor: 'a-step-failed',
+    },
+    {
+      id: 'StepThrottles',
+      metric: steps.metricThrottles(sum),
+      threshold: 1,
+      periods: THROTTLED_PERIODS,
+      meaning:
+        'Steps of large rollups have waited for room for an hour: several executions share fanOutWorkers.',
+      anchor: 'large-rollups-wait-for-each-other',
+    },
+    {
+      id: 'StepDuration',
+      metric: steps.metricDuration({ statistic: 'Maximum', period }),
+      threshold: timeout.toMilliseconds() * DURATION_ALARM_SHARE,
+      meaning: 'A step of a large rollup took over 80 % of the timeout. Beyond it, it is tried again.',
+      anchor: 'a-step-takes-too-long',
+    },
   ];
 }
 
@@ -150,6 +283,7 @@ function streamAlarms({ serviceName, streams, emptyHours = false }: AlarmsProps)
     below: { periods: 2 },
     meaning: `Stream ${stream}: no hour was committed in 2 hours.`,
     anchor: 'no-hour-was-committed',
+    pages: true,
   }));
   const descriptors = [...streams, METRICS.unnamedStream].map((stream) => ({
     id: `Descriptors-${stream}`,

@@ -13,8 +13,9 @@ import { Construct } from 'constructs';
 import { METRICS } from '../../lambda/names.ts';
 import { DESCRIPTOR_ALARM, DURATION_ALARM_SHARE } from './alarms.ts';
 import type { Capacity } from '../config/capacity.ts';
+import type { FanOut } from '../fan-out.ts';
 import type { RollupQueues } from '../queues.ts';
-import { everyStream } from './stream-metrics.ts';
+import { MOST_IN_WIDGET, chunks, everyStream } from './stream-metrics.ts';
 
 // https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 const DESCRIPTOR_LIMIT = 1_024;
@@ -31,6 +32,10 @@ interface Line {
 export interface RollupDashboardProps {
   readonly function: IFunction;
   readonly queues: RollupQueues;
+  /** Undefined without the setting `fanOut`. */
+  readonly fanOut?: Pick<FanOut, 'function' | 'stateMachine'> | undefined;
+  /** Names of the streams. */
+  readonly streams: readonly string[];
   readonly capacity: Capacity;
   readonly serviceName: string;
   readonly alarms: readonly Alarm[];
@@ -45,10 +50,13 @@ export class RollupDashboard extends Construct {
     this.dashboard = new Dashboard(this, 'Dashboard', {
       defaultInterval: Duration.days(2),
       widgets: [
-        [new AlarmStatusWidget({ title: 'Alarms', alarms: [...props.alarms], width: 24, height: 3 })],
-        ...workRows(props.serviceName),
+        ...chunks(props.alarms, MOST_IN_WIDGET).map((alarms) => [
+          new AlarmStatusWidget({ title: 'Alarms', alarms, width: 24, height: 3 }),
+        ]),
+        ...workRows(props),
         ...limitRows(props),
         queueRow(props.queues, props.function),
+        ...(props.fanOut === undefined ? [] : [fanOutRow(props.fanOut, props.capacity)]),
       ],
     });
   }
@@ -60,54 +68,52 @@ export class RollupDashboard extends Construct {
   }
 }
 
-function workRows(service: string): IWidget[][] {
+function workRows(props: RollupDashboardProps): IWidget[][] {
+  const row = (...titled: [title: string, ...metrics: string[]][]): IWidget[] =>
+    titled.flatMap(([title, ...metrics]) =>
+      graphs(
+        title,
+        metrics.map((metric) => everyStream(props.serviceName, props.streams, metric, 'Sum')),
+      ),
+    );
   return [
-    [
-      graph('Hours committed, updated by late logs, empty', [
-        everyStream(service, METRICS.hoursCommitted, 'Sum'),
-        everyStream(service, METRICS.hoursUpdated, 'Sum'),
-        everyStream(service, METRICS.hoursEmpty, 'Sum'),
-      ]),
-      graph('Objects rolled up', [everyStream(service, METRICS.objects, 'Sum')]),
-      graph('Bytes rolled up', [everyStream(service, METRICS.bytes, 'Sum')]),
-    ],
-    [
-      graph('Outputs written', [everyStream(service, METRICS.outputs, 'Sum')]),
-      graph('Outputs reused', [everyStream(service, METRICS.reused, 'Sum')]),
-      graph('S3 requests retried', [everyStream(service, METRICS.retries, 'Sum')]),
-    ],
+    row(
+      [
+        'Hours committed, updated by late logs, empty',
+        METRICS.hoursCommitted,
+        METRICS.hoursUpdated,
+        METRICS.hoursEmpty,
+      ],
+      ['Objects rolled up', METRICS.objects],
+      ['Bytes rolled up', METRICS.bytes],
+    ),
+    row(
+      ['Outputs written', METRICS.outputs],
+      ['Outputs reused', METRICS.reused],
+      ['S3 requests retried', METRICS.retries],
+    ),
   ];
 }
 
-function limitRows({ function: rollup, capacity, serviceName }: RollupDashboardProps): IWidget[][] {
+function limitRows({ function: rollup, capacity, serviceName, streams }: RollupDashboardProps): IWidget[][] {
   const period = Duration.minutes(5);
   const timeout = Duration.seconds(capacity.timeoutSeconds).toMilliseconds();
+  const peaks = (metric: string) => [everyStream(serviceName, streams, metric, 'Maximum', period)];
   return [
     [
       graph(
         'Longest run (ms)',
         [rollup.metricDuration({ statistic: 'Maximum', period, label: 'duration' })],
-        [
-          { value: timeout, label: 'timeout' },
-          { value: timeout * DURATION_ALARM_SHARE, label: 'alarm' },
-        ],
+        timeoutLines(timeout),
       ),
-      graph(
-        'File descriptors',
-        [everyStream(serviceName, METRICS.fileDescriptors, 'Maximum', period)],
-        [
-          { value: DESCRIPTOR_LIMIT, label: 'Lambda limit' },
-          { value: DESCRIPTOR_ALARM, label: 'alarm' },
-        ],
-      ),
-      graph(
-        'Connections',
-        [everyStream(serviceName, METRICS.connections, 'Maximum', period)],
-        [{ value: CONNECTION_LIMIT, label: 'limit' }],
-      ),
+      ...graphs('File descriptors', peaks(METRICS.fileDescriptors), [
+        { value: DESCRIPTOR_LIMIT, label: 'Lambda limit' },
+        { value: DESCRIPTOR_ALARM, label: 'alarm' },
+      ]),
+      ...graphs('Connections', peaks(METRICS.connections), [{ value: CONNECTION_LIMIT, label: 'limit' }]),
     ],
     [
-      graph('Memory', [everyStream(serviceName, METRICS.memory, 'Maximum', period)]),
+      ...graphs('Memory', peaks(METRICS.memory)),
       graph(
         'Runs at once',
         [rollup.metric('ConcurrentExecutions', { statistic: 'Maximum', period })],
@@ -116,9 +122,44 @@ function limitRows({ function: rollup, capacity, serviceName }: RollupDashboardP
       graph('Runs failed and refused', [
         rollup.metricErrors({ statistic: 'Sum', period }),
         rollup.metricThrottles({ statistic: 'Sum', period }),
-        everyStream(serviceName, METRICS.failures, 'Sum', period),
+        rollup.metric('RecursiveInvocationsDropped', { statistic: 'Sum', period }),
       ]),
+      ...graphs('Failures', [everyStream(serviceName, streams, METRICS.failures, 'Sum', period)]),
     ],
+  ];
+}
+
+function timeoutLines(timeout: number): Line[] {
+  return [
+    { value: timeout, label: 'timeout' },
+    { value: timeout * DURATION_ALARM_SHARE, label: 'alarm' },
+  ];
+}
+
+function fanOutRow(
+  { function: steps, stateMachine }: NonNullable<RollupDashboardProps['fanOut']>,
+  { timeoutSeconds }: Capacity,
+): IWidget[] {
+  const period = Duration.minutes(5);
+  const sum = { statistic: 'Sum', period };
+  return [
+    graph('Large rollups: executions', [
+      stateMachine.metricStarted(sum),
+      stateMachine.metricSucceeded(sum),
+      stateMachine.metricFailed(sum),
+      stateMachine.metricTimedOut(sum),
+      stateMachine.metricAborted(sum),
+    ]),
+    graph(
+      'Large rollups: longest step (ms)',
+      [steps.metricDuration({ statistic: 'Maximum', period, label: 'duration' })],
+      timeoutLines(Duration.seconds(timeoutSeconds).toMilliseconds()),
+    ),
+    graph('Large rollups: steps', [
+      steps.metricInvocations({ ...sum, label: 'steps' }),
+      steps.metricErrors({ ...sum, label: 'failed' }),
+      steps.metricThrottles({ ...sum, label: 'waited for room' }),
+    ]),
   ];
 }
 
@@ -143,6 +184,18 @@ function queueRow({ requests, deadLetters, undelivered }: RollupQueues, rollup: 
       undelivered.metricApproximateNumberOfMessagesVisible({ ...depth, label: 'undelivered' }),
     ]),
   ];
+}
+
+/** A graph of metrics of streams; several where there are more streams than one holds. */
+function graphs(title: string, metrics: IMetric[][][], limits: Line[] = []): GraphWidget[] {
+  const count = Math.max(...metrics.map((ofGraphs) => ofGraphs.length));
+  return Array.from({ length: count }, (_, i) =>
+    graph(
+      count === 1 ? title : `${title} (${i + 1} of ${count})`,
+      metrics.flatMap((ofGraphs) => ofGraphs[i] ?? []),
+      limits,
+    ),
+  );
 }
 
 function graph(title: string, left: IMetric[], limits: Line[] = []): GraphWidget {

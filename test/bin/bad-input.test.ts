@@ -9,6 +9,7 @@ import {
   lines,
   parseObject,
   runInProcess,
+  start,
 } from './command-line.ts';
 
 let sandbox: Sandbox;
@@ -275,6 +276,20 @@ describe('failures end with 1, a code, advice and the key to blame', () => {
       AWS_SECRET_ACCESS_KEY: undefined,
     });
     expect({ code, error }).toMatchObject({ code: 1, error: { code: 'NoCredentials' } });
+  });
+
+  it('a profile that there is not is named', async () => {
+    const { code, error } = await fail(run, { AWS_PROFILE: 'prod-logs' });
+    expect({ code, error }).toMatchObject({ code: 1, error: { code: 'NoCredentials' } });
+    expect(error['message']).toMatch(/AWS_PROFILE is "prod-logs": check that there is such a profile/);
+  });
+
+  it('a warning by the SDK is not among the JSON on stderr', async () => {
+    const profile = { AWS_PROFILE: 'prod-logs', NODE_OPTIONS: '--trace-warnings' };
+    const { ended } = start([...run, '--json'], environment(sandbox.endpoint, profile));
+    const { code, stderr } = await ended;
+    expect(code).toBe(1);
+    expect(parseObject(stderr)).toMatchObject({ error: { code: 'NoCredentials' } });
   });
 
   it.each(['run', 'plan', 'verify'])('an endpoint that is down: %s ends soon', async (command) => {

@@ -58,7 +58,7 @@ describe('the queue', () => {
     expect(rolledUp(sandbox, 8)).toBe(logs);
   });
 
-  it('a poison message -> dead letters after three receives, others unharmed', async () => {
+  it('a poison message -> dead letters after five receives, others unharmed', async () => {
     const logs = [8, 9].map((hour) => putHour(sandbox, hour));
     const poison = '{"source":';
     await queues.send({ source: TEMPLATE, hour: hourText(8) });
@@ -67,14 +67,14 @@ describe('the queue', () => {
     const deliveries = await drain(queues, lambda);
     const failed = deliveries.filter(({ failure }) => failure !== undefined);
     expect(failed).toMatchObject(
-      [1, 2, 3].map((receives) => ({
+      [1, 2, 3, 4, 5].map((receives) => ({
         body: poison,
         receives,
         failure: { errorType: 'InvalidRequest' },
         log: [{ code: 'InvalidRequest' }],
       })),
     );
-    expect(deliveries).toHaveLength(5);
+    expect(deliveries).toHaveLength(7);
     expect([8, 9].map((hour) => rolledUp(sandbox, hour))).toEqual(logs);
     expect(await queues.depth(queues.deadLetterUrl)).toBe(1);
     expect((await queues.receive(queues.deadLetterUrl))?.Body).toBe(poison);
@@ -93,10 +93,10 @@ describe('the queue', () => {
     const requests = outsideRequests();
     for (const [, request] of requests) await queues.send(request);
     const deliveries = await drain(queues, deleting);
-    expect(deliveries).toHaveLength(3 * requests.length);
+    expect(deliveries).toHaveLength(5 * requests.length);
     for (const [, request, code] of requests) {
       const own = deliveries.filter(({ body }) => body === JSON.stringify(request));
-      expect(own.map(({ failure }) => failure?.errorType)).toEqual([code, code, code]);
+      expect(own.map(({ failure }) => failure?.errorType)).toEqual([code, code, code, code, code]);
     }
     expect(sandbox.requests).toEqual([]);
     expect(sandbox.keys(BUCKET)).toEqual(keys);
@@ -119,12 +119,12 @@ describe('the queue', () => {
         : undefined;
     await queues.send(scheduled);
     expect(await drain(queues, lambda)).toMatchObject(
-      [1, 2, 3].map((receives) => ({
+      [1, 2, 3, 4, 5].map((receives) => ({
         receives,
         failure: { errorType: 'SlowDown' },
         log: [{ code: 'SlowDown', key: busy }],
-        // Three attempts take minutes, not three times a visibility timeout.
-        hiddenSeconds: [60, 300, 30][receives - 1],
+        // Five attempts take half an hour, not five times a visibility timeout.
+        hiddenSeconds: [60, 300, 900, 900, 30][receives - 1],
       })),
     );
     expect(await queues.depth(queues.deadLetterUrl)).toBe(1);

@@ -86,7 +86,9 @@ function world(
       return invocation.handle(payload, CONTEXT);
     },
     getObject: (bucket, key) => sandbox.get(bucket, key),
-    wait: (seconds) => waits.push(seconds),
+    wait: (seconds) => {
+      waits.push(seconds);
+    },
     random: () => 0.5,
   };
 }
@@ -166,6 +168,34 @@ describe('an execution', () => {
     expect(sandbox.keys(BUCKET, `${AGGREGATED}_plan/`)).toEqual([]);
   });
 
+  it('stores its plan without the storage class, tags and format of outputs, and with their encryption', async () => {
+    stubEnvironment(sandbox, {
+      STORAGE_CLASS: 'STANDARD_IA',
+      TAGS: '{"team":"logs"}',
+      CONTENT_ENCODING: 'gzip',
+      CONTENT_TYPE: 'text/plain',
+      SSE: 'AES256',
+    });
+    putHour();
+    expect(await execute()).toMatchObject({ status: 'SUCCEEDED' });
+    const created = sandbox.requests.filter(({ operation }) =>
+      /^(PutObject|CreateMultipart)/.test(operation),
+    );
+    const attributes = (of: RegExp) =>
+      created
+        .filter(({ key = '' }) => of.test(key))
+        .map(({ headers }) => [
+          headers['x-amz-storage-class'],
+          headers['x-amz-tagging'],
+          headers['content-encoding'],
+          headers['x-amz-server-side-encryption'],
+        ]);
+    expect(attributes(/_plan\/.*l$/)).toEqual(
+      Array.from({ length: 2 }, () => [undefined, undefined, undefined, 'AES256']),
+    );
+    expect(new Set(attributes(/part-/).map(String))).toEqual(new Set(['STANDARD_IA,team=logs,gzip,AES256']));
+  });
+
   it('of an empty hour commits an empty rollup', async () => {
     expect(await execute()).toMatchObject({ status: 'SUCCEEDED', output: { outcome: { status: 'empty' } } });
   });
@@ -222,6 +252,35 @@ describe('an execution', () => {
     });
     expect(await execute(REQUEST, slow)).toEqual({ status: 'FAILED', error: 'SlowDown' });
     expect(slow.waits).toEqual([5, 10, 20, 40, 80]);
+  });
+
+  it('waits for hours where Lambda has no room for a batch, and fails for none of it', async () => {
+    putHour();
+    const refused = new Map<string, number>();
+    const reached = world((payload) => {
+      const batch = JSON.stringify(payload);
+      const times = refused.get(batch) ?? 0;
+      refused.set(batch, times + 1);
+      if (times < 200)
+        throw Object.assign(new Error('Rate exceeded'), { name: 'Lambda.TooManyRequestsException' });
+    });
+    expect(await execute(REQUEST, reached)).toMatchObject({
+      status: 'SUCCEEDED',
+      output: { outcome: { status: 'committed', written: 5 } },
+    });
+    expect(Math.max(...reached.waits)).toBe(60);
+    expect([...refused.values()]).toEqual([201, 201, 201, 201, 201]);
+  });
+
+  it.each(['Conflict', 'ChecksumMismatch', 'NoSuchUpload'])('tries a batch again after %s', async (name) => {
+    putHour();
+    let failures = 2;
+    const reached = world((payload) => {
+      if (JSON.stringify(payload).includes('"write"') && failures-- > 0)
+        throw Object.assign(new Error(name), { name });
+    });
+    expect(await execute(REQUEST, reached)).toMatchObject({ output: { outcome: { status: 'committed' } } });
+    expect(reached.waits).toEqual([5, 5]);
   });
 
   it('finishes a batch that ran out of time in the next attempt, which reuses the outputs of the first', async () => {
@@ -336,6 +395,40 @@ describe('an execution', () => {
     expect(await execution.run()).toMatchObject({ output: { outcome: { status: 'committed', written: 1 } } });
     expect(execution.visited.filter((name) => name === 'Plan')).toHaveLength(2);
   });
+
+  it.each([{ repack: true }, {}])(
+    'whose commit is repeated, because its answer was lost, ends well and plans nothing twice: %j',
+    async (how) => {
+      putHour();
+      await execute();
+      sandbox.put(BUCKET, `${rawPrefix(8)}late.log`, 'late\n');
+      const { handle } = createStepInvocation(process.env);
+      const planned: unknown[] = [];
+      let isLost = false;
+      const reached: ReturnType<typeof world> = {
+        ...world(),
+        invoke: async (_, payload) => {
+          const answer = (await handle(payload, CONTEXT)) as { status: string };
+          const { step } = payload as { step: string };
+          if (step === 'plan' && answer.status === 'planned') planned.push(answer);
+          if (step !== 'commit' || isLost) return answer;
+          isLost = true;
+          throw Object.assign(new Error('Read timed out'), { name: 'Lambda.SdkClientException' });
+        },
+      };
+      const execution = new Execution(DEFINITION, { ...REQUEST, ...how }, reached);
+      expect(await execution.run()).toMatchObject({
+        status: 'SUCCEEDED',
+        output: { outcome: { status: 'unchanged' } },
+      });
+      expect(planned).toHaveLength(1);
+      const manifest = JSON.parse(sandbox.get(BUCKET, `${AGGREGATED}_manifest.json`)?.toString() ?? '') as {
+        generation: number;
+      };
+      expect(manifest.generation).toBe(how.repack === true ? 1 : 0);
+      expect(sandbox.keys(BUCKET, AGGREGATED).filter((key) => key.includes('_plan/'))).toEqual([]);
+    },
+  );
 
   it.each([
     [

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { METRICS } from '../../lambda/names.ts';
 import { flattenReference } from '../../lib/flatten-reference.ts';
 import { anchors, page } from './markdown.ts';
-import { DEPLOYMENTS, synthesize } from './synthesis.ts';
+import { DEPLOYMENTS, FAN_OUT, synthesize } from './synthesis.ts';
 import { onlyResource, resources } from './template.ts';
 
 const alarm = z.looseObject({
@@ -24,7 +24,9 @@ function alarms(context: Record<string, unknown> | undefined) {
   }));
 }
 
-describe.each(Object.entries(DEPLOYMENTS))('alarms with %s', (_, context) => {
+const WITH_FAN_OUT: typeof DEPLOYMENTS = { ...DEPLOYMENTS, 'fan-out': FAN_OUT };
+
+describe.each(Object.entries(WITH_FAN_OUT))('alarms with %s', (_, context) => {
   it('have their meaning and a link to an existing section of the runbook', () => {
     const sections = anchors(page('runbook.md'));
     const url = (context['runbookUrl'] as string | undefined) ?? 'docs/runbook.md';
@@ -58,8 +60,14 @@ describe('alarms', () => {
     { id: 'Duration', metric: 'Duration', threshold: 720_000 },
     { id: 'Descriptorsdefault', metric: METRICS.fileDescriptors, threshold: 900 },
     { id: 'Descriptorsunnamed', metric: METRICS.fileDescriptors, threshold: 900 },
+    { id: 'LoopsStopped', metric: 'RecursiveInvocationsDropped', threshold: 1 },
+    { id: 'ExecutionsFailed', metric: 'ExecutionsFailed', threshold: 1 },
+    { id: 'ExecutionsTimedOut', metric: 'ExecutionsTimedOut', threshold: 1 },
+    { id: 'ExecutionsAborted', metric: 'ExecutionsAborted', threshold: 1 },
+    { id: 'StepErrors', metric: 'Errors', threshold: 1 },
+    { id: 'StepDuration', metric: 'Duration', threshold: 720_000 },
   ])('$id: $metric reaches $threshold', ({ id, metric, threshold }) => {
-    expect(alarms({}).find((one) => one.id === id)).toMatchObject({
+    expect(alarms(FAN_OUT).find((one) => one.id === id)).toMatchObject({
       MetricName: metric,
       Threshold: threshold,
       ComparisonOperator: 'GreaterThanOrEqualToThreshold',
@@ -109,6 +117,25 @@ describe('alarms', () => {
     );
   });
 
+  it('StepThrottles: only an hour of throttles without a pause, because executions at once share the slots', () => {
+    expect(alarms(FAN_OUT).find(({ id }) => id === 'StepThrottles')).toMatchObject({
+      MetricName: 'Throttles',
+      EvaluationPeriods: 12,
+      Period: 300,
+      Threshold: 1,
+    });
+    expect(alarms({}).filter(({ id }) => /^(Step|Executions)/.test(id))).toEqual([]);
+  });
+
+  it('of the steps watch the function and the machine of the steps', () => {
+    const watched = (id: string) =>
+      flattenReference(alarms(FAN_OUT).find((one) => one.id === id)?.Dimensions[0]?.Value);
+    for (const id of ['StepErrors', 'StepThrottles', 'StepDuration'])
+      expect(watched(id)).toMatch(/FanOutSteps/);
+    expect(watched('Errors')).not.toMatch(/FanOut/);
+    expect(watched('ExecutionsFailed')).toMatch(/StateMachine/);
+  });
+
   it('watch three different queues', () => {
     const watched = alarms({}).filter(({ Namespace }) => Namespace === 'AWS/SQS');
     expect(new Set(watched.map(({ Dimensions }) => flattenReference(Dimensions[0]?.Value))).size).toBe(3);
@@ -135,6 +162,56 @@ describe('the dashboard', () => {
     expect(text).not.toContain(unnamedStream + '"');
     for (const title of ['Alarms', 'Requests', 'Failed requests', 'Longest run (ms)'])
       expect(text).toContain(title);
+  });
+
+  it('with fan-out shows executions and steps', () => {
+    const body = flattenReference(
+      onlyResource(synthesize(FAN_OUT), 'AWS::CloudWatch::Dashboard').Properties['DashboardBody'],
+    );
+    for (const metric of ['ExecutionsStarted', 'ExecutionsFailed', 'ExecutionsTimedOut', 'ExecutionsAborted'])
+      expect(body).toContain(metric);
+    expect(body).toContain('Large rollups: steps');
+  });
+
+  it('has no widget with more than 100 alarms or streams, and leaves none out', () => {
+    const streams = Array.from({ length: 110 }, (_, i) => ({ name: `service-${i}` }));
+    const template = synthesize({ rawBucketName: 'application-logs', streams });
+    const body = flattenReference(
+      onlyResource(template, 'AWS::CloudWatch::Dashboard').Properties['DashboardBody'],
+    );
+    const { widgets } = z
+      .object({
+        widgets: z.array(
+          z.looseObject({
+            type: z.string(),
+            properties: z.looseObject({
+              title: z.string(),
+              alarms: z.array(z.string()).default([]),
+              metrics: z.array(z.array(z.unknown())).default([]),
+            }),
+          }),
+        ),
+      })
+      .parse(JSON.parse(body));
+    const lists = widgets.filter(({ type }) => type === 'alarm').map(({ properties }) => properties.alarms);
+    expect(Math.max(...lists.map(({ length }) => length))).toBe(100);
+    expect(new Set(lists.flat()).size).toBe(
+      Object.keys(resources(template, 'AWS::CloudWatch::Alarm')).length,
+    );
+
+    const memory = widgets.filter(({ properties }) => properties.title.startsWith('Memory'));
+    expect(memory.map(({ properties }) => properties.title)).toEqual(['Memory (1 of 2)', 'Memory (2 of 2)']);
+    const shown = memory.map(({ properties }) => {
+      const searches = properties.metrics.map(([search]) => (search as { expression: string }).expression);
+      for (const search of searches) expect(search.length).toBeLessThanOrEqual(1_100);
+      return searches.flatMap((search) =>
+        [...search.matchAll(/"(service-\d+|unnamed)"/g)].map(([, name]) => name),
+      );
+    });
+    expect(shown.map(({ length }) => length)).toEqual([100, 11]);
+    expect(new Set(shown.flat())).toEqual(
+      new Set([...streams.map(({ name }) => name), METRICS.unnamedStream]),
+    );
   });
 
   it('shows limits with what they limit', () => {

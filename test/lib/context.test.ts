@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { CONTEXT_KEYS, parseContext } from '../../lib/config/context.ts';
 import { InvalidConfiguration } from '../../lib/config/invalid-configuration.ts';
 import { page } from './markdown.ts';
-import { appContext, DEPLOYMENTS, FAN_OUT } from './synthesis.ts';
+import { appContext, DEPLOYMENTS, VARIANTS } from './synthesis.ts';
 
 const HOUR = '{yyyy}{MM}{dd}/{HH}/';
 const SIZE = "must be a size from 5 MiB (S3's smallest part) to 1 GiB, such as 32MiB";
@@ -19,6 +19,16 @@ function problems(context: Record<string, unknown>): readonly string[] {
 }
 
 const streamProblem = (problem: string) => [`streams[0].${problem}`];
+
+describe('context that is taken', () => {
+  it("fan-out beside AWS's own endpoints, those of a VPC among them", () => {
+    for (const host of [
+      'bucket.vpce-0123456789abcdef0.s3.eu-central-1.vpce.amazonaws.com',
+      's3.dualstack.eu-central-1.amazonaws.com',
+    ])
+      expect(problems({ fanOut: true, destinationEndpointUrl: `https://${host}` })).toEqual([]);
+  });
+});
 
 describe('context that is refused', () => {
   it.each([
@@ -76,6 +86,44 @@ describe('context that is refused', () => {
       [
         'fanOut: must be off beside destinationRoleArn: Step Functions reads the plan under the destination by its own role',
       ],
+    ],
+    [
+      'fan-out to another region',
+      { fanOut: true, destinationRegion: 'eu-west-1' },
+      [
+        "fanOut: must be off beside destinationRegion: Step Functions reads the plan, which lies under the destination, in its own account and region alone; leave destinationRegion out where it is the stack's own",
+      ],
+    ],
+    [
+      "fan-out to an endpoint that is not AWS's",
+      { fanOut: true, destinationEndpointUrl: 'https://minio.example.com' },
+      [
+        "fanOut: must be off beside destinationEndpointUrl https://minio.example.com: Step Functions reads the plan, which lies under the destination, in its own account and region alone, and at no other endpoint than AWS's own",
+      ],
+    ],
+    [
+      'directory buckets',
+      { rawBucketName: 'logs--euc1-az1--x-s3', aggregatedBucketName: 'lake--euc1-az1--x-s3' },
+      ['rawBucketName', 'aggregatedBucketName'].map(
+        (name) =>
+          `${name}: must not be a directory bucket: it lists its keys in no order, and has no lifecycle rules by prefix`,
+      ),
+    ],
+    [
+      'an alias of an access point, and an ARN that is none of one region',
+      {
+        rawBucketName: 'logs-0123456789abcdefghij-s3alias',
+        aggregatedBucketName: 'arn:aws:s3::111122223333:accesspoint/mrap.mrap',
+      },
+      [
+        'rawBucketName: must be the ARN of the access point: a policy knows no alias',
+        'aggregatedBucketName: must be the ARN of an access point of one region',
+      ],
+    ],
+    [
+      'fan-out to an access point',
+      { rawBucketName: 'arn:aws:s3:eu-central-1:111122223333:accesspoint/logs', fanOut: true },
+      ['fanOut: must be off where rollups go to an access point: Step Functions reads plans from a bucket'],
     ],
     ['a number that is none', { concurrency: 'many' }, ['concurrency: must be a whole number from 1 to 250']],
     [
@@ -276,6 +324,7 @@ describe('context that is taken', () => {
       logRetentionDays: 30,
       tracing: false,
       emptyHourAlarm: false,
+      deployment: 'off',
       runbookUrl: 'docs/runbook.md',
     });
   });
@@ -344,7 +393,7 @@ describe('context that is taken', () => {
   });
 
   it('has each value in a deployment of these tests, and in the deploy guide', () => {
-    const deployments = [...Object.values(DEPLOYMENTS), FAN_OUT];
+    const deployments = [...Object.values(DEPLOYMENTS), ...Object.values(VARIANTS)];
     const tested = new Set(deployments.flatMap((deployment) => Object.keys(deployment)));
     const [, section = ''] = page('deploy.md').split(/^## Context$/m);
     const [table = ''] = section.split(/^## /m);

@@ -1,8 +1,10 @@
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { describe, expect, it } from 'vitest';
 import { fanOutDefinition } from '../../lib/fan-out-definition.ts';
+import { FAN_OUT_OUTPUTS, STACK_OUTPUTS } from '../../lambda/names.ts';
+import { flattenReference } from '../../lib/flatten-reference.ts';
 import { FAN_OUT, createStack, synthesize } from './synthesis.ts';
-import { onlyResource, resources } from './template.ts';
+import { onlyResource, resources, roleStatements } from './template.ts';
 
 describe('the stack with fan-out', () => {
   const template = synthesize(FAN_OUT);
@@ -43,9 +45,49 @@ describe('the stack with fan-out', () => {
     const rule = onlyResource(template, 'AWS::Events::Rule');
     expect(rule.Properties['EventPattern']).toMatchObject({
       'detail-type': ['Step Functions Execution Status Change'],
-      detail: { status: ['FAILED', 'TIMED_OUT'], stateMachineArn: [{ Ref: machine.id }] },
+      detail: { status: ['FAILED', 'TIMED_OUT', 'ABORTED'], stateMachineArn: [{ Ref: machine.id }] },
     });
-    expect(JSON.stringify(rule.Properties['Targets'])).toContain('DeadLetters');
+    const [target, ...others] = rule.Properties['Targets'] as [{ Arn: unknown; DeadLetterConfig: unknown }];
+    expect(others).toEqual([]);
+    expect(JSON.stringify(target.Arn)).toContain('DeadLetters');
+    expect(JSON.stringify(target.DeadLetterConfig)).toContain('Undelivered');
+    const policies = Object.values(resources(template, 'AWS::SQS::QueuePolicy')).map((policy) =>
+      JSON.stringify(policy.Properties),
+    );
+    for (const queue of ['DeadLetters', 'Undelivered'])
+      expect(
+        policies.filter((policy) => policy.includes(queue) && policy.includes('events.amazonaws.com')),
+      ).toHaveLength(1);
+  });
+
+  it('ends an execution after three days: the time limit is in the definition', () => {
+    const text = JSON.stringify(machine.Properties['DefinitionString']);
+    expect(text).toContain('\\"TimeoutSeconds\\":259200,\\"StartAt\\"');
+  });
+
+  it('logs under /aws/vendedlogs/, in a group that another deployment of the same name does not meet', () => {
+    const [group] = Object.entries(resources(template, 'AWS::Logs::LogGroup')).filter(([id]) =>
+      /FanOutLogs/.test(id),
+    );
+    expect(JSON.stringify(group?.[1].Properties['LogGroupName'])).toMatch(
+      /\/aws\/vendedlogs\/states\/LogRollup.*AWS::StackId/,
+    );
+  });
+
+  it("has the steps' handler where the code was bundled already", () => {
+    expect(main?.Properties['Handler']).toBe('index.handler');
+    expect(steps?.Properties['Handler']).toBe('steps.handler');
+  });
+
+  it('tells the ARNs of the machine and of every role that another account may have to admit', () => {
+    const outputs = template.findOutputs('*');
+    expect(Object.keys(outputs).sort()).toEqual(
+      [...Object.values(STACK_OUTPUTS), ...Object.values(FAN_OUT_OUTPUTS)].sort(),
+    );
+    expect(flattenReference(outputs[FAN_OUT_OUTPUTS.stepsRoleArn]?.['Value'])).toMatch(/FanOutSteps.*Arn/);
+    expect(flattenReference(outputs[FAN_OUT_OUTPUTS.stateMachineRoleArn]?.['Value'])).toMatch(
+      /FanOutRole.*Arn/,
+    );
   });
 
   it('gives the machine what it needs and no more', () => {
@@ -64,6 +106,27 @@ describe('the stack with fan-out', () => {
     ]);
     expect(JSON.stringify(statements[1])).toContain('/aggregated/*_plan/*.items.jsonl');
     template.resourceCountIs('AWS::IAM::Policy', 0);
+  });
+
+  it('may decrypt plans with the key of the bucket, and with that of outputs, by way of S3', () => {
+    const bucketKey = 'arn:aws:kms:eu-central-1:111122223333:key/11111111-2222-3333-4444-555555555555';
+    const kmsKeyId = 'arn:aws:kms:eu-central-1:111122223333:key/66666666-7777-8888-9999-000000000000';
+    const keys = (context: Record<string, unknown>) =>
+      roleStatements(synthesize({ ...FAN_OUT, ...context })).find(({ Sid }) => Sid === 'DecryptItems');
+    expect(keys({})).toBeUndefined();
+    expect(keys({ kmsKeyId })).toMatchObject({
+      Action: ['kms:Decrypt'],
+      Resource: kmsKeyId,
+      Condition: {
+        StringEquals: {
+          'kms:ViaService': {
+            'Fn::Join': ['', ['s3.', { Ref: 'AWS::Region' }, '.', { Ref: 'AWS::URLSuffix' }]],
+          },
+        },
+      },
+    });
+    expect(keys({ kmsKeyId, rawKmsKeyArn: bucketKey })?.Resource).toEqual([bucketKey, kmsKeyId]);
+    expect(keys({ kmsKeyId: bucketKey, rawKmsKeyArn: bucketKey })?.Resource).toBe(bucketKey);
   });
 
   it.each([{}, { tracing: true }, { alarmTopicArn: 'arn:aws:sns:eu-central-1:111122223333:on-call' }])(

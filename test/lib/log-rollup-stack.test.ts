@@ -56,7 +56,10 @@ describe('buckets', () => {
       const template = synthesize(context);
       const buckets = resources(template, 'AWS::S3::Bucket');
       for (const { Properties, ...bucket } of Object.values(buckets)) {
-        expect(bucket).toMatchObject({ DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' });
+        expect(bucket).toMatchObject({
+          DeletionPolicy: 'RetainExceptOnCreate',
+          UpdateReplacePolicy: 'Retain',
+        });
         expect(Properties['PublicAccessBlockConfiguration']).toEqual({
           BlockPublicAcls: true,
           BlockPublicPolicy: true,

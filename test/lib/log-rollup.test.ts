@@ -1,7 +1,9 @@
 import { Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
+import { type IVpc, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
+import { Topic } from 'aws-cdk-lib/aws-sns';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { describe, expect, it } from 'vitest';
@@ -45,6 +47,35 @@ describe('LogRollup in an app of its user', () => {
     new LogRollup(stack, 'Rollup', { rawBucket: new Bucket(buckets, 'Logs'), code: inlineCode() });
     expect(findings(stack)).toEqual([]);
     expect(roleStatements(Template.fromStack(stack)).length).toBeGreaterThan(0);
+  });
+
+  it("takes the app's own network, key and topics", () => {
+    const stack = new Stack(createApp(), 'Theirs');
+    const rollup = new LogRollup(stack, 'Rollup', {
+      rawBucket: new Bucket(stack, 'Logs'),
+      // CDK declares its fields as possibly undefined, and as optional.
+      vpc: new Vpc(stack, 'Network') as IVpc,
+      encryptionKey: new Key(stack, 'Key'),
+      pageTopic: new Topic(stack, 'Pager'),
+      deployment: 'canary',
+      engine: { fanOut: true },
+      code: inlineCode(),
+    });
+    addOutputs(rollup);
+    const template = Template.fromStack(stack);
+    const functions = Object.values(resources(template, 'AWS::Lambda::Function')).filter(
+      ({ Properties }) =>
+        Properties['Runtime'] === 'nodejs24.x' && Properties['DeadLetterConfig'] !== undefined,
+    );
+    expect(functions.map(({ Properties }) => Properties['Handler']).sort()).toEqual([
+      'index.handler',
+      'steps.handler',
+    ]);
+    for (const { Properties } of functions)
+      expect(flattenReference(Properties['VpcConfig'])).toMatch(
+        /NetworkPrivateSubnet1.*RollupSecurityGroup|RollupSecurityGroup.*NetworkPrivateSubnet1/,
+      );
+    expect(JSON.stringify(resources(template, 'AWS::CloudWatch::CompositeAlarm'))).toContain('Pager');
   });
 
   it('may be in a stack twice, with separate metrics', () => {

@@ -104,6 +104,9 @@ export const DEPLOYMENTS: Record<string, Record<string, unknown>> = {
     sourceRegion: 'us-east-1',
     sourceEndpointUrl: 'https://bucket.vpce-0123456789abcdef0.s3.us-east-1.vpce.amazonaws.com',
     sourceRoleArn: 'arn:aws:iam::444455556666:role/read-logs',
+    sourceExternalId: 'log-rollup',
+    sourceExpectedBucketOwner: '444455556666',
+    requestPayer: 'requester',
     destinationRegion: 'eu-west-1',
   },
   'a destination of another account': {
@@ -113,6 +116,9 @@ export const DEPLOYMENTS: Record<string, Record<string, unknown>> = {
     tags: { team: 'logs' },
     destinationEndpointUrl: 'https://s3.dualstack.eu-central-1.amazonaws.com',
     destinationRoleArn: 'arn:aws:iam::444455556666:role/write-rollups',
+    destinationExternalId: 'log-rollup',
+    destinationExpectedBucketOwner: '444455556666',
+    sse: 'AES256',
   },
   'created buckets, key and topic': {
     separateBuckets: true,
@@ -141,4 +147,58 @@ export const FAN_OUT = {
   fanOutBatch: 8,
   fanOutConcurrency: 32,
   fanOutRequestRate: 20_000,
+};
+
+const KEY = 'arn:aws:kms:eu-central-1:111122223333:key/99999999-2222-3333-4444-555555555555';
+
+/** A network, and what else a stack in a company's account has around it. */
+const SURROUNDINGS = {
+  vpcId: 'vpc-0123456789abcdef0',
+  subnetIds: ['subnet-0123456789abcdef0', 'subnet-0123456789abcdef1'],
+  httpsProxy: 'http://proxy.example.com:3128',
+  noProxy: '.amazonaws.com',
+};
+
+/** Deployments whose templates are held against cfn-lint and cdk-nag, besides `DEPLOYMENTS`. */
+export const VARIANTS: Record<string, Record<string, unknown>> = {
+  'fan-out': FAN_OUT,
+  'fan-out with a key for outputs': {
+    ...FAN_OUT,
+    kmsKeyId: KEY,
+    rawKmsKeyArn: KEY.replace('99999999', '11111111'),
+    tracing: true,
+  },
+  'a VPC': { ...SURROUNDINGS, tracing: true },
+  'a VPC with fan-out and security groups': {
+    ...SURROUNDINGS,
+    ...FAN_OUT,
+    securityGroupIds: ['sg-0123456789abcdef0'],
+  },
+  'a key of the customer': {
+    kmsKeyArn: KEY,
+    fanOut: true,
+    alarmEmail: 'on-call@example.com',
+    vpcId: SURROUNDINGS.vpcId,
+    subnetIds: SURROUNDINGS.subnetIds,
+  },
+  'roles of other accounts': {
+    rawBucketName: 'application-logs',
+    aggregatedBucketName: 'application-logs-aggregated',
+    sourceRoleArn: 'arn:aws:iam::444455556666:role/read-logs',
+    destinationRoleArn: 'arn:aws:iam::777788889999:role/write-rollups',
+  },
+  'many streams': {
+    rawBucketName: 'application-logs',
+    streams: Array.from({ length: 50 }, (_, i) => ({ name: `service-${i}` })),
+    alarmTopicArn: 'arn:aws:sns:eu-central-1:111122223333:on-call',
+    pageTopicArn: 'arn:aws:sns:eu-central-1:111122223333:pager',
+  },
+  'access points': {
+    rawBucketName: 'arn:aws:s3:eu-central-1:444455556666:accesspoint/raw-logs',
+    rawKmsKeyArn: KEY,
+    aggregatedBucketName: 'arn:aws:s3:eu-central-1:111122223333:accesspoint/rollups',
+  },
+  'gzip with deletes': { codec: 'gzip', level: 9, deleteSource: true, successMarker: true },
+  'a canary': { deployment: 'canary', fanOut: true },
+  'a deployment all at once': { deployment: 'all-at-once', rawBucketName: 'application-logs' },
 };

@@ -23,10 +23,10 @@ describe.each(Object.entries(DEPLOYMENTS))('wiring with %s', (_, context) => {
   const { Properties: rollup, id: functionId } = onlyResource(template, 'AWS::Lambda::Function');
   const { Properties: source } = onlyResource(template, 'AWS::Lambda::EventSourceMapping');
 
-  it('queue -> dead letters after three receives', () => {
+  it('queue -> dead letters after five receives', () => {
     expect(queues[QUEUE]?.Properties['RedrivePolicy']).toEqual({
       deadLetterTargetArn: arnOf(DEAD_LETTERS),
-      maxReceiveCount: 3,
+      maxReceiveCount: 5,
     });
   });
 

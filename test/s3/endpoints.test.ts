@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { afterEach, describe, expect, it } from 'vitest';
 import { parseLocation } from '../../lambda/rollup/model/location.ts';
 import { run } from '../../lambda/run.ts';
+import { copySource } from '../../lambda/s3/conditions.ts';
 import { type Connection, connect } from '../../lambda/s3/connection.ts';
 import { maxSockets } from '../../lambda/settings/settings.ts';
 import { type Settings } from '../../lambda/settings/table.ts';
@@ -96,12 +97,125 @@ describe('source and destination endpoints', () => {
     const connection = connectTo({
       sourceEndpointUrl: source.endpoint,
       sourceRoleArn: ROLE,
+      sourceExternalId: 'log-rollup',
       destinationEndpointUrl: destination.endpoint,
     });
     expect(await roll(connection)).toMatchObject({ status: 'committed', objects: 40 });
     expect(asked).toHaveLength(1);
     expect(asked[0]).toContain(`${CREDENTIALS.accessKeyId} `);
     expect(new URLSearchParams(asked[0]).get('RoleArn')).toBe(ROLE);
+    expect(new URLSearchParams(asked[0]).get('ExternalId')).toBe('log-rollup');
+  });
+});
+
+describe('conditions on the buckets', () => {
+  const owner = (name: string) => `x-amz-${name}expected-bucket-owner`;
+
+  it('go with every request of each side: the owner of its bucket, and who pays', async () => {
+    const sandbox = await open();
+    sandbox.put('raw-logs', 'app/08/large.log', Buffer.alloc(6 * MiB));
+    for (let i = 0; i < 40; i++) sandbox.put('raw-logs', `app/08/${i}.log`, logLines(1_000 + i));
+    const connection = connectTo({
+      sourceEndpointUrl: sandbox.endpoint,
+      destinationEndpointUrl: sandbox.endpoint,
+      sourceExpectedBucketOwner: '111122223333',
+      destinationExpectedBucketOwner: '444455556666',
+      requestPayer: 'requester',
+    });
+    expect(await roll(connection)).toMatchObject({ status: 'committed', requests: { retries: 0 } });
+    for (const { bucket, headers } of sandbox.requests) {
+      expect(headers[owner('')]).toBe(bucket === 'raw-logs' ? '111122223333' : '444455556666');
+      expect(headers['x-amz-request-payer']).toBe('requester');
+      // A header that is not signed could be taken away.
+      expect(headers.authorization).toContain(owner(''));
+      expect(headers.authorization).toContain('x-amz-request-payer');
+    }
+    expect(new Set(sandbox.requests.map(({ operation }) => operation)).size).toBeGreaterThan(5);
+  });
+
+  it('name the owner of the source of a copy, where both are of one account', async () => {
+    const sandbox = await open();
+    sandbox.put('raw-logs', 'app/08/large.log', Buffer.alloc(6 * MiB));
+    const both = {
+      sourceExpectedBucketOwner: '111122223333',
+      destinationExpectedBucketOwner: '111122223333',
+    };
+    const endpoints = { sourceEndpointUrl: sandbox.endpoint, destinationEndpointUrl: sandbox.endpoint };
+    expect(await roll(connectTo({ ...endpoints, ...both }))).toMatchObject({ copied: 1 });
+    const copies = sandbox.requests.filter(({ operation }) => operation === 'CopyObject');
+    expect(copies.map(({ headers }) => headers[owner('source-')])).toEqual(['111122223333']);
+  });
+
+  it('are not sent where none is set', async () => {
+    const sandbox = await open();
+    sandbox.put('raw-logs', 'app/08/a.log', 'line\n');
+    await roll(connectTo({ sourceEndpointUrl: sandbox.endpoint, destinationEndpointUrl: sandbox.endpoint }));
+    const names = new Set(sandbox.requests.flatMap(({ headers }) => Object.keys(headers)));
+    expect([...names].filter((name) => /owner|payer|server-side/.test(name))).toEqual([]);
+  });
+
+  it("encrypt outputs, index and manifest with S3's own keys, said in each request that creates one", async () => {
+    const sandbox = await open();
+    sandbox.put('raw-logs', 'app/08/a.log', 'line\n');
+    const endpoints = { sourceEndpointUrl: sandbox.endpoint, destinationEndpointUrl: sandbox.endpoint };
+    await roll(connectTo({ ...endpoints, sse: 'AES256' }), { sse: 'AES256' });
+    const created = sandbox.requests.filter(({ operation }) =>
+      /^(PutObject|CreateMultipart)/.test(operation),
+    );
+    expect(created.length).toBeGreaterThanOrEqual(3);
+    for (const { headers } of created) expect(headers['x-amz-server-side-encryption']).toBe('AES256');
+  });
+});
+
+/** Host of the requests that the SDK's client and the short way of GETs send. */
+async function hostsOf(variables: Record<string, string>, bucket = 'raw-logs'): Promise<Set<string>> {
+  const before = { ...process.env };
+  Object.assign(process.env, { AWS_REGION: 'eu-central-1', ...variables });
+  for (const name of ['AWS_ENDPOINT_URL', 'AWS_ENDPOINT_URL_S3']) Reflect.deleteProperty(process.env, name);
+  try {
+    const connection = connectTo({});
+    const hosts = new Set<string>();
+    const handler = connection.client.config.requestHandler as {
+      handle: (request: { hostname: string }) => Promise<never>;
+    };
+    handler.handle = (request: { hostname: string }) => {
+      hosts.add(request.hostname);
+      return Promise.reject(Object.assign(new Error('stop'), { name: 'AccessDenied' }));
+    };
+    const from = { bucket, key: 'a', etag: 'e' };
+    await connection.store.head(from).catch(() => undefined);
+    await connection.store.read(from, Buffer.alloc(1), new AbortController().signal).catch(() => undefined);
+    return hosts;
+  } finally {
+    for (const name of Object.keys(process.env))
+      if (!(name in before)) Reflect.deleteProperty(process.env, name);
+    Object.assign(process.env, before);
+  }
+}
+
+describe("AWS's own variants of endpoints", () => {
+  it.each([
+    [{}, 'raw-logs.s3.eu-central-1.amazonaws.com'],
+    [{ AWS_USE_DUALSTACK_ENDPOINT: 'true' }, 'raw-logs.s3.dualstack.eu-central-1.amazonaws.com'],
+    [{ AWS_USE_FIPS_ENDPOINT: 'true', AWS_REGION: 'us-east-1' }, 'raw-logs.s3-fips.us-east-1.amazonaws.com'],
+  ])('%j: %s', async (variables, host) => {
+    expect([...(await hostsOf(variables))]).toEqual([host]);
+  });
+});
+
+describe('an access point in the place of a bucket', () => {
+  const ARN = 'arn:aws:s3:eu-west-1:111122223333:accesspoint/logs';
+
+  it('is asked in its own region, by its ARN', async () => {
+    expect([...(await hostsOf({}, ARN))]).toEqual([
+      'logs-111122223333.s3-accesspoint.eu-west-1.amazonaws.com',
+    ]);
+  });
+
+  it('is named in a copy as S3 asks for it', () => {
+    expect(decodeURIComponent(copySource(ARN, 'raw/a b+c.log'))).toBe(`${ARN}/object/raw/a b+c.log`);
+    expect(copySource(ARN, 'raw/a b+c.log')).not.toMatch(/[ +:]/);
+    expect(copySource('raw-logs', 'raw/a b.log')).toBe('raw-logs/raw/a%20b.log');
   });
 });
 

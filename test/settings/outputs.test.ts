@@ -71,10 +71,22 @@ describe('settings of outputs and sides that are refused', () => {
     ['destinationEndpointUrl', 'ftp://127.0.0.1', 'must be a URL such as http://127.0.0.1:9000'],
     ['destinationRoleArn', 'arn:aws:iam::111122223333:user/logs', 'must be the ARN of a role'],
     ['destinationProfile', '', 'must be the name of a profile'],
+    ['sourceExpectedBucketOwner', '1111', 'must be the 12 digits of an account'],
+    ['destinationExternalId', 'a b', 'must be an external id'],
+    ['requestPayer', 'me', 'must be requester'],
+    ['sse', 'aws:kms', 'must be AES256'],
   ])('%s %j', (name, given, why) => {
     const parse = () => parseSettings({ [name]: given }, (setting) => setting);
     expect(parse).toThrow(new RegExp(`^${name} must`));
     expect(parse).toThrow(why);
+  });
+
+  it.each([
+    [{ sse: 'AES256', kmsKeyId: KEY_ARN }, 'sse must be left out beside kmsKeyId'],
+    [{ sourceExternalId: 'log-rollup' }, 'sourceExternalId must stand beside sourceRoleArn'],
+    [{ destinationExternalId: 'log-rollup' }, 'destinationExternalId must stand beside destinationRoleArn'],
+  ])('%j', (given, why) => {
+    expect(() => parseSettings(given, (setting) => setting)).toThrow(why);
   });
 
   it.each(['alias/logs', KEY_ARN.replace('key/', 'alias/')])(

@@ -10,8 +10,9 @@ import {
 } from '@aws-sdk/client-sqs';
 import { buildApp } from 'fauxqs';
 import { z } from 'zod';
+import { MAX_RECEIVES } from '../../lambda/names.ts';
 
-/** SQS over HTTP on 127.0.0.1: a queue of requests, and its dead-letter queue after three receives. */
+/** SQS over HTTP on 127.0.0.1: a queue of requests, and its dead-letter queue. */
 export interface QueueServer extends AsyncDisposable {
   endpoint: string;
   queueUrl: string;
@@ -26,8 +27,6 @@ export interface QueueServer extends AsyncDisposable {
   /** What is in a queue, hidden or not. */
   depth: (queueUrl: string) => Promise<number>;
 }
-
-const MAX_RECEIVES = 3;
 
 const inspection = z.object({
   messages: z.object({

@@ -6,8 +6,10 @@ export interface StatesWorld {
   /** The function's answer. An error's name is what retries look at. */
   invoke: (functionName: string, payload: unknown) => Promise<unknown>;
   getObject: (bucket: string, key: string) => Buffer | undefined;
-  /** Instead of waiting: seconds. */
-  wait: (seconds: number) => void;
+  /** Waits for so many seconds, or only notes them. */
+  wait: (seconds: number) => void | Promise<void>;
+  /** Seconds, for the time limit of the execution. Without it no time passes. */
+  now?: () => number;
   /** From 0 to 1. */
   random: () => number;
 }
@@ -73,6 +75,7 @@ type State = z.infer<typeof stateSchema>;
 /** What of the Amazon States Language this driver knows. Anything else in a definition is refused, not passed over. */
 const definitionSchema = z.strictObject({
   Comment: z.string(),
+  TimeoutSeconds: z.int().positive(),
   StartAt: z.string(),
   States: z.record(z.string(), stateSchema),
 });
@@ -86,6 +89,7 @@ export class Execution {
   #at: { name: string; input: unknown };
   /** Batches of the map that stands there that have succeeded: a redrive leaves them alone. */
   #done = new Set<number>();
+  #endsAt = Infinity;
   /** States that were entered. */
   readonly visited: string[] = [];
 
@@ -96,7 +100,11 @@ export class Execution {
   }
 
   /** From where it stands: at first from its beginning, and as a redrive from the state that failed. */
-  async run(): Promise<{ status: 'SUCCEEDED'; output: unknown } | { status: 'FAILED'; error: string }> {
+  async run(): Promise<
+    { status: 'SUCCEEDED'; output: unknown } | { status: 'FAILED' | 'TIMED_OUT'; error: string }
+  > {
+    const { now = () => 0 } = this.#world;
+    this.#endsAt = now() + this.#definition.TimeoutSeconds;
     for (;;) {
       const { name, input } = this.#at;
       const state = this.#definition.States[name];
@@ -109,7 +117,9 @@ export class Execution {
         this.#at = { name: entered.next, input: entered.output };
         this.#done = new Set();
       } catch (error) {
-        return { status: 'FAILED', error: error instanceof Error ? error.name : String(error) };
+        const isOver = now() > this.#endsAt;
+        const name = error instanceof Error ? error.name : String(error);
+        return isOver ? { status: 'TIMED_OUT', error: 'States.Timeout' } : { status: 'FAILED', error: name };
       }
     }
   }
@@ -157,7 +167,8 @@ export class Execution {
         if (rule === undefined || times >= rule.MaxAttempts) throw error;
         retried[i] = times + 1;
         const delay = Math.min(rule.MaxDelaySeconds, rule.IntervalSeconds * rule.BackoffRate ** times);
-        this.#world.wait(delay * this.#world.random());
+        await this.#world.wait(delay * this.#world.random());
+        if ((this.#world.now?.() ?? 0) > this.#endsAt) throw error;
       }
     }
   }

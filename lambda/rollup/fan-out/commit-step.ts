@@ -5,6 +5,7 @@ import { afterCommit } from '../commit/after-commit.ts';
 import { commit, unlessLost } from '../commit/commit.ts';
 import { Draft } from '../commit/draft.ts';
 import { readCommitted } from '../committed/read-committed.ts';
+import { readManifest } from '../committed/read-manifest.ts';
 import { listByKey } from '../committed/read-destination.ts';
 import { inOrder } from '../../concurrency.ts';
 import type { Location } from '../model/location.ts';
@@ -87,6 +88,19 @@ export async function commitPlan(
   const outcome = await afterCommit(request, context, { state, result, peakInFlightBytes: 0 });
   await removePlan(store, at);
   return outcome;
+}
+
+/**
+ * True if the current commit is of this generation or a later one: the repack that was planned to be of it is done, by the
+ * plan's own commit, whose answer was lost, or by another run.
+ */
+export async function isRepacked(
+  { destination }: Pick<RollupRequest, 'destination'>,
+  generation: number,
+  { store }: Pick<StepContext, 'store'>,
+): Promise<boolean> {
+  const current = await readManifest(store, destination);
+  return current !== undefined && current.manifest.generation >= generation;
 }
 
 /** Deletes the outputs of a plan whose manifest has been replaced, and the plan. Throws `BadPlan`. */

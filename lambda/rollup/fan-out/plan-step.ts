@@ -35,6 +35,8 @@ type StepContext = Omit<RollupContext, 'hasTime'>;
 /** A plan that is ready to be carried out by many processes, with the totals of its outputs. */
 export interface WrittenPlan extends PinnedPlan {
   status: 'planned';
+  /** The generation of the commit that it leads to: one more than the last one's for a repack. */
+  generation: number;
   totals: { outputs: number; objects: number; bytes: number };
   /** What a person should look at. */
   warnings: RunWarning[];
@@ -108,7 +110,7 @@ async function planFrom(
     }
   }
   const files = planFiles(at);
-  const upload = { partSize: PART_SIZE, metadata: {} };
+  const upload = { partSize: PART_SIZE, metadata: {}, own: true };
   const wroteLines = await store.uploadStream(files.lines, lines(first.value), upload, signal);
   const items = Readable.from(formatItems(at, lengths));
   const wroteItems = await store.uploadStream(files.items, items, upload, signal);
@@ -128,5 +130,5 @@ async function planFrom(
     items: { etag: wroteItems.etag, size: wroteItems.size },
   });
   const { etag } = await store.put(files.header, header, 'application/json');
-  return { status: 'planned', at, etag, totals, warnings: state.warnings };
+  return { status: 'planned', at, etag, generation, totals, warnings: state.warnings };
 }

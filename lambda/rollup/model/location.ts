@@ -17,10 +17,26 @@ export interface ObjectAt {
 
 // Wider than S3's rules for new buckets: older buckets, and those of other S3-compatible stores, may have other names.
 const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/;
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-points-naming.html. Those of several regions are left out: their
+// requests need another signature.
+const ACCESS_POINT = /^arn:[\w-]+:s3:[a-z0-9-]+:\d{12}:accesspoint\/[a-z0-9][a-z0-9-]{1,48}[a-z0-9]$/;
+/** Bucket and key of a URI. The ARN of an access point, which stands for a bucket, has a slash in it. */
+const URI = /^s3:\/\/(arn:[^/]*\/[^/]*|[^/]*)(?:\/(.*))?$/s;
+
+/** True of the ARN of an access point in the place of a bucket's name. */
+export function isAccessPoint(bucket: string): boolean {
+  return ACCESS_POINT.test(bucket);
+}
+
+/** The bucket, or the ARN of an access point, of a URI that may have placeholders; empty for a text that is no URI. */
+export function bucketOf(uri: string): string {
+  return URI.exec(uri)?.[1] ?? '';
+}
 
 /**
  * Parses the URI of a folder, which a destination is: `s3://bucket/a/b/` or `s3://bucket/a/b` ->
- * `{ bucket: 'bucket', prefix: 'a/b/' }`.
+ * `{ bucket: 'bucket', prefix: 'a/b/' }`. The ARN of an access point may stand for the bucket:
+ * `s3://arn:aws:s3:eu-west-1:111122223333:accesspoint/logs/a/b/`.
  *
  * @throws RollupError `InvalidArgument` for a text that is no such URI, and for one with a placeholder in it
  */
@@ -35,9 +51,10 @@ export function parseLocation(uri: string): Location {
  * @throws RollupError `InvalidArgument` as `parseLocation` does
  */
 export function parseSource(uri: string): Location {
-  const [, bucket, prefix = ''] = /^s3:\/\/([^/]*)(?:\/(.*))?$/s.exec(uri) ?? [];
+  const [, bucket, prefix = ''] = URI.exec(uri) ?? [];
   if (bucket === undefined) throw invalid(uri, 'it must look like s3://bucket/prefix/');
-  if (!BUCKET.test(bucket)) throw invalid(uri, `"${bucket}" is not a bucket name`);
+  if (!BUCKET.test(bucket) && !isAccessPoint(bucket))
+    throw invalid(uri, `"${bucket}" is not a bucket name, nor the ARN of an access point of one region`);
   if (prefix.split('/').some((segment) => segment === '..' || segment === '.')) {
     throw invalid(uri, 'its prefix has a "." or ".." segment');
   }

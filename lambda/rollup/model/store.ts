@@ -65,6 +65,13 @@ export interface StreamOptions {
   partSize: number;
   metadata: Readonly<Record<string, string>>;
   /**
+   * A file of the program's own and no output: it has the outputs' encryption and ACL, and not their storage class, tags,
+   * content type and coding.
+   *
+   * @defaultValue false
+   */
+  own?: boolean;
+  /**
    * Memory in which parts are put together, and the bound of what is held: room for one part at least, or for four to have
    * four in flight.
    *

@@ -1,3 +1,4 @@
+import { handlerProxy } from '../../proxy.ts';
 import { fromIni, fromTemporaryCredentials } from '@aws-sdk/credential-providers';
 
 /** Name of a role's sessions in CloudTrail. */
@@ -10,14 +11,19 @@ const SESSION = 's3-log-rollup';
 export function findCredentials({
   profile,
   roleArn: RoleArn,
+  externalId: ExternalId,
 }: {
   profile: string | undefined;
   roleArn: string | undefined;
+  /** Sent with the role. */
+  externalId?: string | undefined;
 }) {
-  const ofProfile = fromIni(profile === undefined ? {} : { profile });
+  const clientConfig = { requestHandler: handlerProxy() };
+  const ofProfile = fromIni({ clientConfig, ...(profile === undefined ? {} : { profile }) });
   if (RoleArn === undefined) return ofProfile;
   return fromTemporaryCredentials({
-    params: { RoleArn, RoleSessionName: SESSION },
+    clientConfig,
+    params: { RoleArn, RoleSessionName: SESSION, ...(ExternalId === undefined ? {} : { ExternalId }) },
     ...(profile === undefined ? {} : { masterCredentials: ofProfile }),
   });
 }

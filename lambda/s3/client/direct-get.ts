@@ -37,6 +37,8 @@ export interface RequestPath {
   /** The retry strategy of `client`, which slows requests down where S3 throttles. */
   pace: PacedRetryStrategy;
   timeouts: Timeouts;
+  /** Headers of every request, besides those of the client. */
+  headers: Readonly<Record<string, string>>;
 }
 
 /** Address and signer of a bucket. */
@@ -54,9 +56,11 @@ export class DirectGet {
   readonly #handler: NodeHttpHandler;
   readonly #counter: RequestCounter;
   readonly #pace: PacedRetryStrategy;
+  readonly #headers: Readonly<Record<string, string>>;
   readonly #targets = new Map<string, Promise<Target | undefined>>();
 
-  constructor({ client, handler, counter, pace }: RequestPath) {
+  constructor({ client, handler, counter, pace, headers }: RequestPath) {
+    this.#headers = headers;
     this.#client = client;
     this.#handler = handler;
     this.#counter = counter;
@@ -84,6 +88,7 @@ export class DirectGet {
         host: url.host,
         'if-match': quoteEtag(etag),
         'x-amz-content-sha256': EMPTY_SHA256,
+        ...this.#headers,
         ...(range === undefined ? CHECKSUM_MODE : { range: formatRange(range) }),
       },
     });

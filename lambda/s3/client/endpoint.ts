@@ -1,6 +1,6 @@
 import { S3Client } from '@aws-sdk/client-s3';
 import type { Settings } from '../../settings/table.ts';
-import { leavePayloadUnsigned } from './middleware.ts';
+import { addHeaders, leavePayloadUnsigned } from './middleware.ts';
 import type { RequestCounter } from './request-counter.ts';
 import type { CappedRequestHandler } from './request-handler.ts';
 import { PacedRetryStrategy } from './retry.ts';
@@ -24,6 +24,23 @@ export interface Endpoint {
   profile: string | undefined;
   /** ARN of a role to assume, with the credentials of the profile or those that the SDK finds. */
   roleArn: string | undefined;
+  /** The external id that the role asks for. */
+  externalId: string | undefined;
+  /** Account that the bucket must belong to. */
+  expectedBucketOwner: string | undefined;
+  /** Who pays for requests to a bucket whose requester pays. */
+  requestPayer: 'requester' | undefined;
+}
+
+/** Headers of every request to an endpoint: conditions on the bucket. */
+export function bucketHeaders({
+  expectedBucketOwner,
+  requestPayer,
+}: Pick<Endpoint, 'expectedBucketOwner' | 'requestPayer'>): Record<string, string> {
+  return {
+    ...(expectedBucketOwner === undefined ? {} : { 'x-amz-expected-bucket-owner': expectedBucketOwner }),
+    ...(requestPayer === undefined ? {} : { 'x-amz-request-payer': requestPayer }),
+  };
 }
 
 /** The endpoints of source and destination. `both` is for a region or URL that the settings do not give. */
@@ -36,12 +53,18 @@ export function endpointsOf(
     endpointUrl: settings.sourceEndpointUrl ?? both.endpointUrl,
     profile: settings.sourceProfile,
     roleArn: settings.sourceRoleArn,
+    externalId: settings.sourceExternalId,
+    expectedBucketOwner: settings.sourceExpectedBucketOwner,
+    requestPayer: settings.requestPayer,
   };
   const destination: Endpoint = {
     region: settings.destinationRegion ?? both.region,
     endpointUrl: settings.destinationEndpointUrl ?? both.endpointUrl,
     profile: settings.destinationProfile,
     roleArn: settings.destinationRoleArn,
+    externalId: settings.destinationExternalId,
+    expectedBucketOwner: settings.destinationExpectedBucketOwner,
+    requestPayer: settings.requestPayer,
   };
   return { source, destination };
 }
@@ -50,8 +73,15 @@ export function endpointsOf(
  * A value that two endpoints share if S3 copies between them on one request: they have the same URL and credentials. Their
  * regions may differ.
  */
-export function reachOf({ endpointUrl, profile, roleArn }: Endpoint): string {
-  return JSON.stringify([endpointUrl, profile, roleArn]);
+export function reachOf({
+  endpointUrl,
+  profile,
+  roleArn,
+  externalId,
+  expectedBucketOwner,
+}: Endpoint): string {
+  // A copy also looks at its source through the client of the destination, which asks for the owner of that bucket.
+  return JSON.stringify([endpointUrl, profile, roleArn, externalId, expectedBucketOwner]);
 }
 
 /** Objects that the clients of both endpoints share. */
@@ -59,12 +89,14 @@ export interface ClientOptions {
   handler: CappedRequestHandler;
   counter: RequestCounter;
   timeouts: Timeouts;
+  /** Account that the bucket which is copied from must belong to. */
+  copySourceOwner?: string | undefined;
 }
 
 /** Creates the SDK's client of an endpoint, and the strategy that paces its requests. */
 export function createClient(
   address: Endpoint,
-  { handler, counter, timeouts }: ClientOptions,
+  { handler, counter, timeouts, copySourceOwner }: ClientOptions,
 ): { client: S3Client; pace: PacedRetryStrategy } {
   const { region, endpointUrl, profile, roleArn } = address;
   const endpoint = endpointUrl ?? process.env['AWS_ENDPOINT_URL_S3'] ?? process.env['AWS_ENDPOINT_URL'];
@@ -75,6 +107,8 @@ export function createClient(
     // Bodies are checked where they are read; the SDK's own check of CRC-64/NVME is JavaScript and costs more than TLS.
     responseChecksumValidation: 'WHEN_REQUIRED',
     followRegionRedirects: true,
+    // An access point may be of another region than the client: its ARN says so.
+    useArnRegion: true,
     // Waiting for `100 Continue` would cost a round trip for every part.
     expectContinueHeader: false,
     ...(profile === undefined ? {} : { profile }),
@@ -86,6 +120,7 @@ export function createClient(
   });
   counter.watch(client);
   leavePayloadUnsigned(client);
+  addHeaders(client, bucketHeaders(address), copySourceOwner);
   return { client, pace };
 }
 

@@ -27,6 +27,31 @@ export function leavePayloadUnsigned(client: S3Client): void {
 }
 
 /**
+ * Adds headers to every request.
+ *
+ * @param copySourceOwner account that the bucket of a copy's source must belong to
+ */
+export function addHeaders(
+  client: S3Client,
+  headers: Readonly<Record<string, string>>,
+  copySourceOwner: string | undefined,
+): void {
+  if (Object.keys(headers).length === 0 && copySourceOwner === undefined) return;
+  client.middlewareStack.add(
+    (next) => (args) => {
+      const { request } = args;
+      if (HttpRequest.isInstance(request)) {
+        Object.assign(request.headers, headers);
+        if (copySourceOwner !== undefined && 'x-amz-copy-source' in request.headers)
+          request.headers['x-amz-source-expected-bucket-owner'] = copySourceOwner;
+      }
+      return next(args);
+    },
+    { name: 'addHeaders', step: 'build', priority: 'low' },
+  );
+}
+
+/**
  * Makes S3 send its checksums with the object. The command's own input `ChecksumMode` would make the SDK check the body
  * too, with CRC-64/NVME in JavaScript.
  */

@@ -4,7 +4,8 @@ import type { Duplex } from 'node:stream';
 import { Readable } from 'node:stream';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { Gauge } from './gauge.ts';
-import { type Created, withSharedReadBuffer } from './shared-read-buffer.ts';
+import { agentProxy } from '../../proxy.ts';
+import { type Create, type Created, required, withSharedReadBuffer } from './shared-read-buffer.ts';
 import type { Timeouts } from './timeouts.ts';
 
 /** Milliseconds of silence before the system probes a connection. */
@@ -21,7 +22,10 @@ type HandledRequest = Parameters<NodeHttpHandler['handle']>[0];
  * Counts every connection that the agents open, and keeps them to `maxSockets` in all. An agent's own bound is for one host:
  * with two hosts, an idle connection to one is closed when the other needs a new one.
  */
-function watchConnections(agents: HttpAgent[], maxSockets: number, gauge: Gauge): void {
+function watchConnections(
+  agents: HttpAgent[],
+  { maxSockets, gauge, isDirect }: { maxSockets: number; gauge: Gauge; isDirect: boolean },
+): void {
   const closers = new WeakMap<Duplex, () => void>();
   const makeRoom = (): void => {
     const idle = agents.flatMap(({ freeSockets }) => Object.values(freeSockets)).flatMap((free = []) => free);
@@ -30,7 +34,11 @@ function watchConnections(agents: HttpAgent[], maxSockets: number, gauge: Gauge)
     if (oldest !== undefined) closers.get(oldest)?.();
   };
   for (const agent of agents) {
-    const create = withSharedReadBuffer(agent.createConnection.bind(agent));
+    const own = agent.createConnection.bind(agent);
+    // Through a proxy the agent gives the tunnel, and HTTP is spoken over another socket, which it gives to the callback.
+    const create = isDirect
+      ? withSharedReadBuffer(own)
+      : (...given: Parameters<Create>) => required(own(...given));
     agent.createConnection = (options: ClientRequestArgs, callback?: Created) => {
       if (gauge.connections >= maxSockets) makeRoom();
       const stream = create(options, callback);
@@ -72,9 +80,10 @@ export class CappedRequestHandler extends NodeHttpHandler {
       keepAliveMsecs: KEEP_ALIVE_MS,
       timeout: IDLE_CONNECTION_MS,
     };
-    const httpAgent = new HttpAgent(options);
-    const httpsAgent = new HttpsAgent(ca === undefined ? options : { ...options, ca });
-    watchConnections([httpAgent, httpsAgent], maxSockets, gauge);
+    const proxy = agentProxy();
+    const httpAgent = new HttpAgent({ ...options, ...proxy });
+    const httpsAgent = new HttpsAgent({ ...options, ...proxy, ...(ca === undefined ? {} : { ca }) });
+    watchConnections([httpAgent, httpsAgent], { maxSockets, gauge, isDirect: proxy.proxyEnv === undefined });
     super({
       httpAgent,
       httpsAgent,

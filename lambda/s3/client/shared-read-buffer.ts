@@ -32,7 +32,7 @@ export function withSharedReadBuffer(create: Create): (...args: Parameters<Creat
 }
 
 /** Throws a `TypeError` for an agent that gives its connection to the callback alone, unlike Node's own: it would not emit. */
-function required(stream: Duplex | null | undefined): Duplex {
+export function required(stream: Duplex | null | undefined): Duplex {
   if (!stream) throw new TypeError('The agent has to give its connection at once.');
   return stream;
 }

@@ -1,6 +1,6 @@
 import type * as Timers from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { environment, start } from '../command-line.ts';
+import { environment, runInProcess, start } from '../command-line.ts';
 import { type Account, STACK, TEMPLATE, openAccount, takeAll } from './operator-line.ts';
 
 /** Runs in place of waiting, if it is set. */
@@ -67,6 +67,27 @@ describe('backfill', () => {
     expect(account.stub.calls).not.toContain('AmazonSQS.SendMessage');
   });
 
+  it('shows with --dry-run what it would queue without a deployment too', async () => {
+    const args = ['backfill', '--source', TEMPLATE, ...range('2025-11-21T07', '2025-11-21T07')];
+    const { code, printed } = await account.json([...args, '--dry-run']);
+    expect({ code, printed }).toEqual({
+      code: 0,
+      printed: {
+        status: 'dry-run',
+        hours: 1,
+        sent: 0,
+        requests: [{ source: TEMPLATE, hour: '2025-11-21T07' }],
+        prefixes: [{ hour: '2025-11-21T07', source: 's3://application-logs/raw/checkout/20251121/07/' }],
+      },
+    });
+    expect((await account.cli([...args, '--dry-run'])).stdout).not.toContain('queue ');
+    expect(account.stub.calls).toEqual([]);
+    expect(await account.failure(args)).toMatchObject({
+      code: 2,
+      error: { message: 'Give --stack or --queue-url.' },
+    });
+  });
+
   it('never has more than --max-in-queue messages in the queue, those in work included', async () => {
     const { queues } = account;
     await queues.send('in work');
@@ -105,8 +126,21 @@ describe('backfill', () => {
     });
     const { code, stdout, stderr } = await ended;
     expect({ code, stdout }).toEqual({ code: 130, stdout: '' });
-    expect(stderr).toMatch(/error: Stopped by SIGINT\. What is queued is rolled up\..* \(Aborted\)\n$/);
+    expect(stderr).toMatch(
+      /error: Stopped by SIGINT\. 2 of 5 hours are queued, and are rolled up as the queue comes to them\. Go on with --from 2025-11-21T02\. \(Aborted\)\n$/,
+    );
     expect(await takeAll(account)).toHaveLength(2);
+  });
+
+  it('goes by the proxy of the environment, and names it where it cannot be reached', async () => {
+    const env = { ...environmentOf(account), HTTP_PROXY: 'http://127.0.0.1:1' };
+    const { code, stderr } = await runInProcess(
+      [...byStack, ...range('2025-11-21T07', '2025-11-21T07')],
+      env,
+    );
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/HTTP_PROXY is http:\/\/127\.0\.0\.1:1: check .* \(EndpointUnreachable\)\n$/);
+    expect(account.stub.calls).toEqual([]);
   });
 
   it('says which hour to go on from if the queue fails', async () => {

@@ -79,6 +79,44 @@ describe('redrive', () => {
     expect(await account.queues.depth(account.queues.queueUrl)).toBe(0);
   });
 
+  it('shows hour and reason of executions of the state machine', async () => {
+    const notice = (detail: object) => ({
+      version: '0',
+      'detail-type': 'Step Functions Execution Status Change',
+      source: 'aws.states',
+      detail: {
+        executionArn: 'arn:aws:states:eu-central-1:111122223333:execution:FanOut:2025-11-21T01-m',
+        name: '2025-11-21T01-m',
+        input: JSON.stringify(request(1)),
+        inputDetails: { included: true },
+        ...detail,
+      },
+    });
+    const cause = { errorType: 'SlowDown', errorMessage: 'Reduce your request rate.\nAgain.', trace: ['x'] };
+    await bury(
+      notice({ status: 'FAILED', error: 'SlowDown', cause: JSON.stringify(cause) }),
+      notice({ status: 'FAILED', error: 'States.Runtime', cause: 'An error occurred.\nAt Write.' }),
+      notice({ status: 'TIMED_OUT', error: null, cause: null }),
+      notice({ status: 'ABORTED', input: null, inputDetails: { included: false } }),
+    );
+    const { printed } = await account.json(['redrive', '--stack', STACK, '--dry-run']);
+    const sample = printed['sample'] as Record<string, unknown>[];
+    expect(sample.map((one) => [one['execution'], one['request'], one['reason']])).toEqual([
+      ['2025-11-21T01-m', request(1), 'FAILED: SlowDown: Reduce your request rate.'],
+      ['2025-11-21T01-m', request(1), 'FAILED: States.Runtime: An error occurred.'],
+      ['2025-11-21T01-m', request(1), 'TIMED_OUT'],
+      [
+        '2025-11-21T01-m',
+        undefined,
+        expect.stringMatching(/^ABORTED\. The notice is without the request: re-run the hour/),
+      ],
+    ]);
+    const { stdout } = await account.cli(['redrive', '--stack', STACK, '--dry-run']);
+    expect(stdout).toMatch(
+      /Z {2}execution {2}\{"source":.*"hour":"2025-11-21T01"\}\n +name: 2025-11-21T01-m\n +reason: FAILED: SlowDown: Reduce/,
+    );
+  });
+
   it('shows ten of many', async () => {
     await bury(...Array.from({ length: 12 }, () => request(1)));
     const { printed } = await account.json(['redrive', '--stack', STACK, '--dry-run']);

@@ -19,6 +19,24 @@ describe('location', () => {
     ['s3://b//AWSLogs//x/', 'b', '/AWSLogs//x/', 's3://b//AWSLogs//x/'],
     ['s3://b//', 'b', '/', 's3://b//'],
     ['s3://My_Old.Bucket-1/x/', 'My_Old.Bucket-1', 'x/', 's3://My_Old.Bucket-1/x/'],
+    [
+      's3://arn:aws:s3:eu-west-1:111122223333:accesspoint/logs/a/b/',
+      'arn:aws:s3:eu-west-1:111122223333:accesspoint/logs',
+      'a/b/',
+      's3://arn:aws:s3:eu-west-1:111122223333:accesspoint/logs/a/b/',
+    ],
+    [
+      's3://arn:aws-us-gov:s3:us-gov-west-1:111122223333:accesspoint/logs',
+      'arn:aws-us-gov:s3:us-gov-west-1:111122223333:accesspoint/logs',
+      '',
+      's3://arn:aws-us-gov:s3:us-gov-west-1:111122223333:accesspoint/logs/',
+    ],
+    [
+      's3://logs-0123456789abcdefghij-s3alias/a/',
+      'logs-0123456789abcdefghij-s3alias',
+      'a/',
+      's3://logs-0123456789abcdefghij-s3alias/a/',
+    ],
   ])('parses %j', (uri, bucket, prefix, formatted) => {
     expect(parseLocation(uri)).toEqual({ bucket, prefix });
     expect(formatLocation({ bucket, prefix })).toBe(formatted);
@@ -49,6 +67,11 @@ describe('location', () => {
     ['s3:///a/', 'is not a bucket name'],
     ['s3://-b/a/', 'is not a bucket name'],
     ['s3://b c/a/', 'is not a bucket name'],
+    [
+      's3://arn:aws:s3::111122223333:accesspoint/mrap.mrap/a/',
+      'nor the ARN of an access point of one region',
+    ],
+    ['s3://arn:aws:s3:eu-west-1:111122223333:bucket/a/', 'nor the ARN'],
     ['s3://b/a/../c/', '".." segment'],
     ['s3://b/./a/', '"." or'],
     ['s3://b/raw/{HH}/', 'give an hour'],
