@@ -41,6 +41,7 @@ export type ErrorCode =
   | 'SourceNotJoinable'
   | 'SourceVanished'
   | 'Timeout'
+  | 'UnsafeDelete'
   | 'UnsortedListing'
   | 'WorkerEnded';
 

@@ -37,6 +37,7 @@ interface Kept {
  * read. The index and the manifest are files in a folder, and of outputs only size and checksum are kept.
  */
 export class MadeUpStore implements Store {
+  readonly service = undefined;
   readonly #folder: string;
   readonly #count: number;
   readonly #late: boolean;
@@ -56,6 +57,10 @@ export class MadeUpStore implements Store {
   /** So that another process finds the outputs. */
   save(): void {
     writeFileSync(join(this.#folder, 'outputs.json'), JSON.stringify([...this.#objects]));
+  }
+
+  keepsChanged(): Promise<boolean> {
+    return Promise.resolve(true);
   }
 
   async *list(

@@ -2,7 +2,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import { isDeepStrictEqual } from 'node:util';
 import { maxSockets } from '../settings/settings.ts';
 import { type Settings } from '../settings/table.ts';
-import { type Endpoint, createClient, reachOf, endpointsOf } from './client/endpoint.ts';
+import { type Endpoint, createClient, endpointsOf, reachOf, serviceOf } from './client/endpoint.ts';
 import { Gauge, type Peaks } from './client/gauge.ts';
 import { RequestCounter, type Requests } from './client/request-counter.ts';
 import { CappedRequestHandler } from './client/request-handler.ts';
@@ -66,7 +66,8 @@ export function connect({
   const open = (endpoint: Endpoint): { store: S3Store; client: S3Client } => {
     const { client, pace } = createClient(endpoint, { handler, counter, timeouts });
     const path = { client, handler, counter, pace, timeouts };
-    return { client, store: new S3Store(path, { attributes: settings, reach: reachOf(endpoint) }) };
+    const options = { attributes: settings, reach: reachOf(endpoint), service: serviceOf(endpoint) };
+    return { client, store: new S3Store(path, options) };
   };
   const { source, destination } = endpointsOf(settings, { region, endpointUrl });
   const to = open(destination);

@@ -24,6 +24,7 @@ import type {
 import { type OutputAttributes, accessParams, outputParams } from './attributes.ts';
 import { parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
 import { copyObject } from './copy.ts';
+import { keepsChanged } from './delete-proof.ts';
 import { deleteKeys, deleteUnchanged } from './delete.ts';
 import { type Operation, toRollupError } from './errors.ts';
 import type { RequestPath } from './client/direct-get.ts';
@@ -37,6 +38,8 @@ export interface StoreOptions {
   attributes: OutputAttributes;
   /** Stores that have the same value reach the same objects: S3 copies from one to the other. See `reachOf`. */
   reach: string;
+  /** URL of the service, where it is another than Amazon S3. */
+  service: string | undefined;
 }
 
 /** The `Store` over S3, where each method is documented. This class puts the functions of this folder behind it. */
@@ -45,12 +48,16 @@ export class S3Store implements Store {
   readonly #reader: ObjectReader;
   readonly #attributes: OutputAttributes;
   readonly #reach: string;
+  readonly service: string | undefined;
+  /** By bucket: whether conditional deletes were seen to hold. */
+  readonly #keepsChanged = new Map<string, Promise<boolean>>();
 
-  constructor(path: RequestPath, { attributes, reach }: StoreOptions) {
+  constructor(path: RequestPath, { attributes, reach, service }: StoreOptions) {
     this.#client = path.client;
     this.#reader = new ObjectReader(path);
     this.#attributes = attributes;
     this.#reach = reach;
+    this.service = service;
   }
 
   list(at: Location, signal?: AbortSignal, after?: string) {
@@ -147,6 +154,17 @@ export class S3Store implements Store {
     signal: AbortSignal,
   ): Promise<Undeleted[]> {
     return deleteUnchanged(this.#client, bucket, objects, signal);
+  }
+
+  keepsChanged(at: Location, signal: AbortSignal): Promise<boolean> {
+    let proof = this.#keepsChanged.get(at.bucket);
+    if (proof === undefined) {
+      proof = keepsChanged(this, this.#client, at, signal);
+      this.#keepsChanged.set(at.bucket, proof);
+      // A trial that failed has proven nothing, and may be made again.
+      proof.catch(() => this.#keepsChanged.delete(at.bucket));
+    }
+    return proof;
   }
 
   async abortUpload({ bucket, key, uploadId }: OpenUpload): Promise<void> {

@@ -97,11 +97,16 @@ export interface Undeleted {
 /** The condition of a write. `absent`: there is no such object. Otherwise: the object still has this ETag. */
 export type WriteCondition = 'absent' | { etag: string };
 
+/** How the name of the object begins by which `Store.keepsChanged` tries a store out; twelve hex digits follow. */
+export const DELETE_PROOF_NAME = '_delete-proof-';
+
 /**
  * The calls that a rollup makes to S3, and no others. Each throws a `RollupError` once its retries are spent. Writes are
  * atomic: an object exists whole, or not at all.
  */
 export interface Store {
+  /** URL of the service, where it is another than Amazon S3. */
+  readonly service: string | undefined;
   /**
    * Every object under the prefix, or those after the key `after`, page by page. Throws `UnsortedListing` if S3's answers
    * are not in key order.
@@ -149,6 +154,11 @@ export interface Store {
     objects: Pick<ListedObject, 'key' | 'etag'>[],
     signal: AbortSignal,
   ): Promise<Undeleted[]>;
+  /**
+   * True if the store keeps an object whose ETag is not the one that `deleteUnchanged` names. It is tried out once for a
+   * bucket, with an empty object under the prefix, which is deleted again. Throws where the trial fails.
+   */
+  keepsChanged(at: Location, signal: AbortSignal): Promise<boolean>;
   /** The open multipart uploads under a prefix. */
   listUploads(at: Location): Promise<OpenUpload[]>;
   /** Ends an upload and deletes its parts. */

@@ -82,6 +82,7 @@ const PAGE = 3;
  * the turns decides how the calls of several runs interleave.
  */
 export class MemoryStore implements Store {
+  readonly service = undefined;
   readonly #bucket: MemoryBucket;
   readonly #turn: (what: string) => Promise<void>;
 
@@ -103,6 +104,11 @@ export class MemoryStore implements Store {
       if (keys.length <= PAGE) return;
       after = keys[PAGE - 1] ?? '';
     }
+  }
+
+  /** Not tried out: it does. */
+  keepsChanged(): Promise<boolean> {
+    return Promise.resolve(true);
   }
 
   async head({ key }: ObjectAt): Promise<ObjectHead | undefined> {

@@ -66,9 +66,9 @@ describe('after the commit, with deleteSource,', () => {
     expect(result).not.toHaveProperty('problems');
     expect(inRaw(bucket)).toEqual(['empty.log', 'late.log']);
     await expectNothingLost(bucket, was);
-    // One HEAD an output, one of the manifest, one delete.
-    expect(bucket.requests('HeadObject', AGGREGATED)).toHaveLength(result.outputs + 1);
-    expect(result.requests.delete).toBe(1);
+    // One HEAD an output, one of the manifest, one delete; and a HEAD and three deletes to try the store out.
+    expect(bucket.requests('HeadObject', AGGREGATED)).toHaveLength(result.outputs + 1 + 1);
+    expect(result.requests.delete).toBe(1 + 3);
 
     expect(await bucket.roll({ deleteSource: true })).toMatchObject({
       status: 'committed',
@@ -227,6 +227,7 @@ describe('a deletion', () => {
     for (let i = 0; i < 1_100; i++) bucket.put(`${String(i).padStart(4, '0')}.log`, `line ${i}\n`);
     const was = contents(bucket);
     await bucket.roll();
+    await bucket.tryDeletesOut();
     const controller = new AbortController();
     disturb(bucket, controller);
     const running = bucket.roll({ deleteSource: true, signal: controller.signal });
@@ -279,6 +280,7 @@ describe('a source that S3 does not delete', () => {
   it('because it is busy is requested again', async () => {
     await using bucket = await openTestBucket();
     bucket.putHour(30);
+    await bucket.tryDeletesOut();
     let batches = 0;
     bucket.sandbox.hook = ({ operation }) =>
       operation === 'DeleteObjects' && ++batches === 1
