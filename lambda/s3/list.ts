@@ -32,9 +32,10 @@ export async function* listObjects(
   };
   let last = after;
   try {
-    for await (const { Contents = [] } of paginateListObjectsV2({ client }, input, { abortSignal })) {
+    const pages = paginateListObjectsV2({ client }, input, { abortSignal });
+    for await (const { Contents = [], EncodingType } of pages) {
       const page = Contents.map(({ Key, Size = 0, ETag, LastModified, StorageClass }) => ({
-        key: decodeKey(Key),
+        key: decodeKey(Key, EncodingType),
         size: Size,
         etag: unquoteEtag(ETag),
         lastModified: LastModified?.toISOString() ?? '',
@@ -65,10 +66,15 @@ export async function listUploads(client: S3Client, { bucket, prefix }: Location
       };
       const page = await client.send(new ListMultipartUploadsCommand(input));
       for (const { Key, UploadId = '', Initiated = new Date(0) } of page.Uploads ?? []) {
-        uploads.push({ bucket, key: decodeKey(Key), uploadId: UploadId, initiated: Initiated });
+        uploads.push({
+          bucket,
+          key: decodeKey(Key, page.EncodingType),
+          uploadId: UploadId,
+          initiated: Initiated,
+        });
       }
       const next = {
-        KeyMarker: decodeKey(page.NextKeyMarker),
+        KeyMarker: decodeKey(page.NextKeyMarker, page.EncodingType),
         UploadIdMarker: page.NextUploadIdMarker ?? '',
       };
       markers = page.IsTruncated === true ? next : undefined;

@@ -58,6 +58,11 @@ describe('a stream that is uploaded', () => {
     const written = await send(bucket, inChunks(body));
     const head = bucket.sandbox.head(BUCKET, KEY);
     expect(written).toEqual({ size, etag: head?.etag, crc32: crc32(body) });
+    for (const { headers } of bucket.requests('CompleteMultipartUpload'))
+      expect(headers).toMatchObject({
+        'x-amz-checksum-crc32': expect.any(String) as unknown,
+        'x-amz-checksum-type': 'FULL_OBJECT',
+      });
     const { size: stored, ...rest } = written;
     expect(await bucket.connection.store.head(AT)).toEqual({ size: stored, ...rest, metadata: METADATA });
     expect(bucket.sandbox.get(BUCKET, KEY)?.equals(body)).toBe(true);
