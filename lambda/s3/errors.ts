@@ -16,6 +16,8 @@ const BY_NAME: Partial<Record<string, ErrorCode>> = {
   CredentialsProviderError: 'NoCredentials',
   ExpiredToken: 'AccessDenied',
   InternalError: 'S3Error',
+  // A part that was uploaded is not there: what a store forgot in a restart. The upload is of no use any more.
+  InvalidPart: 'NoSuchUpload',
   InvalidObjectState: 'SourceArchived',
   NoSuchBucket: 'NoSuchBucket',
   NoSuchKey: 'SourceVanished',

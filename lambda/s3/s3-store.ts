@@ -5,6 +5,7 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { RollupError, hasCode } from '../errors.ts';
+import { crc32 } from '../rollup/model/crc32.ts';
 import type { Location, ObjectAt } from '../rollup/model/location.ts';
 import type {
   Found,
@@ -22,7 +23,8 @@ import type {
   Written,
 } from '../rollup/model/store.ts';
 import { type OutputAttributes, accessParams, outputParams } from './attributes.ts';
-import { parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
+import { encodeCrc32, parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
+import { confirmed } from './confirm.ts';
 import { copyObject } from './copy.ts';
 import { keepsChanged } from './delete-proof.ts';
 import { deleteKeys, deleteUnchanged } from './delete.ts';
@@ -32,6 +34,9 @@ import { listObjects, listUploads } from './list.ts';
 import { ObjectReader, refusedOrAbsent } from './download.ts';
 import { uploadStream } from './upload-stream.ts';
 import { uploadObject } from './upload.ts';
+
+/** Times that a small object is put, the first included, where the store confirms it and has not kept it. */
+const PUTS = 3;
 
 /** Options of a store. */
 export interface StoreOptions {
@@ -105,19 +110,28 @@ export class S3Store implements Store {
     contentType: string,
     condition?: WriteCondition,
   ): Promise<{ etag: string }> {
+    const crc = crc32(body);
     const command = new PutObjectCommand({
       Bucket: bucket,
       Key: key,
       Body: body,
+      ChecksumCRC32: encodeCrc32(crc),
       ContentType: contentType,
       ...accessParams(this.#attributes),
       ...(condition === 'absent' ? { IfNoneMatch: '*' } : {}),
       ...(typeof condition === 'object' ? { IfMatch: quoteEtag(condition.etag) } : {}),
     });
-    const { ETag } = await translated({ operation: 'PutObject', bucket, key }, () =>
-      this.#client.send(command),
-    );
-    return { etag: unquoteEtag(ETag) };
+    for (let attempt = 1; ; attempt++) {
+      const answer = await translated({ operation: 'PutObject', bucket, key }, () =>
+        this.#client.send(command),
+      );
+      try {
+        const { etag } = await confirmed(this, { bucket, key }, answer, { size: body.length, crc32: crc });
+        return { etag };
+      } catch (error) {
+        if (attempt === PUTS || !hasCode(error, 'OutputMissing')) throw error;
+      }
+    }
   }
 
   upload(at: ObjectAt, content: UploadContent, signal: AbortSignal): Promise<Written> {

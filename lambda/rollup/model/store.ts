@@ -125,7 +125,10 @@ export interface Store {
   read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<ReadResult>;
   /** Streams the bytes, for reading what memory should not hold as a whole. */
   stream(from: ReadFrom, signal?: AbortSignal): AsyncIterable<Buffer>;
-  /** Writes a small object in one request. Throws `PreconditionFailed` if the condition does not hold. */
+  /**
+   * Writes a small object in one request. Throws `PreconditionFailed` if the condition does not hold, and `OutputMissing`
+   * if the store confirms it and the object is not there.
+   */
   put(at: ObjectAt, body: Buffer, contentType: string, condition?: WriteCondition): Promise<{ etag: string }>;
   /**
    * Uploads a buffer in parts. S3 refuses content that does not have these CRC-32s. A failed upload leaves no parts behind.
@@ -134,7 +137,8 @@ export interface Store {
   upload(at: ObjectAt, content: UploadContent, signal: AbortSignal): Promise<Written>;
   /**
    * Uploads a stream. The object appears once the stream has ended without an error; an upload that fails, or whose stream
-   * does, leaves nothing behind. The stream may reuse the memory of a chunk when it is asked for the next.
+   * does, leaves nothing behind. The stream may reuse the memory of a chunk when it is asked for the next. Throws `Conflict`,
+   * `NoSuchUpload` or `OutputMissing` where it has to begin anew, with its stream.
    */
   uploadStream(
     at: ObjectAt,
