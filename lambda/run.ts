@@ -33,6 +33,8 @@ export interface RunResult {
   deleted?: Deleted;
   /** Failures of what follows a commit; the hour is committed all the same. Absent where there are none. */
   problems?: RunProblem[];
+  /** What a user should know although the run did what it was asked for. Absent where there is nothing. */
+  warnings?: RunProblem[];
   requests: Requests;
   peak: Peaks & { inFlightBytes: number };
   durationSeconds: number;
@@ -110,7 +112,7 @@ export function resultOf(
   { requests, peak, durationSeconds }: { requests: Requests; peak: Peaks; durationSeconds: number },
 ): RunResult {
   const { status, totals, written, reused, copied, manifest, peakInFlightBytes } = outcome;
-  const { deleted, problems = [] } = outcome;
+  const { deleted, problems = [], warnings } = outcome;
   return {
     status,
     source: formatLocation(source),
@@ -125,6 +127,7 @@ export function resultOf(
     manifest: manifest === undefined ? null : `s3://${destination.bucket}/${manifest}`,
     ...(deleted === undefined ? {} : { deleted }),
     ...(problems.length === 0 ? {} : { problems }),
+    ...(warnings === undefined ? {} : { warnings }),
     requests,
     peak: { ...peak, inFlightBytes: peakInFlightBytes },
     durationSeconds,

@@ -140,7 +140,8 @@ export function formatRun(result: RunResult): string[] {
   ];
   const problems = (result.problems ?? []).map(({ code, message }) => `  ${message} (${code})`);
   const but = problems.length === 0 ? [] : ['but not all that follows was done:', ...problems];
-  return [status, ...formatColumns(rows, 'll'), ...but];
+  const warnings = (result.warnings ?? []).map(({ code, message }) => `warning: ${message} (${code})`);
+  return [status, ...formatColumns(rows, 'll'), ...warnings, ...but];
 }
 
 function describeDeleted({ objects, bytes, kept, complete }: Deleted): string[][] {

@@ -1,6 +1,6 @@
 import { untilCommitted } from './attempts.ts';
 import { afterCommit } from './commit/after-commit.ts';
-import { commit, unlessLost } from './commit/commit.ts';
+import { commit, isLost, unlessLost } from './commit/commit.ts';
 import { Draft } from './commit/draft.ts';
 import { refuseUnlistable } from './commit/markers.ts';
 import { readDestination } from './committed/read-destination.ts';
@@ -41,6 +41,7 @@ async function attempt(request: RollupRequest, context: RollupContext): Promise<
     destination,
     present: state.present,
     isTrusted: () => context.trustExisting === true,
+    isLost: (error) => isLost(error, request, context, state.previous),
   });
   const result = await unlessLost(
     request,

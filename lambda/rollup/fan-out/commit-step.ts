@@ -5,7 +5,7 @@ import { afterCommit } from '../commit/after-commit.ts';
 import { commit, unlessLost } from '../commit/commit.ts';
 import { Draft } from '../commit/draft.ts';
 import { readCommitted } from '../committed/read-committed.ts';
-import { listByKey } from '../committed/read-destination.ts';
+import { listByKey, unlisted } from '../committed/read-destination.ts';
 import { inOrder } from '../../concurrency.ts';
 import type { Location } from '../model/location.ts';
 import type { WrittenOutput } from '../model/output.ts';
@@ -56,7 +56,8 @@ export async function commitPlan(
   // The listing comes before the commit, so that it has no objects of runs that plan from the new manifest.
   const present = await listByKey(store, destination, signal);
   const { generation, skipped } = header;
-  const state = { previous, present, listingBegan: new Date(header.listingBegan) };
+  const missing = new Set(unlisted(previous, present));
+  const state = { previous, present, listingBegan: new Date(header.listingBegan), missing };
   const draft = new Draft({ generation, skipped, sealed }, previous);
   const keys: string[] = [];
   const result = await unlessLost(request, context, { previous, keys }, async () => {
@@ -117,14 +118,14 @@ function existingOutputs(
     keys.push(...keysOf(output, destination));
     stopped.throwIfAborted();
     const found = await findExisting(output, { store, destination, present: undefined, signal: stopped });
-    if (found === undefined) throw missing(output.key);
+    if (found === undefined) throw outputMissing(output.key);
     const how = existedBefore ? 'reused' : output.mode === 'copy' ? 'copied' : 'written';
     return { ...found, how };
   };
   return inOrder(lines(stopped), LOOKUPS, stop, find);
 }
 
-function missing(key: string): RollupError {
+function outputMissing(key: string): RollupError {
   const message = `${key} is planned and is not there. Run again: what is written is kept.`;
   return new RollupError('OutputMissing', message, { key });
 }

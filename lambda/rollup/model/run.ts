@@ -53,6 +53,8 @@ export interface RollupOutcome extends Partial<TidyUpResult> {
   reused: number;
   /** Key of the manifest; undefined if nothing is committed. */
   manifest: string | undefined;
+  /** What a user should know although the run did what it was asked for. */
+  warnings?: RunProblem[];
   /** The most bytes of outputs that were held in memory at one time. */
   peakInFlightBytes: number;
 }
@@ -85,7 +87,7 @@ export interface Deleted {
   complete: boolean;
 }
 
-/** A failure after the commit: the hour is committed all the same. */
+/** A failure after the commit, with which the hour is committed all the same; or a warning. */
 export interface RunProblem {
   code: RollupError['code'];
   message: string;
@@ -100,4 +102,6 @@ export interface DestinationState {
   present: Map<string, ListedObject>;
   /** The time at which that listing began. */
   listingBegan: Date;
+  /** Keys of outputs that the current commit names and that are not there. */
+  missing: ReadonlySet<string>;
 }

@@ -19,9 +19,9 @@ type PlanContext = Pick<RollupContext, 'store' | 'raw' | 'settings' | 'now' | 'r
 export function createPlanner(
   { source, destination, repack = false }: RollupRequest,
   { settings }: PlanContext,
-  { previous }: DestinationState,
+  { previous, missing }: DestinationState,
 ): Planner {
-  return new Planner({ committed: previous, source, destination, settings, repack });
+  return new Planner({ committed: previous, source, destination, settings, repack, missing });
 }
 
 /**

@@ -44,6 +44,12 @@ export interface PlannerInput {
    * @defaultValue false
    */
   repack?: boolean;
+  /**
+   * Keys of committed outputs that are not there: their sources are planned again, from raw.
+   *
+   * @defaultValue none
+   */
+  missing?: ReadonlySet<string>;
 }
 
 /**
@@ -72,10 +78,10 @@ export class Planner {
   readonly #packer: Packer;
   #lastKey: string | undefined;
 
-  constructor({ committed, source, destination, settings, repack = false }: PlannerInput) {
+  constructor({ committed, source, destination, settings, repack = false, missing }: PlannerInput) {
     this.#outputs = committed?.manifest.outputs ?? [];
     this.#select = createSelector(settings, source.prefix);
-    this.#reconciliation = committed && new Reconciliation(committed.manifest, repack);
+    this.#reconciliation = committed && new Reconciliation(committed.manifest, repack, missing);
     this.generation = (committed?.manifest.generation ?? 0) + (repack ? 1 : 0);
     const { targetSize, newline, codec = 'keep', level } = settings;
     const encoding = encodingOf({ codec, level });
@@ -128,8 +134,13 @@ export class Planner {
     return planned;
   }
 
-  /** True if, after the first pass, `pack` has to be called for the second. */
+  /**
+   * True if, after the first pass, `pack` has to be called for the second.
+   *
+   * @throws RollupError `OutputMissing` where a committed output is not there, and raw does not have all of its sources
+   */
   get needsSecondPass(): boolean {
+    this.#comparison.refuseLost();
     return !this.plansWhileListing && this.#comparison.needsSecondPass;
   }
 

@@ -100,6 +100,7 @@ export class OutputWriter {
       } catch (error) {
         if (attempt === WRITES || this.#resources.signal.aborted || !hasCode(error, ...BEGIN_ANEW))
           throw error;
+        if ((await this.#context.isLost?.(error)) === true) throw error;
       }
     }
   }

@@ -154,12 +154,6 @@ describe('an output that is not as committed', () => {
         bucket.sandbox.put(BUCKET, key, 'somebody was here\n');
       },
     ],
-    [
-      'is gone',
-      (bucket, key) => {
-        bucket.sandbox.delete(BUCKET, key);
-      },
-    ],
   ])('because it %s keeps its sources in raw; those of other outputs are deleted', async (_, damage) => {
     await using bucket = await openTestBucket();
     bucket.putHour(200);

@@ -2,13 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { MiB } from '../../../lambda/size.ts';
 import type { Fault, Operation } from '../../../sandbox/sandbox.ts';
 import { matching, onNth } from '../../support/hooks.ts';
-import {
-  BUCKET,
-  DESTINATION,
-  MANIFEST_KEY,
-  openTestBucket,
-  seeded,
-} from '../../support/test-bucket.ts';
+import { BUCKET, DESTINATION, MANIFEST_KEY, openTestBucket, seeded } from '../../support/test-bucket.ts';
 
 const OUTPUT = `${DESTINATION.prefix}part-`;
 const UNKEPT: Fault = { kind: 'unkept' };
