@@ -30,7 +30,7 @@ export interface ConnectionOptions {
    * @defaultValue those that Node trusts
    */
   ca?: string;
-  /** @defaultValue `TIMEOUTS` */
+  /** @defaultValue `TIMEOUTS`, and the settings' `retryOutageSeconds` */
   timeouts?: Partial<Timeouts>;
 }
 
@@ -59,7 +59,9 @@ export function connect({
   ca,
   timeouts: given,
 }: ConnectionOptions): Connection {
-  const timeouts = { ...TIMEOUTS, ...given };
+  // Whoever asks for shorter retries means those of outages too.
+  const outage = Math.min(settings.retryOutageSeconds * 1000, given?.retries ?? Infinity);
+  const timeouts = { ...TIMEOUTS, outage, ...given };
   const gauge = new Gauge();
   const counter = new RequestCounter();
   const handler = new CappedRequestHandler({ maxSockets: maxSockets(settings), gauge, ca, timeouts });

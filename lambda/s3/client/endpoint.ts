@@ -73,7 +73,7 @@ export function createClient(
 ): { client: S3Client; pace: PacedRetryStrategy } {
   const { region, profile, roleArn } = address;
   const endpoint = serviceOf(address);
-  const pace = new PacedRetryStrategy(timeouts.retries);
+  const pace = new PacedRetryStrategy(timeouts);
   const client = new S3Client({
     retryStrategy: pace,
     requestHandler: handler,
