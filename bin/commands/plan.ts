@@ -81,6 +81,7 @@ export const plan = rollupCommand('plan', 'what run would do, and its cost')
         destination,
         settings,
         streamsCopies,
+        streamsRanges: store.service !== undefined,
       });
       printResult(await forecast(request, fullPlan, requests), formatForecast, options);
     } finally {
