@@ -44,6 +44,7 @@ export type ErrorCode =
   | 'SourceNotJoinable'
   | 'SourceVanished'
   | 'Timeout'
+  | 'UnsafeDelete'
   | 'UnsortedListing'
   | 'WorkerEnded';
 

@@ -94,11 +94,12 @@ function assumeRoles({ sourceRoleArn, destinationRoleArn }: Engine): PolicyState
   ];
 }
 
-function readRaw({ raw, engine }: AccessProps): PolicyStatement[] {
+function readRaw(props: AccessProps): PolicyStatement[] {
+  const { raw, engine } = props;
   return [
     listUnder('ListRaw', raw),
     new PolicyStatement({ sid: 'ReadRaw', actions: ['s3:GetObject'], resources: [objectsUnder(raw)] }),
-    ...(engine.deleteSource === true ? [deleteRaw(raw)] : []),
+    ...(engine.deleteSource === true ? [deleteRaw(raw), ...tryDeletesOut(props)] : []),
     ...keyStatement('DecryptRaw', raw.bucket.encryptionKey, ['kms:Decrypt'], engine.sourceRegion),
   ];
 }
@@ -109,6 +110,26 @@ function deleteRaw(raw: Root): PolicyStatement {
     actions: ['s3:DeleteObject'],
     resources: [objectsUnder(raw)],
   });
+}
+
+/**
+ * Permission to write the object with which conditional deletes are tried out. Where source and destination are both on
+ * Amazon S3 that object is written in the destination.
+ */
+function tryDeletesOut(props: AccessProps): PolicyStatement[] {
+  if (!triesDeletesInRaw(props)) return [];
+  const resources = [deleteProofs(props)];
+  return [new PolicyStatement({ sid: 'TryDeletesOut', actions: ['s3:PutObject'], resources })];
+}
+
+function triesDeletesInRaw({ engine }: AccessProps): boolean {
+  const { deleteSource, sourceEndpointUrl, destinationEndpointUrl } = engine;
+  return deleteSource === true && sourceEndpointUrl !== destinationEndpointUrl;
+}
+
+/** The objects whose names begin as `DELETE_PROOF_NAME` of the engine's model says. */
+function deleteProofs({ raw: { bucket, prefix } }: AccessProps): string {
+  return bucket.arnForObjects(`${prefix}*_delete-proof-*`);
 }
 
 function writeAggregated({ aggregated, engine }: AccessProps): PolicyStatement[] {
@@ -227,10 +248,8 @@ export function useStackKey(
 }
 
 /** Gives cdk-nag the reasons for the wildcards in resources. */
-function acknowledgeObjectWildcards(
-  role: Role,
-  { raw, aggregated, tracing, engine, vpc }: AccessProps,
-): void {
+function acknowledgeObjectWildcards(role: Role, props: AccessProps): void {
+  const { raw, aggregated, tracing, engine, vpc } = props;
   const acknowledge = (resource: string, reason: string) => {
     const flat = flattenReference(Stack.of(role).resolve(resource));
     Validations.of(role).acknowledge({ id: `AwsSolutions-IAM5[Resource::${flat}]`, reason });
@@ -240,6 +259,12 @@ function acknowledgeObjectWildcards(
       objectsUnder(raw),
       'Keys of raw logs are not known beforehand; what may be done to them is confined to the raw root.',
     );
+    if (triesDeletesInRaw(props)) {
+      acknowledge(
+        deleteProofs(props),
+        'The object that conditional deletes are tried out with lies in any hour.',
+      );
+    }
   }
   if (engine.destinationRoleArn === undefined) {
     acknowledge(

@@ -40,6 +40,15 @@ export type Fault =
    * For DeleteObjects: keys for which `code` returns a code are refused with it in S3's XML; the others are deleted.
    */
   | { kind: 'refuse-keys'; code: (key: string) => string | undefined }
+  /** Executed without its conditions, as stores do that ignore them: `If-Match`, `If-None-Match`, ETags of DeleteObjects. */
+  | { kind: 'ignore-conditions' }
+  /** For listings: `encoding-type` is ignored and not named in the answer, as versitygw does. */
+  | { kind: 'keys-as-they-are' }
+  /**
+   * For PutObject, CopyObject and CompleteMultipartUpload: 200 without a checksum, and no object, as versitygw answers to a
+   * completion that is repeated after a restart.
+   */
+  | { kind: 'unkept' }
   /** 200 with an Error document, as CompleteMultipartUpload, CopyObject and DeleteObjects can answer; not executed. */
   | { kind: 'error-in-body'; code: string };
 

@@ -144,11 +144,14 @@ async function answer(
     case 'corrupt':
     case 'unannounced':
     case 'refuse-keys':
+    case 'ignore-conditions':
+    case 'keys-as-they-are':
+    case 'unkept':
       break;
   }
   try {
-    const refuses = fault?.kind === 'refuse-keys' ? fault.code : undefined;
-    const reply = await execute(context, request, asked, refuses);
+    const executed = await execute(context, request, asked, fault);
+    const reply = fault?.kind === 'unkept' ? forget(context, asked, executed) : executed;
     if (fault?.kind !== 'reset-after') return { reply, fault };
     release(context, reply);
     return 'dropped';
@@ -171,23 +174,48 @@ async function execute(
   context: ServiceContext,
   request: IncomingMessage,
   { logged, address }: Asked,
-  refuses: Call['refuses'],
+  fault: Fault | undefined,
 ): Promise<Reply> {
   if (address instanceof S3Error) throw address;
-  const { headers, method = '', url = '/' } = request;
+  const { method = '', url = '/' } = request;
+  const ignoresConditions = fault?.kind === 'ignore-conditions';
+  const headers = { ...request.headers };
   const { operation } = logged;
   const signer =
     context.credentials && authenticate({ method, url, headers }, context.credentials, context.now());
   if (operation === 'Other') throw refusal(method, address);
   const about = operation === 'CompleteMultipartUpload' ? 'object' : 'body';
+  if (ignoresConditions) {
+    delete headers['if-match'];
+    delete headers['if-none-match'];
+  }
+  if (fault?.kind === 'keys-as-they-are') address.query.delete('encoding-type');
   const call: Call = {
     ...address,
     operation,
     headers,
     table: context.table,
-    refuses,
+    refuses: fault?.kind === 'refuse-keys' ? fault.code : undefined,
+    ignoresConditions,
     now: () => Math.floor(context.now().getTime() / 1000) * 1000,
     receive: (sink) => receiveBody(request, { signer, about }, sink),
   };
   return HANDLERS[operation](call);
+}
+
+/** Takes the object that was just written away again, and the checksum out of the reply. */
+function forget(
+  { table }: ServiceContext,
+  { address }: Asked,
+  { body, headers = {}, ...reply }: Reply,
+): Reply {
+  if (!(address instanceof S3Error)) {
+    const { bucket, key } = address;
+    if (table.bucket(bucket).objects.has(key)) table.commit({ type: 'object-deleted', bucket, key });
+  }
+  const kept = Object.entries(headers).filter(([name]) => !name.startsWith('x-amz-checksum-'));
+  const bare = Buffer.isBuffer(body)
+    ? Buffer.from(body.toString().replaceAll(/<(Checksum\w+)>[^<]*<\/\1>/g, ''))
+    : body;
+  return { ...reply, headers: Object.fromEntries(kept), ...(bare === undefined ? {} : { body: bare }) };
 }

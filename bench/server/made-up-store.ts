@@ -38,6 +38,7 @@ interface Kept {
  * read. The index and the manifest are files in a folder, and of outputs only size and checksum are kept.
  */
 export class MadeUpStore implements Store {
+  readonly service = undefined;
   readonly #folder: string;
   readonly #count: number;
   readonly #late: boolean;
@@ -61,6 +62,10 @@ export class MadeUpStore implements Store {
 
   listFirst(): Promise<FirstKeys> {
     return Promise.resolve({ keys: [], folders: [], hasMore: false });
+  }
+
+  keepsChanged(): Promise<boolean> {
+    return Promise.resolve(true);
   }
 
   async *list(

@@ -84,6 +84,7 @@ export const plan = rollupCommand('plan', 'what run would do, and its cost')
         destination,
         settings,
         streamsCopies,
+        streamsRanges: store.service !== undefined,
       });
       requests.list += fullPlan.lists;
       // Its GETs are plan's own: a run does not look.

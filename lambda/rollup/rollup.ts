@@ -1,6 +1,6 @@
 import { type AttemptState, untilCommitted } from './attempts.ts';
 import { afterCommit } from './commit/after-commit.ts';
-import { commit, unlessLost } from './commit/commit.ts';
+import { commit, isLost, unlessLost } from './commit/commit.ts';
 import { Draft } from './commit/draft.ts';
 import { refuseUnlistable } from './commit/markers.ts';
 import { readDestination } from './committed/read-destination.ts';
@@ -50,6 +50,7 @@ async function attempt(
     destination,
     present: state.present,
     isTrusted: () => context.trustExisting === true,
+    isLost: (error) => isLost(error, request, context, state.previous),
   });
   const warnings: RunWarning[] = [...state.warnings, ...earlier];
   const result = await unlessLost(

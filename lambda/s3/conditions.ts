@@ -42,7 +42,14 @@ export function copySource(bucket: string, key: string): string {
     : `${bucket}/${encoded}`;
 }
 
-/** A key from a listing with `encoding-type=url`, which writes a space as a plus sign. */
-export function decodeKey(encoded: string | undefined): string {
-  return decodeURIComponent((encoded ?? '').replaceAll('+', ' '));
+/**
+ * A key from a listing that was asked for with `encoding-type=url`, which writes a space as a plus sign. S3 names the
+ * encoding in its answer; some stores do not know it, name none, and send keys as they are.
+ *
+ * @param encoding `EncodingType` of the answer
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+ */
+export function decodeKey(listed: string | undefined, encoding: string | undefined): string {
+  const key = listed ?? '';
+  return encoding === 'url' ? decodeURIComponent(key.replaceAll('+', ' ')) : key;
 }

@@ -2,7 +2,14 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import { isDeepStrictEqual } from 'node:util';
 import { maxSockets } from '../settings/settings.ts';
 import { type Settings } from '../settings/table.ts';
-import { type Endpoint, bucketHeaders, createClient, reachOf, endpointsOf } from './client/endpoint.ts';
+import {
+  type Endpoint,
+  bucketHeaders,
+  createClient,
+  endpointsOf,
+  reachOf,
+  serviceOf,
+} from './client/endpoint.ts';
 import { Gauge, type Peaks } from './client/gauge.ts';
 import { RequestCounter, type Requests } from './client/request-counter.ts';
 import { CappedRequestHandler } from './client/request-handler.ts';
@@ -30,7 +37,7 @@ export interface ConnectionOptions {
    * @defaultValue those that Node trusts
    */
   ca?: string;
-  /** @defaultValue `TIMEOUTS` */
+  /** @defaultValue `TIMEOUTS`, and the settings' `retryOutageSeconds` */
   timeouts?: Partial<Timeouts>;
 }
 
@@ -59,7 +66,9 @@ export function connect({
   ca,
   timeouts: given,
 }: ConnectionOptions): Connection {
-  const timeouts = { ...TIMEOUTS, ...given };
+  // Whoever asks for shorter retries means those of outages too.
+  const outage = Math.min(settings.retryOutageSeconds * 1000, given?.retries ?? Infinity);
+  const timeouts = { ...TIMEOUTS, outage, ...given };
   const gauge = new Gauge();
   const counter = new RequestCounter();
   const handler = new CappedRequestHandler({ maxSockets: maxSockets(settings), gauge, ca, timeouts });
@@ -68,7 +77,8 @@ export function connect({
   const open = (endpoint: Endpoint): { store: S3Store; client: S3Client } => {
     const { client, pace } = createClient(endpoint, { handler, counter, timeouts, copySourceOwner });
     const path = { client, handler, counter, pace, timeouts, headers: bucketHeaders(endpoint) };
-    return { client, store: new S3Store(path, { attributes: settings, reach: reachOf(endpoint) }) };
+    const options = { attributes: settings, reach: reachOf(endpoint), service: serviceOf(endpoint) };
+    return { client, store: new S3Store(path, options) };
   };
   const to = open(destination);
   const from = isDeepStrictEqual(source, destination) ? to : open(source);

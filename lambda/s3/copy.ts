@@ -13,7 +13,8 @@ import type { ObjectAt } from '../rollup/model/location.ts';
 import type { ReadFrom, Store, Written } from '../rollup/model/store.ts';
 import { COPY_PART, LARGEST_COPY, PARTS_IN_FLIGHT } from '../settings/settings.ts';
 import { type OutputAttributes, contentParams, outputParams, storageParams } from './attributes.ts';
-import { copySource, formatRange, parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
+import { copySource, formatRange, quoteEtag } from './conditions.ts';
+import { type Answer, confirmed } from './confirm.ts';
 import { toRollupError } from './errors.ts';
 import { type OpenMultipart, inParts } from './multipart.ts';
 import { type OnceCondition, holds } from './write-once.ts';
@@ -36,7 +37,8 @@ export interface CopyInput {
  * Copies an object or a range of it inside S3, pinned to its ETag. An existing object that has the source's bytes already is
  * kept, one that has other bytes is replaced.
  *
- * @throws RollupError `SourceChanged`, `SourceVanished`, `SourceArchived`
+ * @throws RollupError `SourceChanged`, `SourceVanished`, `SourceArchived`; `Conflict`, `NoSuchUpload` and `OutputMissing` where
+ *   the copy has to begin anew
  */
 export async function copyObject(
   store: Store,
@@ -47,10 +49,12 @@ export async function copyObject(
   const { from, size, to } = input;
   const whole = from.range === undefined && size <= LARGEST_COPY;
   try {
-    const { etag, checksum } = await (whole ? copyWhole : copyParts)(client, input, signal);
-    const crc32 =
-      parseCrc32(checksum) ?? (await crc32OfObject(store, { ...to, etag }, await store.head(to), signal));
-    return { etag, crc32 };
+    const answer = await (whole ? copyWhole : copyParts)(client, input, signal);
+    const { etag, crc32 } = await confirmed(store, to, answer, { size, crc32: undefined });
+    return {
+      etag,
+      crc32: await crc32OfObject(store, { ...to, etag }, crc32 === undefined ? {} : { crc32 }, signal),
+    };
   } catch (error) {
     const failed = toRollupError(error, { operation: 'CopyObject', bucket: from.bucket, key: from.key });
     if (!hasCode(failed, 'PreconditionFailed', 'NoSuchUpload')) throw failed;
@@ -70,17 +74,11 @@ export async function copyObject(
   }
 }
 
-interface Copied {
-  etag: string;
-  /** CRC-32 in base64, where S3 tells one of the whole. */
-  checksum: string | undefined;
-}
-
 async function copyWhole(
   client: S3Client,
   { from, to, attributes, replaces }: CopyInput,
   signal: AbortSignal,
-): Promise<Copied> {
+): Promise<Answer> {
   // Without them S3 copies the source's metadata. To replace one of its fields, all must be given.
   const content = contentParams(attributes);
   const replaced = Object.keys(content).length === 0 ? {} : await contentOf(client, from, signal);
@@ -97,8 +95,11 @@ async function copyWhole(
     // Copying the source's tags takes permissions that nothing else needs.
     TaggingDirective: 'REPLACE',
   });
-  const { CopyObjectResult } = await client.send(command, { abortSignal: signal, requestTimeout: COPY_MS });
-  return { etag: unquoteEtag(CopyObjectResult?.ETag), checksum: CopyObjectResult?.ChecksumCRC32 };
+  const { CopyObjectResult, $metadata } = await client.send(command, {
+    abortSignal: signal,
+    requestTimeout: COPY_MS,
+  });
+  return { ...CopyObjectResult, $metadata };
 }
 
 /** The source's metadata as parameters of a copy that replaces it: what S3 would otherwise copy by itself. */
@@ -112,7 +113,7 @@ async function copyParts(
   client: S3Client,
   { from, size, to, attributes, replaces }: CopyInput,
   signal: AbortSignal,
-): Promise<Copied> {
+): Promise<Answer> {
   const limit = pLimit(PARTS_IN_FLIGHT);
   const stop = new AbortController();
   const abortSignal = AbortSignal.any([signal, stop.signal]);
@@ -142,8 +143,7 @@ async function copyParts(
     const parts = Array.from({ length: Math.ceil(size / COPY_PART) }, (_, index) =>
       limit(() => copyPart(upload, index)),
     );
-    const done = await complete(await allOrFirstFailure(parts, stop), conditionOf(replaces));
-    return { etag: unquoteEtag(done.ETag), checksum: done.ChecksumCRC32 };
+    return complete(await allOrFirstFailure(parts, stop), conditionOf(replaces));
   });
 }
 

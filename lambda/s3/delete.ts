@@ -43,6 +43,16 @@ export async function deleteUnchanged(
   return describe(bucket, await deleteEach(client, bucket, objects, signal));
 }
 
+/** The same for one object, by the request that keys take which XML cannot carry. Throws as `deleteUnchanged` does. */
+export async function deleteOneUnchanged(
+  client: S3Client,
+  bucket: string,
+  object: Target & { etag: string },
+  signal: AbortSignal,
+): Promise<Undeleted[]> {
+  return describe(bucket, await deleteOne(client, bucket, object, signal));
+}
+
 /**
  * Deletes the objects that have these keys.
  *

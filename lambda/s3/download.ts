@@ -192,7 +192,8 @@ export async function refusedOrAbsent(client: S3Client, { bucket, key }: ObjectA
   if (!hasCode(failed, 'AccessDenied')) return failed;
   const command = new ListObjectsV2Command({ Bucket: bucket, Prefix: key, MaxKeys: 1, EncodingType: 'url' });
   const listed = await client.send(command).catch(() => undefined);
-  if (listed === undefined || decodeKey(listed.Contents?.[0]?.Key) === key) return failed;
+  if (listed === undefined) return failed;
+  if (decodeKey(listed.Contents?.[0]?.Key, listed.EncodingType) === key) return failed;
   return new RollupError('SourceVanished', `s3://${bucket}/${key} is not there.`, { key, cause: failed });
 }
 

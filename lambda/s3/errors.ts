@@ -1,5 +1,6 @@
 import { type ErrorCode, RollupError } from '../errors.ts';
 import { proxyAdvice } from '../proxy.ts';
+import { isCut, nodeCode } from './client/network.ts';
 
 /** A request that failed: the API's name of it, and the object or prefix that it was for. */
 export interface Operation {
@@ -17,6 +18,8 @@ const BY_NAME: Partial<Record<string, ErrorCode>> = {
   CredentialsProviderError: 'NoCredentials',
   ExpiredToken: 'AccessDenied',
   InternalError: 'S3Error',
+  // A part that was uploaded is not there: what a store forgot in a restart. The upload is of no use any more.
+  InvalidPart: 'NoSuchUpload',
   InvalidObjectState: 'SourceArchived',
   NoSuchBucket: 'NoSuchBucket',
   NoSuchKey: 'SourceVanished',
@@ -38,15 +41,9 @@ const BY_STATUS: Partial<Record<number, ErrorCode>> = {
   503: 'SlowDown',
 };
 
-/** Node's codes of connections that could not be made or were cut, and of certificates that are not trusted. */
+/** Node's codes of connections that no wait will open: of names and protocols that are wrong, and of certificates that are not trusted. */
 const UNREACHABLE = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
   'ENOTFOUND',
-  'EAI_AGAIN',
-  'EPIPE',
   'EPROTO',
   // The proxy refused.
   'ERR_PROXY_TUNNEL',
@@ -91,21 +88,15 @@ export function credentialsAdvice({ AWS_PROFILE: profile = '' } = process.env): 
 function codeOf(error: unknown, name: string, message: string, status: number | undefined): ErrorCode {
   if (/region is missing/i.test(message)) return 'NoRegion';
   // Before the name: the SDK calls a reset connection a TimeoutError.
-  if (isUnreachable(nodeCode(error))) return 'EndpointUnreachable';
+  if (isCut(error) || isUnreachable(nodeCode(error))) return 'EndpointUnreachable';
   const byName = BY_NAME[name];
   if (byName !== undefined) return byName;
   return (status === undefined ? undefined : BY_STATUS[status]) ?? 'S3Error';
 }
 
-/** True for a failed connection. OpenSSL's codes begin with `ERR_SSL_`: one reason is TLS spoken to a port that speaks HTTP. */
+/** OpenSSL's codes begin with `ERR_SSL_`: one reason is TLS spoken to a port that speaks HTTP. */
 function isUnreachable(code: string): boolean {
   return UNREACHABLE.has(code) || code.startsWith('ERR_SSL_');
-}
-
-/** Node's code of an error. A refused connection to a name with several addresses is an `AggregateError` of errors that have it. */
-function nodeCode(error: unknown): string {
-  if (error instanceof AggregateError) return nodeCode(error.errors[0]);
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 
 function describe(error: unknown): {

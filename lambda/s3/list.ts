@@ -49,7 +49,7 @@ export async function* listObjects(
             `an object in it (${Key ?? ''}) has no key, no size or no ETag`,
           );
         return {
-          key: decodeKey(Key),
+          key: decodeKey(Key, found.EncodingType),
           size: Size,
           etag: unquoteEtag(ETag),
           lastModified: LastModified?.toISOString() ?? '',
@@ -85,10 +85,11 @@ export async function listFirst(
     ...(delimiter === undefined ? {} : { Delimiter: delimiter }),
   });
   try {
-    const { Contents = [], CommonPrefixes = [], IsTruncated } = await client.send(command, { abortSignal });
+    const found = await client.send(command, { abortSignal });
+    const { Contents = [], CommonPrefixes = [], IsTruncated, EncodingType } = found;
     return {
-      keys: Contents.map(({ Key }) => decodeKey(Key)),
-      folders: CommonPrefixes.map(({ Prefix }) => decodeKey(Prefix)),
+      keys: Contents.map(({ Key }) => decodeKey(Key, EncodingType)),
+      folders: CommonPrefixes.map(({ Prefix }) => decodeKey(Prefix, EncodingType)),
       hasMore: IsTruncated === true,
     };
   } catch (error) {
@@ -119,12 +120,16 @@ export async function listUploads(client: S3Client, { bucket, prefix }: Location
       for (const { Key, UploadId, Initiated = new Date(0) } of page.Uploads ?? []) {
         if (Key === undefined || UploadId === undefined)
           throw incomplete({ bucket, prefix }, 'an upload in it has no key or no id');
-        uploads.push({ bucket, key: decodeKey(Key), uploadId: UploadId, initiated: Initiated });
+        const key = decodeKey(Key, page.EncodingType);
+        uploads.push({ bucket, key, uploadId: UploadId, initiated: Initiated });
       }
       const next: Markers | undefined =
         page.NextKeyMarker === undefined
           ? undefined
-          : { KeyMarker: decodeKey(page.NextKeyMarker), UploadIdMarker: page.NextUploadIdMarker ?? '' };
+          : {
+              KeyMarker: decodeKey(page.NextKeyMarker, page.EncodingType),
+              UploadIdMarker: page.NextUploadIdMarker ?? '',
+            };
       if (page.IsTruncated === true) requireNext({ bucket, prefix }, markers, next);
       markers = page.IsTruncated === true ? next : undefined;
     }

@@ -40,7 +40,14 @@ export async function inParts<T>(
   const upload = { Bucket: begin.Bucket, Key: begin.Key, UploadId: created.UploadId ?? '' };
   let done = false as boolean;
   const complete: Complete = async (Parts, input) => {
-    const command = new CompleteMultipartUploadCommand({ ...upload, ...input, MultipartUpload: { Parts } });
+    const command = new CompleteMultipartUploadCommand({
+      ...upload,
+      ...input,
+      // Without it MinIO takes the checksum of the whole for one of the parts' checksums, and refuses it.
+      // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+      ChecksumType: 'FULL_OBJECT',
+      MultipartUpload: { Parts },
+    });
     const { signal: abortSignal, completeMs: requestTimeout } = options;
     const answer = await client.send(command, { abortSignal, requestTimeout });
     done = true;

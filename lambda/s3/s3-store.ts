@@ -6,6 +6,7 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { RollupError, hasCode } from '../errors.ts';
+import { crc32 } from '../rollup/model/crc32.ts';
 import type { Location, ObjectAt } from '../rollup/model/location.ts';
 import type {
   ArchiveState,
@@ -25,8 +26,10 @@ import type {
   Written,
 } from '../rollup/model/store.ts';
 import { type OutputAttributes, accessParams, outputParams } from './attributes.ts';
-import { parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
+import { encodeCrc32, parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
+import { confirmed } from './confirm.ts';
 import { copyObject } from './copy.ts';
+import { keepsChanged } from './delete-proof.ts';
 import { deleteKeys, deleteUnchanged } from './delete.ts';
 import { type Operation, toRollupError } from './errors.ts';
 import type { RequestPath } from './client/direct-get.ts';
@@ -35,11 +38,16 @@ import { ObjectReader, refusedOrAbsent, unannounced } from './download.ts';
 import { uploadStream } from './upload-stream.ts';
 import { uploadObject } from './upload.ts';
 
+/** Times that a small object is put, the first included, where the store confirms it and has not kept it. */
+const PUTS = 3;
+
 /** Options of a store. */
 export interface StoreOptions {
   attributes: OutputAttributes;
   /** Stores that have the same value reach the same objects: S3 copies from one to the other. See `reachOf`. */
   reach: string;
+  /** URL of the service, where it is another than Amazon S3. */
+  service: string | undefined;
 }
 
 /** The `Store` over S3, where each method is documented. This class puts the functions of this folder behind it. */
@@ -48,12 +56,16 @@ export class S3Store implements Store {
   readonly #reader: ObjectReader;
   readonly #attributes: OutputAttributes;
   readonly #reach: string;
+  readonly service: string | undefined;
+  /** By bucket: whether conditional deletes were seen to hold. */
+  readonly #keepsChanged = new Map<string, Promise<boolean>>();
 
-  constructor(path: RequestPath, { attributes, reach }: StoreOptions) {
+  constructor(path: RequestPath, { attributes, reach, service }: StoreOptions) {
     this.#client = path.client;
     this.#reader = new ObjectReader(path);
     this.#attributes = attributes;
     this.#reach = reach;
+    this.service = service;
   }
 
   list(at: Location, signal?: AbortSignal, after?: string) {
@@ -117,19 +129,28 @@ export class S3Store implements Store {
     contentType: string,
     condition?: WriteCondition,
   ): Promise<{ etag: string }> {
+    const crc = crc32(body);
     const command = new PutObjectCommand({
       Bucket: bucket,
       Key: key,
       Body: body,
+      ChecksumCRC32: encodeCrc32(crc),
       ContentType: contentType,
       ...accessParams(this.#attributes),
       ...(condition === 'absent' ? { IfNoneMatch: '*' } : {}),
       ...(typeof condition === 'object' ? { IfMatch: quoteEtag(condition.etag) } : {}),
     });
-    const { ETag } = await translated({ operation: 'PutObject', bucket, key }, () =>
-      this.#client.send(command),
-    );
-    return { etag: unquoteEtag(ETag) };
+    for (let attempt = 1; ; attempt++) {
+      const answer = await translated({ operation: 'PutObject', bucket, key }, () =>
+        this.#client.send(command),
+      );
+      try {
+        const { etag } = await confirmed(this, { bucket, key }, answer, { size: body.length, crc32: crc });
+        return { etag };
+      } catch (error) {
+        if (attempt === PUTS || !hasCode(error, 'OutputMissing')) throw error;
+      }
+    }
   }
 
   upload(at: ObjectAt, content: UploadContent, signal: AbortSignal): Promise<Written> {
@@ -166,6 +187,17 @@ export class S3Store implements Store {
     signal: AbortSignal,
   ): Promise<Undeleted[]> {
     return deleteUnchanged(this.#client, bucket, objects, signal);
+  }
+
+  keepsChanged(at: Location, signal: AbortSignal): Promise<boolean> {
+    let proof = this.#keepsChanged.get(at.bucket);
+    if (proof === undefined) {
+      proof = keepsChanged(this, this.#client, at, signal);
+      this.#keepsChanged.set(at.bucket, proof);
+      // A trial that failed has proven nothing, and may be made again.
+      proof.catch(() => this.#keepsChanged.delete(at.bucket));
+    }
+    return proof;
   }
 
   async abortUpload({ bucket, key, uploadId }: OpenUpload): Promise<void> {

@@ -1,5 +1,5 @@
 import { type CompletedPart, PutObjectCommand, type S3Client, UploadPartCommand } from '@aws-sdk/client-s3';
-import { RollupError } from '../errors.ts';
+import { RollupError, hasCode } from '../errors.ts';
 import { combineCrc32, crc32 } from '../rollup/model/crc32.ts';
 import { aborted } from '../concurrency.ts';
 import type { ObjectAt } from '../rollup/model/location.ts';
@@ -7,7 +7,8 @@ import type { ObjectHead, Store, StreamOptions, Streamed } from '../rollup/model
 import { MOST_PARTS, PARTS_IN_FLIGHT } from '../settings/settings.ts';
 import { formatSize } from '../size.ts';
 import type { OutputParams } from './attributes.ts';
-import { encodeCrc32, unquoteEtag } from './conditions.ts';
+import { encodeCrc32 } from './conditions.ts';
+import { confirmed } from './confirm.ts';
 import { toRollupError } from './errors.ts';
 import { type OpenMultipart, inParts } from './multipart.ts';
 import { holds, writeOnce } from './write-once.ts';
@@ -25,7 +26,8 @@ interface Part {
  * part, and the whole before the object becomes visible. A stream of one part is put in one request. If the upload or the
  * stream fails, nothing is left behind.
  *
- * @throws RollupError; `InvalidArgument` for a stream that takes more than 10,000 parts
+ * @throws RollupError; `InvalidArgument` for a stream that takes more than 10,000 parts; `Conflict`, `NoSuchUpload` and
+ *   `OutputMissing` where the upload has to begin anew, with the stream
  */
 export async function uploadStream(
   store: Store,
@@ -69,7 +71,7 @@ async function putWhole(
       const ChecksumCRC32 = encodeCrc32(crc);
       const command = new PutObjectCommand({ ...target, ...condition, ChecksumCRC32, Body: body });
       const done = await client.send(command, { abortSignal: signal, requestTimeout: PART_MS });
-      return { ...whole, etag: unquoteEtag(done.ETag) };
+      return { ...whole, etag: (await confirmed(store, at, done, whole)).etag };
     },
   });
   return streamed(stored, whole);
@@ -139,12 +141,22 @@ async function sendParts(
 
   const stored = await writeOnce(store, at, {
     isOurs: isOurs(whole, options, [store, at, signal]),
+    mayRepeat: isRefusedCondition,
     write: async (condition) => {
       const done = await open.complete(completed, { ...condition, ChecksumCRC32: encodeCrc32(whole.crc32) });
-      return { ...whole, etag: unquoteEtag(done.ETag) };
+      return { ...whole, etag: (await confirmed(store, at, done, whole)).etag };
     },
   });
   return streamed(stored, whole);
+}
+
+/**
+ * True where a completion may be sent again for the same upload, with another condition: S3 keeps an upload whose condition
+ * did not hold. On a 409 it asks for a new upload, with all of its parts.
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+ */
+function isRefusedCondition(error: unknown): boolean {
+  return hasCode(error, 'PreconditionFailed', 'SourceVanished');
 }
 
 /** Accepts an existing object that has the same bytes, or that `options.isOurs` accepts. */

@@ -7,12 +7,12 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
-import { RollupError } from '../errors.ts';
 import type { ObjectAt } from '../rollup/model/location.ts';
 import type { ObjectHead, Store, UploadContent, Written } from '../rollup/model/store.ts';
 import { PARTS_IN_FLIGHT } from '../settings/settings.ts';
 import type { OutputParams } from './attributes.ts';
-import { encodeCrc32, parseCrc32, unquoteEtag } from './conditions.ts';
+import { encodeCrc32 } from './conditions.ts';
+import { confirmed } from './confirm.ts';
 import { type OnceCondition, holds, writeOnce } from './write-once.ts';
 import { PART_MS } from './client/timeouts.ts';
 
@@ -32,18 +32,20 @@ export async function uploadObject(
   const { body, crc32 } = content;
   const { etag } = await writeOnce(store, at, {
     isOurs: (existing) => holds(store, at, existing, { size: body.length, crc32 }, signal),
-    write: (condition) => uploadOnce(client, at, { ...content, condition }, signal),
+    write: (condition) => uploadOnce(store, client, at, { ...content, condition }, signal),
   });
   return { etag, crc32 };
 }
 
 async function uploadOnce(
+  store: Store,
   client: S3Client,
-  { bucket, key }: ObjectAt,
+  at: ObjectAt,
   content: UploadContent & { params: OutputParams; condition: OnceCondition },
   signal: AbortSignal,
 ): Promise<ObjectHead> {
   const { body, crc32, partSize, metadata, params } = content;
+  const { bucket, key } = at;
   const upload = new Upload({
     client: guarded(client, content, signal),
     queueSize: PARTS_IN_FLIGHT,
@@ -59,9 +61,8 @@ async function uploadOnce(
     },
   });
   const done = await upload.done();
-  const stored = parseCrc32(done.ChecksumCRC32);
-  if (stored !== undefined && stored !== crc32) throw mismatch(key);
-  return { size: body.length, etag: unquoteEtag(done.ETag), crc32 };
+  const { etag } = await confirmed(store, at, done, { size: body.length, crc32 });
+  return { size: body.length, etag, crc32 };
 }
 
 /**
@@ -92,10 +93,4 @@ function guarded(
     return client.send(command, { abortSignal: signal, requestTimeout: PART_MS });
   };
   return Object.create(client, { send: { value: send } }) as S3Client;
-}
-
-function mismatch(key: string): RollupError {
-  return new RollupError('ChecksumMismatch', `${key} was stored with another CRC-32 than it was sent with.`, {
-    key,
-  });
 }

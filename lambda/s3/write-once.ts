@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { hasCode } from '../errors.ts';
+import { type RollupError, hasCode } from '../errors.ts';
 import { crc32OfObject } from '../rollup/model/checksum.ts';
 import type { ObjectAt } from '../rollup/model/location.ts';
 import type { ObjectHead, Store } from '../rollup/model/store.ts';
@@ -23,7 +23,22 @@ export interface Once {
   isOurs: (existing: ObjectHead) => boolean | Promise<boolean>;
   /** Writes the object. The condition is `If-None-Match: *`, or `If-Match` to replace the object that was examined. */
   write: (condition: OnceCondition) => Promise<ObjectHead>;
+  /**
+   * True for a failure after which `write` may be called again.
+   *
+   * @defaultValue all but `NoSuchUpload`
+   */
+  mayRepeat?: (error: RollupError) => boolean;
 }
+
+/** Failures after which another run's object, or our own, may be there, or nothing at all. */
+const TO_EXAMINE = [
+  'NoSuchUpload',
+  'PreconditionFailed',
+  'Conflict',
+  'SourceVanished',
+  'OutputMissing',
+] as const;
 
 /**
  * Writes an object that may exist already. An existing one that is ours is kept, because it may be committed under its ETag.
@@ -32,18 +47,19 @@ export interface Once {
  *
  * @returns the object that was written or kept
  */
-export async function writeOnce(store: Store, at: ObjectAt, { isOurs, write }: Once): Promise<ObjectHead> {
+export async function writeOnce(store: Store, at: ObjectAt, once: Once): Promise<ObjectHead> {
+  const { isOurs, write, mayRepeat = (error) => !hasCode(error, 'NoSuchUpload') } = once;
   let condition: OnceCondition = { IfNoneMatch: '*' };
   for (let attempt = 1; ; attempt++) {
     try {
       return await write(condition);
     } catch (error) {
       const failed = toRollupError(error, { operation: 'Upload', ...at });
-      if (!hasCode(failed, 'NoSuchUpload', 'PreconditionFailed', 'Conflict', 'SourceVanished')) throw failed;
+      if (!hasCode(failed, ...TO_EXAMINE)) throw failed;
       // After a lost answer an upload does not exist any more because it is complete.
       const { existing, isKept } = await examine(store, at, isOurs);
       if (existing !== undefined && isKept) return existing;
-      if (hasCode(failed, 'NoSuchUpload') || attempt === ATTEMPTS) throw failed;
+      if (!mayRepeat(failed) || attempt === ATTEMPTS) throw failed;
       condition = existing === undefined ? { IfNoneMatch: '*' } : { IfMatch: quoteEtag(existing.etag) };
       if (hasCode(failed, 'Conflict')) await delay(backoff(CONFLICT_DELAY_MS, attempt));
     }

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { afterwards } from './afterwards.ts';
 import { codec } from './codec.ts';
+import { connection } from './connection.ts';
 import { sides } from './endpoints.ts';
 import { fanOut } from './fan-out.ts';
 import { outputs } from './outputs.ts';
@@ -26,6 +27,7 @@ export const SETTINGS = {
   ...codec,
   ...outputs,
   ...sides,
+  ...connection,
   ...afterwards,
   ...fanOut,
 };

@@ -15,6 +15,8 @@ export interface Call extends Address {
   now: () => number;
   /** Set by a fault: returns the code with which a key of DeleteObjects is refused. */
   refuses?: ((key: string) => string | undefined) | undefined;
+  /** Set by a fault: the ETags of DeleteObjects count for nothing. */
+  ignoresConditions?: boolean;
   /** Reads the request's body. Throws unless it is whole and has the length and checksums that the client announced. */
   receive: (sink: Sink) => Promise<Received>;
 }

@@ -128,6 +128,10 @@ function unnamedChecksum({ table, headers }: Call, parts: Part[]): Checksum | un
 
 /** Throws if the request claims another size or checksum of the whole object. */
 function checkClaims(call: Call, checksum: Checksum | undefined, size: number): void {
+  const type = header(call, 'x-amz-checksum-type');
+  if (type !== undefined && checksum !== undefined && type !== checksum.type) {
+    throw new S3Error('BadDigest', `The checksum type ${type} is not ${checksum.type}, that of the upload.`);
+  }
   for (const algorithm of ALGORITHMS) {
     const value = header(call, checksumHeader(algorithm));
     if (value === undefined || checksum?.type === 'COMPOSITE') continue;

@@ -52,7 +52,7 @@ export async function deleteObjects(call: Call): Promise<Reply> {
     if (refused !== undefined)
       return branch('Error', leaf('Key', key), leaf('Code', refused), leaf('Message', refused));
     try {
-      remove(call, key, match);
+      remove(call, key, call.ignoresConditions ? undefined : match);
       return quiet === 'true' ? '' : branch('Deleted', leaf('Key', key));
     } catch (error) {
       if (!(error instanceof S3Error)) throw error;

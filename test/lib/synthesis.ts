@@ -74,6 +74,7 @@ export const DEPLOYMENTS: Record<string, Record<string, unknown>> = {
     partSize: '16MiB',
     concurrency: 32,
     outputsInFlight: 2,
+    retryOutageSeconds: 30,
     newline: 'none',
     sourceFormat: 'gzip',
     codec: 'zstd',

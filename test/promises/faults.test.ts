@@ -36,7 +36,7 @@ async function openVariedHour(timeouts: Partial<Timeouts> = {}): Promise<Watched
 
 /** Short where a test waits for a timeout; elsewhere the defaults, which an honest answer on a busy machine does not exceed. */
 function timeoutsFor({ kind }: Fault): Partial<Timeouts> {
-  return kind === 'stall' || kind === 'hang' ? { headers: 2_000, bodyIdle: 2_000 } : {};
+  return kind === 'stall' || kind === 'hang' ? { headers: 2_000, bodyIdle: 2_000, longest: 4_000 } : {};
 }
 
 type Victim = (request: SandboxRequest) => boolean;

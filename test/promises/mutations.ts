@@ -23,6 +23,37 @@ const rollup = (file: string, name: string): Mutation['test'] => ({
 
 export const MUTATIONS: Mutation[] = [
   {
+    what: 'sources that are deleted from a store that ignores the condition',
+    patch: {
+      'lambda/rollup/commit/delete-sources.ts': [
+        ['await requireSafeDeletes(this.#source, this.#destination, this.#context);', ''],
+      ],
+    },
+    test: rollup('commit/safe-deletes', 'no source is deleted, and the run says why'),
+  },
+  {
+    what: 'answers that are believed whatever they say',
+    patch: {
+      'lambda/s3/confirm.ts': [
+        [
+          'const head = await store.head(at);',
+          'if (etag) return { etag, crc32 };\n  const head = await store.head(at);',
+        ],
+      ],
+    },
+    test: rollup('write/unkept', 'an output is confirmed and not kept'),
+  },
+  {
+    what: 'committed outputs that nobody misses',
+    patch: {
+      'lambda/rollup/plan/list-and-plan.ts': [
+        ['settings, repack, missing }', 'settings, repack }'],
+        ['{ previous, missing }', '{ previous }'],
+      ],
+    },
+    test: rollup('committed/missing-outputs', 'is written anew from raw'),
+  },
+  {
     what: 'sources that are deleted without their ETag',
     patch: { 'lambda/s3/delete.ts': [['{ ETag: quoteEtag(etag) }', '{}']] },
     test: rollup('commit/delete-sources', 'between the listing and the delete'),
@@ -538,7 +569,10 @@ export const MUTATIONS: Mutation[] = [
     what: 'retries without end',
     patch: {
       'lambda/s3/client/retry.ts': [
-        ['if (!worth || performance.now() + pauseMs > giveUpAt)', 'if (!worth && throttled && giveUpAt < 0)'],
+        [
+          'if (!isWorthIt || now >= until || now + waitMs > until)',
+          'if (!isWorthIt && isThrottle && until < 0)',
+        ],
       ],
     },
     test: promises('faults', 'an expired token .403. is not tried again'),

@@ -45,8 +45,9 @@ describe('in requests and responses', () => {
   });
 
   it('keys of a listing are form-encoded', () => {
-    expect(decodeKey('a+b%2Bc%20%0A%F0%9F%98%80%25')).toBe('a b+c \n😀%');
-    expect(decodeKey(undefined)).toBe('');
+    expect(decodeKey('a+b%2Bc%20%0A%F0%9F%98%80%25', 'url')).toBe('a b+c \n😀%');
+    expect(decodeKey('a+b%2Bc 100%', undefined)).toBe('a+b%2Bc 100%');
+    expect(decodeKey(undefined, 'url')).toBe('');
   });
 
   it('a copy source keeps its slashes', () => {

@@ -1,4 +1,5 @@
 import '../support/credentials.ts';
+import { CreateMultipartUploadCommand } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ListedObject, Store } from '../../lambda/rollup/model/store.ts';
@@ -22,7 +23,10 @@ async function listing(keys: string[]): Promise<string[]> {
       }));
       const more =
         from + 3 < keys.length ? { IsTruncated: true, NextContinuationToken: String(from + 3) } : {};
-      return Promise.resolve({ response: {}, output: { $metadata: {}, Contents, ...more } });
+      return Promise.resolve({
+        response: {},
+        output: { $metadata: {}, EncodingType: 'url', Contents, ...more },
+      });
     },
     { step: 'initialize', name: 'cannedListing', priority: 'high' },
   );
@@ -77,6 +81,24 @@ describe('a listing', () => {
       }),
       { numRuns: 50 },
     );
+  });
+
+  it('whose keys are not encoded, as on stores that do not know the encoding, yields them as they are', async () => {
+    await using bucket = await openTestBucket();
+    const names = [' two  words ', '%2F.log', '100%', 'a%20b', 'a+b', 'q\'"<&>', 'ü€𝄞'];
+    for (const name of names) bucket.put(name, 'a line\n');
+    bucket.sandbox.hook = ({ operation }) =>
+      /^List/.test(operation) ? { kind: 'keys-as-they-are' } : undefined;
+    const listed = await Array.fromAsync(bucket.connection.store.list(SOURCE));
+    expect(listed.flat().map(({ key }) => key)).toEqual(names.map((name) => RAW + name));
+    expect(await bucket.roll()).toMatchObject({ status: 'committed', objects: names.length });
+    await bucket.expectSound();
+
+    const { client, store } = bucket.connection;
+    const uploads = names.map((name) => ({ Bucket: BUCKET, Key: `open/${name}` }));
+    for (const upload of uploads) await client.send(new CreateMultipartUploadCommand(upload));
+    const open = await store.listUploads({ bucket: BUCKET, prefix: 'open/' });
+    expect(open.map(({ key }) => key)).toEqual(uploads.map(({ Key }) => Key));
   });
 
   it('in any other order is refused', async () => {

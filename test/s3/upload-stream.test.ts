@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { RollupError } from '../../lambda/errors.ts';
 import type { StreamOptions } from '../../lambda/rollup/model/store.ts';
 import { MiB } from '../../lambda/size.ts';
+import type { Fault } from '../../sandbox/sandbox.ts';
 import { LOST_ANSWER, REFUSED, fromNth, matching, onNth } from '../support/hooks.ts';
 import { BUCKET, type TestBucket, failureOf, openTestBucket } from '../support/test-bucket.ts';
 
@@ -58,6 +59,11 @@ describe('a stream that is uploaded', () => {
     const written = await send(bucket, inChunks(body));
     const head = bucket.sandbox.head(BUCKET, KEY);
     expect(written).toEqual({ size, etag: head?.etag, crc32: crc32(body) });
+    for (const { headers } of bucket.requests('CompleteMultipartUpload'))
+      expect(headers).toMatchObject({
+        'x-amz-checksum-crc32': expect.any(String) as unknown,
+        'x-amz-checksum-type': 'FULL_OBJECT',
+      });
     const { size: stored, ...rest } = written;
     expect(await bucket.connection.store.head(AT)).toEqual({ size: stored, ...rest, metadata: METADATA });
     expect(bucket.sandbox.get(BUCKET, KEY)?.equals(body)).toBe(true);
@@ -172,11 +178,26 @@ describe('a stream that is uploaded', () => {
     },
   );
 
-  it('whose completion meets a conflict is completed without being read again', async () => {
+  it.each<[string, Fault, string]>([
+    ['meets a conflict', { kind: 'error', status: 409, code: 'ConditionalRequestConflict' }, 'Conflict'],
+    ['is confirmed and comes to nothing', { kind: 'unkept' }, 'OutputMissing'],
+    [
+      'names a part that the store has forgotten',
+      { kind: 'error', status: 400, code: 'InvalidPart' },
+      'NoSuchUpload',
+    ],
+  ])('whose completion %s has to begin anew: no other completion is sent', async (_, fault, code) => {
     await using bucket = await openTestBucket();
-    const conflict = { kind: 'error', status: 409, code: 'ConditionalRequestConflict' } as const;
-    bucket.sandbox.hook = onNth(1, matching('CompleteMultipartUpload'), conflict);
-    const body = bytes(2 * PART);
+    bucket.sandbox.hook = onNth(1, matching('CompleteMultipartUpload'), fault);
+    expect(await failureOf(send(bucket, inChunks(bytes(2 * PART))))).toMatchObject({ code });
+    expect(bucket.requests('CompleteMultipartUpload')).toHaveLength(1);
+    expectNothing(bucket);
+  });
+
+  it('is put again where its only part is confirmed and not there', async () => {
+    await using bucket = await openTestBucket();
+    bucket.sandbox.hook = onNth(1, matching('PutObject'), { kind: 'unkept' });
+    const body = bytes(1000);
     await send(bucket, inChunks(body));
     expect(bucket.sandbox.get(BUCKET, KEY)?.equals(body)).toBe(true);
   });

@@ -1,3 +1,4 @@
+import { restoreEnvironment } from './environment.ts';
 import '../support/credentials.ts';
 import { Command, InvalidArgumentError } from '@commander-js/extra-typings';
 import fc from 'fast-check';
@@ -7,6 +8,7 @@ import { anyScenario, unexpectedEnds } from '../promises/support/any-scenario.ts
 import { play } from '../promises/support/interleaving.ts';
 import { commands } from '../promises/support/model.ts';
 import { race } from '../promises/support/race.ts';
+import { StoreTrials } from './store-trials.ts';
 import { crashTrial, faultTrial } from '../promises/support/trials.ts';
 
 function parseNumber(text: string): number {
@@ -19,13 +21,23 @@ const {
   minutes,
   seed: firstSeed,
   only,
+  endpoint,
+  restart,
 } = new Command('soak')
   .description(
     'Attacks the promises for as long as it is told: faults, crashes, races, interleavings, histories.',
   )
   .option('--minutes <number>', 'how long', parseNumber, 10)
   .option('--seed <number>', 'of the first trial', parseNumber, Date.now() % 1_000_000)
-  .option('--only <kind>', 'one kind of trial: faults, crashes, races, interleavings or histories')
+  .option(
+    '--only <kind>',
+    'one kind of trial: faults, crashes, races, interleavings, histories; with --endpoint restarts, deletes',
+  )
+  .option('--endpoint <url>', 'attack this store, with the credentials of the environment')
+  .option(
+    '--restart <command>',
+    'with --endpoint: ends the store and starts it again, run in the middle of runs',
+  )
   .parse()
   .opts();
 
@@ -47,7 +59,7 @@ function judge(problem: string): keyof typeof counts {
 type Trial = (seed: number) => Promise<string[]>;
 
 const runners = new Runners();
-const KINDS: Record<string, Trial> = {
+const SANDBOX_KINDS: Record<string, Trial> = {
   faults: async (seed) => {
     const found = await faultTrial(seed);
     for (const [name, count] of found.injected) injected.set(name, (injected.get(name) ?? 0) + count);
@@ -88,6 +100,12 @@ const KINDS: Record<string, Trial> = {
   },
 };
 
+const attacked = endpoint === undefined ? undefined : new StoreTrials({ endpoint, restart });
+if (attacked !== undefined) {
+  restoreEnvironment();
+  await attacked.open();
+}
+const KINDS = attacked?.kinds ?? SANDBOX_KINDS;
 const chosen = Object.entries(KINDS).filter(([kind]) => only === undefined || kind === only);
 if (chosen.length === 0) throw new Error(`There is no kind of trial named ${only ?? ''}.`);
 const end = performance.now() + minutes * 60_000;
@@ -106,10 +124,15 @@ runners[Symbol.dispose]();
 const list = (entries: Iterable<[string, number]>): string =>
   Array.from(entries, ([name, count]) => `${count} ${name}`).join(', ');
 console.log(`seeds     from ${firstSeed}`);
-console.log(`trials    ${list(Object.entries(trials))} (200 interleavings, 5 histories each)`);
-console.log(`faults    ${list([...injected].sort(([a], [b]) => a.localeCompare(b)))}`);
-console.log(`crashes   ${crashes}`);
-console.log(`races     ${trials['races'] ?? 0}, of ${races} runs`);
+if (attacked === undefined) {
+  console.log(`trials    ${list(Object.entries(trials))} (200 interleavings, 5 histories each)`);
+  console.log(`faults    ${list([...injected].sort(([a], [b]) => a.localeCompare(b)))}`);
+  console.log(`crashes   ${crashes}`);
+  console.log(`races     ${trials['races'] ?? 0}, of ${races} runs`);
+} else {
+  console.log(`trials    ${list(Object.entries(trials))}`);
+  console.log(`ends      ${list(attacked.ends)}`);
+}
 if (counts.other > 0) console.log(`failures  ${counts.other}`);
 console.log(`${counts.lost} lost, ${counts.duplicated} duplicated, ${counts.orphaned} orphaned`);
 process.exit(counts.lost + counts.duplicated + counts.orphaned + counts.other > 0 ? 1 : 0);

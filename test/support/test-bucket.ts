@@ -101,6 +101,11 @@ export class TestBucket implements AsyncDisposable {
     });
   }
 
+  /** Tries conditional deletes out, as the first run of a process that deletes sources does. */
+  async tryDeletesOut(): Promise<void> {
+    await this.connection.store.keepsChanged(DESTINATION, new AbortController().signal);
+  }
+
   /** Opens another connection, as another process would have one. */
   connect(
     settings: Partial<Settings> = {},

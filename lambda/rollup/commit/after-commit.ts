@@ -87,9 +87,23 @@ export async function afterCommit(
       const tidied = await tidyUp(request, context, state, committed);
       const status = manifest.totals.objects === 0 ? 'empty' : 'committed';
       const facts = { ...counts, headersKept, peakInFlightBytes };
-      return { ...outcomeOf(status, manifest, facts, destination), ...tidied, ...of };
+      const outcome = outcomeOf(status, manifest, facts, destination);
+      return { ...outcome, ...tidied, ...of, warnings: [...of.warnings, ...rewritten(state.missing)] };
     }
   }
+}
+
+/** Outputs that a warning names, at most. */
+const NAMED = 10;
+
+/** The warning of a run that found committed outputs missing, and wrote what they held anew. */
+function rewritten(missing: ReadonlySet<string>): RunWarning[] {
+  const [key] = missing;
+  if (key === undefined) return [];
+  const named = [...missing].slice(0, NAMED).join(', ');
+  const more = missing.size > NAMED ? ` and ${missing.size - NAMED} more` : '';
+  const message = `Committed outputs were not there any more: ${named}${more}. What they held was written anew from raw. Find out who deleted them, or if the store lost them.`;
+  return [{ code: 'OutputMissing', message, key }];
 }
 
 const NOTHING = { written: 0, copied: 0, peakInFlightBytes: 0 };

@@ -25,7 +25,7 @@ const SWEEP_AGE_MS = 60 * 60 * 1000;
 
 /** Names that this program gives to objects directly under the destination. */
 const OUR_NAME =
-  /^(part-\d{5,}-[0-9a-f]{12}(\.[a-z0-9]+)*|_frames\/part-\d{5,}-[0-9a-f]{12}(\.[a-z0-9]+)*\.json\.gz|_sources-[0-9a-f]{12}\.jsonl\.gz)$/;
+  /^(part-\d{5,}-[0-9a-f]{12}(\.[a-z0-9]+)*|_frames\/part-\d{5,}-[0-9a-f]{12}(\.[a-z0-9]+)*\.json\.gz|_sources-[0-9a-f]{12}\.jsonl\.gz|_delete-proof-[0-9a-f]{12})$/;
 /** Names of outputs in folders. They have an owner in them, because another rollup may lie in the same folder. */
 const NAME_IN_FOLDER = /\/part-\d{5,}-[0-9a-f]{12}-([0-9a-f]{8})(\.[a-z0-9]+)*$/;
 

@@ -20,6 +20,7 @@ import { type Deleted, type RunProblem } from '../model/run.ts';
 import { Lookup } from '../model/side-by-side.ts';
 import type { ListedObject, Store } from '../model/store.ts';
 import { proveOutput } from '../write/prove.ts';
+import { requireSafeDeletes } from './safe-deletes.ts';
 
 /** Attempts: the deletion begins anew where another run committed meanwhile. */
 const ATTEMPTS = 3;
@@ -49,7 +50,8 @@ export interface DeleteContext {
  * committed, and was proven to hold its sources. A deletion that was killed is continued by calling it again.
  *
  * @returns the numbers of what was deleted and kept, and the first problems
- * @throws RollupError as `Store.list` and `Store.deleteUnchanged` do
+ * @throws RollupError as `Store.list` and `Store.deleteUnchanged` do; `UnsafeDelete` where the store does not keep what was
+ *   overwritten: then nothing was deleted
  */
 export async function deleteSources(
   source: Location,
@@ -136,6 +138,7 @@ class Deletion {
         if (!hasTime()) return 'out of time';
         const { deletable, ended } = await this.#deletable(page, await committed.find(page));
         if (deletable.length > 0) {
+          await requireSafeDeletes(this.#source, this.#destination, this.#context);
           // Another run may have committed: its own manifest then says which sources it holds.
           if (!(await this.#isCurrent())) return 'superseded';
           await this.#delete(deletable);

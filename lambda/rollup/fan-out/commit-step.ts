@@ -6,7 +6,7 @@ import { commit, unlessLost } from '../commit/commit.ts';
 import { Draft } from '../commit/draft.ts';
 import { readCommitted } from '../committed/read-committed.ts';
 import { readManifest } from '../committed/read-manifest.ts';
-import { listByKey } from '../committed/read-destination.ts';
+import { listByKey, unlisted } from '../committed/read-destination.ts';
 import { inOrder } from '../../concurrency.ts';
 import type { Location } from '../model/location.ts';
 import type { WrittenOutput } from '../model/output.ts';
@@ -65,7 +65,8 @@ export async function commitPlan(
   }
   const { generation, skipped } = header;
   const listingBegan = new Date(header.listingBegan);
-  const state = { source, warnings: [], lists: 0, previous, present, listingBegan };
+  const missing = new Set(unlisted(previous, present));
+  const state = { source, warnings: [], lists: 0, previous, present, listingBegan, missing };
   const draft = new Draft({ generation, skipped, sealed }, previous);
   const keys: string[] = [];
   const result = await unlessLost(request, context, { previous, keys }, async () => {
@@ -139,14 +140,14 @@ function existingOutputs(
     keys.push(...keysOf(output, destination));
     stopped.throwIfAborted();
     const found = await findExisting(output, { store, destination, present: undefined, signal: stopped });
-    if (found === undefined) throw missing(output.key);
+    if (found === undefined) throw outputMissing(output.key);
     const how = existedBefore ? 'reused' : output.mode === 'copy' ? 'copied' : 'written';
     return { ...found, how };
   };
   return inOrder(lines(stopped), LOOKUPS, stop, find);
 }
 
-function missing(key: string): RollupError {
+function outputMissing(key: string): RollupError {
   const message = `${key} is planned and is not there. Run again: what is written is kept.`;
   return new RollupError('OutputMissing', message, { key });
 }

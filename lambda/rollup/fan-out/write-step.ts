@@ -66,6 +66,7 @@ export async function writeItems(
     destination,
     present: undefined,
     isTrusted: (output) => !older.has(output),
+    isLost: (error) => isOver(error, plan, header, store),
   });
   const counts: OutputCounts = { written: 0, copied: 0, reused: 0 };
   let bytes = 0;

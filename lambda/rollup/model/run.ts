@@ -78,11 +78,13 @@ export interface RollupOutcome extends Partial<TidyUpResult> {
  * - `NoObjects`: nothing is listed under the source, but for empty objects.
  * - `AllLeftOut`: all that is listed is left out by filters, groups or its names.
  * - `FolderAndBeside`: the source's prefix has no slash, and takes in a folder and keys beside it.
+ * - `OutputMissing`: committed outputs were not there any more, and were written anew from raw.
  * - `PlannedAgain`: a source was of another format than it was planned as.
  * - `LastNewlineMissing`: compressed sources that are joined as they are do not end with a newline; `plan` alone says so.
  */
 export interface RunWarning {
-  code: 'NoObjects' | 'AllLeftOut' | 'FolderAndBeside' | 'PlannedAgain' | 'LastNewlineMissing';
+  code:
+    'NoObjects' | 'AllLeftOut' | 'FolderAndBeside' | 'OutputMissing' | 'PlannedAgain' | 'LastNewlineMissing';
   message: string;
   /** Key of the first object that it is about. */
   key?: string;
@@ -116,7 +118,7 @@ export interface Deleted {
   complete: boolean;
 }
 
-/** A failure after the commit: the hour is committed all the same. */
+/** A failure after the commit, with which the hour is committed all the same; or a warning. */
 export interface RunProblem {
   code: RollupError['code'];
   message: string;
@@ -136,4 +138,6 @@ export interface DestinationState {
   present: Map<string, ListedObject>;
   /** The time at which that listing began. */
   listingBegan: Date;
+  /** Keys of outputs that the current commit names and that are not there. */
+  missing: ReadonlySet<string>;
 }

@@ -122,11 +122,16 @@ export interface Undeleted {
 /** The condition of a write. `absent`: there is no such object. Otherwise: the object still has this ETag. */
 export type WriteCondition = 'absent' | { etag: string };
 
+/** How the name of the object begins by which `Store.keepsChanged` tries a store out; twelve hex digits follow. */
+export const DELETE_PROOF_NAME = '_delete-proof-';
+
 /**
  * The calls that a rollup makes to S3, and no others. Each throws a `RollupError` once its retries are spent. Writes are
  * atomic: an object exists whole, or not at all.
  */
 export interface Store {
+  /** URL of the service, where it is another than Amazon S3. */
+  readonly service: string | undefined;
   /**
    * Every object under the prefix, or those after the key `after`, page by page. Throws `UnsortedListing` if S3's answers
    * are not in key order.
@@ -151,7 +156,10 @@ export interface Store {
   read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<ReadResult>;
   /** Streams the bytes, for reading what memory should not hold as a whole. */
   stream(from: ReadFrom, signal?: AbortSignal): AsyncIterable<Buffer>;
-  /** Writes a small object in one request. Throws `PreconditionFailed` if the condition does not hold. */
+  /**
+   * Writes a small object in one request. Throws `PreconditionFailed` if the condition does not hold, and `OutputMissing`
+   * if the store confirms it and the object is not there.
+   */
   put(at: ObjectAt, body: Buffer, contentType: string, condition?: WriteCondition): Promise<{ etag: string }>;
   /**
    * Uploads a buffer in parts. S3 refuses content that does not have these CRC-32s. A failed upload leaves no parts behind.
@@ -160,7 +168,8 @@ export interface Store {
   upload(at: ObjectAt, content: UploadContent, signal: AbortSignal): Promise<Written>;
   /**
    * Uploads a stream. The object appears once the stream has ended without an error; an upload that fails, or whose stream
-   * does, leaves nothing behind. The stream may reuse the memory of a chunk when it is asked for the next.
+   * does, leaves nothing behind. The stream may reuse the memory of a chunk when it is asked for the next. Throws `Conflict`,
+   * `NoSuchUpload` or `OutputMissing` where it has to begin anew, with its stream.
    */
   uploadStream(
     at: ObjectAt,
@@ -180,6 +189,11 @@ export interface Store {
     objects: Pick<ListedObject, 'key' | 'etag'>[],
     signal: AbortSignal,
   ): Promise<Undeleted[]>;
+  /**
+   * True if the store keeps an object whose ETag is not the one that `deleteUnchanged` names. It is tried out once for a
+   * bucket, with an empty object under the prefix, which is deleted again. Throws where the trial fails.
+   */
+  keepsChanged(at: Location, signal: AbortSignal): Promise<boolean>;
   /** The open multipart uploads under a prefix. */
   listUploads(at: Location): Promise<OpenUpload[]>;
   /** Ends an upload and deletes its parts. */

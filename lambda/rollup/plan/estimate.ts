@@ -39,6 +39,8 @@ export interface EstimateInput {
   settings: Settings;
   /** True if S3 cannot copy from source to destination itself, so that copies are streamed through this process. */
   streamsCopies: boolean;
+  /** True if copies of ranges, and those above 5 GB, are streamed: on any store but Amazon S3 itself. */
+  streamsRanges: boolean;
 }
 
 /** Keys of one listing, and of one delete. */
@@ -87,6 +89,11 @@ function addDeletes(counts: RequestCounts, { fullPlan, planningRequests, setting
   counts.get += 2 * (previous?.sources.requests ?? 0);
   counts.list += pages;
   counts.delete += batches;
+  // The store is tried out with an object of our own: see `Store.keepsChanged`.
+  if (batches === 0) return;
+  counts.put += 1;
+  counts.get += 1;
+  counts.delete += 3;
 }
 
 /**
@@ -117,6 +124,7 @@ function estimateCommit({
   destination,
   settings,
   streamsCopies,
+  streamsRanges,
 }: EstimateInput): RequestCounts {
   const { plan, previous, present, listingBegan } = fullPlan;
   const counts: RequestCounts = {
@@ -138,7 +146,7 @@ function estimateCommit({
   }
   for (const output of plan.planned) {
     for (const [name, count] of Object.entries(
-      requestsOf(output, fullPlan, destination, settings, streamsCopies),
+      requestsOf(output, fullPlan, destination, settings, { streamsCopies, streamsRanges }),
     )) {
       counts[name as RequestClass] += count;
     }
@@ -194,7 +202,7 @@ function requestsOf(
   fullPlan: FullPlan,
   destination: Location,
   settings: Settings,
-  streamsCopies: boolean,
+  { streamsCopies, streamsRanges }: Pick<EstimateInput, 'streamsCopies' | 'streamsRanges'>,
 ): Partial<RequestCounts> {
   const { size, expectedSize, pieces, mode } = output;
   const { partSize } = settings;
@@ -206,7 +214,9 @@ function requestsOf(
     case 'copy': {
       const fromRaw = pieces[0]?.from === undefined;
       if (streamsCopies && fromRaw) return streamedCopyRequests(size, settings);
-      if (fromRaw && size <= LARGEST_COPY) return { copy: 1 };
+      const whole = pieces[0]?.from?.whole ?? true;
+      if (whole && size <= LARGEST_COPY) return { copy: 1 };
+      if (streamsRanges) return streamedCopyRequests(size, settings);
       return { put: 2, copy: Math.ceil(size / COPY_PART) };
     }
     case 'write': {

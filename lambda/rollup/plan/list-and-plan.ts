@@ -25,9 +25,9 @@ type PlanContext = Pick<
 export function createPlanner(
   { source, destination, repack = false }: RollupRequest,
   { settings, samplesAll = false }: PlanContext,
-  { previous }: DestinationState,
+  { previous, missing }: DestinationState,
 ): Planner {
-  return new Planner({ committed: previous, source, destination, settings, repack, samplesAll });
+  return new Planner({ committed: previous, source, destination, settings, repack, samplesAll, missing });
 }
 
 /**

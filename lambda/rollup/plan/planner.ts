@@ -55,6 +55,12 @@ export interface PlannerInput {
    * @defaultValue false: a few of each class
    */
   samplesAll?: boolean;
+  /**
+   * Keys of committed outputs that are not there: their sources are planned again, from raw.
+   *
+   * @defaultValue none
+   */
+  missing?: ReadonlySet<string>;
 }
 
 /** A source that can be neither joined nor decoded. */
@@ -99,14 +105,14 @@ export class Planner {
   #lastKey: string | undefined;
 
   constructor(input: PlannerInput) {
-    const { committed, source, destination, settings, repack = false, samplesAll = false } = input;
+    const { committed, source, destination, settings, repack = false, samplesAll = false, missing } = input;
     this.#outputs = committed?.manifest.outputs ?? [];
     this.#sort = createSorter(settings, source.prefix);
     this.#select = (key) => {
       const sorted = this.#sort(key);
       return 'folder' in sorted ? sorted.folder : undefined;
     };
-    this.#reconciliation = committed && new Reconciliation(committed.manifest, repack);
+    this.#reconciliation = committed && new Reconciliation(committed.manifest, repack, missing);
     this.generation = (committed?.manifest.generation ?? 0) + (repack ? 1 : 0);
     const { targetSize, newline, codec = 'keep', level, headerLines = 0, sourceFormat = 'auto' } = settings;
     const encoding = encodingOf({ codec, level, headerLines });
@@ -177,8 +183,13 @@ export class Planner {
     return planned;
   }
 
-  /** True if, after the first pass, `pack` has to be called for the second. */
+  /**
+   * True if, after the first pass, `pack` has to be called for the second.
+   *
+   * @throws RollupError `OutputMissing` where a committed output is not there, and raw does not have all of its sources
+   */
   get needsSecondPass(): boolean {
+    this.#comparison.refuseLost();
     return !this.plansWhileListing && this.#comparison.needsSecondPass;
   }
 

@@ -1,3 +1,4 @@
+import { RollupError } from '../../errors.ts';
 import type { CommittedOutput, CommittedSource, Manifest, StoredSource } from '../model/manifest.ts';
 import type { Origin, Piece } from '../model/output.ts';
 import type { Pair } from '../model/side-by-side.ts';
@@ -36,15 +37,27 @@ export class Reconciliation {
   readonly #outputs: ReadonlyMap<string, CommittedOutput>;
   /** Listed objects that are not committed under their key. */
   readonly #late = { objects: 0, bytes: 0 };
+  readonly #missing: ReadonlySet<string>;
+  /** Keys of sources that are neither in raw nor in an output that is there, by the key of that output. */
+  readonly #lost = new Map<string, string[]>();
 
-  /** @param unsealAll true to plan the sources of every output again, as a repack does */
-  constructor({ outputs }: Pick<Manifest, 'outputs'>, unsealAll: boolean) {
+  /**
+   * @param unsealAll true to plan the sources of every output again, as a repack does
+   * @param missing keys of outputs that are not there
+   */
+  constructor(
+    { outputs }: Pick<Manifest, 'outputs'>,
+    unsealAll: boolean,
+    missing: ReadonlySet<string> = new Set(),
+  ) {
     this.#outputs = new Map(outputs.map((output) => [output.key, output]));
-    this.unsealed = new Map(unsealAll ? this.#outputs : []);
+    this.unsealed = new Map([...this.#outputs].filter(([key]) => unsealAll || missing.has(key)));
+    this.#missing = missing;
   }
 
   /** The first pass: takes in one key. */
   compare(listed: ListedObject | undefined, committed: StoredSource | undefined): void {
+    if (committed !== undefined && isUnreadable(listed, committed)) this.#noteLost(committed);
     if (listed === undefined) return;
     if (committed === undefined) {
       this.#late.objects++;
@@ -92,6 +105,18 @@ export class Reconciliation {
     }
   }
 
+  /** Throws `OutputMissing` if a source can be read nowhere. */
+  refuseLost(): void {
+    for (const [output, sources] of this.#lost) throw lostWith(output, sources);
+  }
+
+  #noteLost({ key, output }: CommittedSource): void {
+    if (!this.#missing.has(output)) return;
+    const lost = this.#lost.get(output) ?? [];
+    if (lost.length <= NAMED) lost.push(key);
+    this.#lost.set(output, lost);
+  }
+
   /** The second pass: the piece to plan under one key; undefined where there is none. */
   secondPassPiece([pending, committed]: Pair<PendingObject, StoredSource>): Piece | undefined {
     if (pending !== undefined) {
@@ -112,8 +137,10 @@ export class Reconciliation {
     if (committed === undefined) return listed && { source: listed, from: undefined };
     const output = this.unsealed.get(committed.output);
     if (output === undefined) return undefined;
-    if (listed === undefined || (isArchived(listed) && isSame(listed, committed)))
+    if (listed === undefined || isUnreadable(listed, committed)) {
+      if (this.#missing.has(output.key)) throw lostWith(output.key, [committed.key]);
       return { source: asListed(committed), from: originInOutput(committed, output) };
+    }
     return { source: listed, from: undefined };
   }
 }
@@ -135,6 +162,24 @@ export class BitSet {
   has(n: number): boolean {
     return ((this.#bytes[n >> 3] ?? 0) & (1 << (n & 7))) !== 0;
   }
+}
+
+/** Sources that an error names, at most. */
+const NAMED = 10;
+
+function lostWith(output: string, sources: string[]): RollupError {
+  const named = sources.slice(0, NAMED).join(', ');
+  const more = sources.length > NAMED ? ' and more' : '';
+  return new RollupError(
+    'OutputMissing',
+    `${output} is committed and not there any more, and raw does not have these of its sources, which are lost unless it is restored, from a version of the bucket or a copy: ${named}${more}. Restore it and run again.`,
+    { key: output },
+  );
+}
+
+/** True if a committed source cannot be read in raw: it left raw, or was archived there. */
+function isUnreadable(listed: ListedObject | undefined, committed: CommittedSource): boolean {
+  return listed === undefined || (isArchived(listed) && isSame(listed, committed));
 }
 
 /** True if an object is still, by ETag and size, the one that was committed. */

@@ -15,6 +15,12 @@ export interface WriteContext extends Endpoints {
   present: ReadonlyMap<string, ListedObject> | undefined;
   /** True of an output that is reused by its key and its size, without a proof, if it exists. */
   isTrusted?: (output: PlannedOutput) => boolean;
+  /**
+   * True if an error means that another run has committed since the plan was made: then no output is written anew.
+   *
+   * @defaultValue never
+   */
+  isLost?: (error: unknown) => Promise<boolean>;
   settings: Settings;
   report: Report;
   /** False once no further output should be begun. */

@@ -3,8 +3,18 @@ import { type StoredBytes, originsOf } from '../model/endpoints.ts';
 import { formatCrc32 } from '../model/manifest.ts';
 import { type Piece, type PlannedOutput, type WrittenOutput, isFromRaw } from '../model/output.ts';
 import { type WriteContext, type WriteResources } from './context.ts';
+import type { Store } from '../model/store.ts';
+import { LARGEST_COPY } from '../../settings/settings.ts';
 import { streamCopy } from './streamed-copy.ts';
 import { writtenOutput } from './written-output.ts';
+
+/**
+ * True of a store that is asked to copy ranges: of Amazon S3 itself. MinIO refuses them where the upload has a checksum, and
+ * versitygw takes the checksum of the whole source for that of the range.
+ */
+export function copiesInParts({ service }: Pick<Store, 'service'>): boolean {
+  return service === undefined;
+}
 
 /**
  * Writes an output of one large source, as it is: copied inside S3, or streamed through this program where S3 cannot be
@@ -34,8 +44,9 @@ export async function copySource(
   const at = { bucket: destination.bucket, key: output.key };
   // S3 copies one range. A source whose header was left out of the output that it is in has two.
   const [origin] = origins.length === 1 ? origins : [];
+  const inParts = origin?.from.range !== undefined || output.size > LARGEST_COPY;
   const written =
-    origin !== undefined && store.canCopyFrom(origin.store)
+    origin !== undefined && store.canCopyFrom(origin.store) && (!inParts || copiesInParts(store))
       ? await store.copy(origin.from, output.size, at, signal)
       : await streamCopy(output, context, resources);
   report(read);

@@ -1,6 +1,7 @@
 import pLimit, { type LimitFunction } from 'p-limit';
 import { keysOf } from '../codec/sidecar.ts';
 import { aborted, inOrder } from '../../concurrency.ts';
+import { hasCode } from '../../errors.ts';
 import { type PlannedOutput, type WrittenOutput, isFromRaw } from '../model/output.ts';
 import { assemble } from './assemble.ts';
 import { BufferPool } from './buffer-pool.ts';
@@ -91,6 +92,19 @@ export class OutputWriter {
     return existing;
   }
 
+  /** Writes the output; anew, where its upload came to nothing that another upload may not come to. */
+  async #writeAnew(output: PlannedOutput, unproven: WrittenOutput | undefined): Promise<WrittenOutput> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await WRITE[output.mode](output, this.#context, this.#resources, unproven);
+      } catch (error) {
+        if (attempt === WRITES || this.#resources.signal.aborted || !hasCode(error, ...BEGIN_ANEW))
+          throw error;
+        if ((await this.#context.isLost?.(error)) === true) throw error;
+      }
+    }
+  }
+
   /**
    * Writes the output once one of the outputs in flight has ended; undefined if there is no time then.
    *
@@ -102,14 +116,21 @@ export class OutputWriter {
       if (!hasTime()) return undefined;
       if (this.#resources.signal.aborted) throw aborted();
       report({ type: 'begun', key: output.key, bytes: output.size });
-      const write = WRITE[output.mode];
-      const written = await write(output, this.#context, this.#resources, unproven);
+      const written = await this.#writeAnew(output, unproven);
       if (written.how !== 'reused') this.keys.push(...keysOf(output, destination));
       report({ type: 'output', ...summaryOf(written) });
       return written;
     });
   }
 }
+
+/**
+ * Failures of an upload that ends with it: S3 asks for a new one (`Conflict`), a store that was restarted has forgotten it, or
+ * has not kept what it confirmed. The output is written anew, from its sources.
+ */
+const BEGIN_ANEW = ['Conflict', 'NoSuchUpload', 'OutputMissing'] as const;
+/** Times that an output is written, the first included. */
+const WRITES = 3;
 
 const WRITE = { assemble, copy: copySource, encode: writeEncoded };
 

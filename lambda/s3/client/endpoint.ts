@@ -84,6 +84,11 @@ export function reachOf({
   return JSON.stringify([endpointUrl, profile, roleArn, externalId, expectedBucketOwner]);
 }
 
+/** URL of the endpoint that is used; undefined for Amazon S3's own. */
+export function serviceOf({ endpointUrl }: Endpoint): string | undefined {
+  return endpointUrl ?? process.env['AWS_ENDPOINT_URL_S3'] ?? process.env['AWS_ENDPOINT_URL'];
+}
+
 /** Objects that the clients of both endpoints share. */
 export interface ClientOptions {
   handler: CappedRequestHandler;
@@ -98,9 +103,9 @@ export function createClient(
   address: Endpoint,
   { handler, counter, timeouts, copySourceOwner }: ClientOptions,
 ): { client: S3Client; pace: PacedRetryStrategy } {
-  const { region, endpointUrl, profile, roleArn } = address;
-  const endpoint = endpointUrl ?? process.env['AWS_ENDPOINT_URL_S3'] ?? process.env['AWS_ENDPOINT_URL'];
-  const pace = new PacedRetryStrategy(timeouts.retries);
+  const { region, profile, roleArn } = address;
+  const endpoint = serviceOf(address);
+  const pace = new PacedRetryStrategy(timeouts);
   const client = new S3Client({
     retryStrategy: pace,
     requestHandler: handler,

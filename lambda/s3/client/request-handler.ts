@@ -5,13 +5,23 @@ import { Readable } from 'node:stream';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { Gauge } from './gauge.ts';
 import { agentProxy } from '../../proxy.ts';
+import { isCut } from './network.ts';
 import { type Create, type Created, required, withSharedReadBuffer } from './shared-read-buffer.ts';
-import type { Timeouts } from './timeouts.ts';
+import { SLOWEST_UPLOAD, SLOW_FACTOR, type Timeouts } from './timeouts.ts';
 
 /** Milliseconds of silence before the system probes a connection. */
 const KEEP_ALIVE_MS = 30_000;
 /** Milliseconds until a connection that waits for its next request is closed. */
 const IDLE_CONNECTION_MS = 90_000;
+
+/**
+ * Milliseconds without a request after which a connection is not used again. Where a function was frozen, or what lies between
+ * has dropped it, it is dead and nobody has noticed: no timer ran. By the clock, because only that goes on.
+ * https://docs.aws.amazon.com/lambda/latest/dg/best-practices.html ("Use a keep-alive directive")
+ */
+const STALE_MS = 10_000;
+/** Milliseconds between two looks for such connections. */
+const LOOK_MS = 1_000;
 
 /** Bytes of one write. A whole part in one write makes Node hold several copies of it; slices with backpressure do not. */
 const SLICE = 64 * 1024;
@@ -70,7 +80,11 @@ export interface RequestHandlerOptions {
  * more open in all.
  */
 export class CappedRequestHandler extends NodeHttpHandler {
-  readonly #bodyIdleMs: number;
+  readonly #timeouts: Timeouts;
+  readonly #agents: HttpAgent[];
+  /** Times by `Date.now()` at which connections became idle. */
+  readonly #idleSince = new WeakMap<Duplex, number>();
+  #looked = Date.now();
 
   constructor({ maxSockets, gauge, ca, timeouts }: RequestHandlerOptions) {
     const options = {
@@ -91,20 +105,66 @@ export class CappedRequestHandler extends NodeHttpHandler {
       requestTimeout: timeouts.headers,
       throwOnRequestTimeout: true,
     });
-    this.#bodyIdleMs = timeouts.bodyIdle;
+    this.#timeouts = timeouts;
+    this.#agents = [httpAgent, httpsAgent];
+    for (const agent of this.#agents) {
+      agent.prependListener('free', (socket: Duplex) => {
+        this.#idleSince.set(socket, Date.now());
+      });
+    }
   }
 
   override async handle(
     ...[request, options]: Parameters<NodeHttpHandler['handle']>
   ): ReturnType<NodeHttpHandler['handle']> {
-    const handled = await super.handle(inSlices(request), options);
+    this.#dropStale();
+    const requestTimeout = Math.min(
+      options?.requestTimeout ?? headersMs(request, this.#timeouts.headers),
+      this.#timeouts.longest,
+    );
+    const handled = await super
+      .handle(inSlices(request), { ...options, requestTimeout })
+      .catch((error: unknown) => {
+        // One kept connection was dead. So are the others: a retry must not try one after another.
+        if (isCut(error)) this.#dropIdle(Infinity);
+        throw error;
+      });
     const { statusCode, headers } = handled.response;
     const body: unknown = handled.response.body;
     // Bodies of objects have an idle timer where they are read, which runs only while a reader waits for bytes.
     const isObject = request.method === 'GET' && statusCode < 300 && headers['etag'] !== undefined;
-    if (!isObject && body instanceof IncomingMessage) endIdle(body, this.#bodyIdleMs);
+    // S3 may send the headers of a copy or a completion early, and then white space for as long as it works.
+    // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+    const idleMs = options?.requestTimeout === undefined ? this.#timeouts.bodyIdle : requestTimeout;
+    if (!isObject && body instanceof IncomingMessage)
+      endIdle(body, statusCode < 300 ? idleMs : this.#timeouts.bodyIdle);
     return handled;
   }
+
+  /** Closes connections that have had no request for long. */
+  #dropStale(): void {
+    const now = Date.now();
+    if (now - this.#looked < LOOK_MS) return;
+    this.#looked = now;
+    this.#dropIdle(now - STALE_MS);
+  }
+
+  /** Closes connections that have been idle since before a time. */
+  #dropIdle(before: number): void {
+    for (const { freeSockets } of this.#agents)
+      for (const free of Object.values(freeSockets))
+        for (const socket of [...(free ?? [])])
+          if ((this.#idleSince.get(socket) ?? 0) < before) socket.destroy();
+  }
+}
+
+/** Milliseconds until the headers of the answer to a request that names no time itself. */
+function headersMs({ method, query, body }: HandledRequest, headers: number): number {
+  const isList = method === 'GET' && ('list-type' in query || 'uploads' in query);
+  const isDelete = method === 'POST' && 'delete' in query;
+  if (isList || isDelete) return SLOW_FACTOR * headers;
+  if (method !== 'PUT' || !(body instanceof Uint8Array)) return headers;
+  return SLOW_FACTOR * headers + Math.ceil(body.byteLength / SLOWEST_UPLOAD);
 }
 
 /** Ends a response that stalls. The SDK reads listings, results and errors without a timeout for their bodies. */

@@ -83,6 +83,7 @@ const PAGE = 3;
  * the turns decides how the calls of several runs interleave.
  */
 export class MemoryStore implements Store {
+  readonly service = undefined;
   readonly #bucket: MemoryBucket;
   readonly #turn: (what: string) => Promise<void>;
 
@@ -110,6 +111,11 @@ export class MemoryStore implements Store {
     await this.#turn(`list ${prefix}`);
     const keys = this.#bucket.keys(prefix);
     return { keys: keys.slice(0, most), folders: [], hasMore: keys.length > most };
+  }
+
+  /** Not tried out: it does. */
+  keepsChanged(): Promise<boolean> {
+    return Promise.resolve(true);
   }
 
   async head({ key }: ObjectAt): Promise<ObjectHead | undefined> {

@@ -32,7 +32,7 @@ export async function faultTrial(seed: number): Promise<Found> {
   const random = seeded(seed);
   await using bucket = await openWatchedBucket(
     { targetSize: random(3) === 0 ? 6 * MiB : 300 },
-    { timeouts: { headers: 2_000, bodyIdle: 2_000, retries: 3_000 } },
+    { timeouts: { headers: 2_000, bodyIdle: 2_000, longest: 4_000, retries: 3_000 } },
   );
   const producer = fill(bucket, random, 30);
   const injected = new Map<string, number>();

@@ -1,0 +1,175 @@
+import '../../support/credentials.ts';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { CompleteMultipartUploadCommand } from '@aws-sdk/client-s3';
+import { PacedRetryStrategy } from '../../../lambda/s3/client/retry.ts';
+import { type ConnectionOptions, connect } from '../../../lambda/s3/connection.ts';
+import { DEFAULT_SETTINGS } from '../../../lambda/settings/settings.ts';
+import type { Fault } from '../../../sandbox/sandbox.ts';
+import { BUCKET, MANIFEST_KEY, failureOf, openTestBucket } from '../../support/test-bucket.ts';
+
+const RESET: Fault = { kind: 'reset' };
+const STARTING: Fault = { kind: 'error', status: 503, code: 'XMinioServerNotInitialized' };
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+describe('a store that goes away and comes back', () => {
+  it.each([
+    ['refuses connections', RESET],
+    ['says that it is starting', STARTING],
+  ])('and %s for longer than five attempts: the run ends committed', async (_, fault) => {
+    await using bucket = await openTestBucket();
+    bucket.putHour(5);
+    let away = 0;
+    bucket.sandbox.hook = ({ key }) => (key === MANIFEST_KEY && ++away > 1 && away < 9 ? fault : undefined);
+    expect(await bucket.roll()).toMatchObject({ status: 'committed' });
+    expect(away).toBeGreaterThan(8);
+    await bucket.expectSound();
+  });
+
+  it('ends the run once it is away for longer than retryOutageSeconds', async () => {
+    await using bucket = await openTestBucket();
+    bucket.putHour(5);
+    const connection = bucket.connect({ retryOutageSeconds: 1 });
+    let away = false;
+    bucket.sandbox.hook = ({ key = '' }) => {
+      away ||= key.endsWith('.log');
+      return away ? RESET : undefined;
+    };
+    expect(await failureOf(bucket.roll({ connection }))).toMatchObject({ code: 'EndpointUnreachable' });
+  });
+
+  it('that has never answered is given up after five attempts', async () => {
+    await using bucket = await openTestBucket();
+    let met = 0;
+    bucket.sandbox.hook = () => {
+      met++;
+      return RESET;
+    };
+    expect(await failureOf(bucket.roll())).toMatchObject({ code: 'EndpointUnreachable' });
+    expect(met).toBe(5);
+  });
+});
+
+/** A server that answers every request, and resets those on connections from before `forget`. */
+async function forgetfulServer(options: Partial<ConnectionOptions> = {}) {
+  const sockets = new Set<Socket>();
+  let dead = new WeakSet<Socket>();
+  let requests = 0;
+  let connections = 0;
+  const server = createServer((request, response) => {
+    requests++;
+    if (dead.has(request.socket)) request.socket.resetAndDestroy();
+    // So that requests at once do not share a connection.
+    else setTimeout(() => response.writeHead(200, { 'content-length': '5', etag: '"e"' }).end(), 20);
+  });
+  server.keepAliveTimeout = 60_000;
+  server.on('connection', (socket) => {
+    connections++;
+    sockets.add(socket);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const settings = { ...DEFAULT_SETTINGS, retryOutageSeconds: 0 };
+  const connection = connect({ settings, endpointUrl: `http://127.0.0.1:${port}`, ...options });
+  return {
+    head: () => connection.store.head({ bucket: BUCKET, key: 'a' }),
+    forget: () => {
+      dead = new WeakSet(sockets);
+      requests = 0;
+      connections = 0;
+    },
+    counts: () => ({ requests, connections }),
+    [Symbol.asyncDispose]: async () => {
+      connection.close();
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+describe('kept connections', () => {
+  it('that were all dropped cost one attempt, not one each', async () => {
+    await using server = await forgetfulServer();
+    await Promise.all(Array.from({ length: 12 }, () => server.head()));
+    server.forget();
+    expect(await server.head()).toMatchObject({ size: 5 });
+    expect(server.counts()).toEqual({ requests: 2, connections: 1 });
+  });
+
+  it('that were idle for long by the clock, as in a function that was frozen, are not used again', async () => {
+    await using server = await forgetfulServer();
+    await Promise.all(Array.from({ length: 12 }, () => server.head()));
+    server.forget();
+    const now = Date.now();
+    vi.spyOn(Date, 'now').mockImplementation(() => now + 30_000);
+    await server.head();
+    expect(server.counts()).toEqual({ requests: 1, connections: 1 });
+  });
+});
+
+it('SlowDown is waited for by time, as many attempts as that takes', async () => {
+  const strategy = new PacedRetryStrategy({ retries: 1_500, outage: 0 });
+  vi.spyOn(strategy, 'turn').mockImplementation(() => Promise.resolve());
+  vi.spyOn(Math, 'random').mockImplementation(() => 0.01);
+  let token = await strategy.acquireInitialRetryToken();
+  const began = performance.now();
+  for (;;) {
+    try {
+      token = await strategy.refreshRetryTokenForRetry(token, { errorType: 'THROTTLING' });
+    } catch {
+      break;
+    }
+  }
+  expect(performance.now() - began).toBeGreaterThan(1_400);
+  // Nine attempts were the end before, however little time they took.
+  expect(token.getRetryCount()).toBeGreaterThan(8);
+});
+
+describe('waits for an answer', () => {
+  it('are longer for listings, deletes and uploads than for what S3 answers at once', async () => {
+    await using bucket = await openTestBucket();
+    bucket.putHour(3);
+    const connection = bucket.connect({}, { timeouts: { headers: 200, retries: 0 } });
+    bucket.sandbox.hook = ({ operation }) =>
+      /^List|^Put|DeleteObjects/.test(operation) ? { kind: 'delay', ms: 500 } : undefined;
+    expect(await bucket.roll({ connection, deleteSource: true })).toMatchObject({
+      status: 'committed',
+      deleted: { objects: 3 },
+    });
+  });
+
+  it('last through the white space that S3 sends while it completes an upload', async () => {
+    const server = createServer((_, response) => {
+      response.writeHead(200, { 'content-type': 'application/xml' });
+      response.write(' ');
+      setTimeout(() => {
+        response.end('<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>');
+      }, 500);
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const connection = connect({
+      settings: DEFAULT_SETTINGS,
+      endpointUrl: `http://127.0.0.1:${port}`,
+      timeouts: { bodyIdle: 100, retries: 0 },
+    });
+    try {
+      const command = new CompleteMultipartUploadCommand({ Bucket: BUCKET, Key: 'a', UploadId: 'u' });
+      expect(await connection.client.send(command, { requestTimeout: 60_000 })).toMatchObject({
+        ETag: '"e"',
+      });
+    } finally {
+      connection.close();
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+});
