@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
-import { json } from '../bin/command-line.ts';
+import { cli, json, parseObject } from '../bin/command-line.ts';
 import { anchors, page } from '../lib/markdown.ts';
 import { neighbours, outputsOf, putObjects, readBack, truthOf } from './read-back.ts';
 import { CLOUDFRONT_FIELDS, LOGS } from './source-objects.ts';
@@ -46,13 +46,11 @@ const shapeOf = ({ options }: Command) => ({
   headerLines: Number(valueOf(options, '--header-lines') ?? 0),
 });
 
-/** Rows and distinct requests that DuckDB reads out of CloudFront logs, as it is told of their header lines. */
-async function readByDuckDb(file: string): Promise<Record<string, unknown> | undefined> {
+/** The one row that DuckDB answers with. */
+async function askDuckDb(sql: string): Promise<Record<string, unknown> | undefined> {
   const instance = await DuckDBInstance.create(':memory:');
   const connection = await instance.connect();
   try {
-    const columns = CLOUDFRONT_FIELDS.map((name) => `'${name}':'VARCHAR'`).join(',');
-    const sql = `SELECT count(*)::INTEGER AS rows, count(DISTINCT "x-edge-request-id")::INTEGER AS requests FROM read_csv('${file}', delim='\t', header=false, skip=2, columns={${columns}})`;
     return (await connection.runAndReadAll(sql)).getRowObjects()[0];
   } finally {
     connection.closeSync();
@@ -81,6 +79,8 @@ describe.each(cases)('%s', (_, command, logs) => {
   const to = splitLocation(fillHour(destination, hour));
 
   it('is rolled up by the command of the page, and read back by standard tools, with nothing of what lies beside', async () => {
+    const plan = await json(sandbox, ['plan', '--hour', hour, source, destination, ...options]);
+    expect(plan['warnings']).toBeUndefined();
     const result = await json(sandbox, ['run', '--hour', hour, source, destination, ...options]);
     expect(result).toMatchObject({
       status: 'committed',
@@ -88,6 +88,7 @@ describe.each(cases)('%s', (_, command, logs) => {
       objects: logs.objects.length,
     });
     expect(result['warnings']).toBeUndefined();
+    expect({ ...(plan['requests'] as object), retries: 0 }).toEqual(result['requests']);
     expect(result['headersKept'] ?? 0).toBe(0);
     const truth = truthOf(logs.objects, hour, shapeOf(command));
     const seen = readBack(sandbox, to.bucket, to.key);
@@ -120,14 +121,18 @@ describe('what the page says of readers', () => {
     const rows = LOGS['CloudFront']?.objects.reduce((sum, { text }) => sum + text.split('\n').length - 3, 0);
     const files = download('CloudFront');
     expect(files).toHaveLength(1);
-    expect(await readByDuckDb(files[0] ?? '')).toEqual({ rows, requests: rows });
+    const columns = CLOUDFRONT_FIELDS.map((name) => `'${name}':'VARCHAR'`).join(',');
+    const sql = `SELECT count(*)::INTEGER AS rows, count(DISTINCT "x-edge-request-id")::INTEGER AS requests FROM read_csv('${files[0] ?? ''}', delim='\t', header=false, skip=2, columns={${columns}})`;
+    expect(await askDuckDb(sql)).toEqual({ rows, requests: rows });
   });
 
-  it('CloudTrail: each line is a document of its own', () => {
+  it('CloudTrail: each line is a document of its own, whose records DuckDB unnests', async () => {
     const [file = ''] = download('CloudTrail');
     const lines = execFileSync('gzip', ['-dc', file], { encoding: 'utf8' }).trimEnd().split('\n');
     const records = lines.map((line) => (JSON.parse(line) as { Records: unknown[] }).Records.length);
     expect(records).toEqual([2, 3, 4, 2, 3, 4]);
+    const sql = `SELECT count(*)::INTEGER AS records FROM (SELECT unnest(Records) FROM read_json('${file}'))`;
+    expect(await askDuckDb(sql)).toEqual({ records: 18 });
   });
 
   it('CloudTrail without a codec: the documents run together on one line', async () => {
@@ -137,6 +142,25 @@ describe('what the page says of readers', () => {
     expect(gzip.split('\n')).toHaveLength(1);
     expect(gzip.match(/\]\}\{"Records"/g)).toHaveLength(5);
   });
+
+  it.each(['CloudTrail', 'Amazon Data Firehose', 'CloudWatch Logs subscriptions', 'Vector'])(
+    '%s: plan says that it needs a codec',
+    async (name) => {
+      const { hour = '', source = '' } = COMMANDS.get(name) ?? {};
+      const args = [
+        'plan',
+        '--hour',
+        hour,
+        source,
+        's3://example-rollups/planned/',
+        '--json',
+        '--no-progress',
+      ];
+      const { code, stdout } = await cli(sandbox, args);
+      expect(code).toBe(0);
+      expect(parseObject(stdout)).toMatchObject({ warnings: [{ code: 'LastNewlineMissing' }] });
+    },
+  );
 
   it('Fluent Bit with a codec: one kind of outputs', async () => {
     const { hour = '', source = '' } = COMMANDS.get('Fluent Bit') ?? {};
