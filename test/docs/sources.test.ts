@@ -25,13 +25,10 @@ beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'sources-'));
   for (const [name, command, logs] of cases) {
     if (command === undefined || logs === undefined) throw new Error(`${name} has no command or no case.`);
-    const { bucket, key } = splitLocation(fillHour(command.source, command.hour));
+    const { bucket } = splitLocation(command.source);
+    // Keys without an hour, of a source of a whole day, are the same in a neighbour of that day.
+    for (const other of neighbours(command.hour)) putObjects(sandbox, bucket, logs.objects, other);
     putObjects(sandbox, bucket, logs.objects, command.hour);
-    for (const other of neighbours(command.hour)) {
-      // Of a source of a whole day, hours of that day are no neighbours.
-      const objects = logs.objects.filter((object) => !fillHour(object.key, other).startsWith(key));
-      putObjects(sandbox, bucket, objects, other);
-    }
     for (const other of logs.beside)
       sandbox.put(bucket, fillHour(other, command.hour), 'not of this source\n');
   }
