@@ -132,15 +132,18 @@ describe('settings files of docs/sources.md', () => {
   );
 
   it.each(deployments)(
-    '%s: its schedules roll up the hour, and look back at the hours before',
+    '%s: its schedules roll up the hour as it is, and later what came late to it',
     async (_, settings) => {
       const { variables, messages } = synthesise(settings);
-      const streams = streamsOf(settings);
+      const streams = streamsOf(settings).map((stream) => {
+        const { objects } = stream.logs;
+        return { ...stream, inTime: objects.slice(0, -1), late: objects.slice(-1) };
+      });
       const engine = engineOf(settings);
       expect(messages.map(({ stream }) => stream).sort()).toEqual(streams.map(({ name }) => name).sort());
-      for (const { logs } of streams) {
-        putObjects(sandbox, RAW, logs.objects, HOUR);
+      for (const { logs, inTime } of streams) {
         for (const other of neighbours(HOUR)) putObjects(sandbox, RAW, logs.objects, other);
+        putObjects(sandbox, RAW, inTime, HOUR);
         for (const key of logs.beside) sandbox.put(RAW, fillHour(key, HOUR), 'not of this source\n');
       }
       lambda = await startLambda({
@@ -151,29 +154,38 @@ describe('settings files of docs/sources.md', () => {
           QUEUE_URL: queues.queueUrl,
         },
       });
-      for (const message of messages)
-        await queues.send({ ...message, scheduledTime: '2025-11-21T09:55:00Z' });
-      const runs = await drain(queues, lambda);
-      expect(runs.map(({ failure }) => failure)).toEqual(runs.map(() => undefined));
-      expect(runs).toHaveLength(streams.length * (1 + engine.lookBackHours));
-      expect(await queues.depth(queues.deadLetterUrl)).toBe(0);
-      for (const { name, logs, prefix } of streams)
-        expect(readBack(sandbox, ROLLED, prefix), name).toEqual(truthOf(logs.objects, HOUR, engine));
-      const committed = sandbox.keys(ROLLED).filter((key) => key.endsWith('/_manifest.json'));
-      expect(
-        committed.filter((key) => streams.some(({ prefix }) => key === `${prefix}_manifest.json`)),
-      ).toHaveLength(streams.length);
+      const runAll = async (scheduledTime: string): Promise<void> => {
+        for (const message of messages) await queues.send({ ...message, scheduledTime });
+        const runs = await drain(queues, lambda as LambdaProcess);
+        expect(runs.map(({ failure }) => failure)).toEqual(runs.map(() => undefined));
+        expect(runs).toHaveLength(streams.length * (1 + engine.lookBackHours));
+        expect(await queues.depth(queues.deadLetterUrl)).toBe(0);
+      };
+
+      await runAll('2025-11-21T09:55:00Z');
+      for (const { name, inTime, prefix } of streams)
+        expect(readBack(sandbox, ROLLED, prefix), name).toEqual(truthOf(inTime, HOUR, engine));
+
+      for (const { late } of streams) putObjects(sandbox, RAW, late, HOUR);
+      await runAll('2025-11-21T10:55:00Z');
+      for (const { name, inTime, late, prefix } of streams) {
+        const [before, added] = [inTime, late].map((objects) => truthOf(objects, HOUR, engine)['gzip']);
+        expect(readBack(sandbox, ROLLED, prefix), name).toEqual({ gzip: `${before ?? ''}${added ?? ''}` });
+      }
+      if (settings.symlinkManifest === true) expectProjected(streams[0]?.prefix ?? '');
     },
   );
-
-  it('the projection that the page gives for the stream of CloudFront finds its list of outputs', () => {
-    const [, template = ''] = /^ +'(s3:\/\/[^']*\$\{day\}[^']*)'$/m.exec(PAGE) ?? [];
-    const [, format = ''] = /'projection\.day\.format' = '([^']*)'/.exec(PAGE) ?? [];
-    expect(format).toBe('yyyy-MM-dd');
-    const list = template.replace('${day}', fillHour('{yyyy}-{MM}-{dd}', HOUR)).replace('${hour}', '08');
-    const { bucket, key } = splitLocation(list);
-    const listed = sandbox.get(bucket, `${key}manifest`)?.toString().trimEnd().split('\n');
-    const prefix = key.replace('_symlink_format_manifest/', '');
-    expect(listed).toEqual(outputsOf(sandbox, ROLLED, prefix).map((output) => `s3://${ROLLED}/${output}`));
-  });
 });
+
+/** Expects that the projection of the page, for this hour, is where the list of the outputs under a prefix lies. */
+function expectProjected(prefix: string): void {
+  const [, template = ''] = /^ +'(s3:\/\/[^']*\$\{day\}[^']*)'$/m.exec(PAGE) ?? [];
+  const [, format = ''] = /'projection\.day\.format' = '([^']*)'/.exec(PAGE) ?? [];
+  expect(format).toBe('yyyy-MM-dd');
+  const list = template.replace('${day}', fillHour('{yyyy}-{MM}-{dd}', HOUR)).replace('${hour}', '08');
+  const { bucket, key } = splitLocation(list);
+  const listed = sandbox.get(bucket, `${key}manifest`)?.toString().trimEnd().split('\n');
+  const outputs = outputsOf(sandbox, ROLLED, prefix);
+  expect(outputs).toHaveLength(2);
+  expect(listed).toEqual(outputs.map((output) => `s3://${ROLLED}/${output}`));
+}
