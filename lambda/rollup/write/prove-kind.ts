@@ -1,9 +1,21 @@
 import { allOrFirstFailure } from '../../concurrency.ts';
 import { hasCode } from '../../errors.ts';
-import { sourceStore } from '../model/endpoints.ts';
+import type { LimitFunction } from 'p-limit';
+import type { Settings } from '../../settings/table.ts';
+import { type Endpoints, sourceStore } from '../model/endpoints.ts';
 import { FIRST_BYTES, type Format, expectedFormat, nameOf, tellFormat } from '../model/format.ts';
 import type { CommittedOutput, CommittedSource } from '../model/manifest.ts';
-import type { ProofContext } from './prove.ts';
+import type { Location } from '../model/location.ts';
+
+/** The stores of a proof, and its bounds. */
+export interface KindContext extends Endpoints {
+  source: Location;
+  /** Requests at once, those of other proofs included. */
+  requests: LimitFunction;
+  settings: Pick<Settings, 'sourceFormat'>;
+  hasTime: () => boolean;
+  signal: AbortSignal;
+}
 
 /**
  * Proves that sources which were joined as they are can be read out of their output by a standard tool: that all are of
@@ -16,7 +28,7 @@ import type { ProofContext } from './prove.ts';
 export async function proveKind(
   output: CommittedOutput,
   sources: readonly CommittedSource[],
-  context: ProofContext,
+  context: KindContext,
 ): Promise<{ differs: string | undefined } | 'out of time'> {
   // One source alone is what it is, whatever its name says.
   const isJoined = output.codec === undefined && output.sources > 1;
@@ -43,7 +55,7 @@ export async function proveKind(
 /** Undefined for a source that cannot be read: it is not deleted either. */
 async function readFormat(
   { key, etag, size }: CommittedSource,
-  { source, ...endpoints }: ProofContext,
+  { source, ...endpoints }: KindContext,
   signal: AbortSignal,
 ): Promise<Format | undefined> {
   const bytes = Buffer.allocUnsafe(Math.min(FIRST_BYTES, size));

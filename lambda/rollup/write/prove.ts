@@ -18,7 +18,7 @@ import {
 } from '../model/manifest.ts';
 import { NEWLINE_BYTES } from '../model/newline.ts';
 import type { ReadFrom, Store } from '../model/store.ts';
-import { proveKind } from './prove-kind.ts';
+import { type KindContext, proveKind } from './prove-kind.ts';
 
 /** Attempts at one proof: it begins anew where sources change or leave raw meanwhile. */
 const ATTEMPTS = 3;
@@ -33,16 +33,10 @@ export type Proof =
   | { status: 'differs'; why: string }
   | { status: 'out of time' };
 
-export interface ProofContext extends Endpoints {
-  source: Location;
+export interface ProofContext extends KindContext {
   destination: Location;
-  /** Requests at once, those of other proofs included. */
-  requests: LimitFunction;
   /** Sources that are decoded at once, those of other proofs included: each takes the memory of a decoder. */
   decoders: LimitFunction;
-  settings: Pick<Settings, 'sourceFormat'>;
-  hasTime: () => boolean;
-  signal: AbortSignal;
 }
 
 /**
