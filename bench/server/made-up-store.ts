@@ -64,6 +64,10 @@ export class MadeUpStore implements Store {
     return Promise.resolve({ keys: [], folders: [], hasMore: false });
   }
 
+  keepsConditions(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
+
   keepsChanged(): Promise<boolean> {
     return Promise.resolve(true);
   }

@@ -85,6 +85,7 @@ export const plan = rollupCommand('plan', 'what run would do, and its cost')
         settings,
         streamsCopies,
         streamsRanges: store.service !== undefined,
+        triesWrites: store.service !== undefined,
       });
       requests.list += fullPlan.lists;
       // Its GETs are plan's own: a run does not look.

@@ -30,6 +30,7 @@ import { encodeCrc32, parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts
 import { confirmed } from './confirm.ts';
 import { copyObject } from './copy.ts';
 import { keepsChanged } from './delete-proof.ts';
+import { keepsConditions } from './write-proof.ts';
 import { deleteKeys, deleteUnchanged } from './delete.ts';
 import { type Operation, toRollupError } from './errors.ts';
 import type { RequestPath } from './client/direct-get.ts';
@@ -198,6 +199,10 @@ export class S3Store implements Store {
       proof.catch(() => this.#keepsChanged.delete(at.bucket));
     }
     return proof;
+  }
+
+  keepsConditions(at: Location): Promise<boolean> {
+    return keepsConditions(this, at);
   }
 
   async abortUpload({ bucket, key, uploadId }: OpenUpload): Promise<void> {

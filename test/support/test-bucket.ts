@@ -101,6 +101,12 @@ export class TestBucket implements AsyncDisposable {
     });
   }
 
+  /** Tries conditional writes out, as the first commit of a process does. */
+  async tryWritesOut(): Promise<void> {
+    await this.connection.store.keepsConditions(DESTINATION);
+    this.sandbox.clearRequests();
+  }
+
   /** Tries conditional deletes out, as the first run of a process that deletes sources does. */
   async tryDeletesOut(): Promise<void> {
     await this.connection.store.keepsChanged(DESTINATION, new AbortController().signal);
@@ -211,7 +217,9 @@ export async function openTestBucket(
   // Close to the machine's own clock: the SDK takes a server whose clock is far off for one that refuses signatures.
   const began = new Date();
   const sandbox = await startSandbox({ buckets: [BUCKET], now: () => began, ...options });
-  return new TestBucket(sandbox, { ...SETTINGS, ...settings }, began);
+  const bucket = new TestBucket(sandbox, { ...SETTINGS, ...settings }, began);
+  await bucket.tryWritesOut();
+  return bucket;
 }
 
 /** Headers of a PUT as today's SDKs send them: S3 keeps the CRC-32. */

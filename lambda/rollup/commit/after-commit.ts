@@ -88,13 +88,25 @@ export async function afterCommit(
       const status = manifest.totals.objects === 0 ? 'empty' : 'committed';
       const facts = { ...counts, headersKept, peakInFlightBytes };
       const outcome = outcomeOf(status, manifest, facts, destination);
-      return { ...outcome, ...tidied, ...of, warnings: [...of.warnings, ...rewritten(state.missing)] };
+      return {
+        ...outcome,
+        ...tidied,
+        ...of,
+        warnings: [...of.warnings, ...rewritten(state.missing), ...unsafe(result.isSafe, context)],
+      };
     }
   }
 }
 
 /** Outputs that a warning names, at most. */
 const NAMED = 10;
+
+/** The warning of a commit to a store that ignores its condition. */
+function unsafe(isSafe: boolean, { store }: TidyUpContext): RunWarning[] {
+  if (isSafe) return [];
+  const message = `${store.service ?? 'The store'} writes an object although the condition of the write does not hold. Nothing keeps two runs of one hour apart there: let one run at a time.`;
+  return [{ code: 'UnsafeCommit', message }];
+}
 
 /** The warning of a run that found committed outputs missing, and wrote what they held anew. */
 function rewritten(missing: ReadonlySet<string>): RunWarning[] {

@@ -29,6 +29,8 @@ export interface Committed {
   replacedUploads: OpenUpload[];
   /** New outputs that were proven by this run. */
   proven: Proven;
+  /** False if the store ignores the conditions of writes: nothing keeps two runs at once apart there. */
+  isSafe: boolean;
 }
 
 /** Another run committed first, after this one had written its index of sources. */
@@ -55,6 +57,8 @@ export async function commit(
   // They are listed before the commit: a run that begins an upload after it has planned from the new manifest.
   const replacedUploads = ourUploads(await store.listUploads(destination), destination);
   const { generation, skipped, sealed } = draft.plan;
+  // Amazon S3 holds its conditions: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+  const isSafe = store.service === undefined || (await store.keepsConditions(destination));
   const outcome = await putManifest({
     store,
     source,
@@ -70,7 +74,15 @@ export async function commit(
   });
   if (outcome.status === 'lost') return { status: 'lost', indexKey: outcome.sourcesKey };
   const { status, manifest, etags } = outcome;
-  return { status, manifest, counts, headersKept, replacedUploads, proven: { ...etags, outputs: proven } };
+  return {
+    status,
+    manifest,
+    counts,
+    headersKept,
+    replacedUploads,
+    proven: { ...etags, outputs: proven },
+    isSafe,
+  };
 }
 
 /** True if an error may mean that another run has committed since `previous` was read, and one has. */

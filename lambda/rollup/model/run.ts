@@ -79,12 +79,19 @@ export interface RollupOutcome extends Partial<TidyUpResult> {
  * - `AllLeftOut`: all that is listed is left out by filters, groups or its names.
  * - `FolderAndBeside`: the source's prefix has no slash, and takes in a folder and keys beside it.
  * - `OutputMissing`: committed outputs were not there any more, and were written anew from raw.
+ * - `UnsafeCommit`: the store ignores the conditions of writes, by which two runs at once are kept apart.
  * - `PlannedAgain`: a source was of another format than it was planned as.
  * - `LastNewlineMissing`: compressed sources that are joined as they are do not end with a newline; `plan` alone says so.
  */
 export interface RunWarning {
   code:
-    'NoObjects' | 'AllLeftOut' | 'FolderAndBeside' | 'OutputMissing' | 'PlannedAgain' | 'LastNewlineMissing';
+    | 'NoObjects'
+    | 'AllLeftOut'
+    | 'FolderAndBeside'
+    | 'OutputMissing'
+    | 'UnsafeCommit'
+    | 'PlannedAgain'
+    | 'LastNewlineMissing';
   message: string;
   /** Key of the first object that it is about. */
   key?: string;

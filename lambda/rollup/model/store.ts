@@ -122,7 +122,7 @@ export interface Undeleted {
 /** The condition of a write. `absent`: there is no such object. Otherwise: the object still has this ETag. */
 export type WriteCondition = 'absent' | { etag: string };
 
-/** How the name of the object begins by which `Store.keepsChanged` tries a store out; twelve hex digits follow. */
+/** How the name of the object begins by which a store is tried out; twelve hex digits follow. */
 export const DELETE_PROOF_NAME = '_delete-proof-';
 
 /**
@@ -194,6 +194,11 @@ export interface Store {
    * bucket, with an empty object under the prefix, which is deleted again. Throws where the trial fails.
    */
   keepsChanged(at: Location, signal: AbortSignal): Promise<boolean>;
+  /**
+   * False if the store was seen to write an object although its condition did not hold. It is tried out under the prefix, once
+   * in a process.
+   */
+  keepsConditions(at: Location): Promise<boolean>;
   /** The open multipart uploads under a prefix. */
   listUploads(at: Location): Promise<OpenUpload[]>;
   /** Ends an upload and deletes its parts. */

@@ -41,6 +41,8 @@ export interface EstimateInput {
   streamsCopies: boolean;
   /** True if copies of ranges, and those above 5 GB, are streamed: on any store but Amazon S3 itself. */
   streamsRanges: boolean;
+  /** True if the conditions of writes are tried out before a commit: likewise. */
+  triesWrites: boolean;
 }
 
 /** Keys of one listing, and of one delete. */
@@ -125,6 +127,7 @@ function estimateCommit({
   settings,
   streamsCopies,
   streamsRanges,
+  triesWrites,
 }: EstimateInput): RequestCounts {
   const { plan, previous, present, listingBegan } = fullPlan;
   const counts: RequestCounts = {
@@ -155,7 +158,7 @@ function estimateCommit({
   if (plan.sealed.length > 0) counts.get += previous?.sources.requests ?? 0;
   // Open uploads; and before the manifest is written, the destination, to see that the index and the outputs exist.
   counts.list += 1 + Math.ceil((present.size + plan.planned.length + 1) / KEYS_PER_REQUEST);
-  counts.put += 2;
+  counts.put += triesWrites ? 3 : 2;
   const kept = new Set([...plan.sealed, ...plan.planned].map(({ key }) => key));
   const replaced = previous?.manifest.outputs.filter(({ key }) => !kept.has(key)).length ?? -1;
   const swept = leftoverKeys(

@@ -1,11 +1,10 @@
 import type { LimitFunction } from 'p-limit';
 import { RollupError, hasCode } from '../../errors.ts';
-import type { Settings } from '../../settings/table.ts';
 import { ByteReader } from '../codec/byte-reader.ts';
 import { mostHeader } from '../codec/committed-text.ts';
 import { decode } from '../codec/decode.ts';
 import { combineCrc32, crc32 } from '../model/crc32.ts';
-import { type Endpoints, sourceStore } from '../model/endpoints.ts';
+import { sourceStore } from '../model/endpoints.ts';
 import { formOfCodec } from '../model/encoding.ts';
 import { allOrFirstFailure } from '../../concurrency.ts';
 import type { Location } from '../model/location.ts';

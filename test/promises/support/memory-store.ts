@@ -114,6 +114,11 @@ export class MemoryStore implements Store {
   }
 
   /** Not tried out: it does. */
+  keepsConditions(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
+
+  /** Not tried out: it does. */
   keepsChanged(): Promise<boolean> {
     return Promise.resolve(true);
   }

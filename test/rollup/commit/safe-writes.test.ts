@@ -1,0 +1,50 @@
+import { expect, it } from 'vitest';
+import { run } from '../../../lambda/run.ts';
+import { connect } from '../../../lambda/s3/connection.ts';
+import { type Hook, startSandbox } from '../../../sandbox/sandbox.ts';
+import { AGGREGATED, BUCKET, DESTINATION, RAW, SETTINGS, SOURCE } from '../../support/test-bucket.ts';
+
+/** The warnings of a first and of a second commit, the trial's PUTs, and what is left of them. */
+async function commitTwice(hook: Hook) {
+  await using sandbox = Object.assign(await startSandbox({ buckets: [BUCKET], hook }), {
+    async [Symbol.asyncDispose]() {
+      await sandbox.close();
+    },
+  });
+  const connection = connect({ settings: SETTINGS, endpointUrl: sandbox.endpoint });
+  const warnings: unknown[] = [];
+  for (const name of ['a.log', 'b.log']) {
+    sandbox.put(BUCKET, RAW + name, 'a line\n');
+    const request = { source: SOURCE, destination: DESTINATION };
+    const result = await run(request, connection, { settings: SETTINGS, now: () => new Date() });
+    expect(result.status).toBe('committed');
+    warnings.push(result.warnings);
+  }
+  connection.close();
+  const isTrial = (key = ''): boolean => key.includes('_delete-proof-');
+  const trials = sandbox.requests.filter(({ operation, key }) => operation === 'PutObject' && isTrial(key));
+  return { warnings, trials: trials.length, left: sandbox.keys(BUCKET, AGGREGATED).filter(isTrial) };
+}
+
+it('a store that holds the conditions of writes is tried out once in a process', async () => {
+  expect(await commitTwice(() => undefined)).toEqual({
+    warnings: [undefined, undefined],
+    trials: 1,
+    left: [],
+  });
+});
+
+it('a store that ignores them is warned of with every commit, and nothing is left of the trial', async () => {
+  const warning = [expect.objectContaining({ code: 'UnsafeCommit' })];
+  const ignoring: Hook = ({ operation }) =>
+    operation === 'PutObject' ? { kind: 'ignore-conditions' } : undefined;
+  expect(await commitTwice(ignoring)).toEqual({ warnings: [warning, warning], trials: 1, left: [] });
+});
+
+it('a trial that is refused says nothing against the store', async () => {
+  const refusing: Hook = ({ operation, key = '' }) =>
+    operation === 'PutObject' && key.includes('_delete-proof-')
+      ? { kind: 'error', status: 403, code: 'AccessDenied' }
+      : undefined;
+  expect(await commitTwice(refusing)).toMatchObject({ warnings: [undefined, undefined], trials: 1 });
+});
