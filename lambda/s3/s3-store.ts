@@ -60,6 +60,8 @@ export class S3Store implements Store {
   readonly service: string | undefined;
   /** By bucket: whether conditional deletes were seen to hold. */
   readonly #keepsChanged = new Map<string, Promise<boolean>>();
+  /** By bucket: whether conditional writes were seen to hold. */
+  readonly #keepsConditions = new Map<string, Promise<boolean>>();
 
   constructor(path: RequestPath, { attributes, reach, service }: StoreOptions) {
     this.#client = path.client;
@@ -202,7 +204,12 @@ export class S3Store implements Store {
   }
 
   keepsConditions(at: Location): Promise<boolean> {
-    return keepsConditions(this, at);
+    let trial = this.#keepsConditions.get(at.bucket);
+    if (trial === undefined) {
+      trial = keepsConditions(this, at);
+      this.#keepsConditions.set(at.bucket, trial);
+    }
+    return trial;
   }
 
   async abortUpload({ bucket, key, uploadId }: OpenUpload): Promise<void> {

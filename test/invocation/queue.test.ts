@@ -110,19 +110,19 @@ describe('the queue', () => {
     expect(rolledUp(sandbox, 8)).toBe(logs);
   });
 
-  it('a store that throttles -> tried again, dead letters, redriven, committed', async () => {
+  it('a store that refuses -> tried again, dead letters, redriven, committed', async () => {
     const logs = putHour(sandbox, 8);
     const busy = `${rawPrefix(8)}00001.log`;
     sandbox.hook = ({ operation, key }) =>
       operation === 'GetObject' && key === busy
-        ? { kind: 'error', status: 503, code: 'SlowDown' }
+        ? { kind: 'error', status: 403, code: 'AccessDenied' }
         : undefined;
     await queues.send(scheduled);
     expect(await drain(queues, lambda)).toMatchObject(
       [1, 2, 3, 4, 5].map((receives) => ({
         receives,
-        failure: { errorType: 'SlowDown' },
-        log: [{ code: 'SlowDown', key: busy }],
+        failure: { errorType: 'AccessDenied' },
+        log: [{ code: 'AccessDenied', key: busy }],
         // Five attempts take half an hour, not five times a visibility timeout.
         hiddenSeconds: [60, 300, 900, 900, 30][receives - 1],
       })),

@@ -47,7 +47,7 @@ export const MUTATIONS: Mutation[] = [
     what: 'committed outputs that nobody misses',
     patch: {
       'lambda/rollup/plan/list-and-plan.ts': [
-        ['settings, repack, missing }', 'settings, repack }'],
+        ['repack, samplesAll, missing }', 'repack, samplesAll }'],
         ['{ previous, missing }', '{ previous }'],
       ],
     },
@@ -239,10 +239,37 @@ export const MUTATIONS: Mutation[] = [
     what: 'zeros behind a gzip member that are joined with what follows',
     patch: {
       'lambda/rollup/write/assemble.ts': [
-        ["if (kind === 'gzip' && tail.length", "if (kind === 'xz' && tail.length"],
+        ['if (pieces.length > 1) await requireWhole(key, kind, first.bytes);', ''],
       ],
     },
     test: { file: 'test/rollup/formats.test.ts', name: 'zeros behind a gzip member would hide' },
+  },
+  {
+    what: 'an end of gzip that fits no member, and is taken for one',
+    patch: {
+      'lambda/rollup/codec/whole.ts': [
+        ["return endsAsOneMember(body) ? 'whole' : 'unsure';", "return 'whole';"],
+      ],
+    },
+    test: rollup('formats', '1 zeros behind a gzip member are seen'),
+  },
+  {
+    what: 'another format within what is decoded',
+    patch: {
+      'lambda/rollup/codec/charsets.ts': [
+        ['const format = formatOfText(bytes);', "const format = { kind: 'plain' } as const;"],
+      ],
+    },
+    test: rollup('formats', 'gzip within gzip is no text'),
+  },
+  {
+    what: 'sources that are deleted from behind zeros in a joined output',
+    patch: {
+      'lambda/rollup/write/prove-kind.ts': [
+        ['(isPadded as boolean) ?', '(isPadded as boolean) && key === undefined ?'],
+      ],
+    },
+    test: rollup('formats', 'though zeros lie between'),
   },
   {
     what: 'hidden names that are rolled up',

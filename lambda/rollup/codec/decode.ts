@@ -8,12 +8,14 @@ import { CHUNK, ZlibStream } from './zlib-stream.ts';
  * member are skipped, as gzip does: tapes and block devices pad with them.
  *
  * @param key of the object, for the error
+ * @param onPadding is called where zeros are skipped
  * @throws RollupError `SourceCorrupt` where a member or frame is cut short or damaged, or where something else follows
  */
 export async function* decode(
   form: Form,
   chunks: AsyncIterable<Buffer>,
   key: string,
+  onPadding: () => void = () => undefined,
 ): AsyncGenerator<Buffer> {
   if (form === 'plain') {
     yield* chunks;
@@ -26,6 +28,7 @@ export async function* decode(
     for await (const chunk of chunks) {
       for (let rest = chunk; rest.length > 0;) {
         if (stream === undefined && isBehindMember && form === 'gzip' && (isPadded || rest[0] === 0)) {
+          if (!isPadded) onPadding();
           isPadded = true;
           if (rest.some((byte) => byte !== 0)) throw corrupt(key, 'goes on behind the zeros that pad it');
           break;

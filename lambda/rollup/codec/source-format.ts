@@ -19,10 +19,11 @@ export interface FirstRead {
 export function formatOfSource(
   { source: { key }, from }: Piece,
   { bytes, contentEncoding }: FirstRead,
-  { sourceFormat }: Pick<Settings, 'sourceFormat'>,
+  { sourceFormat, newline }: Pick<Settings, 'sourceFormat' | 'newline'>,
 ): Format {
   // It is read from an output with the codec `none`, which holds the text of decoded sources.
-  if (from?.coded !== undefined || sourceFormat === 'plain') return { kind: 'plain' };
+  if (from?.coded !== undefined) return { kind: 'plain' };
+  if (sourceFormat === 'plain' && newline === 'none') return { kind: 'plain' };
   const format = tellFormat({
     key,
     bytes: bytes.subarray(0, FIRST_BYTES),
@@ -30,7 +31,12 @@ export function formatOfSource(
     contentEncoding: from === undefined ? contentEncoding : undefined,
   });
   if (sourceFormat !== 'auto' && format.kind !== sourceFormat)
-    throw corrupt(key, `does not begin as ${sourceFormat}, which sourceFormat says that it is`);
+    throw corrupt(
+      key,
+      sourceFormat === 'plain'
+        ? `begins as ${nameOf(format)}, and sourceFormat says that it is plain, to which newlines may be added: set newline to none as well`
+        : `does not begin as ${sourceFormat}, which sourceFormat says that it is`,
+    );
   if (format.damaged !== undefined)
     throw corrupt(
       key,
@@ -48,7 +54,7 @@ export function formatOfSource(
 export function sourceForm(
   piece: Piece,
   first: FirstRead,
-  settings: Pick<Settings, 'codec' | 'sourceFormat'>,
+  settings: Pick<Settings, 'codec' | 'sourceFormat' | 'newline'>,
 ): Form {
   const { key } = piece.source;
   const format = formatOfSource(piece, first, settings);

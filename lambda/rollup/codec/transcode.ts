@@ -11,6 +11,7 @@ import { type DownloadedRange, readAhead } from '../write/read-ahead.ts';
 import { CommittedTexts } from './committed-text.ts';
 import { decode } from './decode.ts';
 import { encode } from './encode.ts';
+import { Charsets } from './charsets.ts';
 import { HeaderLines } from './header-lines.ts';
 import type { OutputText } from './sidecar.ts';
 import { sourceForm } from './source-format.ts';
@@ -24,7 +25,7 @@ export interface TranscodeContext extends Locations {
   /** The memory that sources are downloaded into. */
   memory: Buffer;
   read: (range: SourceRange, into: Buffer, signal: AbortSignal) => Promise<ReadResult>;
-  settings: Pick<Settings, 'codec' | 'sourceFormat'>;
+  settings: Pick<Settings, 'codec' | 'newline' | 'sourceFormat'>;
   report: Report;
   signal: AbortSignal;
 }
@@ -66,6 +67,7 @@ export class Transcoding {
     const downloads = readAhead(rangesByPiece.flat(), memory, read);
     const committed = new CommittedTexts(this.#context, read, pieces);
     const headers = new HeaderLines(headerLines);
+    const charsets = new Charsets();
     try {
       for (const [i, piece] of pieces.entries()) {
         const text = isEncoded(piece.from)
@@ -74,7 +76,7 @@ export class Transcoding {
         let length = 0;
         let last: number | undefined;
         let isUtf16 = false;
-        for await (const chunk of headers.leaveOut(text.chunks)) {
+        for await (const chunk of headers.leaveOut(charsets.check(text.chunks, piece.source.key))) {
           if (length === 0) isUtf16 = beginsAsUtf16(chunk);
           length += chunk.length;
           last = chunk.at(-1) ?? last;

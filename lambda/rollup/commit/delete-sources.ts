@@ -3,7 +3,6 @@ import { RollupError } from '../../errors.ts';
 import { isSuperseded, readCommitted } from '../committed/read-committed.ts';
 import { OutputSourcesLookup } from '../committed/sources-of-output.ts';
 import { crc32OfObject } from '../model/checksum.ts';
-import type { Settings } from '../../settings/table.ts';
 import type { Report } from '../model/events.ts';
 import { type Location, formatLocation } from '../model/location.ts';
 import {
@@ -38,7 +37,6 @@ export interface DeleteContext {
   outputsInFlight: number;
   /** Outputs that need no proof; undefined where each does. */
   proven: Proven | undefined;
-  settings: Pick<Settings, 'sourceFormat'>;
   report: Report;
   hasTime: () => boolean;
   signal: AbortSignal;

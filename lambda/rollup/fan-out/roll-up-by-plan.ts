@@ -30,6 +30,6 @@ export async function rollUpByPlan(
     const peakInFlightBytes = written.status === 'lost' ? 0 : written.peakInFlightBytes;
     return outcome === 'lost'
       ? 'lost'
-      : { ...outcome, peakInFlightBytes, warnings: [...plan.warnings, ...warnings] };
+      : { ...outcome, peakInFlightBytes, warnings: [...plan.warnings, ...outcome.warnings, ...warnings] };
   });
 }

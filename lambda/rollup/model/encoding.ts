@@ -1,5 +1,5 @@
 import { type Codec, LEVELS } from '../../settings/codec.ts';
-import type { Kind } from './kind.ts';
+import { type Kind, isUtf16 } from './kind.ts';
 
 /** The format of an output whose sources are decoded: one gzip member, one zstd frame, or plain text (`none`). */
 export interface Encoding {
@@ -44,6 +44,6 @@ export function formOfCodec(codec: Encoding['codec']): Form {
 
 /** The form that a source of this kind is decoded from; undefined for a kind that no codec decodes. */
 export function formOfKind(kind: Kind | undefined): Form | undefined {
-  if (kind === 'utf16') return 'plain';
+  if (isUtf16(kind)) return 'plain';
   return kind === 'plain' || kind === 'gzip' || kind === 'zstd' ? kind : undefined;
 }

@@ -1,4 +1,4 @@
-import { type Kind, formatOfKey } from './kind.ts';
+import { type Kind, formatOfKey, isUtf16 } from './kind.ts';
 
 /**
  * The format of a source: a kind, or else why it can be neither joined nor decoded. `foreign` is the name of a format whose
@@ -52,11 +52,17 @@ export function isSameFormat(one: Format, other: Format): boolean {
   return one.kind === other.kind && one.foreign === other.foreign && one.damaged === other.damaged;
 }
 
+const NAMES: Partial<Record<Kind, string>> = {
+  plain: 'plain text',
+  utf16le: 'UTF-16LE',
+  utf16be: 'UTF-16BE',
+};
+
 /** The name of a format for messages: `gzip`, `plain text`, `Parquet`. */
 export function nameOf({ kind, foreign, damaged }: Format): string {
   if (foreign !== undefined) return foreign;
   const named = kind ?? damaged;
-  return named === 'plain' ? 'plain text' : named === 'utf16' ? 'UTF-16' : named;
+  return NAMES[named] ?? named;
 }
 
 /** Content codings that mean nothing here: S3 adds `aws-chunked` by itself, and `identity` is none. */
@@ -105,8 +111,10 @@ const MAGIC: readonly Magic[] = [
   })),
   { bytes: hex('fd377a585a00'), format: { kind: 'xz' } },
   { bytes: ascii('BZh'), format: { kind: 'bzip2' }, isText: true },
-  { bytes: hex('fffe'), format: { kind: 'utf16' } },
-  { bytes: hex('feff'), format: { kind: 'utf16' } },
+  { bytes: hex('fffe0000'), format: { foreign: 'UTF-32' } },
+  { bytes: hex('0000feff'), format: { foreign: 'UTF-32' } },
+  { bytes: hex('fffe'), format: { kind: 'utf16le' } },
+  { bytes: hex('feff'), format: { kind: 'utf16be' } },
   { bytes: ascii('PAR1'), format: { foreign: 'Parquet' }, isText: true },
   { bytes: ascii('PARE'), format: { foreign: 'Parquet' }, isText: true },
   { bytes: ascii('ORC'), format: { foreign: 'ORC' }, isText: true },
@@ -121,6 +129,11 @@ const MAGIC: readonly Magic[] = [
   { bytes: hex('ff060000734e61507059'), format: { foreign: 'Snappy' } },
   { bytes: hex('894c5a4f000d0a1a0a'), format: { foreign: 'LZO' } },
   { bytes: hex('1f9d'), format: { foreign: 'compress (.Z)' } },
+  // RFC 1950, section 2.2: the levels of compression. Two of the four begin as text may.
+  { bytes: hex('7801'), format: { foreign: 'zlib' }, isText: true },
+  { bytes: hex('785e'), format: { foreign: 'zlib' }, isText: true },
+  { bytes: hex('789c'), format: { foreign: 'zlib' }, isText: true },
+  { bytes: hex('78da'), format: { foreign: 'zlib' }, isText: true },
   { at: 257, bytes: ascii('ustar'), format: { foreign: 'tar' } },
 ];
 
@@ -142,7 +155,12 @@ function formatOfBytes(bytes: Buffer): Format | undefined {
 
 /** True of text that begins with a byte order mark of UTF-16. */
 export function beginsAsUtf16(text: Buffer): boolean {
-  return text.length > 1 && formatOfBytes(text.subarray(0, 2))?.kind === 'utf16';
+  return isUtf16(formatOfBytes(text.subarray(0, FIRST_BYTES))?.kind);
+}
+
+/** The format of a text that was decoded, by its first bytes: a kind of text, or what is no text. */
+export function formatOfText(bytes: Buffer): Format {
+  return formatOfBytes(bytes.subarray(0, FIRST_BYTES)) ?? { kind: 'plain' };
 }
 
 /** Bytes from which on text in another encoding than UTF-8 is told from binary data by its lack of control characters. */

@@ -1,8 +1,8 @@
 /**
- * The format of a source that can be joined with others. Only sources of one kind share an output. `utf16`: text in UTF-16,
- * which begins with a byte order mark.
+ * The format of a source that can be joined with others. Only sources of one kind share an output. `utf16le`, `utf16be`: text
+ * in UTF-16, which begins with a byte order mark.
  */
-export const KINDS = ['plain', 'utf16', 'gzip', 'zstd', 'bzip2', 'xz'] as const;
+export const KINDS = ['plain', 'utf16le', 'utf16be', 'gzip', 'zstd', 'bzip2', 'xz'] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** Kinds by their extensions. The first extension of a kind is that of its outputs. */
@@ -65,6 +65,11 @@ export function extensionOf(key: string, kind: Kind): string {
   const [inner, outer] = lastTwoExtensions(key);
   const own = KINDS_BY_EXTENSION.has(outer) ? inner : outer;
   return (own === '' || FOREIGN.has(own) ? '' : `.${own}`) + suffixOf(kind);
+}
+
+/** True of text in UTF-16, whose newline has two bytes. */
+export function isUtf16(kind: Kind | undefined): boolean {
+  return kind === 'utf16le' || kind === 'utf16be';
 }
 
 /** The extension of an output of sources whose extensions differ. */

@@ -3,6 +3,7 @@ import type { Settings } from '../../settings/table.ts';
 import { sidecarKeyOf } from '../codec/sidecar.ts';
 import { leftoverKeys, leftoverUploads, ourUploads } from '../commit/cleanup.ts';
 import { SOURCES_NAME, SYMLINKS_NAME, wantedMarkers } from '../commit/markers.ts';
+import { expectedFormat } from '../model/format.ts';
 import type { Location } from '../model/location.ts';
 import { type Manifest } from '../model/manifest.ts';
 import { type PlannedOutput, isFromRaw } from '../model/output.ts';
@@ -80,13 +81,13 @@ function addMarkers(counts: RequestCounts, { fullPlan, destination, settings }: 
 }
 
 /** All that is listed and rolled up is taken to be deleted. Objects that have left raw by then take fewer requests. */
-function addDeletes(counts: RequestCounts, { fullPlan, planningRequests, settings }: EstimateInput): void {
+function addDeletes(counts: RequestCounts, { fullPlan, planningRequests }: EstimateInput): void {
   const { plan, present, previous } = fullPlan;
   const pages = planningRequests.list - Math.max(1, Math.ceil(present.size / KEYS_PER_REQUEST));
   const outputs = plan.sealed.length + plan.planned.length;
   const batches = outputs === 0 ? 0 : pages;
   // The manifest and its index, every output, and the manifest before every batch.
-  counts.get += 2 + outputs + batches + proofsOf(plan, settings);
+  counts.get += 2 + outputs + batches + proofsOf(plan);
   // A large index is read twice in ranges: in its order, and in key order.
   counts.get += 2 * (previous?.sources.requests ?? 0);
   counts.list += pages;
@@ -100,22 +101,27 @@ function addDeletes(counts: RequestCounts, { fullPlan, planningRequests, setting
 
 /**
  * GETs and HEADs to compare outputs that the run did not write from raw with their sources, before these are deleted: a
- * HEAD of each source and, of those that were joined as they are, a GET of its first bytes; if sources were decoded, a GET
- * of each, and one of the output.
+ * HEAD of each source; to see that a tool reads sources out that were joined as they are, a GET of a compressed output, or
+ * of the first bytes of each source; if sources were decoded, a GET of each, and one of the output.
  */
-function proofsOf({ sealed, planned }: FullPlan['plan'], { sourceFormat }: Settings): number {
+function proofsOf({ sealed, planned }: FullPlan['plan']): number {
   let requests = 0;
-  const perJoined = sourceFormat === 'auto' ? 2 : 1;
-  for (const { sources, codec } of sealed)
-    requests += codec !== undefined ? 2 * sources + 1 : sources > 1 ? perJoined * sources : sources;
+  for (const { key, sources, codec } of sealed)
+    requests += sources + (codec === undefined ? kindReads(key, sources) : sources + 1);
   for (const output of planned) {
     if (isFromRaw(output)) continue;
     const { pieces, mode } = output;
     const inRaw = pieces.filter(({ from }) => from === undefined).length;
-    const firstReads = mode === 'assemble' && pieces.length > 1 ? (perJoined - 1) * inRaw : 0;
-    requests += 1 + pieces.length + firstReads;
+    requests += 1 + pieces.length + (mode === 'encode' ? 0 : kindReads(output.key, inRaw));
   }
   return requests;
+}
+
+/** GETs to see that a tool reads the sources out of an output. */
+function kindReads(key: string, sources: number): number {
+  if (sources < 2) return 0;
+  const { kind } = expectedFormat(key);
+  return kind === 'gzip' || kind === 'zstd' ? 1 : kind === 'plain' ? sources : 2 * sources;
 }
 
 /** The requests up to the commit and for leftovers, without markers and the deletion of sources. */

@@ -21,7 +21,7 @@ const TEXT_SIZE = 2 * MiB;
 const SLICE = 16 * KiB;
 
 interface MeasureContext extends Locations {
-  settings: Pick<Settings, 'codec' | 'sourceFormat'>;
+  settings: Pick<Settings, 'codec' | 'newline' | 'sourceFormat'>;
   signal: AbortSignal;
 }
 

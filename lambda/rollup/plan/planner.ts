@@ -2,7 +2,7 @@ import type { Settings } from '../../settings/table.ts';
 import { type Form, encodingOf, formOfKind } from '../model/encoding.ts';
 import type { Format } from '../model/format.ts';
 import { compareKeys } from '../model/key-order.ts';
-import type { Kind } from '../model/kind.ts';
+import { type Kind, isUtf16 } from '../model/kind.ts';
 import type { Location } from '../model/location.ts';
 import type { CommittedOutput, CommittedSource, Rollup, StoredSource } from '../model/manifest.ts';
 import { type Piece, type PlannedOutput, type Skipped, indexOf } from '../model/output.ts';
@@ -122,7 +122,7 @@ export class Planner {
       if (codec !== 'keep') return formOfKind(kind) !== undefined;
       // Lines are seen in text alone, and a newline of UTF-16 has two bytes.
       if (headerLines > 0) return kind === 'plain';
-      return kind !== undefined && !(kind === 'utf16' && newline === 'ensure');
+      return kind !== undefined && !(isUtf16(kind) && newline === 'ensure');
     };
     this.#samples = new Samples(this.weights);
     // A repack with a codec first takes samples of all that is to be planned.

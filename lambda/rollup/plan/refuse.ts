@@ -1,6 +1,7 @@
 import { type ErrorCode, RollupError } from '../../errors.ts';
 import type { Settings } from '../../settings/table.ts';
 import { type Format, nameOf } from '../model/format.ts';
+import { isUtf16 } from '../model/kind.ts';
 import { type Piece, type PlannedOutput, isEncoded } from '../model/output.ts';
 import type { RefusedPiece } from './planner.ts';
 import { isArchived } from './reconcile.ts';
@@ -67,7 +68,7 @@ function refuseFormats(refused: readonly RefusedPiece[], { codec, headerLines }:
   );
   refuseThose(
     'SourceNotJoinable',
-    ({ kind }) => kind === 'utf16',
+    ({ kind }) => isUtf16(kind),
     (one) =>
       leavesOutHeaders
         ? `${one ? 'is' : 'are'} UTF-16, of which no header lines can be left out. Keep ${one ? 'it' : 'them'} under a prefix of ${one ? 'its' : 'their'} own`

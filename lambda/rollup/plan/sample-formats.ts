@@ -36,6 +36,15 @@ async function readFormats(
   return read.filter((sample) => sample !== undefined);
 }
 
+/** Failures that say nothing of a format. Who may only list may plan. */
+const UNREADABLE = [
+  'AccessDenied',
+  'SourceVanished',
+  'SourceChanged',
+  'SourceArchived',
+  'ShortBody',
+] as const;
+
 /** The format of a source; undefined for one that cannot be read: the run ends once it has to be, not here. */
 async function readFormat(
   piece: Piece,
@@ -58,7 +67,7 @@ async function readFormat(
       format: tellFormat({ key, bytes, contentEncoding: isRaw ? contentEncoding : undefined }),
     };
   } catch (error) {
-    if (hasCode(error, 'SourceVanished', 'SourceChanged', 'SourceArchived', 'ShortBody')) return undefined;
+    if (hasCode(error, ...UNREADABLE)) return undefined;
     throw error;
   }
 }

@@ -23,6 +23,8 @@ export class SourceFormats {
   readonly #samplesAll: boolean;
   /** The format of a class; `mixed` where its samples differ. */
   readonly #classes = new Map<string, Format | 'mixed'>();
+  /** Classes that are told apart by their folders too. */
+  readonly #folders = new Set<string>();
   /** Sources of the current batch that were sampled, by key. */
   #sampled = new Map<string, Format>();
   #isFirstBatch = true;
@@ -54,6 +56,7 @@ export class SourceFormats {
     // Where later batches end may depend on how fast they came, and what is sampled must not.
     const samples = this.#isFirstBatch ? SAMPLES : 1;
     if (tellable.length > 0) this.#isFirstBatch = false;
+    for (const { source } of tellable) this.#register(source.key);
     const byClass = Map.groupBy(tellable, ({ source }) => this.#classOf(source.key));
     return [...byClass].flatMap(([name, members]) => {
       const known = this.#classes.get(name);
@@ -75,7 +78,9 @@ export class SourceFormats {
     const mixed = new Set<string>();
     for (const [name, [first, ...others]] of byClass) {
       if (first === undefined || this.#classes.has(name)) continue;
-      const agree = others.every(({ format }) => isSameFormat(format, first.format));
+      // Sources that are refused are named, so that each is looked at.
+      const agree =
+        first.format.kind !== undefined && others.every(({ format }) => isSameFormat(format, first.format));
       this.#classes.set(name, agree ? first.format : 'mixed');
       if (!agree) mixed.add(name);
     }
@@ -93,11 +98,21 @@ export class SourceFormats {
 
   /** The class of a key: its folder, with all numbers alike, and its extension. */
   #classOf(key: string): string {
+    const { withFolder, ending } = this.#nameOf(key);
+    return this.#folders.has(withFolder) ? withFolder : ending;
+  }
+
+  #nameOf(key: string): { withFolder: string; ending: string } {
     const extension = extensionOf(key, 'plain');
     const ending = `${nameOf(expectedFormat(key))} ${EXTENSION.test(extension) ? extension : ''}`;
     const folder = key.slice(0, key.lastIndexOf('/') + 1).replace(/[0-9a-f]{8,}|\d+/gi, '0');
-    const name = `${folder}\0${ending}`;
-    return this.#classes.has(name) || this.#classes.size < MOST_CLASSES ? name : ending;
+    return { withFolder: `${folder}\0${ending}`, ending };
+  }
+
+  /** Tells the class of a key apart by its folder, as long as there are few: in the order of keys, however they come. */
+  #register(key: string): void {
+    if (this.#folders.size >= MOST_CLASSES) return;
+    this.#folders.add(this.#nameOf(key).withFolder);
   }
 }
 

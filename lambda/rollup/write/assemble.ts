@@ -1,9 +1,12 @@
 import { RollupError } from '../../errors.ts';
 import type { Settings } from '../../settings/table.ts';
-import { type FirstRead, FormatMistaken, formatOfSource } from '../codec/source-format.ts';
+import { decode } from '../codec/decode.ts';
+import { type FirstRead, FormatMistaken, corrupt, formatOfSource } from '../codec/source-format.ts';
+import { endOf } from '../codec/whole.ts';
 import { combineCrc32 } from '../model/crc32.ts';
 import { originsOf } from '../model/endpoints.ts';
 import { nameOf } from '../model/format.ts';
+import type { Kind } from '../model/kind.ts';
 import { formatCrc32 } from '../model/manifest.ts';
 import { type Piece, type PlannedOutput, type WrittenOutput, isFromRaw } from '../model/output.ts';
 import { type WriteContext, type WriteResources } from './context.ts';
@@ -64,7 +67,7 @@ async function downloadSources(
           at += into.length;
           ({ contentEncoding } = read);
         }
-        checkFormat(piece, output, { bytes: place, contentEncoding }, context.settings);
+        await checkFormat(piece, output, { bytes: place, contentEncoding }, context.settings);
         crcs[i] = crc;
         context.report({ type: 'read', objects: 1, bytes: place.length });
       };
@@ -74,26 +77,40 @@ async function downloadSources(
   return crcs;
 }
 
-/** A gzip member of no bytes ends with eight zeros behind `03 00`; one that ends with more has padding behind it. */
-const MOST_ZEROS = 9;
-
 /**
- * Checks that a source which has arrived is of the kind of its output. Throws `FormatMistaken`, `SourceCorrupt`; and
- * `SourceNotJoinable` for gzip with padding behind it, since nothing that follows could be read.
+ * Checks that a source which has arrived is of the kind of its output, and that what is joined behind it can be read. Throws
+ * `FormatMistaken`, `SourceCorrupt` or `SourceNotJoinable`.
  */
-function checkFormat(
+async function checkFormat(
   piece: Piece,
   output: PlannedOutput,
   first: FirstRead,
-  settings: Pick<Settings, 'sourceFormat'>,
-): void {
+  settings: Pick<Settings, 'sourceFormat' | 'newline'>,
+): Promise<void> {
   const { key } = piece.source;
-  const { kind } = output;
+  const { kind, pieces } = output;
   const format = formatOfSource(piece, first, settings);
   if (format.kind !== kind) throw new FormatMistaken(key, nameOf(format), nameOf({ kind }));
-  const tail = first.bytes.subarray(-MOST_ZEROS - 1);
-  if (kind === 'gzip' && tail.length > MOST_ZEROS && tail.every((byte) => byte === 0)) {
-    const message = `${key} has zeros behind its last gzip member, and what is joined behind them could not be read. Use the codec gzip, which skips them.`;
-    throw new RollupError('SourceNotJoinable', message, { key });
-  }
+  // Behind a source alone nothing is joined.
+  if (pieces.length > 1) await requireWhole(key, kind, first.bytes);
+}
+
+/** Throws `SourceCorrupt` or `SourceNotJoinable` for a source behind whose end something lies, or that has none. */
+async function requireWhole(key: string, kind: Kind, body: Buffer): Promise<void> {
+  const end = endOf(kind, body);
+  if (end === 'cut')
+    throw corrupt(key, `does not end as ${kind}: it is cut short, or something lies behind its end`);
+  if (end === 'whole') return;
+  let isPadded = false;
+  const text = decode('gzip', once(body), key, () => {
+    isPadded = true;
+  });
+  while ((await text.next()).done !== true);
+  if (!(isPadded as boolean)) return;
+  const message = `${key} has zeros behind its last gzip member, and what is joined behind them could not be read. Use the codec gzip, which skips them.`;
+  throw new RollupError('SourceNotJoinable', message, { key });
+}
+
+async function* once(body: Buffer): AsyncGenerator<Buffer> {
+  yield await Promise.resolve(body);
 }

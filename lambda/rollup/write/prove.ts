@@ -7,7 +7,6 @@ import { combineCrc32, crc32 } from '../model/crc32.ts';
 import { sourceStore } from '../model/endpoints.ts';
 import { formOfCodec } from '../model/encoding.ts';
 import { allOrFirstFailure } from '../../concurrency.ts';
-import type { Location } from '../model/location.ts';
 import {
   type CommittedOutput,
   type CommittedSource,
@@ -33,7 +32,6 @@ export type Proof =
   | { status: 'out of time' };
 
 export interface ProofContext extends KindContext {
-  destination: Location;
   /** Sources that are decoded at once, those of other proofs included: each takes the memory of a decoder. */
   decoders: LimitFunction;
 }

@@ -43,7 +43,7 @@ function forgeIndex(bucket: TestBucket, edit: (lines: Line[]) => Line[]): void {
 function contextOf({ connection, settings }: TestBucket) {
   const { store, raw } = connection;
   return {
-    ...{ store, raw, settings, concurrency: settings.concurrency, outputsInFlight: 2, proven: undefined },
+    ...{ store, raw, concurrency: settings.concurrency, outputsInFlight: 2, proven: undefined },
     ...{ report: () => undefined, hasTime: () => true, signal: new AbortController().signal },
   };
 }

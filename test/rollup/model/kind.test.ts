@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { expectedFormat, nameOf } from '../../../lambda/rollup/model/format.ts';
-import { KINDS, commonExtension, extensionOf } from '../../../lambda/rollup/model/kind.ts';
+import { KINDS, commonExtension, extensionOf, isUtf16 } from '../../../lambda/rollup/model/kind.ts';
 
 describe.each([
   ['a/app.log', 'plain text', '.log'],
@@ -58,6 +58,6 @@ it.each([
 });
 
 it('the extension of every kind but text names it', () => {
-  for (const kind of KINDS.filter((one) => one !== 'plain' && one !== 'utf16'))
+  for (const kind of KINDS.filter((one) => one !== 'plain' && !isUtf16(one)))
     expect(expectedFormat(`part${extensionOf('a/www.example.com.br', kind)}`)).toEqual({ kind });
 });
