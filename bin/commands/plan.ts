@@ -3,6 +3,7 @@ import {
   type RollupEvent,
   type RunWarning,
   estimateRequests,
+  keepSourceOf,
   findUnendedText,
   parseLocation,
   planAll,
@@ -83,6 +84,7 @@ export const plan = rollupCommand('plan', 'what run would do, and its cost')
         uploads,
         destination,
         settings,
+        keepSource: keepSourceOf(request, fullPlan.previous?.manifest),
         streamsCopies,
       });
       requests.list += fullPlan.lists;

@@ -1,6 +1,6 @@
 import { RollupError, hasCode } from '../../errors.ts';
 import { sourceStore } from '../model/endpoints.ts';
-import type { Location } from '../model/location.ts';
+import { type Location, formatLocation } from '../model/location.ts';
 import { MANIFEST_NAME, type Manifest, type Rollup } from '../model/manifest.ts';
 import type { OutputCounts, Proven } from '../model/output.ts';
 import type {
@@ -64,6 +64,10 @@ export async function afterCommit(
   const { state, result, peakInFlightBytes, abandoned = [], warnings = state.warnings } = run;
   const { destination } = request;
   const of = { source: state.source, warnings };
+  const warned = (manifest: Manifest) => ({
+    ...of,
+    warnings: [...warnings, ...keptByRequest(request, context, manifest)],
+  });
   const hasHeaders = context.settings.headerLines > 0;
   switch (result.status) {
     case 'lost':
@@ -77,7 +81,8 @@ export async function afterCommit(
       const current = result.previous;
       const tidied = await tidyUp(request, context, state, { by: 'another', current });
       const facts = { ...NOTHING, headersKept: hasHeaders ? 0 : undefined };
-      return { ...outcomeOf('unchanged', current.manifest, facts, destination), ...tidied, ...of };
+      const outcome = outcomeOf('unchanged', current.manifest, facts, destination);
+      return { ...outcome, ...tidied, ...warned(current.manifest) };
     }
     case 'committed': {
       const { manifest, counts, replacedUploads, proven } = result;
@@ -87,9 +92,20 @@ export async function afterCommit(
       const tidied = await tidyUp(request, context, state, committed);
       const status = manifest.totals.objects === 0 ? 'empty' : 'committed';
       const facts = { ...counts, headersKept, peakInFlightBytes };
-      return { ...outcomeOf(status, manifest, facts, destination), ...tidied, ...of };
+      return { ...outcomeOf(status, manifest, facts, destination), ...tidied, ...warned(manifest) };
     }
   }
+}
+
+/** A warning where the settings ask to delete sources, and a request before this one to keep them. */
+function keptByRequest(
+  { source, deleteSource }: RollupRequest,
+  { settings }: TidyUpContext,
+  { keepSource }: Manifest,
+): RunWarning[] {
+  if (keepSource !== true || !settings.deleteSource || deleteSource !== undefined) return [];
+  const message = `The sources stay in ${formatLocation(source)}: an earlier request asked for that with "deleteSource": false, which holds until another asks to delete them.`;
+  return [{ code: 'SourcesKept', message }];
 }
 
 const NOTHING = { written: 0, copied: 0, peakInFlightBytes: 0 };
@@ -144,7 +160,8 @@ async function tidyUp(
   }
   if (areMarkersPublished) await succeeds(() => sweep(request, context, state, committed));
   let deleted: Deleted | undefined;
-  if (context.settings.deleteSource) {
+  const { manifest } = committed.by === 'this run' ? committed : committed.current;
+  if (context.settings.deleteSource && manifest.keepSource !== true) {
     await succeeds(async () => {
       const { concurrency, outputsInFlight } = context.settings;
       const done = await deleteSources(source, destination, {

@@ -7,6 +7,7 @@ import {
   formatManifest,
   laterThan,
   namedKeys,
+  versionOf,
 } from '../model/manifest.ts';
 import { readManifest } from '../committed/read-manifest.ts';
 import { ownerOf } from '../plan/pack.ts';
@@ -129,26 +130,33 @@ export function leftoverKeys(
 
 /**
  * Replaces the manifest by itself, with the next generation: before a sweep without a commit, so that a slow run which
- * still counts on the leftovers that are about to be deleted can no longer commit. False if another run committed first.
+ * still counts on the leftovers that are about to be deleted can no longer commit; and to record `keepSource`.
+ *
+ * @returns the commit as it is now; undefined if another run committed first
  */
 export async function replaceManifestByItself(
   store: Store,
   { bucket, prefix }: Location,
   rollup: Rollup,
   now: Date,
-): Promise<boolean> {
+  { keepSource }: Pick<Manifest, 'keepSource'> = rollup.manifest,
+): Promise<Rollup | undefined> {
   const { manifest, etag } = rollup;
+  const { version, source, destination, settings, totals, outputs, sources } = manifest;
   const next: Manifest = {
-    ...manifest,
+    // The index is not read again: what made the version a later one may be in there.
+    version: versionOf({ totals, keepSource }, { hasHeaders: version > 1 }),
     generation: manifest.generation + 1,
-    createdAt: laterThan(manifest, now),
+    ...{ source, destination, createdAt: laterThan(manifest, now), settings },
+    // JSON leaves out what is undefined.
+    ...{ keepSource, totals, outputs, sources },
   };
   try {
     const at = { bucket, key: prefix + MANIFEST_NAME };
-    await store.put(at, formatManifest(next), 'application/json', { etag });
-    return true;
+    const put = await store.put(at, formatManifest(next), 'application/json', { etag });
+    return { ...rollup, manifest: next, etag: put.etag };
   } catch (error) {
-    if (hasCode(error, 'PreconditionFailed', 'Conflict')) return false;
+    if (hasCode(error, 'PreconditionFailed', 'Conflict')) return undefined;
     throw error;
   }
 }

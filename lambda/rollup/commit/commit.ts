@@ -1,11 +1,11 @@
 import { hasCode } from '../../errors.ts';
 import { readCommitted } from '../committed/read-committed.ts';
 import { formatLocation } from '../model/location.ts';
-import type { Manifest, Rollup } from '../model/manifest.ts';
+import { type Manifest, type Rollup, keepSourceOf } from '../model/manifest.ts';
 import type { OutputCounts, Proven } from '../model/output.ts';
 import type { RollupContext, RollupRequest } from '../model/run.ts';
 import type { OpenUpload } from '../model/store.ts';
-import { deleteUnnamed, ourUploads } from './cleanup.ts';
+import { deleteUnnamed, ourUploads, replaceManifestByItself } from './cleanup.ts';
 import type { Draft } from './draft.ts';
 import { putManifest } from './put-manifest.ts';
 
@@ -43,15 +43,20 @@ type Lost = { status: 'lost'; indexKey: string };
  *   manifest would be too large to be read again
  */
 export async function commit(
-  { source, destination }: RollupRequest,
+  { source, destination, deleteSource }: RollupRequest,
   { store, settings, now }: Pick<RollupContext, 'store' | 'settings' | 'now'>,
   draft: Draft,
   previous: Rollup | undefined,
-): Promise<Exclude<CommitResult, { status: 'lost' }> | Lost> {
+): Promise<CommitResult | Lost> {
   const { index, added, counts, headersKept, proven, totals } = draft;
   if (!draft.isComplete) return { status: 'incomplete', totals, counts, headersKept };
   const isSameSource = previous?.manifest.source === formatLocation(source);
-  if (previous !== undefined && isSameSource && added.length === 0) return { status: 'unchanged', previous };
+  const keepSource = keepSourceOf({ deleteSource }, previous?.manifest);
+  if (previous !== undefined && isSameSource && added.length === 0) {
+    if (keepSource === previous.manifest.keepSource) return { status: 'unchanged', previous };
+    const replaced = await replaceManifestByItself(store, destination, previous, now(), { keepSource });
+    return replaced === undefined ? { status: 'lost' } : { status: 'unchanged', previous: replaced };
+  }
   // They are listed before the commit: a run that begins an upload after it has planned from the new manifest.
   const replacedUploads = ourUploads(await store.listUploads(destination), destination);
   const { generation, skipped, sealed } = draft.plan;
@@ -60,6 +65,7 @@ export async function commit(
     source,
     destination,
     settings,
+    keepSource,
     generation,
     skipped,
     sealed,

@@ -16,6 +16,13 @@ export interface RollupRequest {
    * @defaultValue false
    */
   repack?: boolean;
+  /**
+   * Whether the sources are to be deleted from raw, where the request itself says so. `false` stays with the hour: they are
+   * kept by later runs too, until a request says `true`. `true` deletes nothing by itself: the settings must say so as well.
+   *
+   * @defaultValue undefined: as an earlier request for this hour asked, and otherwise as the settings say
+   */
+  deleteSource?: boolean | undefined;
 }
 
 /** All that a run uses besides its request: stores, settings, and the effects that are passed in. */
@@ -79,10 +86,12 @@ export interface RollupOutcome extends Partial<TidyUpResult> {
  * - `AllLeftOut`: all that is listed is left out by filters, groups or its names.
  * - `FolderAndBeside`: the source's prefix has no slash, and takes in a folder and keys beside it.
  * - `PlannedAgain`: a source was of another format than it was planned as.
+ * - `SourcesKept`: the settings ask to delete sources, and an earlier request to keep those of this hour: they were kept.
  * - `LastNewlineMissing`: compressed sources that are joined as they are do not end with a newline; `plan` alone says so.
  */
 export interface RunWarning {
-  code: 'NoObjects' | 'AllLeftOut' | 'FolderAndBeside' | 'PlannedAgain' | 'LastNewlineMissing';
+  code:
+    'NoObjects' | 'AllLeftOut' | 'FolderAndBeside' | 'PlannedAgain' | 'SourcesKept' | 'LastNewlineMissing';
   message: string;
   /** Key of the first object that it is about. */
   key?: string;

@@ -37,6 +37,8 @@ export interface EstimateInput {
   uploads: OpenUpload[];
   destination: Location;
   settings: Settings;
+  /** True if the sources stay whatever the settings say: see `keepSourceOf`. */
+  keepSource: true | undefined;
   /** True if S3 cannot copy from source to destination itself, so that copies are streamed through this process. */
   streamsCopies: boolean;
 }
@@ -54,7 +56,12 @@ const KEYS_PER_REQUEST = 1000;
 export function estimateRequests(input: EstimateInput): RequestCounts {
   const counts = estimateCommit(input);
   addMarkers(counts, input);
-  if (input.settings.deleteSource) addDeletes(counts, input);
+  const { fullPlan, keepSource } = input;
+  const { plan, previous } = fullPlan;
+  // The manifest is replaced by itself.
+  if (previous !== undefined && plan.planned.length === 0 && keepSource !== previous.manifest.keepSource)
+    counts.put++;
+  if (input.settings.deleteSource && input.keepSource !== true) addDeletes(counts, input);
   return counts;
 }
 
