@@ -1,4 +1,5 @@
-import { hasCode } from '../../errors.ts';
+import { RollupError, hasCode } from '../../errors.ts';
+import { CommittedVanished } from '../attempts.ts';
 import { readCommitted } from '../committed/read-committed.ts';
 import { formatLocation } from '../model/location.ts';
 import { type Manifest, type Rollup, keepSourceOf } from '../model/manifest.ts';
@@ -91,13 +92,25 @@ export async function isLost(
   return winner?.etag !== previous?.etag;
 }
 
+/** The error of a source that has left raw, if a committed output holds it: another run may be deleting what is committed. */
+async function committedVanished(
+  error: unknown,
+  previous: Rollup | undefined,
+): Promise<CommittedVanished | undefined> {
+  if (previous === undefined || !(error instanceof RollupError) || error.code !== 'SourceVanished') return;
+  for await (const sources of previous.sources.stored())
+    for (const { key } of sources) if (key === error.key) return new CommittedVanished(key, error);
+  return undefined;
+}
+
 /**
  * Does the work of a run up to its commit. If another run has committed since `previous` was read, the result is `lost`,
  * also where the work failed, and the keys that this run wrote are deleted, but for those that the current manifest names.
  *
  * @param state `keys`: those that the work has written so far; the array grows while it goes on. `abandoned`: those of
- *   attempts before it; where the work is mistaken about a format, its own are added
- * @throws what the work throws, if no other run has committed
+ *   attempts before it; where the work is to be planned again, its own are added
+ * @throws CommittedVanished where a source has left raw that `previous` holds; otherwise what the work throws, if no other run
+ * has committed
  */
 export async function unlessLost(
   { source, destination }: RollupRequest,
@@ -114,8 +127,9 @@ export async function unlessLost(
   } catch (error) {
     // A run that lost may find its uploads aborted, or outputs that it reads from deleted, before it comes to commit.
     if (!(await isLost(error, { source, destination }, { store }, previous))) {
-      if (hasCode(error, 'FormatMistaken')) abandoned.push(...keys);
-      throw error;
+      const vanished = await committedVanished(error, previous);
+      if (vanished !== undefined || hasCode(error, 'FormatMistaken')) abandoned.push(...keys);
+      throw vanished ?? error;
     }
   }
   const winner = await readCommitted(store, destination, source);

@@ -42,6 +42,13 @@ export interface RollupContext extends Endpoints {
    * @defaultValue false: a few of each class of keys are sampled
    */
   samplesAll?: boolean;
+  /**
+   * True to read committed sources from the outputs that hold them, although they are still in raw: another run may be
+   * deleting them there.
+   *
+   * @defaultValue false
+   */
+  readsOutputs?: boolean;
   now: () => Date;
   report: Report;
   /** Returns false once no further output should be begun: the run then ends as `incomplete`. */

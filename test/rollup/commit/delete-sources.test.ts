@@ -363,3 +363,22 @@ describe('a request that keeps the sources', () => {
     expect(bucket.manifest).toMatchObject({ keepSource: true });
   });
 });
+
+it.each(['keep', 'gzip'] as const)(
+  'a repack (codec %s) that reads raw while another run deletes from it reads the outputs instead',
+  async (codec) => {
+    await using bucket = await openTestBucket({ codec });
+    bucket.putHour(150);
+    const was = contents(bucket);
+    await bucket.roll();
+    // The other run deletes all after the first source is read: what was planned by then is gone.
+    bucket.sandbox.hook = beforeNth(2, matching('GetObject', RAW), async () => {
+      bucket.sandbox.hook = undefined;
+      expect(await bucket.roll({ deleteSource: true })).toMatchObject({ deleted: { objects: 150 } });
+    });
+    expect(await bucket.roll({ repack: true })).toMatchObject({ status: 'committed', objects: 150 });
+    expect(inRaw(bucket)).toEqual([]);
+    await bucket.expectSound();
+    if (codec === 'keep') await expectNothingLost(bucket, was);
+  },
+);
