@@ -18,6 +18,7 @@ import {
   abortUploads,
   deleteReplaced,
   deleteUnnamed,
+  isAtWork,
   leftoverKeys,
   leftoverUploads,
   replaceManifestByItself,
@@ -181,7 +182,7 @@ async function tidyUp(
 
 /**
  * Deletes old leftovers of runs that were killed. After a commit of another run it looks for old uploads too, and replaces
- * the manifest by itself first; a commit of this run has done both.
+ * the manifest by itself first, unless somebody is at work; a commit of this run has done both.
  */
 async function sweep(
   { destination }: RollupRequest,
@@ -197,8 +198,13 @@ async function sweep(
       ? []
       : leftoverUploads(await store.listUploads(destination), destination, listingBegan);
   if (keys.length === 0 && uploads.length === 0) return;
+  // Replacing the manifest would make a run that is at work lose: it has written something within the last hour.
+  if (current !== undefined && isAtWork(present.values(), destination, manifest, listingBegan)) return;
   if (current !== undefined && !(await replaceManifestByItself(store, destination, current, now()))) return;
-  const swept = await deleteUnnamed(store, destination, keys);
-  await abortUploads(store, uploads);
-  if (swept.length > 0) report({ type: 'swept', keys: swept });
+  try {
+    const swept = await deleteUnnamed(store, destination, keys);
+    if (swept.length > 0) report({ type: 'swept', keys: swept });
+  } finally {
+    await abortUploads(store, uploads);
+  }
 }

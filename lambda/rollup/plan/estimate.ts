@@ -1,7 +1,7 @@
 import { COPY_PART, LARGEST_COPY } from '../../settings/settings.ts';
 import type { Settings } from '../../settings/table.ts';
 import { sidecarKeyOf } from '../codec/sidecar.ts';
-import { leftoverKeys, leftoverUploads, ourUploads } from '../commit/cleanup.ts';
+import { isAtWork, leftoverKeys, leftoverUploads, ourUploads } from '../commit/cleanup.ts';
 import { SOURCES_NAME, SYMLINKS_NAME, wantedMarkers } from '../commit/markers.ts';
 import type { Location } from '../model/location.ts';
 import { type Manifest } from '../model/manifest.ts';
@@ -137,6 +137,7 @@ function estimateCommit({
     const swept = leftoverKeys(present.values(), destination, previous.manifest, listingBegan).length;
     const ended = leftoverUploads(uploads, destination, listingBegan).length;
     counts.list++;
+    if (isAtWork(present.values(), destination, previous.manifest, listingBegan)) return counts;
     // Without a commit, the manifest is written again before leftovers are deleted.
     if (swept + ended > 0) counts.put++;
     addUnnamed(counts, swept);
