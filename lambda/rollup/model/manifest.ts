@@ -193,8 +193,8 @@ export function versionOf(
   { totals: { skipped }, keepSource }: Pick<Manifest, 'totals' | 'keepSource'>,
   { hasHeaders }: { hasHeaders: boolean },
 ): Manifest['version'] {
-  const isPlain = skipped.hidden === undefined && skipped.own === undefined && !hasHeaders;
-  return isPlain && keepSource === undefined ? 1 : 2;
+  const { hidden, own } = skipped;
+  return keepSource === undefined && hidden === undefined && own === undefined && !hasHeaders ? 1 : 2;
 }
 
 /**
