@@ -87,7 +87,9 @@ export async function parseRollup(
     endpointUrl: () => parseEndpoint(options.endpointUrl),
   });
   refuseUnlistable(locations.destination, settings);
-  const request = { ...locations, repack: options.repack === true };
+  // What is typed is said by this request, and stays with the hour; what a settings file says is not.
+  const deleteSource = typed.deleteSource === undefined ? undefined : settings.deleteSource;
+  const request = { ...locations, repack: options.repack === true, deleteSource };
   return { request, settings, endpointUrl, connection: await open(settings, endpointUrl, options) };
 }
 

@@ -5,7 +5,11 @@ import type { Progress } from './progress.ts';
 
 type Phase = 'listing' | 'rolling up' | 'committing' | 'deleting';
 
-const WHY_AGAIN = { lost: 'another run committed first', mistaken: 'a source is of another format' };
+const WHY_AGAIN = {
+  lost: 'another run committed first',
+  mistaken: 'a source is of another format',
+  vanished: 'another run deletes sources',
+};
 
 /** Adds up the events of a run, and gives the progress to show. */
 export class RunTally {
@@ -16,7 +20,7 @@ export class RunTally {
   #done = { objects: 0, bytes: 0, outputs: 0 };
   #deleted = { objects: 0, bytes: 0 };
   #attempts = 1;
-  #why: 'lost' | 'mistaken' = 'lost';
+  #why: keyof typeof WHY_AGAIN = 'lost';
   #began: number | undefined;
   readonly #now: () => number;
   readonly #inUse: () => string;
@@ -49,6 +53,7 @@ export class RunTally {
         break;
       case 'lost':
       case 'mistaken':
+      case 'vanished':
         this.#attempts++;
         this.#why = event.type;
         this.#phase = 'listing';

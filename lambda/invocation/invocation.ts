@@ -151,7 +151,7 @@ function skip({ source, destination, hour }: ResolvedRequest): Skipped {
  * @throws RollupError `Timeout` where the deadline ended it, and what `run` throws
  */
 async function runInTime(
-  { source, destination, repack, deleteSource, message }: ResolvedRequest,
+  { source, destination, repack, deleteSource, mayDelete, message }: ResolvedRequest,
   settings: Settings,
   connection: Resources['connection'],
   context: Context,
@@ -159,8 +159,8 @@ async function runInTime(
   const deadline = createDeadline(() => context.getRemainingTimeInMillis());
   const stopSampling = startSampling(() => connection.gauge.connections);
   try {
-    const result = await run({ source, destination, repack }, connection, {
-      settings: { ...settings, deleteSource },
+    const result = await run({ source, destination, repack, deleteSource }, connection, {
+      settings: { ...settings, deleteSource: mayDelete },
       trustExisting: (message.continuation ?? 0) > 0,
       hasTime: deadline.hasTime,
       signal: deadline.signal,

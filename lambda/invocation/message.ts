@@ -32,9 +32,10 @@ export const fields = z.strictObject({
    */
   repack: z.boolean().optional(),
   /**
-   * `false` keeps the sources of this run where the deployment deletes them; `true` is refused where it does not.
+   * `false` keeps the sources of the hour where the deployment deletes them, in later runs too, until a request says `true`;
+   * `true` is refused where the deployment does not delete.
    *
-   * @defaultValue the deployment's setting
+   * @defaultValue as an earlier request for the hour asked, and otherwise the deployment's setting
    */
   deleteSource: z.boolean().optional(),
   /**

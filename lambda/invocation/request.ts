@@ -28,7 +28,10 @@ export interface ResolvedRequest {
   destination: Location;
   hour: Hour | undefined;
   repack: boolean;
-  deleteSource: boolean;
+  /** As the request itself says; undefined where it does not. */
+  deleteSource: boolean | undefined;
+  /** True where the deployment deletes sources, and the request is for an hour of a stream. */
+  mayDelete: boolean;
   lookBack: boolean;
   /** Name of the stream as the message gives it; otherwise `METRICS.unnamedStream`. */
   stream: string;
@@ -152,8 +155,10 @@ export function resolveRequest(message: RequestMessage, config: FunctionConfig, 
   refuseOverlap(source, destination);
   if (hour !== undefined && message.force !== true) refuseUnended(hour, settings.graceSeconds, now);
   const { repack = false, lookBack = false, stream = METRICS.unnamedStream } = message;
-  const deleteSource = mayDelete(message, settings.deleteSource, configured);
-  return { source, destination, hour, repack, deleteSource, lookBack, stream, configured, message };
+  const { deleteSource } = message;
+  const mayDelete = canDelete(message, settings.deleteSource, configured);
+  const resolved = { source, destination, hour, repack, deleteSource, mayDelete, lookBack };
+  return { ...resolved, stream, configured, message };
 }
 
 /** The source of the stream that a message names. Throws `OutsideStream` where there is no such stream. */
@@ -164,17 +169,17 @@ function templateOf(name = '', streams: readonly Stream[]): string {
 }
 
 /**
- * True where the sources are deleted after the commit. Throws `InvalidRequest` for a message that asks for it where the
+ * True where the sources may be deleted after the commit. Throws `InvalidRequest` for a message that asks for it where the
  * deployment does not delete, or for a prefix that is no hour of a stream.
  */
-function mayDelete(
+function canDelete(
   { deleteSource }: RequestMessage,
   deployed: boolean,
   configured: Stream | undefined,
 ): boolean {
   if (deleteSource === true && !deployed) throw refusedDelete();
   if (deleteSource === true && configured === undefined) throw refusedDeleteOutside();
-  return configured !== undefined && (deleteSource ?? deployed);
+  return configured !== undefined && deployed;
 }
 
 /** The message that lets another invocation continue the request: with its hour, not the time that it was scheduled at. */

@@ -76,9 +76,8 @@ function carryOut(
 ): Promise<StepAnswer | WriteAnswer> {
   const request = resolveRequest(event.request, config, new Date());
   if (event.step === 'write') return writeStep(event, request, context);
-  // The request may keep the sources of a deployment that deletes them.
   const filled = fillSelection(context.settings, request.hour, GIVE_HOUR);
-  const settings = { ...filled, deleteSource: request.deleteSource };
+  const settings = { ...filled, deleteSource: request.mayDelete };
   if (event.step === 'plan')
     return planStep(event, request, { ...context, settings, samplesAll: event.samplesAll });
   return commitStep(event, request, { ...context, settings });

@@ -12,14 +12,24 @@ export const ATTEMPTS = 3;
 export interface AttemptState {
   /** True once a plan was mistaken about the format of a source. */
   samplesAll: boolean;
-  /** Keys that mistaken attempts wrote. */
+  /** True once a committed source left raw while it was to be read there: from then on all of them are read from outputs. */
+  readsOutputs: boolean;
+  /** Keys that such attempts wrote. */
   readonly abandoned: string[];
   /** What the outcome has to say of them. */
   readonly warnings: RunWarning[];
 }
 
+/** A committed source that left raw, because another run deletes sources: it is to be read from the output that holds it. */
+export class CommittedVanished extends RollupError {
+  constructor(key: string, cause: RollupError) {
+    super('SourceVanished', cause.message, { key, cause });
+  }
+}
+
 /**
- * Repeats an attempt for as long as it returns `lost`, because another run committed first, or throws `FormatMistaken`.
+ * Repeats an attempt for as long as it returns `lost`, because another run committed first, or throws `FormatMistaken`; and
+ * once where it throws `CommittedVanished`.
  *
  * @returns the first outcome that is not `lost`
  * @throws RollupError `Conflict` after the last of `ATTEMPTS` that was lost, `FormatMistaken` after the last of as many that
@@ -31,7 +41,7 @@ export async function untilCommitted<T>(
   { report, signal }: { report: Report; signal: AbortSignal },
   attempt: (state: AttemptState) => Promise<T | 'lost'>,
 ): Promise<T> {
-  const state: AttemptState = { samplesAll: false, abandoned: [], warnings: [] };
+  const state: AttemptState = { samplesAll: false, readsOutputs: false, abandoned: [], warnings: [] };
   let lost = 0;
   let mistaken = 0;
   try {
@@ -41,6 +51,11 @@ export async function untilCommitted<T>(
         if (outcome !== 'lost') return outcome;
         report({ type: 'lost', attempt: ++lost });
       } catch (error) {
+        if (error instanceof CommittedVanished && !state.readsOutputs) {
+          state.readsOutputs = true;
+          report({ type: 'vanished', message: error.message });
+          continue;
+        }
         if (!(error instanceof FormatMistaken) || ++mistaken === ATTEMPTS) throw error;
         state.samplesAll = true;
         const { key, message } = error.toJSON();

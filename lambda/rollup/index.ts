@@ -54,7 +54,7 @@ export {
   parseSource,
   refuseOverlap,
 } from './model/location.ts';
-export { MANIFEST_NAME, type Manifest, type Rollup } from './model/manifest.ts';
+export { MANIFEST_NAME, type Manifest, type Rollup, keepSourceOf } from './model/manifest.ts';
 export { type Skipped, indexOf } from './model/output.ts';
 export {
   type Deleted,

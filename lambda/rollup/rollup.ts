@@ -32,12 +32,12 @@ export async function rollUp(request: RollupRequest, context: RollupContext): Pr
 
 /**
  * One attempt, from the current manifest to the next. `lost`: another run committed in between. Throws `FormatMistaken`
- * where a source is of another format than it was planned as.
+ * where a source is of another format than it was planned as, `CommittedVanished` where a committed one has left raw.
  */
 async function attempt(
   given: RollupRequest,
   context: RollupContext,
-  { samplesAll, abandoned, warnings: earlier }: AttemptState,
+  { samplesAll, readsOutputs, abandoned, warnings: earlier }: AttemptState,
 ): Promise<RollupOutcome | 'lost'> {
   const state = await readDestination(given, context);
   const request = { ...given, source: state.source };
@@ -59,7 +59,7 @@ async function attempt(
     { previous: state.previous, keys: writer.keys, abandoned },
     async () => {
       // Outputs are written as they are planned: the first ones while the listing is still read.
-      const planned = listAndPlan(request, context, planner, state.previous);
+      const planned = listAndPlan(request, { ...context, readsOutputs }, planner, state.previous);
       for await (const output of writer.write(planned)) await draft.add(output);
       if (draft.isEmpty) warnings.push((await warnOfEmpty(source, context, planner)).warning);
       return commit(request, context, draft, state.previous);

@@ -94,6 +94,38 @@ describe('a scheduled run', () => {
   });
 });
 
+it('a look back keeps the sources that a request by hand kept, until another request deletes them', async () => {
+  const env = environmentOf(sandbox, {
+    AWS_ENDPOINT_URL_SQS: queues.endpoint,
+    QUEUE_URL: queues.queueUrl,
+    DELETE_SOURCE: 'true',
+  });
+  await using deleting = await startLambda({ env });
+  const kept = { source: TEMPLATE, hour: hourText(8) };
+  const inRaw = () => sandbox.keys(BUCKET, rawPrefix(8)).length;
+  for (const hour of [8, 9]) putHour(sandbox, hour);
+  const logs = inRaw();
+  await deleting.invoke({ ...kept, deleteSource: false });
+  sandbox.put(BUCKET, `${rawPrefix(8)}late.log`, 'late\n');
+  for (const status of ['committed', 'unchanged']) {
+    await queues.send(due(10));
+    const runs = await drain(queues, deleting);
+    expect(runs.map(({ result }) => result)).toContainEqual(
+      expect.objectContaining({
+        status,
+        source: `s3://${BUCKET}/${rawPrefix(8)}`,
+        warnings: [expect.objectContaining({ code: 'SourcesKept' })],
+      }),
+    );
+    expect(sandbox.keys(BUCKET, rawPrefix(9))).toEqual([]);
+    expect(inRaw()).toBe(logs + 1);
+  }
+  expect((await deleting.invoke({ ...kept, deleteSource: true })).result).toMatchObject({
+    status: 'unchanged',
+  });
+  expect(inRaw()).toBe(0);
+});
+
 it('a queue that refuses look-back requests fails the run after its hour is committed', async () => {
   const logs = putHour(sandbox, 9);
   await using cut = await startLambda({

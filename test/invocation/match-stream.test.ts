@@ -157,16 +157,16 @@ describe('a deployment that allows any prefix', () => {
   ])('takes %s, and never deletes it', (_, message, destination) => {
     const request = settle(message);
     expect(formatLocation(request.destination)).toBe(destination);
-    expect(request).toMatchObject({ deleteSource: false, configured: undefined });
-    expect(settle(continuationOf(request)).deleteSource).toBe(false);
-    expect(settle({ ...message, deleteSource: false }).deleteSource).toBe(false);
+    expect(request).toMatchObject({ mayDelete: false, configured: undefined });
+    expect(settle(continuationOf(request)).mayDelete).toBe(false);
+    expect(settle({ ...message, deleteSource: false }).mayDelete).toBe(false);
     expect(() => settle({ ...message, deleteSource: true })).toThrow(
       /^"deleteSource": true is refused: the request is for no hour of a stream/,
     );
   });
 
   it('deletes what is an hour of a stream', () => {
-    expect(settle({ source: TEMPLATE, hour: '2026-11-21T08' }).deleteSource).toBe(true);
+    expect(settle({ source: TEMPLATE, hour: '2026-11-21T08' }).mayDelete).toBe(true);
   });
 
   it.each<[string, RequestMessage, string]>([

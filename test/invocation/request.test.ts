@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { FunctionConfig } from '../../lambda/invocation/environment.ts';
 import { type RequestMessage } from '../../lambda/invocation/message.ts';
-import { continuationOf, deliveriesOf, parseEvent, resolveRequest } from '../../lambda/invocation/request.ts';
+import {
+  type ResolvedRequest,
+  continuationOf,
+  deliveriesOf,
+  parseEvent,
+  resolveRequest,
+} from '../../lambda/invocation/request.ts';
 import { formatLocation } from '../../lambda/rollup/model/location.ts';
 import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
 
@@ -319,16 +325,26 @@ describe('deleting sources', () => {
   const deleting = { settings: { ...DEFAULT_SETTINGS, deleteSource: true } };
   const hour = { source: TEMPLATE, hour: '2026-11-21T08' };
 
-  it.each<[string, RequestMessage, Partial<FunctionConfig>, boolean]>([
-    ['is off', hour, {}, false],
-    ['is on where the deployment is for it', hour, deleting, true],
-    ['can be switched off by a request', { ...hour, deleteSource: false }, deleting, false],
-    ['may be asked for where it is on', { ...hour, deleteSource: true }, deleting, true],
+  it.each<[string, RequestMessage, Partial<FunctionConfig>, Partial<ResolvedRequest>]>([
+    ['is off', hour, {}, { mayDelete: false, deleteSource: undefined }],
+    ['is on where the deployment is for it', hour, deleting, { mayDelete: true, deleteSource: undefined }],
+    [
+      'can be switched off by a request',
+      { ...hour, deleteSource: false },
+      deleting,
+      { mayDelete: true, deleteSource: false },
+    ],
+    [
+      'may be asked for where it is on',
+      { ...hour, deleteSource: true },
+      deleting,
+      { mayDelete: true, deleteSource: true },
+    ],
   ])('%s', (_, message, own, expected) => {
     const request = resolveRequest(message, { ...config, ...own }, NOW);
-    expect(request.deleteSource).toBe(expected);
+    expect(request).toMatchObject(expected);
     const resumed = resolveRequest(continuationOf(request), { ...config, ...own }, NOW);
-    expect(resumed.deleteSource).toBe(expected);
+    expect(resumed).toMatchObject(expected);
   });
 
   it('cannot be switched on by a request', () => {

@@ -330,6 +330,8 @@ describe('an execution', () => {
     expect(await execute({ ...REQUEST, deleteSource: false })).toMatchObject({ status: 'SUCCEEDED' });
     expect(inRaw()).toBe(120);
     expect(await execute()).toMatchObject({ output: { outcome: { status: 'unchanged' } } });
+    expect(inRaw()).toBe(120);
+    expect(await execute({ ...REQUEST, deleteSource: true })).toMatchObject({ status: 'SUCCEEDED' });
     expect(inRaw()).toBe(0);
   });
 
@@ -367,9 +369,9 @@ describe('an execution', () => {
   });
 
   it('that had no time for all deletes fails, and the next one continues them', async () => {
-    vi.stubEnv('DELETE_SOURCE', 'true');
     putHour();
-    await execute({ ...REQUEST, deleteSource: false });
+    await execute();
+    vi.stubEnv('DELETE_SOURCE', 'true');
     let looks = 0;
     const late = { ...CONTEXT, getRemainingTimeInMillis: () => (looks++ === 0 ? 900_000 : 5_000) };
     const plan = { step: 'plan', request: REQUEST, attempt: 1 };

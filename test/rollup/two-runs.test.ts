@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { MiB } from '../../lambda/size.ts';
 import type { SandboxRequest } from '../../sandbox/sandbox.ts';
-import { beforeNth, gate, matching } from '../support/hooks.ts';
+import { REFUSED, beforeNth, gate, matching, onNth } from '../support/hooks.ts';
 import {
   AGGREGATED,
   BUCKET,
@@ -221,7 +221,8 @@ describe('the sweep', () => {
     await bucket.roll();
     for (const { key } of bucket.manifest.outputs) bucket.sandbox.age(BUCKET, key, 100 * HOURS);
     const old = putStrangers(bucket, 'a', 1.1);
-    const young = putStrangers(bucket, 'b', 0.9);
+    // Where nothing is new, young ones are a sign that a run is at work: see below.
+    const young = commits ? putStrangers(bucket, 'b', 0.9) : [];
     for (const name of FOREIGN) {
       bucket.sandbox.put(BUCKET, AGGREGATED + name, 'foreign');
       bucket.sandbox.age(BUCKET, AGGREGATED + name, 100 * HOURS);
@@ -275,6 +276,44 @@ describe('the sweep', () => {
     expect(await counting).toMatchObject({ status: 'committed', objects: 6, written: 1 });
     expect(bucket.manifest.outputs.every(({ key }) => key !== unnamed)).toBe(true);
     await bucket.expectSound();
+  });
+
+  it('of a run that finds nothing new waits for a repack that takes over an hour', async () => {
+    await using bucket = await openTestBucket();
+    bucket.putHour(300);
+    await bucket.roll();
+    // The repack has written its first output two hours ago, and another just now.
+    const parts = matching('CreateMultipartUpload', AGGREGATED);
+    const slow = gate((request) => isCommit(request));
+    bucket.sandbox.hook = slow.hook;
+    const repacking = bucket.roll({ repack: true });
+    await slow.reached;
+    const [first = '', ...others] = bucket.leftovers().filter((key) => key.includes('/part-'));
+    expect(others.length).toBeGreaterThan(0);
+    bucket.sandbox.age(BUCKET, first, 2 * HOURS);
+    expect(await bucket.roll({ connection: bucket.connect() })).toMatchObject({ status: 'unchanged' });
+    expect(bucket.sandbox.head(BUCKET, first)).toBeDefined();
+    bucket.sandbox.requests.length = 0;
+    slow.open();
+    expect(await repacking).toMatchObject({ status: 'committed' });
+    // It did not begin again.
+    expect(bucket.sandbox.requests.filter(parts)).toEqual([]);
+    expect(bucket.downloads()).toEqual([]);
+    await bucket.expectSound();
+  });
+
+  it('goes on behind a request that is refused, and tells it', async () => {
+    await using bucket = await openTestBucket();
+    bucket.putHour(5);
+    await bucket.roll();
+    for (let i = 0; i < 2500; i++) {
+      const key = `${AGGREGATED}part-${String(i).padStart(5, '0')}-0123456789ab.log`;
+      bucket.sandbox.put(BUCKET, key, 'leftover');
+      bucket.sandbox.age(BUCKET, key, 2 * HOURS);
+    }
+    bucket.sandbox.hook = onNth(1, matching('DeleteObjects'), REFUSED);
+    expect(await bucket.roll()).toMatchObject({ status: 'unchanged', problems: [{ code: 'AccessDenied' }] });
+    expect(bucket.leftovers()).toHaveLength(1000);
   });
 
   it('that loses the manifest to a commit deletes nothing', async () => {

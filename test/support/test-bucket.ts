@@ -39,6 +39,8 @@ export const SETTINGS: Settings = {
 export type RollOptions = Partial<RunOptions> & {
   repack?: boolean;
   deleteSource?: boolean;
+  /** `deleteSource` of the request itself, rather than of the settings. */
+  asks?: boolean;
   connection?: Connection;
 };
 
@@ -92,8 +94,8 @@ export class TestBucket implements AsyncDisposable {
   /** Rolls the hour up. */
   roll(options: RollOptions = {}): Promise<RunResult> {
     const { repack = false, connection = this.connection, settings = this.settings, ...others } = options;
-    const { deleteSource = settings.deleteSource, ...rest } = others;
-    const request = { source: SOURCE, destination: DESTINATION, repack };
+    const { deleteSource = settings.deleteSource, asks, ...rest } = others;
+    const request = { source: SOURCE, destination: DESTINATION, repack, deleteSource: asks };
     return run(request, connection, {
       now: () => this.now(),
       ...rest,

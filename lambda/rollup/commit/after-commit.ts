@@ -1,6 +1,6 @@
 import { RollupError, hasCode } from '../../errors.ts';
 import { sourceStore } from '../model/endpoints.ts';
-import type { Location } from '../model/location.ts';
+import { type Location, formatLocation } from '../model/location.ts';
 import { MANIFEST_NAME, type Manifest, type Rollup } from '../model/manifest.ts';
 import type { OutputCounts, Proven } from '../model/output.ts';
 import type {
@@ -18,6 +18,7 @@ import {
   abortUploads,
   deleteReplaced,
   deleteUnnamed,
+  isAtWork,
   leftoverKeys,
   leftoverUploads,
   replaceManifestByItself,
@@ -64,6 +65,10 @@ export async function afterCommit(
   const { state, result, peakInFlightBytes, abandoned = [], warnings = state.warnings } = run;
   const { destination } = request;
   const of = { source: state.source, warnings };
+  const warned = (manifest: Manifest) => ({
+    ...of,
+    warnings: [...warnings, ...keptByRequest(request, context, manifest)],
+  });
   const hasHeaders = context.settings.headerLines > 0;
   switch (result.status) {
     case 'lost':
@@ -77,7 +82,8 @@ export async function afterCommit(
       const current = result.previous;
       const tidied = await tidyUp(request, context, state, { by: 'another', current });
       const facts = { ...NOTHING, headersKept: hasHeaders ? 0 : undefined };
-      return { ...outcomeOf('unchanged', current.manifest, facts, destination), ...tidied, ...of };
+      const outcome = outcomeOf('unchanged', current.manifest, facts, destination);
+      return { ...outcome, ...tidied, ...warned(current.manifest) };
     }
     case 'committed': {
       const { manifest, counts, replacedUploads, proven } = result;
@@ -87,12 +93,12 @@ export async function afterCommit(
       const tidied = await tidyUp(request, context, state, committed);
       const status = manifest.totals.objects === 0 ? 'empty' : 'committed';
       const facts = { ...counts, headersKept, peakInFlightBytes };
-      const outcome = outcomeOf(status, manifest, facts, destination);
+      const { warnings: noted } = warned(manifest);
       return {
-        ...outcome,
+        ...outcomeOf(status, manifest, facts, destination),
         ...tidied,
         ...of,
-        warnings: [...of.warnings, ...rewritten(state.missing), ...unsafe(result.isSafe, context)],
+        warnings: [...noted, ...rewritten(state.missing), ...unsafe(result.isSafe, context)],
       };
     }
   }
@@ -116,6 +122,17 @@ function rewritten(missing: ReadonlySet<string>): RunWarning[] {
   const more = missing.size > NAMED ? ` and ${missing.size - NAMED} more` : '';
   const message = `Committed outputs were not there any more: ${named}${more}. What they held was written anew from raw. Find out who deleted them, or if the store lost them.`;
   return [{ code: 'OutputMissing', message, key }];
+}
+
+/** A warning where the settings ask to delete sources, and a request before this one to keep them. */
+function keptByRequest(
+  { source, deleteSource }: RollupRequest,
+  { settings }: TidyUpContext,
+  { keepSource }: Manifest,
+): RunWarning[] {
+  if (keepSource !== true || !settings.deleteSource || deleteSource !== undefined) return [];
+  const message = `The sources stay in ${formatLocation(source)}: an earlier request asked for that with "deleteSource": false, which holds until another asks to delete them.`;
+  return [{ code: 'SourcesKept', message }];
 }
 
 const NOTHING = { written: 0, copied: 0, peakInFlightBytes: 0 };
@@ -170,7 +187,8 @@ async function tidyUp(
   }
   if (areMarkersPublished) await succeeds(() => sweep(request, context, state, committed));
   let deleted: Deleted | undefined;
-  if (context.settings.deleteSource) {
+  const { manifest } = committed.by === 'this run' ? committed : committed.current;
+  if (context.settings.deleteSource && manifest.keepSource !== true) {
     await succeeds(async () => {
       const { concurrency, outputsInFlight } = context.settings;
       const done = await deleteSources(source, destination, {
@@ -190,7 +208,7 @@ async function tidyUp(
 
 /**
  * Deletes old leftovers of runs that were killed. After a commit of another run it looks for old uploads too, and replaces
- * the manifest by itself first; a commit of this run has done both.
+ * the manifest by itself first, unless somebody is at work; a commit of this run has done both.
  */
 async function sweep(
   { destination }: RollupRequest,
@@ -206,8 +224,13 @@ async function sweep(
       ? []
       : leftoverUploads(await store.listUploads(destination), destination, listingBegan);
   if (keys.length === 0 && uploads.length === 0) return;
+  // Replacing the manifest would make a run that is at work lose: it has written something within the last hour.
+  if (current !== undefined && isAtWork(present.values(), destination, manifest, listingBegan)) return;
   if (current !== undefined && !(await replaceManifestByItself(store, destination, current, now()))) return;
-  const swept = await deleteUnnamed(store, destination, keys);
-  await abortUploads(store, uploads);
-  if (swept.length > 0) report({ type: 'swept', keys: swept });
+  try {
+    const swept = await deleteUnnamed(store, destination, keys);
+    if (swept.length > 0) report({ type: 'swept', keys: swept });
+  } finally {
+    await abortUploads(store, uploads);
+  }
 }

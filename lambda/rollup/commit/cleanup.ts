@@ -1,4 +1,4 @@
-import { hasCode } from '../../errors.ts';
+import { RollupError, hasCode } from '../../errors.ts';
 import type { Location } from '../model/location.ts';
 import {
   MANIFEST_NAME,
@@ -7,6 +7,7 @@ import {
   formatManifest,
   laterThan,
   namedKeys,
+  versionOf,
 } from '../model/manifest.ts';
 import { readManifest } from '../committed/read-manifest.ts';
 import { ownerOf } from '../plan/pack.ts';
@@ -50,22 +51,46 @@ const KEYS_PER_DELETE = 1000;
 /**
  * Deletes those of the keys that the current manifest does not name, which is read before every request. Where there is
  * none, because it was deleted by hand, a run may just be planning from nothing again and count on any key that was ever
- * planned so: then nothing is deleted.
+ * planned so: then nothing is deleted. A request that fails does not keep those behind it from being sent.
  *
  * @returns the keys that were deleted
+ * @throws RollupError the first failure of a request, after all were sent
  */
 export async function deleteUnnamed(store: Store, destination: Location, keys: string[]): Promise<string[]> {
   const { bucket } = destination;
   const deleted: string[] = [];
+  const failures = new Failures();
   for (let at = 0; at < keys.length; at += KEYS_PER_DELETE) {
     const current = await readManifest(store, destination);
     if (current === undefined) break;
     const kept = namedBy(current.manifest);
     const batch = keys.slice(at, at + KEYS_PER_DELETE).filter((candidate) => !kept.has(candidate));
-    await store.delete(bucket, batch);
-    deleted.push(...batch);
+    if (await failures.note(store.delete(bucket, batch))) deleted.push(...batch);
   }
+  failures.throwFirst();
   return deleted;
+}
+
+/** The failures of requests, each of which is to be sent whatever becomes of the others. */
+class Failures {
+  readonly #failures: RollupError[] = [];
+
+  /** Waits for a request. False if it failed. Throws errors without a code, and that of a run which was stopped. */
+  async note(request: Promise<void>): Promise<boolean> {
+    try {
+      await request;
+      return true;
+    } catch (error) {
+      if (!(error instanceof RollupError) || error.code === 'Aborted') throw error;
+      this.#failures.push(error);
+      return false;
+    }
+  }
+
+  throwFirst(): void {
+    const [first] = this.#failures;
+    if (first !== undefined) throw first;
+  }
 }
 
 /**
@@ -94,10 +119,12 @@ export function ourUploads(uploads: OpenUpload[], destination: Location): OpenUp
 
 /**
  * Aborts uploads that were begun by plans from a commit that is replaced now. A run that is still at work on one gets
- * `NoSuchUpload`, and plans again.
+ * `NoSuchUpload`, and plans again. Throws the first failure, after all were requested.
  */
 export async function abortUploads(store: Store, uploads: OpenUpload[]): Promise<void> {
-  for (const upload of uploads) await store.abortUpload(upload);
+  const failures = new Failures();
+  for (const upload of uploads) await failures.note(store.abortUpload(upload));
+  failures.throwFirst();
 }
 
 /** Those of the open uploads that runs of this rollup began more than an hour before the listing. */
@@ -117,38 +144,67 @@ export function leftoverKeys(
   manifest: Manifest,
   listingBegan: Date,
 ): string[] {
-  const kept = namedBy(manifest);
   const before = listingBegan.getTime() - SWEEP_AGE_MS;
-  return [...present]
-    .filter(
-      ({ key, lastModified }) =>
-        isOurs(key, destination) && !kept.has(key) && Date.parse(lastModified) < before,
-    )
+  return unnamedOf(present, destination, manifest)
+    .filter(({ lastModified }) => Date.parse(lastModified) < before)
     .map(({ key }) => key);
 }
 
 /**
+ * True if a run may be at work that has not committed yet: an output, a plan or an index that the manifest does not name was
+ * written within an hour of the listing. A run that is killed holds a sweep up for that long.
+ */
+export function isAtWork(
+  present: Iterable<ListedObject>,
+  destination: Location,
+  manifest: Manifest,
+  listingBegan: Date,
+): boolean {
+  const before = listingBegan.getTime() - SWEEP_AGE_MS;
+  return unnamedOf(present, destination, manifest).some(
+    ({ lastModified }) => Date.parse(lastModified) >= before,
+  );
+}
+
+/** The objects of this rollup that the manifest does not name. */
+function unnamedOf(
+  present: Iterable<ListedObject>,
+  destination: Location,
+  manifest: Manifest,
+): ListedObject[] {
+  const kept = namedBy(manifest);
+  return [...present].filter(({ key }) => isOurs(key, destination) && !kept.has(key));
+}
+
+/**
  * Replaces the manifest by itself, with the next generation: before a sweep without a commit, so that a slow run which
- * still counts on the leftovers that are about to be deleted can no longer commit. False if another run committed first.
+ * still counts on the leftovers that are about to be deleted can no longer commit; and to record `keepSource`.
+ *
+ * @returns the commit as it is now; undefined if another run committed first
  */
 export async function replaceManifestByItself(
   store: Store,
   { bucket, prefix }: Location,
   rollup: Rollup,
   now: Date,
-): Promise<boolean> {
+  { keepSource }: Pick<Manifest, 'keepSource'> = rollup.manifest,
+): Promise<Rollup | undefined> {
   const { manifest, etag } = rollup;
+  const { version, source, destination, settings, totals, outputs, sources } = manifest;
   const next: Manifest = {
-    ...manifest,
+    // The index is not read again: what made the version a later one may be in there.
+    version: versionOf({ totals, keepSource }, { hasHeaders: version > 1 }),
     generation: manifest.generation + 1,
-    createdAt: laterThan(manifest, now),
+    ...{ source, destination, createdAt: laterThan(manifest, now), settings },
+    // JSON leaves out what is undefined.
+    ...{ keepSource, totals, outputs, sources },
   };
   try {
     const at = { bucket, key: prefix + MANIFEST_NAME };
-    await store.put(at, formatManifest(next), 'application/json', { etag });
-    return true;
+    const put = await store.put(at, formatManifest(next), 'application/json', { etag });
+    return { ...rollup, manifest: next, etag: put.etag };
   } catch (error) {
-    if (hasCode(error, 'PreconditionFailed', 'Conflict')) return false;
+    if (hasCode(error, 'PreconditionFailed', 'Conflict')) return undefined;
     throw error;
   }
 }

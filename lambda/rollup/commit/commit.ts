@@ -1,11 +1,12 @@
-import { hasCode } from '../../errors.ts';
+import { RollupError, hasCode } from '../../errors.ts';
+import { CommittedVanished } from '../attempts.ts';
 import { readCommitted } from '../committed/read-committed.ts';
 import { formatLocation } from '../model/location.ts';
-import type { Manifest, Rollup } from '../model/manifest.ts';
+import { type Manifest, type Rollup, keepSourceOf } from '../model/manifest.ts';
 import type { OutputCounts, Proven } from '../model/output.ts';
 import type { RollupContext, RollupRequest } from '../model/run.ts';
 import type { OpenUpload } from '../model/store.ts';
-import { deleteUnnamed, ourUploads } from './cleanup.ts';
+import { deleteUnnamed, ourUploads, replaceManifestByItself } from './cleanup.ts';
 import type { Draft } from './draft.ts';
 import { putManifest } from './put-manifest.ts';
 
@@ -45,15 +46,20 @@ type Lost = { status: 'lost'; indexKey: string };
  *   manifest would be too large to be read again
  */
 export async function commit(
-  { source, destination }: RollupRequest,
+  { source, destination, deleteSource }: RollupRequest,
   { store, settings, now }: Pick<RollupContext, 'store' | 'settings' | 'now'>,
   draft: Draft,
   previous: Rollup | undefined,
-): Promise<Exclude<CommitResult, { status: 'lost' }> | Lost> {
+): Promise<CommitResult | Lost> {
   const { index, added, counts, headersKept, proven, totals } = draft;
   if (!draft.isComplete) return { status: 'incomplete', totals, counts, headersKept };
   const isSameSource = previous?.manifest.source === formatLocation(source);
-  if (previous !== undefined && isSameSource && added.length === 0) return { status: 'unchanged', previous };
+  const keepSource = keepSourceOf({ deleteSource }, previous?.manifest);
+  if (previous !== undefined && isSameSource && added.length === 0) {
+    if (keepSource === previous.manifest.keepSource) return { status: 'unchanged', previous };
+    const replaced = await replaceManifestByItself(store, destination, previous, now(), { keepSource });
+    return replaced === undefined ? { status: 'lost' } : { status: 'unchanged', previous: replaced };
+  }
   // They are listed before the commit: a run that begins an upload after it has planned from the new manifest.
   const replacedUploads = ourUploads(await store.listUploads(destination), destination);
   const { generation, skipped, sealed } = draft.plan;
@@ -64,6 +70,7 @@ export async function commit(
     source,
     destination,
     settings,
+    keepSource,
     generation,
     skipped,
     sealed,
@@ -97,13 +104,25 @@ export async function isLost(
   return winner?.etag !== previous?.etag;
 }
 
+/** The error of a source that has left raw, if a committed output holds it: another run may be deleting what is committed. */
+async function committedVanished(
+  error: unknown,
+  previous: Rollup | undefined,
+): Promise<CommittedVanished | undefined> {
+  if (previous === undefined || !(error instanceof RollupError) || error.code !== 'SourceVanished') return;
+  for await (const sources of previous.sources.stored())
+    for (const { key } of sources) if (key === error.key) return new CommittedVanished(key, error);
+  return undefined;
+}
+
 /**
  * Does the work of a run up to its commit. If another run has committed since `previous` was read, the result is `lost`,
  * also where the work failed, and the keys that this run wrote are deleted, but for those that the current manifest names.
  *
  * @param state `keys`: those that the work has written so far; the array grows while it goes on. `abandoned`: those of
- *   attempts before it; where the work is mistaken about a format, its own are added
- * @throws what the work throws, if no other run has committed
+ *   attempts before it; where the work is to be planned again, its own are added
+ * @throws CommittedVanished where a source has left raw that `previous` holds; otherwise what the work throws, if no other run
+ * has committed
  */
 export async function unlessLost(
   { source, destination }: RollupRequest,
@@ -120,8 +139,9 @@ export async function unlessLost(
   } catch (error) {
     // A run that lost may find its uploads aborted, or outputs that it reads from deleted, before it comes to commit.
     if (!(await isLost(error, { source, destination }, { store }, previous))) {
-      if (hasCode(error, 'FormatMistaken')) abandoned.push(...keys);
-      throw error;
+      const vanished = await committedVanished(error, previous);
+      if (vanished !== undefined || hasCode(error, 'FormatMistaken')) abandoned.push(...keys);
+      throw vanished ?? error;
     }
   }
   const winner = await readCommitted(store, destination, source);

@@ -47,6 +47,9 @@ export interface DeleteContext {
  * it still is, by key, ETag and size, the one that was rolled up, and if the output that holds it was just found to be as
  * committed, and was proven to hold its sources. A deletion that was killed is continued by calling it again.
  *
+ * Nothing is deleted, or nothing more, where the manifest says that the sources stay: a request may have asked for that since
+ * this run committed.
+ *
  * @returns the numbers of what was deleted and kept, and the first problems
  * @throws RollupError as `Store.list` and `Store.deleteUnchanged` do; `UnsafeDelete` where the store does not keep what was
  *   overwritten: then nothing was deleted
@@ -60,6 +63,7 @@ export async function deleteSources(
   for (let attempt = 1; ; attempt++) {
     const rollup = await readCommitted(context.store, destination, source);
     const deletion = new Deletion(source, destination, rollup, context, deleted);
+    if (rollup?.manifest.keepSource === true) return deletion.end();
     const ended = await deletion.run().catch(async (error: unknown) => {
       const isSupersededNow =
         rollup !== undefined && (await isSuperseded(context.store, destination, rollup, error));
@@ -126,6 +130,12 @@ class Deletion {
     const { objects, bytes } = this.#deleted;
     const deleted = { objects, bytes, kept: this.#kept, complete: this.#complete };
     return { deleted, problems: [...this.#problems.values()].slice(0, MOST_PROBLEMS) };
+  }
+
+  /** Ends the deletion without deleting more. */
+  end(): { deleted: Deleted; problems: RunProblem[] } {
+    this.#complete = true;
+    return this.result;
   }
 
   async run(): Promise<'done' | 'superseded' | 'out of time'> {

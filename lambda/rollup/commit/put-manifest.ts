@@ -21,6 +21,8 @@ export interface CommitInput {
   source: Location;
   destination: Location;
   settings: Settings;
+  /** See `Manifest`. */
+  keepSource: true | undefined;
   generation: number;
   skipped: Skipped;
   /** Outputs that stay as they are. */
@@ -117,7 +119,7 @@ async function requireStored(
 }
 
 function manifestOf(input: CommitInput, sourcesKey: string): Manifest {
-  const { source, destination, settings, generation, skipped, index, previous, now } = input;
+  const { source, destination, settings, keepSource, generation, skipped, index, previous, now } = input;
   const outputs = [...input.sealed, ...input.added].toSorted((a, b) => indexOf(a.key) - indexOf(b.key));
   const totals = {
     objects: index.count,
@@ -127,12 +129,13 @@ function manifestOf(input: CommitInput, sourcesKey: string): Manifest {
     skipped,
   };
   return {
-    version: versionOf({ totals }, index),
+    version: versionOf({ totals, keepSource }, index),
     generation,
     source: formatLocation(source),
     destination: formatLocation(destination),
     createdAt: laterThan(previous?.manifest, now),
     settings: recordedSettings(settings),
+    ...(keepSource === undefined ? {} : { keepSource }),
     totals,
     outputs,
     sources: { key: sourcesKey, count: index.count },

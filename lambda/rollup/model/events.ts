@@ -14,6 +14,8 @@ export type RollupEvent =
   | { type: 'lost'; attempt: number }
   /** A source is of another format than it was planned as: the hour is planned again. */
   | { type: 'mistaken'; message: string }
+  /** A committed source has left raw while it was to be read there: the hour is planned again. */
+  | { type: 'vanished'; message: string }
   /** The manifest with this key was written. */
   | { type: 'committed'; manifest: string }
   /** Leftovers were deleted from the destination. */

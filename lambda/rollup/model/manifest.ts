@@ -8,8 +8,8 @@ import type { ListedObject } from './store.ts';
 export const MANIFEST_NAME = '_manifest.json';
 /**
  * The versions of manifests. A manifest has the least version of which a reader knows every field that it and its index
- * have: version 2 counts what is hidden, and this program's own objects, among what was skipped, and has headers in lines of
- * the index. See `versionOf`.
+ * have: version 2 counts what is hidden, and this program's own objects, among what was skipped, has headers in lines of
+ * the index, and says that the sources stay in raw. See `versionOf`.
  */
 const VERSIONS = [1, 2] as const;
 const LATEST = 2;
@@ -53,6 +53,11 @@ const manifestSchema = z.strictObject({
   createdAt: z.iso.datetime(),
   /** The settings that shape a rollup: sizes and the newline always, the others if they are not the default. */
   settings: z.record(z.string(), z.json()),
+  /**
+   * Present where the sources stay in raw, whatever the settings of a run say: a request asked for that, and none has said
+   * otherwise since.
+   */
+  keepSource: z.literal(true).optional(),
   totals: z.strictObject({
     objects: count,
     bytes: count,
@@ -185,10 +190,24 @@ export function writtenLater(key: string, fields: string[]): RollupError {
 
 /** The version that a manifest must have, by what is in it and in its index. */
 export function versionOf(
-  { totals: { skipped } }: Pick<Manifest, 'totals'>,
+  { totals: { skipped }, keepSource }: Pick<Manifest, 'totals' | 'keepSource'>,
   { hasHeaders }: { hasHeaders: boolean },
 ): Manifest['version'] {
-  return skipped.hidden === undefined && skipped.own === undefined && !hasHeaders ? 1 : 2;
+  const { hidden, own } = skipped;
+  return keepSource === undefined && hidden === undefined && own === undefined && !hasHeaders ? 1 : 2;
+}
+
+/**
+ * `keepSource` of the next manifest: as a request asks for it (`deleteSource`), or else as it was.
+ *
+ * @param previous the current manifest; undefined where there is none
+ */
+export function keepSourceOf(
+  { deleteSource }: { deleteSource?: boolean | undefined },
+  previous: Pick<Manifest, 'keepSource'> | undefined,
+): true | undefined {
+  if (deleteSource === undefined) return previous?.keepSource;
+  return deleteSource ? undefined : true;
 }
 
 /** The bytes of a manifest, as they are stored. */

@@ -16,6 +16,13 @@ export interface RollupRequest {
    * @defaultValue false
    */
   repack?: boolean;
+  /**
+   * Whether the sources are to be deleted from raw, where the request itself says so. `false` stays with the hour: they are
+   * kept by later runs too, until a request says `true`. `true` deletes nothing by itself: the settings must say so as well.
+   *
+   * @defaultValue undefined: as an earlier request for this hour asked, and otherwise as the settings say
+   */
+  deleteSource?: boolean | undefined;
 }
 
 /** All that a run uses besides its request: stores, settings, and the effects that are passed in. */
@@ -35,6 +42,13 @@ export interface RollupContext extends Endpoints {
    * @defaultValue false: a few of each class of keys are sampled
    */
   samplesAll?: boolean;
+  /**
+   * True to read committed sources from the outputs that hold them, although they are still in raw: another run may be
+   * deleting them there.
+   *
+   * @defaultValue false
+   */
+  readsOutputs?: boolean;
   now: () => Date;
   report: Report;
   /** Returns false once no further output should be begun: the run then ends as `incomplete`. */
@@ -81,6 +95,7 @@ export interface RollupOutcome extends Partial<TidyUpResult> {
  * - `OutputMissing`: committed outputs were not there any more, and were written anew from raw.
  * - `UnsafeCommit`: the store ignores the conditions of writes, by which two runs at once are kept apart.
  * - `PlannedAgain`: a source was of another format than it was planned as.
+ * - `SourcesKept`: the settings ask to delete sources, and an earlier request to keep those of this hour: they were kept.
  * - `LastNewlineMissing`: compressed sources that are joined as they are do not end with a newline; `plan` alone says so.
  */
 export interface RunWarning {
@@ -91,6 +106,7 @@ export interface RunWarning {
     | 'OutputMissing'
     | 'UnsafeCommit'
     | 'PlannedAgain'
+    | 'SourcesKept'
     | 'LastNewlineMissing';
   message: string;
   /** Key of the first object that it is about. */

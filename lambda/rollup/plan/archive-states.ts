@@ -64,6 +64,16 @@ export function askRestoredPairs(
   );
 }
 
+/** A pair whose object, where it is committed, is read from its output: as if it were archived. */
+export function fromOutput([object, committed]: Pair<ListedObject, StoredSource>): Pair<
+  ListedObject,
+  StoredSource
+> {
+  if (object === undefined || committed === undefined || !isSame(object, committed))
+    return [object, committed];
+  return [{ ...object, archive: 'archived' }, committed];
+}
+
 async function ask(object: ListedObject, { store, bucket }: ArchiveContext): Promise<ListedObject> {
   const head = await store.head({ bucket, key: object.key });
   return head?.archive === undefined ? object : { ...object, archive: head.archive };

@@ -1,7 +1,7 @@
 import { COPY_PART, LARGEST_COPY } from '../../settings/settings.ts';
 import type { Settings } from '../../settings/table.ts';
 import { sidecarKeyOf } from '../codec/sidecar.ts';
-import { leftoverKeys, leftoverUploads, ourUploads } from '../commit/cleanup.ts';
+import { isAtWork, leftoverKeys, leftoverUploads, ourUploads } from '../commit/cleanup.ts';
 import { SOURCES_NAME, SYMLINKS_NAME, wantedMarkers } from '../commit/markers.ts';
 import { expectedFormat } from '../model/format.ts';
 import type { Location } from '../model/location.ts';
@@ -38,6 +38,8 @@ export interface EstimateInput {
   uploads: OpenUpload[];
   destination: Location;
   settings: Settings;
+  /** True if the sources stay whatever the settings say: see `keepSourceOf`. */
+  keepSource: true | undefined;
   /** True if S3 cannot copy from source to destination itself, so that copies are streamed through this process. */
   streamsCopies: boolean;
   /** True if copies of ranges, and those above 5 GB, are streamed: on any store but Amazon S3 itself. */
@@ -59,7 +61,12 @@ const KEYS_PER_REQUEST = 1000;
 export function estimateRequests(input: EstimateInput): RequestCounts {
   const counts = estimateCommit(input);
   addMarkers(counts, input);
-  if (input.settings.deleteSource) addDeletes(counts, input);
+  const { fullPlan, keepSource } = input;
+  const { plan, previous } = fullPlan;
+  // The manifest is replaced by itself.
+  if (previous !== undefined && plan.planned.length === 0 && keepSource !== previous.manifest.keepSource)
+    counts.put++;
+  if (input.settings.deleteSource && input.keepSource !== true) addDeletes(counts, input);
   return counts;
 }
 
@@ -147,6 +154,7 @@ function estimateCommit({
     const swept = leftoverKeys(present.values(), destination, previous.manifest, listingBegan).length;
     const ended = leftoverUploads(uploads, destination, listingBegan).length;
     counts.list++;
+    if (isAtWork(present.values(), destination, previous.manifest, listingBegan)) return counts;
     // Without a commit, the manifest is written again before leftovers are deleted.
     if (swept + ended > 0) counts.put++;
     addUnnamed(counts, swept);

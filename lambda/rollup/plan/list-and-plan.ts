@@ -7,7 +7,7 @@ import type { Piece, PlannedOutput } from '../model/output.ts';
 import type { DestinationState, RollupContext, RollupRequest } from '../model/run.ts';
 import { type Pair, sideBySide } from '../model/side-by-side.ts';
 import type { ListedObject } from '../model/store.ts';
-import { askRestored, askRestoredPairs } from './archive-states.ts';
+import { askRestored, askRestoredPairs, fromOutput } from './archive-states.ts';
 import { type List, type ListingProgress, listAtOnce } from './list.ts';
 import { measureRatios } from './measure-ratios.ts';
 import { type Plan, Planner } from './planner.ts';
@@ -18,7 +18,7 @@ import { warnOfEmpty } from './warn-of-empty.ts';
 
 type PlanContext = Pick<
   RollupContext,
-  'store' | 'raw' | 'settings' | 'now' | 'report' | 'signal' | 'samplesAll'
+  'store' | 'raw' | 'settings' | 'now' | 'report' | 'signal' | 'samplesAll' | 'readsOutputs'
 >;
 
 /** A planner for one attempt at a request, from what is committed now. */
@@ -39,7 +39,7 @@ export function createPlanner(
  */
 export async function* listAndPlan(
   { source, destination, repack = false }: RollupRequest,
-  { report, signal, settings, now, ...endpoints }: PlanContext,
+  { report, signal, settings, now, readsOutputs = false, ...endpoints }: PlanContext,
   planner: Planner,
   previous: Rollup | undefined,
 ): AsyncGenerator<PlannedOutput> {
@@ -77,7 +77,8 @@ export async function* listAndPlan(
     const { sources } = previous;
     const committed = sources.inKeyOrder({ signal, last: planner.plansWhileListing });
     for await (const found of sideBySide(pages, committed)) {
-      const pairs = await askRestoredPairs(found, isWanted, { ...archive, repack, now: now() });
+      const asked = await askRestoredPairs(found, isWanted, { ...archive, repack, now: now() });
+      const pairs = readsOutputs ? asked.map(fromOutput) : asked;
       if (planner.plansWhileListing) await tell(planner.piecesOf(pairs));
       yield* checkAndCount(planner.compare(pairs));
     }

@@ -18,6 +18,13 @@ const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b78
 /** HTTP statuses of throttling. The SDK's GET that follows then waits for its turn, like all other requests. */
 const THROTTLED = new Set([429, 503]);
 
+/** HTTP statuses of a refusal that the next request of the same kind would meet too: region, signature, permission. */
+const REFUSED = new Set([301, 307, 400, 401, 403]);
+/** Refusals in a row, of one bucket, after which its GETs are left to the SDK. */
+const MOST_REFUSALS = 3;
+/** S3 names the region of a bucket that it was not asked in: https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html */
+const BUCKET_REGION = 'x-amz-bucket-region';
+
 /** A response to a GET whose body is not read yet. */
 export interface OpenedObject {
   body: Readable;
@@ -58,6 +65,10 @@ export class DirectGet {
   readonly #pace: PacedRetryStrategy;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #targets = new Map<string, Promise<Target | undefined>>();
+  /** Refusals in a row, by bucket. */
+  readonly #refusals = new Map<string, number>();
+  /** Regions that S3 named, by bucket. */
+  readonly #regions = new Map<string, string>();
 
   constructor({ client, handler, counter, pace, headers }: RequestPath) {
     this.#headers = headers;
@@ -94,12 +105,14 @@ export class DirectGet {
     });
     await this.#pace.turn();
     try {
-      const signed = HttpRequest.clone(await signer.sign(request));
+      const signingDate = new Date(Date.now() + this.#client.config.systemClockOffset);
+      const signed = HttpRequest.clone(await signer.sign(request, { signingDate }));
       this.#counter.count('GetObject', 1);
       const { response } = await this.#handler.handle(signed, { abortSignal: signal });
       const body = response.body as Readable;
       if (response.statusCode === (range === undefined ? 200 : 206)) {
         this.#pace.succeeded();
+        this.#refusals.delete(bucket);
         const {
           'content-length': length,
           'content-encoding': contentEncoding,
@@ -112,6 +125,7 @@ export class DirectGet {
         return { body, length: Number(length ?? NaN), checksums, contentEncoding };
       }
       if (THROTTLED.has(response.statusCode)) this.#pace.throttled();
+      if (REFUSED.has(response.statusCode)) this.#refused(bucket, response.headers[BUCKET_REGION]);
       // An error document is short: once it is read to its end, the connection can be used again.
       body.resume();
     } catch (error) {
@@ -119,6 +133,18 @@ export class DirectGet {
     }
     this.#counter.countRetry();
     return undefined;
+  }
+
+  /** Learns from a refusal: the bucket's region where S3 names it, and otherwise to leave the bucket to the SDK. */
+  #refused(bucket: string, region: string | undefined): void {
+    if (region !== undefined && region !== this.#regions.get(bucket)) {
+      this.#regions.set(bucket, region);
+      this.#targets.delete(bucket);
+      return;
+    }
+    const refusals = (this.#refusals.get(bucket) ?? 0) + 1;
+    this.#refusals.set(bucket, refusals);
+    if (refusals >= MOST_REFUSALS) this.#targets.set(bucket, Promise.resolve(undefined));
   }
 
   #targetOf(bucket: string): Promise<Target | undefined> {
@@ -132,9 +158,11 @@ export class DirectGet {
   /** Undefined for buckets that need another signature than SigV4 (multi-region access points, S3 Express), and on failure. */
   async #resolve(bucket: string): Promise<Target | undefined> {
     const { config } = this.#client;
+    const region = this.#regions.get(bucket);
     try {
       const endpoint = await getEndpointFromInstructions({ Bucket: bucket, Key: 'key' }, GetObjectCommand, {
         ...config,
+        ...(region === undefined ? {} : { region: () => Promise.resolve(region) }),
       });
       const [scheme] = endpoint.properties?.authSchemes ?? [];
       if (scheme?.name !== 'sigv4' || scheme.signingName !== 's3') return undefined;

@@ -303,3 +303,78 @@ it('another commit meanwhile: the deletion goes by its manifest', async () => {
   const { bytes } = await extract(bucket.connection.store, DESTINATION, '00003.log');
   expect(await text(bytes)).toBe('changed\n');
 });
+
+describe('a request that keeps the sources', () => {
+  it('is remembered in the manifest, by later runs and repacks too, until another request says otherwise', async () => {
+    await using bucket = await openTestBucket({ deleteSource: true });
+    bucket.putHour(8);
+    expect(await bucket.roll({ asks: false })).not.toHaveProperty('deleted');
+    expect(bucket.manifest).toMatchObject({ version: 2, keepSource: true });
+    bucket.put('late.log', 'late\n');
+    for (const repack of [false, false, true]) {
+      const result = await bucket.roll({ repack });
+      expect(result).not.toHaveProperty('deleted');
+      expect(result.warnings).toMatchObject([{ code: 'SourcesKept' }]);
+      expect(bucket.manifest).toMatchObject({ keepSource: true });
+    }
+    expect(inRaw(bucket)).toHaveLength(9);
+    expect(await bucket.roll({ asks: true })).toMatchObject({
+      status: 'unchanged',
+      deleted: { objects: 9, complete: true },
+    });
+    expect(bucket.manifest).not.toHaveProperty('keepSource');
+    await bucket.expectSound();
+  });
+
+  it('is recorded where nothing is new, by one write, and once', async () => {
+    await using bucket = await openTestBucket();
+    bucket.putHour(8);
+    await bucket.roll();
+    const before = bucket.manifest;
+    expect(before).toMatchObject({ version: 1 });
+    bucket.sandbox.requests.length = 0;
+    for (let i = 0; i < 2; i++)
+      expect(await bucket.roll({ asks: false })).toMatchObject({ status: 'unchanged' });
+    expect(bucket.writes()).toMatchObject([{ operation: 'PutObject', key: MANIFEST_KEY }]);
+    const after = bucket.manifest;
+    expect(after.createdAt > before.createdAt).toBe(true);
+    const { createdAt } = after;
+    const generation = before.generation + 1;
+    expect(after).toEqual({ ...before, version: 2, generation, createdAt, keepSource: true });
+    expect(await bucket.roll({ deleteSource: true })).not.toHaveProperty('deleted');
+    expect(inRaw(bucket)).toHaveLength(8);
+  });
+
+  it('ends the deletion of a run that is under way', async () => {
+    await using bucket = await openTestBucket();
+    for (let i = 0; i < 2500; i++) bucket.put(`${String(i).padStart(5, '0')}.log`, 'a line\n');
+    await bucket.roll();
+    bucket.sandbox.hook = beforeNth(2, DELETES, async () => {
+      bucket.sandbox.hook = undefined;
+      await bucket.roll({ asks: false });
+    });
+    const result = await bucket.roll({ deleteSource: true });
+    expect(result.deleted?.objects).toBe(2000);
+    expect(inRaw(bucket)).toHaveLength(500);
+    expect(bucket.manifest).toMatchObject({ keepSource: true });
+  });
+});
+
+it.each(['keep', 'gzip'] as const)(
+  'a repack (codec %s) that reads raw while another run deletes from it reads the outputs instead',
+  async (codec) => {
+    await using bucket = await openTestBucket({ codec });
+    bucket.putHour(150);
+    const was = contents(bucket);
+    await bucket.roll();
+    // The other run deletes all after the first source is read: what was planned by then is gone.
+    bucket.sandbox.hook = beforeNth(2, matching('GetObject', RAW), async () => {
+      bucket.sandbox.hook = undefined;
+      expect(await bucket.roll({ deleteSource: true })).toMatchObject({ deleted: { objects: 150 } });
+    });
+    expect(await bucket.roll({ repack: true })).toMatchObject({ status: 'committed', objects: 150 });
+    expect(inRaw(bucket)).toEqual([]);
+    await bucket.expectSound();
+    if (codec === 'keep') await expectNothingLost(bucket, was);
+  },
+);

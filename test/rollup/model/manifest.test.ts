@@ -100,6 +100,13 @@ describe('manifest', () => {
     },
   );
 
+  it('is of version 2 where it says that the sources stay in raw', () => {
+    const { totals } = manifest;
+    expect(versionOf({ totals, keepSource: true }, { hasHeaders: false })).toBe(2);
+    const written: Manifest = { ...manifest, version: 2, keepSource: true };
+    expect(parseManifest(formatManifest(written), KEY)).toEqual(written);
+  });
+
   it('refuses a newer version, whatever else is in it', () => {
     const body = Buffer.from(JSON.stringify({ version: 3, shards: [] }));
     expect(() => parseManifest(body, KEY)).toThrow(
