@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { text } from 'node:stream/consumers';
+import { buffer } from 'node:stream/consumers';
 import type { Context } from 'aws-lambda';
 import pLimit from 'p-limit';
 import { createStepInvocation } from '../../../lambda/invocation/step-invocation.ts';
@@ -12,7 +12,7 @@ import { environmentOf } from '../../invocation/support/raw-logs.ts';
 import { type QueueServer, startQueues } from '../../support/queue-server.ts';
 import { Execution } from '../../support/states.ts';
 import { type Ended, environment, runInProcess } from '../command-line.ts';
-import { stackOutputs } from './aws-stub.ts';
+import { handOn, stackOutputs } from './aws-stub.ts';
 
 export const BUCKET = 'application-logs';
 export const MACHINE = 'arn:aws:states:us-east-1:000000000000:stateMachine:LogRollup';
@@ -40,12 +40,12 @@ export interface SmokeWorld extends AsyncDisposable {
   alarms: StubAlarm[];
   /** ARNs of the subscriptions of every topic. */
   subscriptions: string[];
-  /** Calls of AWS besides S3 and SQS that are refused with AccessDenied. */
+  /** Calls of AWS besides S3 that are refused with AccessDenied. */
   denied: string[];
-  /** Calls of AWS besides S3 and SQS, in the order of arrival. */
+  /** Calls of AWS besides S3, in the order of arrival. */
   calls: string[];
   /** Called with the payload of each step. */
-  onStep: (payload: unknown) => void;
+  onStep: (payload: unknown) => void | Promise<void>;
   /** Everything in the bucket. */
   keys: () => string[];
   env: NodeJS.ProcessEnv;
@@ -84,7 +84,7 @@ export async function openWorld({
   const answers: Record<string, (input: Record<string, string>) => unknown> = {
     DescribeStacks: () => {
       const outputs = {
-        ...stackOutputs(queues.queueUrl, queues.deadLetterUrl),
+        ...stackOutputs(at(queues.queueUrl), at(queues.deadLetterUrl)),
         ...(fanOut ? { [FAN_OUT_OUTPUTS.stateMachineArn]: MACHINE } : {}),
       };
       const members = Object.entries(outputs).map(
@@ -131,7 +131,7 @@ export async function openWorld({
     const definition = fanOutDefinition({ functionArn: 'steps', batch: 2, timeoutSeconds: 900 });
     return new Execution(definition, input, {
       invoke: async (_, payload) => {
-        world.onStep(payload);
+        await world.onStep(payload);
         return steps.handle(payload, context);
       },
       getObject: (bucket, key) => sandbox.get(bucket, key),
@@ -141,7 +141,8 @@ export async function openWorld({
   }
 
   const server = createServer((request, response) => {
-    void text(request).then(async (body) => {
+    void buffer(request).then(async (bytes) => {
+      const body = bytes.toString();
       const target = /\.(\w+)$/.exec(String(request.headers['x-amz-target'] ?? ''))?.[1];
       const isInvoke = /^\/2015-03-31\/functions\/[^/]+\/invocations$/.test(request.url ?? '');
       const form = new URLSearchParams(body);
@@ -155,6 +156,11 @@ export async function openWorld({
         response.statusCode = 403;
         response.setHeader('x-amzn-errortype', 'AccessDeniedException');
         response.end(form.has('Action') ? xml : json);
+        return;
+      }
+      if (String(request.headers['x-amz-target']).startsWith('AmazonSQS.')) {
+        const { status, type, body } = await handOn(queues, request, bytes);
+        response.writeHead(status, { 'content-type': type }).end(body);
         return;
       }
       if (isInvoke) {
@@ -176,10 +182,10 @@ export async function openWorld({
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const at = (url: string): string => url.replace(queues.endpoint, endpoint);
   const env = environment(sandbox.endpoint, {
-    AWS_ENDPOINT_URL_SQS: queues.endpoint,
     ...Object.fromEntries(
-      ['LAMBDA', 'CLOUDFORMATION', 'CLOUDWATCH', 'SNS', 'SFN'].map((service) => [
+      ['SQS', 'LAMBDA', 'CLOUDFORMATION', 'CLOUDWATCH', 'SNS', 'SFN'].map((service) => [
         `AWS_ENDPOINT_URL_${service}`,
         endpoint,
       ]),

@@ -75,7 +75,9 @@ describe('a deployment that works', () => {
   it('passes with a state machine, which writes the hour anew', async () => {
     await open({ fanOut: true });
     const steps: unknown[] = [];
-    world.onStep = (payload) => steps.push(z.object({ step: z.string() }).parse(payload).step);
+    world.onStep = (payload) => {
+      steps.push(z.object({ step: z.string() }).parse(payload).step);
+    };
     const { code, checks } = await smoke();
     expect(checks).toEqual([...ALL, 'execution', 'remove'].map((check) => `${check} ok`));
     expect(steps).toEqual(['plan', 'write', 'commit']);
@@ -186,6 +188,17 @@ describe('a deployment that does not work', () => {
     expectNothingLeft();
   });
 
+  it('has a state machine that does not come to its end: it is stopped', async () => {
+    await open({ fanOut: true });
+    world.onStep = () => new Promise(() => undefined);
+    const { code, failed, result } = await smoke('--timeout', '5');
+    expect(failed).toMatchObject({ check: 'execution', code: 'Timeout' });
+    expect(world.calls.at(-1)).toBe('StopExecution');
+    expect(result.left).toEqual([expect.stringContaining('dead-letter queue')]);
+    expect(code).toBe(1);
+    expectNothingLeft();
+  });
+
   it.each<[string, (world: SmokeWorld) => void, RegExp]>([
     [
       'an alarm without action',
@@ -232,6 +245,7 @@ describe('a deployment that does not work', () => {
     ['ListStackResources', 'alarms'],
     ['DescribeAlarms', 'alarms'],
     ['ListSubscriptionsByTopic', 'alarms'],
+    ['SendMessage', 'request'],
     ['Invoke', 'again'],
     ['StartExecution', 'execution'],
   ])('has an operator who may not %s', async (call, check) => {

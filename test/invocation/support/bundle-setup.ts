@@ -31,6 +31,7 @@ const bin = join(root, 'node_modules', '.bin');
 const OTHERS = [
   join(root, 'test', 'lib', 'app.test.ts'),
   join(root, 'test', 'bin', 'operator', 'smoke.test.ts'),
+  join(root, 'test', 'bin', 'operator', 'permissions.test.ts'),
 ];
 
 /** One synthesis a test run, before its first test, and only where a test that needs it is among them. */
