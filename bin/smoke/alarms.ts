@@ -16,6 +16,7 @@ export async function checkAlarms(
   stackName: string,
 ): Promise<string> {
   const names = await services.alarmNames(stackName);
+  if (names.length === 0) throw unheard('The stack has no alarms. Is it the right one?');
   const alarms = await services.alarms(names);
   const topics = new Map<string, 'confirmed' | 'pending' | 'none'>();
   for (const action of new Set(alarms.flatMap(({ actions }) => actions))) {

@@ -19,7 +19,7 @@ import type { Services } from '../operator/services.ts';
 import { formatNoun } from '../output/output.ts';
 import { checkAlarms } from './alarms.ts';
 import { type Check, type CheckName, Checks } from './checks.ts';
-import { diagnose } from './diagnose.ts';
+import { diagnose, within } from './diagnose.ts';
 import { type Place, clearPlace, readManifest, removePlace, smokeObjects, writeObjects } from './place.ts';
 import type { SmokeServices } from './services.ts';
 
@@ -31,6 +31,8 @@ const LONGEST_WAIT_MS = 3_000;
 const WAIT_GROWS = 1.5;
 /** Tries of a comparison: deletes of sources may go on while it reads. */
 const COMPARISONS = 4;
+/** Time for one answer of the function, however little is left of the timeout. */
+const LEAST_ANSWER_MS = 20_000;
 const REMOVAL_MS = 120_000;
 
 export interface SmokeOptions {
@@ -154,7 +156,8 @@ async function rollUpAndCompare(
   if (messageId === undefined) return;
   const first = await checks.run('rollup', async () => {
     const committed = await until(deadline, signal, () => readManifest(endpoints, place));
-    if (committed === undefined) throw await diagnose(services, deployment, request, signal);
+    if (committed === undefined)
+      throw await diagnose(services, deployment, request, options.timeoutSeconds, signal);
     traces.messageId = undefined;
     const { objects, outputs } = refuseLeftOut(committed.manifest, place);
     return {
@@ -168,7 +171,9 @@ async function rollUpAndCompare(
   const extracted = await checks.run('extract', () => compareExtracted(context, place));
   if (extracted === undefined) return;
   const again = await checks.run('again', async () => {
-    const result = await services.invoke(deployment.functionName, request);
+    const ms = Math.max(LEAST_ANSWER_MS, deadline - performance.now());
+    const result = await within(ms, signal, services.invoke(deployment.functionName, request));
+    if (result === 'late') throw new OperatorError('Timeout', `${deployment.functionName} has not answered.`);
     const status: unknown = result instanceof Object ? Reflect.get(result, 'status') : undefined;
     const now = await readManifest(endpoints, place);
     if (status !== 'unchanged' || now?.etag !== first.etag)

@@ -209,10 +209,11 @@ export async function openWorld({
     cli: (args) => runInProcess(args, env),
     [Symbol.asyncDispose]: async () => {
       stop.abort();
+      // First, for an invocation that hangs.
+      await lambda[Symbol.asyncDispose]();
       await consumed;
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
-      await lambda[Symbol.asyncDispose]();
       await queues[Symbol.asyncDispose]();
       await sandbox.close();
     },

@@ -152,6 +152,15 @@ describe('a deployment that does not work', () => {
     expectNothingLeft();
   });
 
+  it('has a function that does not reach S3', async () => {
+    await open();
+    world.sandbox.hook = (request) => (byFunction(request) ? { kind: 'hang' } : undefined);
+    const { code, failed } = await smoke('--timeout', '2');
+    expect(failed).toMatchObject({ check: 'rollup', code: 'FunctionSilent' });
+    expect(code).toBe(1);
+    expectNothingLeft();
+  });
+
   it('has a bucket that its operator may not write to', async () => {
     await open();
     world.sandbox.hook = (request) =>
@@ -215,6 +224,7 @@ describe('a deployment that does not work', () => {
       (of) => (of.subscriptions = ['PendingConfirmation']),
       /nobody has confirmed a subscription of arn:aws:sns:/,
     ],
+    ['no alarms', ({ alarms }) => alarms.splice(0), /no alarms/],
     ['a topic without subscription', (of) => (of.subscriptions = []), /has no subscription/],
   ])('has %s, and the other checks go on', async (_, arrange, why) => {
     await open();
