@@ -4,7 +4,7 @@ import { buffer } from 'node:stream/consumers';
 import type { Context } from 'aws-lambda';
 import pLimit from 'p-limit';
 import { createStepInvocation } from '../../../lambda/invocation/step-invocation.ts';
-import { ENV, FAN_OUT_OUTPUTS } from '../../../lambda/names.ts';
+import { ENV, FAN_OUT_OUTPUTS, STACK_OUTPUTS } from '../../../lambda/names.ts';
 import { fanOutDefinition } from '../../../lib/fan-out-definition.ts';
 import { type Sandbox, type SandboxRequest, startSandbox } from '../../../sandbox/sandbox.ts';
 import { type LambdaProcess, startLambda } from '../../invocation/support/lambda-process.ts';
@@ -56,6 +56,8 @@ export interface WorldOptions {
   /** Variables of the function. */
   settings?: Record<string, string>;
   fanOut?: boolean;
+  /** Of the stream `checkout`, below either root. */
+  template?: string;
   /** False: nobody takes messages from the queue. */
   consumer?: boolean;
 }
@@ -68,11 +70,15 @@ export function alarm(name: string, more: Partial<StubAlarm> = {}): StubAlarm {
 export async function openWorld({
   settings = {},
   fanOut = false,
+  template = 'checkout/{yyyy}{MM}{dd}/{HH}/',
   consumer = true,
 }: WorldOptions = {}): Promise<SmokeWorld> {
   const sandbox = await startSandbox({ buckets: [BUCKET] });
   const queues = await startQueues({ visibilitySeconds: 3_600 });
-  const variables = { ...environmentOf(sandbox, settings), AWS_ACCESS_KEY_ID: FUNCTION_KEY };
+  const variables = {
+    ...environmentOf(sandbox, { [ENV.streams]: JSON.stringify([['checkout', template]]), ...settings }),
+    AWS_ACCESS_KEY_ID: FUNCTION_KEY,
+  };
   const lambda = await startLambda({
     env: { ...variables, [ENV.queueUrl]: queues.queueUrl, AWS_ENDPOINT_URL_SQS: queues.endpoint },
   });
@@ -85,6 +91,9 @@ export async function openWorld({
     DescribeStacks: () => {
       const outputs = {
         ...stackOutputs(at(queues.queueUrl), at(queues.deadLetterUrl)),
+        [STACK_OUTPUTS.streams]: JSON.stringify([
+          { name: 'checkout', source: `s3://${BUCKET}/raw/${template}`, minute: 10 },
+        ]),
         ...(fanOut ? { [FAN_OUT_OUTPUTS.stateMachineArn]: MACHINE } : {}),
       };
       const members = Object.entries(outputs).map(

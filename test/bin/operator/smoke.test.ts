@@ -100,6 +100,22 @@ describe('a deployment that works', () => {
     expectNothingLeft();
   });
 
+  it('passes where the hour stands in the middle of a name', async () => {
+    await open({ template: 'cf/E2EXAMPLE.{yyyy}-{MM}-{dd}-{HH}', fanOut: true });
+    const { failed, code } = await smoke('--stream', 'checkout', '--hour', '2001-02-03T04');
+    expect(failed).toBeUndefined();
+    expect(code).toBe(0);
+    expectNothingLeft();
+  });
+
+  it('has no such stream as was named', async () => {
+    await open();
+    expect((await smoke('--stream', 'search')).failed).toMatchObject({
+      check: 'place',
+      code: 'NoSuchStream',
+    });
+  });
+
   it('prints a table with times', async () => {
     await open();
     const { code, stdout } = await world.cli([...SMOKE, '--no-progress']);
