@@ -105,6 +105,19 @@ module.exports = {
       'The function speaks to Step Functions in one file.',
     ),
     never(
+      'smoke-sdk',
+      { path: '^(bin|lib|lambda)/', pathNot: '^bin/smoke/aws\\.ts$' },
+      'node_modules/@aws-sdk/client-(cloudwatch|sns)/',
+      'Alarms and their subscribers are looked at by one command, in one file.',
+    ),
+    {
+      name: 'smoke-sdk-is-loaded-late',
+      severity: 'error',
+      comment: 'All commands are loaded at the start: none waits for clients that one of them needs.',
+      from: { path: '^bin/' },
+      to: { path: '^bin/smoke/aws\\.ts$', dependencyTypesNot: ['dynamic-import'] },
+    },
+    never(
       'pure-rooms',
       { path: '^lambda/(rollup/model|settings)/' },
       ['^(fs|net|http|https|child_process|worker_threads|os|timers)(/|$)', 'node_modules/@aws-'],

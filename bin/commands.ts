@@ -5,8 +5,19 @@ import { plan } from './commands/plan.ts';
 import { redrive } from './commands/redrive.ts';
 import { rerun } from './commands/rerun.ts';
 import { run } from './commands/run.ts';
+import { smoke } from './commands/smoke.ts';
 import { status } from './commands/status.ts';
 import { verify } from './commands/verify.ts';
 
 /** Every command, in the order of the help. */
-export const commands: CommandUnknownOpts[] = [run, plan, verify, extract, status, rerun, backfill, redrive];
+export const commands: CommandUnknownOpts[] = [
+  run,
+  plan,
+  verify,
+  extract,
+  status,
+  rerun,
+  backfill,
+  redrive,
+  smoke,
+];

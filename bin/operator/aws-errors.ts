@@ -6,6 +6,9 @@ const BY_NAME: Partial<Record<string, string>> = {
   CredentialsProviderError: 'NoCredentials',
   AccessDeniedException: 'AccessDenied',
   AccessDenied: 'AccessDenied',
+  // Of SNS: https://docs.aws.amazon.com/sns/latest/api/CommonErrors.html
+  AuthorizationErrorException: 'AccessDenied',
+  AuthorizationError: 'AccessDenied',
   TimeoutError: 'Timeout',
   QueueDoesNotExist: 'NoSuchQueue',
   ResourceNotFoundException: 'NotFound',
@@ -44,6 +47,15 @@ export function toOperatorError(error: unknown, what: string): OperatorError {
   const known = code === 'NoCredentials' ? `${credentialsAdvice()}.` : ADVICE[code];
   const advice = proxy === undefined ? known : `${known ?? ''} ${proxy}.`;
   return new OperatorError(code, `${what}: ${text}.${advice === undefined ? '' : ` ${advice}`}`, error);
+}
+
+/** Runs a call to AWS, and throws its failure as an `OperatorError`. `what` is the subject of the message. */
+export async function translated<T>(what: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw toOperatorError(error, what);
+  }
 }
 
 function codeOf(error: unknown, name: string, message: string): string {

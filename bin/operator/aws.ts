@@ -12,7 +12,7 @@ import {
 } from '@aws-sdk/client-sqs';
 import { z } from 'zod';
 import { handlerProxy } from '../../lambda/proxy.ts';
-import { toOperatorError } from './aws-errors.ts';
+import { translated } from './aws-errors.ts';
 import { OperatorError } from './operator-error.ts';
 import type { Message, Move, QueueState, Services } from './services.ts';
 
@@ -36,26 +36,30 @@ export interface AwsOptions {
   endpointUrl: string | undefined;
 }
 
-/** Creates the AWS clients of the operator's commands. Clients for S3 are created in lambda/s3. */
-export function openServices({ region, endpointUrl }: AwsOptions): Services {
-  const requestHandler = {
-    connectionTimeout: CONNECT_MS,
-    requestTimeout: ANSWER_MS,
-    throwOnRequestTimeout: true,
-    ...handlerProxy(),
-  };
-  const options = {
-    requestHandler,
+/** The options of every client of AWS besides S3. */
+export function clientOptions({ region, endpointUrl }: AwsOptions) {
+  return {
+    requestHandler: {
+      connectionTimeout: CONNECT_MS,
+      requestTimeout: ANSWER_MS,
+      throwOnRequestTimeout: true,
+      ...handlerProxy(),
+    },
     ...(region === undefined ? {} : { region }),
     ...(endpointUrl === undefined ? {} : { endpoint: endpointUrl }),
   };
+}
+
+/** Creates the AWS clients of the operator's commands. Clients for S3 are created in lambda/s3. */
+export function openServices(given: AwsOptions): Services {
+  const options = clientOptions(given);
   const sqs = new SQSClient(options);
   const cloudFormation = new CloudFormationClient(options);
   const lambda = new LambdaClient({
     ...options,
     // A late answer must not repeat an invocation.
     maxAttempts: 1,
-    requestHandler: { ...requestHandler, requestTimeout: INVOKE_MS },
+    requestHandler: { ...options.requestHandler, requestTimeout: INVOKE_MS },
   });
 
   return {
@@ -161,12 +165,4 @@ async function invoke(lambda: LambdaClient, functionName: string, request: unkno
     failure?.errorType ?? 'FunctionFailed',
     failure?.errorMessage ?? `${functionName} failed: ${JSON.stringify(answer)}`,
   );
-}
-
-async function translated<T>(what: string, call: () => Promise<T>): Promise<T> {
-  try {
-    return await call();
-  } catch (error) {
-    throw toOperatorError(error, what);
-  }
 }

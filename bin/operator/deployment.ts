@@ -1,6 +1,6 @@
 import { formatLocation, parseLocation } from '../../lambda/rollup/index.ts';
 import { z } from 'zod';
-import { STACK_OUTPUTS } from '../../lambda/names.ts';
+import { FAN_OUT_OUTPUTS, STACK_OUTPUTS } from '../../lambda/names.ts';
 import { type Roots, type Stream, streamUnder } from '../../lambda/invocation/streams.ts';
 import { OperatorError } from './operator-error.ts';
 import type { Services } from './services.ts';
@@ -14,6 +14,8 @@ export interface Deployment {
   streams: Stream[];
   /** True if the function takes prefixes of no stream. An earlier release has no such output, and takes them. */
   allowAnyPrefix: boolean;
+  /** Undefined without fan-out. */
+  stateMachineArn: string | undefined;
 }
 
 const streamsSchema = z.array(z.object({ name: z.string(), source: z.string() }));
@@ -42,5 +44,6 @@ export async function findDeployment(
     return streamUnder(roots, name, source.slice(formatLocation(rawRoot).length));
   });
   const allowAnyPrefix = outputs[STACK_OUTPUTS.allowAnyPrefix] !== 'false';
-  return { ...found, roots, streams, allowAnyPrefix };
+  const stateMachineArn = outputs[FAN_OUT_OUTPUTS.stateMachineArn];
+  return { ...found, roots, streams, allowAnyPrefix, stateMachineArn };
 }

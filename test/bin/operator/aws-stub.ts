@@ -184,7 +184,8 @@ async function listMoves(stub: AwsStub, queues: QueueServer): Promise<Answer> {
   return json(200, { Results: [listed] });
 }
 
-async function handOn(queues: QueueServer, request: IncomingMessage, body: Buffer): Promise<Answer> {
+/** Has the queue server answer a call of SQS. */
+export async function handOn(queues: QueueServer, request: IncomingMessage, body: Buffer): Promise<Answer> {
   const names = ['content-type', 'x-amz-target', 'authorization', 'x-amz-date'];
   const headers = Object.fromEntries(names.map((name) => [name, String(request.headers[name])]));
   const response = await fetch(queues.endpoint, { method: 'POST', headers, body: new Uint8Array(body) });

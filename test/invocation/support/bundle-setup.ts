@@ -27,13 +27,17 @@ const root = join(import.meta.dirname, '..', '..', '..');
 const TESTS = join(root, 'test', 'invocation');
 const bin = join(root, 'node_modules', '.bin');
 
-/** The one test outside of that folder that examines this synthesis. */
-const APP_TEST = join(root, 'test', 'lib', 'app.test.ts');
+/** The tests outside of that folder that need this synthesis, or its bundle. */
+const OTHERS = [
+  join(root, 'test', 'lib', 'app.test.ts'),
+  join(root, 'test', 'bin', 'operator', 'smoke.test.ts'),
+  join(root, 'test', 'bin', 'operator', 'permissions.test.ts'),
+];
 
 /** One synthesis a test run, before its first test, and only where a test that needs it is among them. */
 export default function setup(project: TestProject) {
   const files = project.vitest.state.getPaths();
-  if (!files.some((file) => dirname(file) === TESTS || file === APP_TEST)) return undefined;
+  if (!files.some((file) => dirname(file) === TESTS || OTHERS.includes(file))) return undefined;
   const output = mkdtempSync(join(tmpdir(), 's3-log-rollup-bundle-'));
   const synthesis = { output, ...cdkSynth('--output', output) };
   const remove = (): void => {

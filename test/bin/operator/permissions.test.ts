@@ -1,0 +1,215 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
+import { commands } from '../../../bin/commands.ts';
+import { type Sandbox, type SandboxRequest, startSandbox } from '../../../sandbox/sandbox.ts';
+import { cli } from '../command-line.ts';
+import { STACK, TEMPLATE, openAccount } from './operator-line.ts';
+import { byFunction, openWorld } from './smoke-world.ts';
+
+vi.hoisted(() => {
+  process.env['POWERTOOLS_LOG_LEVEL'] = 'SILENT';
+  process.env['POWERTOOLS_METRICS_DISABLED'] = 'true';
+});
+
+const some = z.union([z.string().transform((one) => [one]), z.array(z.string()).min(1)]);
+const policySchema = z.strictObject({
+  Version: z.literal('2012-10-17'),
+  Statement: z.array(
+    z.strictObject({
+      Sid: z.string().regex(/^\w+$/),
+      Effect: z.literal('Allow'),
+      Action: some,
+      Resource: some,
+      Condition: z.strictObject({ StringLike: z.strictObject({ 's3:prefix': some }) }).optional(),
+    }),
+  ),
+});
+type Policy = z.infer<typeof policySchema>;
+
+/** The policies of docs/permissions.md, by the heading that each is under. */
+const PAGE = readFileSync(join(import.meta.dirname, '../../../docs/permissions.md'), 'utf8');
+const POLICIES = new Map(
+  PAGE.split(/^## /m)
+    .slice(1)
+    .map((section) => {
+      const [, json = ''] = /```json\n([^]*?)```/.exec(section) ?? [];
+      return [section.split('\n')[0] ?? '', policySchema.parse(JSON.parse(json))];
+    }),
+);
+
+/** One call, as a policy sees it. The resource is undefined where a stand-in does not tell. */
+interface Call {
+  action: string;
+  resource?: string | undefined;
+  prefix?: string | undefined;
+}
+
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
+const S3_ACTIONS: Partial<Record<SandboxRequest['operation'], string>> = {
+  ListObjectsV2: 's3:ListBucket',
+  ListMultipartUploads: 's3:ListBucketMultipartUploads',
+  GetObject: 's3:GetObject',
+  HeadObject: 's3:GetObject',
+  PutObject: 's3:PutObject',
+  CreateMultipartUpload: 's3:PutObject',
+  UploadPart: 's3:PutObject',
+  CompleteMultipartUpload: 's3:PutObject',
+  AbortMultipartUpload: 's3:AbortMultipartUpload',
+  ListParts: 's3:ListMultipartUploadParts',
+};
+
+function s3Calls(sandbox: Sandbox): Call[] {
+  return sandbox.requests
+    .filter((request) => !byFunction(request))
+    .map(({ operation, bucket = '', key, prefix }) => {
+      const resource = `arn:aws:s3:::${bucket}${key === undefined ? '' : `/${key}`}`;
+      // Keys are in the body: the resource is not known.
+      if (operation === 'DeleteObjects') return { action: 's3:DeleteObject' };
+      return { action: S3_ACTIONS[operation] ?? operation, resource, prefix };
+    });
+}
+
+const SERVICES: [RegExp, string][] = [
+  [/Stack/, 'cloudformation'],
+  [/Alarms/, 'cloudwatch'],
+  [/Subscriptions/, 'sns'],
+  [/Execution/, 'states'],
+  [/Message|Queue/, 'sqs'],
+];
+
+/** `AmazonSQS.SendMessage` -> `sqs:SendMessage` */
+function awsCall(called: string): Call {
+  const name = called.replace(/^AmazonSQS\./, '');
+  if (name === 'Invoke') return { action: 'lambda:InvokeFunction' };
+  const [, service = ''] = SERVICES.find(([pattern]) => pattern.test(name)) ?? [];
+  return { action: `${service}:${name.replace(/Batch$/, '')}` };
+}
+
+function isLike(text: string, patterns: string[]): boolean {
+  return patterns.some((pattern) => {
+    const parts = pattern.split('*').map((part) => part.replaceAll(/[.^$+?()[\]{}|\\/-]/g, '\\$&'));
+    return new RegExp(`^${parts.join('.*')}$`).test(text);
+  });
+}
+
+function isAllowed({ Statement }: Policy, { action, resource, prefix }: Call): boolean {
+  return Statement.some(
+    ({ Action, Resource, Condition }) =>
+      Action.includes(action) &&
+      (resource === undefined || isLike(resource, Resource)) &&
+      (Condition === undefined || isLike(prefix ?? '', Condition.StringLike['s3:prefix'])),
+  );
+}
+
+const BUCKET = 'application-logs';
+const FROM = 's3://application-logs/raw/checkout/20251121/08/';
+const TO = 's3://application-logs/aggregated/checkout/20251121/08/';
+const HOUR = '2025-11-21T08';
+
+/** Runs commands on one bucket, and returns the requests of the last. */
+async function ofBucket(...lines: string[][]): Promise<Call[]> {
+  const sandbox = await startSandbox({ buckets: [BUCKET] });
+  try {
+    for (let i = 0; i < 3; i++) sandbox.put(BUCKET, `raw/checkout/20251121/08/${i}.log`, `line ${i}\n`);
+    for (const args of lines) {
+      sandbox.clearRequests();
+      expect(await cli(sandbox, args)).toMatchObject({ code: 0 });
+    }
+    return s3Calls(sandbox);
+  } finally {
+    await sandbox.close();
+  }
+}
+
+/** Runs commands on a stack, and returns all of their calls. */
+async function ofStack(...lines: string[][]): Promise<Call[]> {
+  await using account = await openAccount();
+  account.stub.functions['LogRollup-Function-1A2B3C'] = () => ({ status: 'unchanged' });
+  account.sandbox.put(BUCKET, 'raw/checkout/20251121/08/0.log', 'line\n');
+  await account.queues.send({ source: FROM }, account.queues.deadLetterUrl);
+  for (const args of lines) await account.cli([...args, '--no-progress']);
+  return [...s3Calls(account.sandbox), ...account.stub.calls.map(awsCall)];
+}
+
+async function ofSmoke(): Promise<Call[]> {
+  const calls: Call[] = [];
+  {
+    await using world = await openWorld();
+    expect(await world.cli(['smoke', '--stack', STACK])).toMatchObject({ code: 0 });
+    calls.push(...s3Calls(world.sandbox), ...world.calls.map(awsCall));
+  }
+  {
+    await using world = await openWorld({ fanOut: true });
+    expect(await world.cli(['smoke', '--stack', STACK])).toMatchObject({ code: 0 });
+    // In S3, the stand-in of the steps has the command line's own credentials.
+    calls.push(...world.calls.map(awsCall));
+  }
+  await using world = await openWorld({ consumer: false });
+  await world.queues.send({ source: FROM });
+  await world.cli(['smoke', '--stack', STACK, '--timeout', '1']);
+  return [...calls, ...s3Calls(world.sandbox), ...world.calls.map(awsCall)];
+}
+
+const run = ['run', FROM, TO];
+const range = ['--from', HOUR, '--to', HOUR];
+const USED: Record<string, () => Promise<Call[]>> = {
+  run: async () => [...(await ofBucket(run)), ...(await ofBucket(run, [...run, '--repack']))],
+  plan: async () => [...(await ofBucket(['plan', FROM, TO])), ...(await ofBucket(run, ['plan', FROM, TO]))],
+  verify: () => ofBucket(run, ['verify', '--deep', TO]),
+  extract: () => ofBucket(run, ['extract', TO, '1.log']),
+  status: () => ofStack(['status', '--stack', STACK, ...range]),
+  rerun: () =>
+    ofStack(
+      ['rerun', '--stack', STACK, '--stream', 'checkout', '--hour', HOUR],
+      ['rerun', '--stack', STACK, '--stream', 'checkout', '--hour', HOUR, '--invoke'],
+    ),
+  backfill: () => ofStack(['backfill', '--stack', STACK, '--source', TEMPLATE, ...range]),
+  redrive: () => ofStack(['redrive', '--stack', STACK, '--dry-run'], ['redrive', '--stack', STACK]),
+  smoke: ofSmoke,
+};
+
+/** Actions that no request of these runs shows. */
+const UNSEEN: Record<string, string[]> = {
+  // Where a run fails or is stopped, and to find out whether S3 has the last part.
+  run: ['s3:AbortMultipartUpload', 's3:ListMultipartUploadParts', 's3:DeleteObject'],
+  // They let S3 answer 404 where there is no object.
+  extract: ['s3:ListBucket'],
+  // What SQS does in the name of whoever starts a move.
+  redrive: ['sqs:DeleteMessage', 'sqs:SendMessage'],
+  // Only where a step is stopped.
+  smoke: ['states:StopExecution'],
+};
+
+describe('docs/permissions.md', () => {
+  it('has a policy for every command, and for no other', () => {
+    expect([...POLICIES.keys()].toSorted()).toEqual(commands.map((command) => command.name()).toSorted());
+  });
+
+  it.each(Object.keys(USED))(
+    'allows %s all that it does, and no action that it never takes',
+    async (name) => {
+      const policy = POLICIES.get(name);
+      if (policy === undefined) throw new Error(`no policy of ${name}`);
+      const calls = (await USED[name]?.()) ?? [];
+      expect(calls.filter((call) => !isAllowed(policy, call))).toEqual([]);
+      const seen = new Set([...calls.map(({ action }) => action), ...(UNSEEN[name] ?? [])]);
+      const superfluous = policy.Statement.flatMap(({ Action }) => Action).filter(
+        (action) => !seen.has(action),
+      );
+      expect(superfluous).toEqual([]);
+    },
+  );
+
+  it('would be refused if it lacked an action, or had too narrow a resource', () => {
+    const policy = policySchema.parse({
+      Version: '2012-10-17',
+      Statement: [{ Sid: 'A', Effect: 'Allow', Action: 's3:GetObject', Resource: 'arn:aws:s3:::a/raw/*' }],
+    });
+    const call = { action: 's3:GetObject', resource: 'arn:aws:s3:::a/raw/x' };
+    expect(isAllowed(policy, call)).toBe(true);
+    expect(isAllowed(policy, { ...call, resource: 'arn:aws:s3:::a/other/x' })).toBe(false);
+    expect(isAllowed(policy, { ...call, action: 's3:PutObject' })).toBe(false);
+  });
+});
