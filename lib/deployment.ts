@@ -36,9 +36,13 @@ export function deployGradually(
   // CDK declares `role` as possibly undefined here, and as optional there; so below.
   const version = lambda.currentVersion as IVersion;
   const alias = new Alias(own, 'Live', { aliasName: 'live', version });
+  const failures = alias.metricErrors({ statistic: 'Sum', period: Duration.minutes(1) });
+  // Two versions share the alias of a canary. Failures of the old one are no reason to go back to it:
+  // https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics.html
+  const ofVersion = { ...failures.dimensions, ExecutedVersion: version.version };
   const errors = new Alarm(own, 'Errors', {
     alarmDescription: 'A run failed while a new version takes over: CodeDeploy goes back to the old one.',
-    metric: alias.metricErrors({ statistic: 'Sum', period: Duration.minutes(1) }),
+    metric: kind === 'canary' ? failures.with({ dimensionsMap: ofVersion }) : failures,
     threshold: 1,
     evaluationPeriods: 1,
     comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,

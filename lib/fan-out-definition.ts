@@ -4,6 +4,9 @@
  */
 const EXECUTION_SECONDS = 259_200;
 
+/** Label of the map of batches: it stands in the names of their executions. */
+export const MAP_LABEL = 'Write';
+
 /** Properties of the definition. Strings may be tokens. */
 export interface FanOutDefinitionProps {
   readonly functionArn: string;
@@ -76,7 +79,7 @@ export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutD
       },
       Write: {
         Type: 'Map',
-        Label: 'Write',
+        Label: MAP_LABEL,
         ItemReader: {
           Resource: 'arn:aws:states:::s3:getObject',
           ReaderConfig: { InputType: 'JSONL' },
@@ -84,6 +87,7 @@ export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutD
         },
         ItemBatcher: {
           MaxItemsPerBatch: batch,
+          MaxInputBytesPerBatch: MOST_BATCH_BYTES,
           // From the input of the state, and not from the items file.
           BatchInput: {
             'request.$': '$.request',
@@ -93,6 +97,7 @@ export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutD
         },
         MaxConcurrencyPath: '$.plan.answer.workers',
         ToleratedFailurePercentage: 0,
+        Retry: [READER_FAILS],
         ItemProcessor: {
           // Standard: a batch may take longer than the five minutes of the other kind.
           ProcessorConfig: { Mode: 'DISTRIBUTED', ExecutionType: 'STANDARD' },
@@ -142,6 +147,21 @@ export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutD
     },
   };
 }
+
+/**
+ * Bytes of the items of one batch: of the 262,144 that an input may have, the rest is left to the request and the plan beside them.
+ * https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itembatcher.html
+ */
+const MOST_BATCH_BYTES = 200_000;
+
+/**
+ * Retries where the items could not be read, before any batch has begun: S3 was slow, or a policy was not yet in effect.
+ * https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+ */
+const READER_FAILS = {
+  ErrorEquals: ['States.ItemReaderFailed'],
+  ...withJitter({ IntervalSeconds: 10, MaxAttempts: 3, MaxDelaySeconds: 300 }),
+};
 
 /** Longest wait for room, in seconds: half of it is the mean, and so the time that a slot stays free for. */
 const LONGEST_WAIT = 120;

@@ -3,6 +3,7 @@ import { PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk
 import type { Construct } from 'constructs';
 import type { Engine } from './config/engine.ts';
 import type { Root } from './config/root.ts';
+import { MAP_LABEL } from './fan-out-definition.ts';
 import { flattenReference } from './flatten-reference.ts';
 
 /** Properties of `createStateMachineRole`. */
@@ -22,7 +23,9 @@ export interface StateMachineRoleProps {
 export function createStateMachineRole(scope: Construct, id: string, props: StateMachineRoleProps): Role {
   const { aggregated, tracing, stepsArn, stateMachineArn } = props;
   const plans = aggregated.bucket.arnForObjects(`${aggregated.prefix}*_plan/*.items.jsonl`);
-  const executions = `${props.executionsArn}/*`;
+  // https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html: batches are executions by the map's label.
+  const executions = `${props.executionsArn}:*`;
+  const batches = `${props.executionsArn}/${MAP_LABEL}:*`;
   const statements = [
     new PolicyStatement({
       sid: 'InvokeSteps',
@@ -31,7 +34,6 @@ export function createStateMachineRole(scope: Construct, id: string, props: Stat
     }),
     new PolicyStatement({ sid: 'ReadItems', actions: ['s3:GetObject'], resources: [plans] }),
     ...decryptItems(props),
-    // https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
     new PolicyStatement({
       sid: 'StartBatches',
       actions: ['states:StartExecution'],
@@ -39,8 +41,13 @@ export function createStateMachineRole(scope: Construct, id: string, props: Stat
     }),
     new PolicyStatement({
       sid: 'FollowBatches',
-      actions: ['states:DescribeExecution', 'states:StopExecution', 'states:RedriveExecution'],
-      resources: [executions],
+      actions: ['states:DescribeExecution', 'states:StopExecution'],
+      resources: [executions, batches],
+    }),
+    new PolicyStatement({
+      sid: 'RedriveBatches',
+      actions: ['states:RedriveExecution'],
+      resources: [batches],
     }),
     new PolicyStatement({
       sid: 'DeliverLogs',
@@ -87,7 +94,8 @@ export function createStateMachineRole(scope: Construct, id: string, props: Stat
     Validations.of(role).acknowledge({ id: `AwsSolutions-IAM5[Resource::${flat}]`, reason });
   };
   acknowledge(plans, 'Plans have ids of their own; reading is confined to the items of plans.');
-  acknowledge(executions, 'Batches are executions whose names Step Functions makes.');
+  acknowledge(executions, 'Executions have names of their own, and only those of this machine are meant.');
+  acknowledge(batches, 'Batches are executions whose names Step Functions makes.');
   acknowledge('*', 'Delivery of logs and X-Ray do not support permissions on resources.');
   return role;
 }

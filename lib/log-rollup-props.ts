@@ -9,6 +9,7 @@ import { type Capacity, capacitySchema, refuseTooLittleMemory } from './config/c
 import type { EngineProps } from './config/engine.ts';
 import { type Engine, engineSchema } from './config/engine.ts';
 import { InvalidConfiguration, formatIssues } from './config/invalid-configuration.ts';
+import { PROXY_USER, hasUser } from './config/proxy.ts';
 import type { LogBucket, Root } from './config/root.ts';
 import type { StreamProps } from './config/streams.ts';
 import {
@@ -41,7 +42,8 @@ export interface Surroundings {
   /** @defaultValue one that is created, which lets everything out and nothing in */
   readonly securityGroups?: ISecurityGroup[] | undefined;
   /**
-   * HTTP proxy by which the functions reach AWS, and the hosts that they reach without it, separated by commas.
+   * HTTP proxy by which the functions reach AWS, its URL without user and password, and the hosts that they reach without it,
+   * separated by commas.
    *
    * @defaultValue no proxy
    */
@@ -108,6 +110,7 @@ export function parseLogRollupProps(props: LogRollupProps): ParsedLogRollupProps
     ...bucketProblems('rawBucket', raw),
     ...(props.aggregatedBucket === undefined ? [] : bucketProblems('aggregatedBucket', aggregated)),
     ...overlapProblems(raw, aggregated),
+    ...(hasUser(props.proxy?.url ?? '') ? [`proxy.url: ${PROXY_USER}`] : []),
     ...formatIssues(capacity.error?.issues ?? []),
     ...formatIssues(memory.error?.issues ?? []),
     ...formatIssues(engine.error?.issues ?? [], ['engine']),
@@ -210,8 +213,8 @@ export interface LogRollupProps extends CapacityProps, Surroundings {
   readonly pageTopic?: ITopic | undefined;
   /**
    * How a new version of the function takes over. `canary`: half of the requests go to it for 65 minutes, in which each
-   * schedule is due, and the old one comes back if any run of it fails. `all-at-once`: all of them, with the same way back
-   * for as long as CodeDeploy looks.
+   * schedule is due, and the old one comes back if any run of the new one fails. `all-at-once`: all of them, with the same way
+   * back for as long as CodeDeploy looks.
    *
    * @defaultValue `off`: the function is replaced
    */

@@ -14,6 +14,7 @@ import { RollupDashboard } from './monitoring/dashboard.ts';
 import { RollupQueues } from './queues.ts';
 import { RollupFunction } from './rollup-function.ts';
 import { Schedules } from './schedules.ts';
+import { refuseTooManyResources } from './stack-resources.ts';
 
 /**
  * Schedules -> queue -> function -> dead-letter queue, with alarms and a dashboard, over existing buckets.
@@ -99,6 +100,7 @@ export class LogRollup extends Construct {
       serviceName,
       alarms: this.alarms,
     });
+    refuseTooManyResources(this, streams.length, props.emptyHourAlarm ?? false);
   }
 
   /** One for the functions of the rollup and of the steps, which interface endpoints can admit. */

@@ -6,6 +6,7 @@ import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
 import { ENGINE_NAMES, engineFields, refuseContradictions, wholeNumber } from './engine.ts';
 import { formatIssues, InvalidConfiguration } from './invalid-configuration.ts';
 import { DEFAULT_AGGREGATED_ROOT, DEFAULT_RAW_ROOT, DEPLOYMENT_KINDS } from '../log-rollup-props.ts';
+import { PROXY_USER, hasUser } from './proxy.ts';
 import {
   DIRECTORY_BUCKET,
   accessPointArn,
@@ -74,6 +75,7 @@ const stackFields = {
   securityGroupIds: ids('sg', 'security group').optional(),
   httpsProxy: z
     .url({ protocol: /^https?$/, error: 'must be a URL such as http://proxy.example.com:3128' })
+    .refine((url) => !hasUser(url), PROXY_USER)
     .optional(),
   noProxy: z.string('must be text, such as ".amazonaws.com"').min(1).optional(),
   deployment: z.enum(DEPLOYMENT_KINDS, `must be ${DEPLOYMENT_KINDS.join(' or ')}`).default('off'),
@@ -246,6 +248,11 @@ const relations = schema.superRefine((settings, context) => {
     const [given, missing] = settings.vpcId === undefined ? ['subnetIds', 'vpcId'] : ['vpcId', 'subnetIds'];
     refuse(given, `needs ${missing} beside it`);
   }
+  // Each id is that of a construct, of which CDK takes no two.
+  for (const name of ['subnetIds', 'securityGroupIds'] as const)
+    settings[name]?.forEach((id, i, all) => {
+      if (all.indexOf(id) < i) refuse(name, `has "${id}" twice`);
+    });
   if (settings.securityGroupIds !== undefined && settings.vpcId === undefined)
     refuse('securityGroupIds', 'needs vpcId and subnetIds beside it');
   if (settings.noProxy !== undefined && settings.httpsProxy === undefined)

@@ -1,5 +1,8 @@
-/** Most streams that one entry stands for. */
-const MOST_STREAMS = 1_000;
+/**
+ * Most streams that one entry stands for. A stream takes three of the 500 resources of a stack at least, so that no stack has room
+ * for more: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+ */
+const MOST_STREAMS = 166;
 const KEY = /^[A-Za-z]\w{0,39}$/;
 /** Names of the placeholders of the hour, in lower case. */
 const OF_THE_HOUR = ['yyyy', 'mm', 'dd', 'hh'];
@@ -27,7 +30,10 @@ export function eachProblems(each: Each, texts: readonly string[]): EachProblem[
   const count = entries.reduce((product, [, values]) => product * values.length, 1);
   const problems = entries.flatMap(([key, values]) => keyProblems(key, values, texts));
   if (count > MOST_STREAMS)
-    problems.push({ path: [], message: `stands for ${count} streams, and may stand for ${MOST_STREAMS}` });
+    problems.push({
+      path: [],
+      message: `stands for ${count} streams, and a stack has room for ${MOST_STREAMS} at most: share the values out among several stacks`,
+    });
   return problems;
 }
 

@@ -1,4 +1,4 @@
-import { Duration } from 'aws-cdk-lib';
+import { type CfnResource, Duration, Stack, Token } from 'aws-cdk-lib';
 import {
   Alarm,
   AlarmRule,
@@ -16,7 +16,7 @@ import { Construct } from 'constructs';
 import { METRICS } from '../../lambda/names.ts';
 import type { FanOut } from '../fan-out.ts';
 import type { RollupQueues } from '../queues.ts';
-import { chunks, streamMetric } from './stream-metrics.ts';
+import { streamMetric } from './stream-metrics.ts';
 
 /** Open file descriptors, of Lambda's 1,024, from which the alarm is raised. */
 export const DESCRIPTOR_ALARM = 900;
@@ -26,11 +26,18 @@ export const DURATION_ALARM_SHARE = 0.8;
 /** Periods of five minutes with throttled steps, one after another: executions at once throttle each other for minutes. */
 const THROTTLED_PERIODS = 12;
 
-/**
- * Alarms that one composite alarm looks at. CloudWatch allows 100, and a rule of 10,240 characters, of which the ARN of an
- * alarm with the longest names takes 220. https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html
- */
-const MOST_CHILDREN = 40;
+/** Alarms that one composite alarm looks at: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html */
+const MOST_CHILDREN = 100;
+/** Characters of the rule of a composite alarm: same page. */
+const MOST_RULE_CHARACTERS = 10_240;
+/** Characters of an alarm's name. CloudFormation shortens names to it. */
+const MOST_NAME_CHARACTERS = 255;
+/** Characters of a stack's name, for one that is not known at the synthesis. */
+const MOST_STACK_NAME_CHARACTERS = 128;
+/** What an alarm has in a rule besides its name, with the longest partition and region, and its part of the whole rule's. */
+const AROUND_NAME = '(ALARM("arn:aws-us-gov:cloudwatch:ap-southeast-1:111122223333:alarm:") OR ';
+/** What CloudFormation adds to stack and logical id, with hyphens between them. */
+const ADDED_TO_NAME = '--0123456789ABC';
 
 /** One alarm. */
 interface AlarmSpec {
@@ -105,19 +112,23 @@ export class Alarms extends Construct {
   }
 
   private combine(alarms: IAlarm[], { pageTopic, runbookUrl }: AlarmsProps): CompositeAlarm {
-    const parts = chunks(alarms, MOST_CHILDREN);
+    const parts = partsOf(alarms);
     const children =
       parts.length <= 1
         ? alarms
         : parts.map((some, i) => {
             const alarmDescription = `Part ${i + 1} of ${parts.length} of the alarm that an hour was not rolled up.`;
             const alarmRule = AlarmRule.anyOf(...some);
-            return new CompositeAlarm(this, `HourNotRolledUp${i + 1}`, { alarmDescription, alarmRule });
+            return named(
+              new CompositeAlarm(this, `HourNotRolledUp${i + 1}`, { alarmDescription, alarmRule }),
+            );
           });
-    const alarm = new CompositeAlarm(this, 'HourNotRolledUp', {
-      alarmDescription: `An hour was not rolled up. The alarms that are raised beside this one say why. Runbook: ${runbookUrl}#an-hour-was-not-rolled-up`,
-      alarmRule: AlarmRule.anyOf(...children),
-    });
+    const alarm = named(
+      new CompositeAlarm(this, 'HourNotRolledUp', {
+        alarmDescription: `An hour was not rolled up. The alarms that are raised beside this one say why. Runbook: ${runbookUrl}#an-hour-was-not-rolled-up`,
+        alarmRule: AlarmRule.anyOf(...children),
+      }),
+    );
     if (pageTopic !== undefined) {
       alarm.addAlarmAction(new SnsAction(pageTopic));
       alarm.addOkAction(new SnsAction(pageTopic));
@@ -143,6 +154,43 @@ export class Alarms extends Construct {
     }
     return alarm;
   }
+}
+
+/**
+ * Leaves the name to CloudFormation, as for all other resources. CDK gives one that is made from the ids of constructs alone, so
+ * that two stacks of one id could not be in one account: https://github.com/aws/aws-cdk/issues/38057
+ */
+function named(alarm: CompositeAlarm): CompositeAlarm {
+  (alarm.node.defaultChild as CfnResource).addPropertyDeletionOverride('AlarmName');
+  return alarm;
+}
+
+/** As many alarms a part as one rule has room for. */
+function partsOf(alarms: readonly IAlarm[]): IAlarm[][] {
+  const parts: IAlarm[][] = [];
+  let characters = 0;
+  for (const alarm of alarms) {
+    const more = AROUND_NAME.length + longestName(alarm);
+    const last = parts.at(-1);
+    if (last !== undefined && last.length < MOST_CHILDREN && characters + more <= MOST_RULE_CHARACTERS) {
+      last.push(alarm);
+      characters += more;
+    } else {
+      parts.push([alarm]);
+      characters = more;
+    }
+  }
+  return parts;
+}
+
+/** Characters of the name that CloudFormation makes, at most. */
+function longestName(alarm: IAlarm): number {
+  const stack = Stack.of(alarm);
+  const { length } = Token.isUnresolved(stack.stackName)
+    ? { length: MOST_STACK_NAME_CHARACTERS }
+    : stack.stackName;
+  const logicalId = String(stack.resolve((alarm.node.defaultChild as CfnResource).logicalId));
+  return Math.min(MOST_NAME_CHARACTERS, length + logicalId.length + ADDED_TO_NAME.length);
 }
 
 function queueAlarms({ requests, deadLetters, undelivered }: RollupQueues): AlarmSpec[] {
@@ -230,6 +278,7 @@ function fanOutAlarms(
       threshold: 1,
       meaning: 'A large rollup failed in the state machine. Its request is in the dead-letter queue.',
       anchor: 'a-large-rollup-failed',
+      pages: true,
     },
     {
       id: 'ExecutionsTimedOut',
@@ -238,6 +287,7 @@ function fanOutAlarms(
       meaning:
         'A large rollup was not done in three days and was ended. Its request is in the dead-letter queue.',
       anchor: 'a-large-rollup-failed',
+      pages: true,
     },
     {
       id: 'ExecutionsAborted',
@@ -245,6 +295,7 @@ function fanOutAlarms(
       threshold: 1,
       meaning: 'Somebody stopped a large rollup. Its request is in the dead-letter queue.',
       anchor: 'a-large-rollup-failed',
+      pages: true,
     },
     {
       id: 'StepErrors',

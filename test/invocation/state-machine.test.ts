@@ -200,6 +200,52 @@ describe('an execution', () => {
     expect(await execute()).toMatchObject({ status: 'SUCCEEDED', output: { outcome: { status: 'empty' } } });
   });
 
+  it('reads the items again where that failed, three times and no more', async () => {
+    putHour();
+    const reading = (failures: number) => {
+      let tries = 0;
+      const reached = world();
+      const { getObject } = reached;
+      reached.getObject = (bucket, key) => (++tries <= failures ? undefined : getObject(bucket, key));
+      return { execution: new Execution(DEFINITION, REQUEST, reached), reached, tries: () => tries };
+    };
+    const failing = reading(4);
+    expect(await failing.execution.run()).toEqual({ status: 'FAILED', error: 'States.ItemReaderFailed' });
+    expect(failing.reached.waits).toEqual([5, 10, 20]);
+    const passing = reading(3);
+    expect(await passing.execution.run()).toMatchObject({ status: 'SUCCEEDED' });
+    expect(passing.tries()).toBe(4);
+    expect(isCommitted()).toBe(true);
+  });
+
+  it('has fewer items in a batch where they would not fit into its input', async () => {
+    const item = (i: number) => ({ output: i, keys: 'k'.repeat(60_000) });
+    const items = Array.from({ length: 7 }, (_, i) => item(i));
+    const body = Buffer.from(items.map((one) => `${JSON.stringify(one)}\n`).join(''));
+    const batches: unknown[] = [];
+    const answers: Record<string, unknown> = {
+      plan: { status: 'planned', plan: 'p', etag: 'e', bucket: 'b', items: 'i', workers: 1, generation: 1 },
+      commit: { status: 'done' },
+    };
+    const ended = await new Execution(
+      fanOutDefinition({ functionArn: 'steps', batch: 100, timeoutSeconds: 900 }),
+      REQUEST,
+      {
+        ...world(),
+        invoke: (_, payload) => {
+          const { step, items } = z
+            .object({ step: z.string(), items: z.array(z.unknown()).optional() })
+            .parse(payload);
+          if (step === 'write') batches.push(items?.length);
+          return Promise.resolve(answers[step] ?? {});
+        },
+        getObject: () => body,
+      },
+    ).run();
+    expect(ended).toMatchObject({ status: 'SUCCEEDED' });
+    expect(batches).toEqual([3, 3, 1]);
+  });
+
   it('fails if a batch fails for good, commits nothing, and continues from there when redriven', async () => {
     putHour();
     const refused = `${rawPrefix(8)}00119.log`;

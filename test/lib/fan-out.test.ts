@@ -101,10 +101,20 @@ describe('the stack with fan-out', () => {
       ['InvokeSteps', ['lambda:InvokeFunction']],
       ['ReadItems', ['s3:GetObject']],
       ['StartBatches', ['states:StartExecution']],
-      ['FollowBatches', ['states:DescribeExecution', 'states:RedriveExecution', 'states:StopExecution']],
+      ['FollowBatches', ['states:DescribeExecution', 'states:StopExecution']],
+      ['RedriveBatches', ['states:RedriveExecution']],
       ['DeliverLogs', expect.any(Array)],
     ]);
     expect(JSON.stringify(statements[1])).toContain('/aggregated/*_plan/*.items.jsonl');
+    const named = (sid: string) => {
+      const found = statements.find(({ Sid }) => Sid === sid);
+      return [found?.['Resource']].flat().map((arn) => flattenReference(arn).replace(/^.*:execution:/, ''));
+    };
+    const [, name] = /"Label":"(\w+)"/.exec(flattenReference(machine.Properties['DefinitionString'])) ?? [];
+    expect(name).toBe('Write');
+    const machineName = String(machine.Properties['StateMachineName']);
+    expect(named('FollowBatches').sort()).toEqual([`${machineName}/${name}:*`, `${machineName}:*`]);
+    expect(named('RedriveBatches')).toEqual([`${machineName}/${name}:*`]);
     template.resourceCountIs('AWS::IAM::Policy', 0);
   });
 

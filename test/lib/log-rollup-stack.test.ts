@@ -1,7 +1,10 @@
-import { Match } from 'aws-cdk-lib/assertions';
+import { Match, Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { ENV, STACK_OUTPUTS } from '../../lambda/names.ts';
-import { DEPLOYMENTS, synthesize } from './synthesis.ts';
+import { parseContext } from '../../lib/config/context.ts';
+import { LogRollupStack } from '../../lib/log-rollup-stack.ts';
+import { DEPLOYMENTS, FAN_OUT, appContext, createApp, inlineCode, synthesize } from './synthesis.ts';
 import { onlyResource, resources } from './template.ts';
 
 const deployments = Object.entries(DEPLOYMENTS);
@@ -38,6 +41,49 @@ describe.each(deployments)('the template with %s', (_, context) => {
     }
     template.resourceCountIs('AWS::Logs::LogGroup', 1);
   });
+});
+
+it('two stacks of one construct id have no physical name in common', () => {
+  const named = (stackName: string) => {
+    const context = appContext({
+      ...FAN_OUT,
+      stackName,
+      rawBucketName: undefined,
+      deployment: 'canary',
+      alarmEmail: 'on-call@example.com',
+      emptyHourAlarm: true,
+      vpcId: 'vpc-0123456789abcdef0',
+      subnetIds: ['subnet-0123456789abcdef0'],
+      streams: Array.from({ length: 100 }, (_, i) => ({ name: `service-${i}` })),
+    });
+    const settings = parseContext(context);
+    const stack = new LogRollupStack(createApp(context), 'Logs', { stackName, settings, code: inlineCode() });
+    const all = Object.entries(
+      z
+        .object({
+          Resources: z.record(
+            z.string(),
+            z.object({ Type: z.string(), Properties: z.record(z.string(), z.unknown()).default({}) }),
+          ),
+        })
+        .parse(Template.fromStack(stack).toJSON()).Resources,
+    );
+    expect(all.filter(([, { Type }]) => Type === 'AWS::CloudWatch::CompositeAlarm').length).toBeGreaterThan(
+      1,
+    );
+    // The name of an alias is one of its function; that of a metric is no resource's.
+    const own = all.filter(([, { Type }]) => Type !== 'AWS::Lambda::Alias');
+    return own.flatMap(([id, { Type, Properties }]) =>
+      Object.entries(Properties)
+        .filter(([name, value]) => /Name$/.test(name) && name !== 'MetricName' && typeof value === 'string')
+        .map(([name, value]) => `${Type} ${id}: ${name} ${String(value)}`),
+    );
+  };
+  const first = named('First');
+  const second = named('Second');
+  expect(first.filter((name) => second.includes(name))).toEqual([]);
+  // This test would see one: the state machine has a name that begins with that of the stack.
+  expect(first.join()).toContain('StateMachineName First');
 });
 
 describe('buckets', () => {

@@ -90,6 +90,47 @@ describe('LogRollup in an app of its user', () => {
     expect(new Set(services).size).toBe(2);
   });
 
+  it('refuses a password in the URL of the proxy', () => {
+    const stack = new Stack(createApp(), 'Theirs');
+    const rawBucket = Bucket.fromBucketName(stack, 'Logs', 'application-logs');
+    const proxy = { url: 'http://user:secret@proxy.example.com:3128' };
+    expect(() => new LogRollup(stack, 'Rollup', { rawBucket, proxy })).toThrow(
+      'Invalid LogRollup properties:\n  proxy.url: must have no user and no password: ',
+    );
+  });
+
+  it.each([false, true])(
+    'fills a stack with streams, and refuses more than it holds, with alarms for empty hours: %s',
+    (emptyHourAlarm) => {
+      const create = (count: number) => {
+        const stack = new Stack(createApp(), 'Theirs');
+        const rawBucket = Bucket.fromBucketName(stack, 'Logs', 'application-logs');
+        const streams = Array.from({ length: count }, (_, i) => ({ name: `s${i}` }));
+        new LogRollup(stack, 'Rollup', { rawBucket, streams, emptyHourAlarm, code: inlineCode() });
+        return stack;
+      };
+      const refused =
+        /^The stack cannot be deployed:\n {2}streams: (\d+) streams take (\d+) resources, which are (\d+) with the (\d+) others, and CloudFormation takes 500 in a stack: share the streams out among several stacks of at most (\d+)/;
+      let message = '';
+      try {
+        create(170);
+      } catch (error) {
+        message = (error as Error).message;
+      }
+      expect(message).toMatch(refused);
+      const [streams, own, all, others, most] = (refused.exec(message) ?? []).slice(1).map(Number);
+      expect(streams).toBe(170);
+      expect(own).toBe(170 * (emptyHourAlarm ? 4 : 3));
+      expect(all).toBe((own ?? 0) + (others ?? 0));
+      expect(most).toBeGreaterThan(emptyHourAlarm ? 110 : 145);
+      const resourcesOf = (count: number) =>
+        Object.keys((Template.fromStack(create(count)).toJSON() as { Resources: object }).Resources).length;
+      // With room for the metadata that CDK may add.
+      expect(resourcesOf(most ?? 0)).toBeLessThanOrEqual(499);
+      expect(() => create((most ?? 0) + 5)).toThrow(refused);
+    },
+  );
+
   it('refuses outputs that do not fit into memory', () => {
     const stack = new Stack(createApp(), 'Theirs');
     const rawBucket = Bucket.fromBucketName(stack, 'Logs', 'application-logs');

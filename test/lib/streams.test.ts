@@ -128,7 +128,9 @@ describe('each', () => {
         ),
         '{x}{y}{z}',
       ),
-      ['streams[0].each: stands for 1331 streams, and may stand for 1000'],
+      [
+        'streams[0].each: stands for 1331 streams, and a stack has room for 166 at most: share the values out among several stacks',
+      ],
     ],
   ])('is refused with %s', (_, streams, problems) => {
     expect(problemsOf(streams)).toEqual(problems);

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { STACK_OUTPUTS } from '../../lambda/names.ts';
 import { parseContext } from '../../lib/config/context.ts';
 import { InvalidConfiguration } from '../../lib/config/invalid-configuration.ts';
 import { flattenReference } from '../../lib/flatten-reference.ts';
+import { page } from './markdown.ts';
 import { VARIANTS, synthesize } from './synthesis.ts';
 import { onlyResource, resources, roleStatements } from './template.ts';
 
@@ -116,6 +118,25 @@ describe('with a key of the customer', () => {
   });
 });
 
+describe("the page's policy for a key of the customer", () => {
+  it('admits EventBridge without a condition, and CloudWatch for the account alone', () => {
+    const [, text = ''] = /admitted by the key's policy:\n\n((?: {4}.*\n)+)/.exec(page('deploy.md')) ?? [];
+    const statements = z
+      .array(
+        z.object({ Principal: z.object({ Service: z.string() }), Condition: z.unknown().optional() }).loose(),
+      )
+      .parse(JSON.parse(`[${text}]`));
+    const of = (service: string) => statements.filter(({ Principal }) => Principal.Service === service);
+    // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html
+    expect(of('events.amazonaws.com')).toEqual([
+      expect.not.objectContaining({ Condition: expect.anything() as unknown }),
+    ]);
+    expect(of('cloudwatch.amazonaws.com')).toMatchObject([
+      { Condition: { StringEquals: { 'aws:SourceAccount': "<the stack's account>" } } },
+    ]);
+  });
+});
+
 describe('with a gradual deployment', () => {
   const template = synthesize(VARIANTS['a canary']);
   const alias = onlyResource(template, 'AWS::Lambda::Alias');
@@ -134,7 +155,18 @@ describe('with a gradual deployment', () => {
     );
     expect(JSON.stringify(Properties['AlarmConfiguration'])).toContain(alarm?.[0]);
     expect(alarm?.[1].Properties).toMatchObject({ MetricName: 'Errors', Threshold: 1, Period: 60 });
-    expect(JSON.stringify(alarm?.[1].Properties['Dimensions'])).toContain(':live');
+    // https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics.html: failures of the old version are none of the new one's.
+    const dimensions = alarm?.[1].Properties['Dimensions'] as { Name: string; Value: unknown }[];
+    expect(dimensions.map(({ Name }) => Name).sort()).toEqual([
+      'ExecutedVersion',
+      'FunctionName',
+      'Resource',
+    ]);
+    const [version] = Object.keys(resources(template, 'AWS::Lambda::Version'));
+    expect(dimensions.find(({ Name }) => Name === 'ExecutedVersion')?.Value).toEqual({
+      'Fn::GetAtt': [version, 'Version'],
+    });
+    expect(JSON.stringify(dimensions)).toContain(':live');
     expect(onlyResource(template, 'AWS::CodeDeploy::DeploymentConfig').Properties).toMatchObject({
       TrafficRoutingConfig: {
         Type: 'TimeBasedCanary',
@@ -160,10 +192,22 @@ describe('with a gradual deployment', () => {
       'AWS::CodeDeploy::DeploymentGroup',
     );
     expect(Properties['DeploymentConfigName']).toBe('CodeDeployDefault.LambdaAllAtOnce');
+    // No weights, and so nothing by version: the alarm looks at the alias.
+    const [alarm] = Object.entries(
+      resources(synthesize(VARIANTS['a deployment all at once']), 'AWS::CloudWatch::Alarm'),
+    ).filter(([id]) => id.includes('Deployment'));
+    expect(JSON.stringify(alarm?.[1].Properties['Dimensions'])).not.toContain('ExecutedVersion');
   });
 });
 
 describe('the alarm that pages', () => {
+  const MANY = {
+    stackName: 'S'.repeat(64),
+    rawBucketName: 'application-logs',
+    streams: Array.from({ length: 100 }, (_, i) => ({ name: `${i}-${'x'.repeat(40)}`.slice(0, 40) })),
+    pageTopicArn: 'arn:aws:sns:eu-central-1:111122223333:pager',
+  };
+
   const composites = (context: Record<string, unknown> | undefined) =>
     Object.entries(resources(synthesize(context), 'AWS::CloudWatch::CompositeAlarm'));
   const children = (rule: unknown) => flattenReference(rule).match(/ALARM\(/g)?.length;
@@ -178,19 +222,37 @@ describe('the alarm that pages', () => {
     expect(Properties['AlarmActions']).toBeUndefined();
   });
 
+  it('stands for executions that failed, timed out or were stopped', () => {
+    const rule = composites(VARIANTS['fan-out']).map(([, { Properties }]) =>
+      flattenReference(Properties['AlarmRule']),
+    );
+    for (const id of ['ExecutionsFailed', 'ExecutionsTimedOut', 'ExecutionsAborted'])
+      expect(rule.join()).toMatch(new RegExp(`ALARM\\("<RollupAlarms${id}\\w+\\.Arn>"\\)`));
+  });
+
   it('notifies the topic for it alone, and looks at some of many alarms at a time, because a rule is short', () => {
-    const all = composites(VARIANTS['many streams']);
-    const pager = [VARIANTS['many streams']?.['pageTopicArn']];
+    const all = composites(MANY);
+    const pager = [MANY.pageTopicArn];
     const shown = all.map(([id, { Properties }]) => ({
       id: id.replace(/^RollupAlarms/, '').replace(/[0-9A-F]{8}$/, ''),
       children: children(Properties['AlarmRule']),
       actions: Properties['AlarmActions'],
     }));
     expect(shown).toEqual([
-      { id: 'HourNotRolledUp1', children: 40 },
-      { id: 'HourNotRolledUp2', children: 13 },
-      { id: 'HourNotRolledUp', children: 2, actions: pager },
+      { id: 'HourNotRolledUp1', children: 45 },
+      { id: 'HourNotRolledUp2', children: 45 },
+      { id: 'HourNotRolledUp3', children: 13 },
+      { id: 'HourNotRolledUp', children: 3, actions: pager },
     ]);
+    // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html, with the longest names.
+    for (const [, { Properties }] of all) {
+      const rule = flattenReference(Properties['AlarmRule']).replaceAll(
+        /<(\w+)\.Arn>/g,
+        (_, id: string) =>
+          `arn:aws-us-gov:cloudwatch:us-gov-west-1:111122223333:alarm:${`${MANY.stackName}-${id}-0123456789ABC`.slice(0, 255)}`,
+      );
+      expect(rule.length).toBeLessThanOrEqual(10_240);
+    }
   });
 });
 
@@ -235,6 +297,27 @@ describe('values for the network, keys and deployments', () => {
       { securityGroupIds: ['sg-0123456789abcdef0'] },
       ['securityGroupIds: needs vpcId and subnetIds beside it'],
     ],
+    [
+      'a subnet twice, and a security group',
+      {
+        vpcId,
+        subnetIds: [...subnetIds, subnetIds[0]],
+        securityGroupIds: ['sg-0123456789abcdef0', 'sg-0123456789abcdef0'],
+      },
+      [
+        'subnetIds: has "subnet-0123456789abcdef0" twice',
+        'securityGroupIds: has "sg-0123456789abcdef0" twice',
+      ],
+    ],
+    ...['https://user:secret@proxy.example.com:3128', 'http://user@proxy.example.com'].map(
+      (httpsProxy): [string, Record<string, unknown>, string[]] => [
+        `the proxy ${httpsProxy}`,
+        { httpsProxy },
+        [
+          "httpsProxy: must have no user and no password: anybody who may see the function's configuration could read them; let the proxy admit the functions by their subnets or security group",
+        ],
+      ],
+    ),
     ['ids that are none', { subnetIds: ['a'] }, ['subnetIds[0]: must be the id of a subnet']],
     ['exceptions from no proxy', { noProxy: 'x' }, ['noProxy: needs httpsProxy beside it']],
     [

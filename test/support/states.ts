@@ -52,8 +52,13 @@ const mapSchema = z.strictObject({
     ReaderConfig: z.strictObject({ InputType: z.literal('JSONL') }),
     Parameters: template,
   }),
-  ItemBatcher: z.strictObject({ MaxItemsPerBatch: z.int().positive(), BatchInput: template }),
+  ItemBatcher: z.strictObject({
+    MaxItemsPerBatch: z.int().positive(),
+    MaxInputBytesPerBatch: z.int().positive().max(MOST_BYTES),
+    BatchInput: template,
+  }),
   MaxConcurrencyPath: z.string(),
+  Retry: z.array(retrySchema),
   ToleratedFailurePercentage: z.literal(0),
   ItemProcessor: z.strictObject({
     ProcessorConfig: z.strictObject({ Mode: z.literal('DISTRIBUTED'), ExecutionType: z.literal('STANDARD') }),
@@ -139,7 +144,7 @@ export class Execution {
       case 'Task':
         return { output: await this.#task(state, input), next: state.Next };
       case 'Map':
-        await this.#map(state, input);
+        await this.#retrying(state.Retry, () => this.#map(state, input));
         // Its result is discarded.
         return { output: input, next: state.Next };
     }
@@ -149,20 +154,26 @@ export class Execution {
     const { FunctionName, Payload } = state.Parameters;
     const payload = fill(Payload, input);
     limited(payload);
-    const retried = state.Retry.map(() => 0);
+    return this.#retrying(state.Retry, async () => {
+      const answer = await this.#world.invoke(FunctionName, JSON.parse(JSON.stringify(payload)));
+      limited(answer);
+      const result = { Payload: JSON.parse(JSON.stringify(answer)) as unknown };
+      const selected = state.ResultSelector === undefined ? result : fill(state.ResultSelector, result);
+      return state.ResultPath === undefined
+        ? selected
+        : { ...(input as object), [field(state.ResultPath)]: selected };
+    });
+  }
+
+  async #retrying<T>(rules: readonly z.infer<typeof retrySchema>[], attempt: () => Promise<T>): Promise<T> {
+    const retried = rules.map(() => 0);
     for (;;) {
       try {
-        const answer = await this.#world.invoke(FunctionName, JSON.parse(JSON.stringify(payload)));
-        limited(answer);
-        const result = { Payload: JSON.parse(JSON.stringify(answer)) as unknown };
-        const selected = state.ResultSelector === undefined ? result : fill(state.ResultSelector, result);
-        return state.ResultPath === undefined
-          ? selected
-          : { ...(input as object), [field(state.ResultPath)]: selected };
+        return await attempt();
       } catch (error) {
         const name = error instanceof Error ? error.name : 'States.TaskFailed';
-        const i = state.Retry.findIndex(({ ErrorEquals }) => ErrorEquals.includes(name));
-        const rule = state.Retry[i];
+        const i = rules.findIndex(({ ErrorEquals }) => ErrorEquals.includes(name));
+        const rule = rules[i];
         const times = retried[i] ?? 0;
         if (rule === undefined || times >= rule.MaxAttempts) throw error;
         retried[i] = times + 1;
@@ -184,12 +195,8 @@ export class Execution {
       .split('\n')
       .filter(Boolean)
       .map((line) => JSON.parse(line) as unknown);
-    const size = state.ItemBatcher.MaxItemsPerBatch;
     const batchInput = fill(state.ItemBatcher.BatchInput, input);
-    const batches = Array.from({ length: Math.ceil(items.length / size) }, (_, i) => ({
-      BatchInput: batchInput,
-      Items: items.slice(i * size, (i + 1) * size),
-    }));
+    const batches = batched(items, state.ItemBatcher).map((Items) => ({ BatchInput: batchInput, Items }));
     const limit = pLimit(z.int().positive().parse(at(input, state.MaxConcurrencyPath)));
     const { StartAt, States } = state.ItemProcessor;
     const child = States[StartAt];
@@ -215,6 +222,24 @@ export class Execution {
     if (failed.length > 0) throw named('States.ExceedToleratedFailureThreshold');
     limited(results);
   }
+}
+
+/** As many items a batch as both limits let in: https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itembatcher.html */
+function batched(
+  items: readonly unknown[],
+  limits: { MaxItemsPerBatch: number; MaxInputBytesPerBatch: number },
+): unknown[][] {
+  const batches: unknown[][] = [];
+  for (const item of items) {
+    const last = batches.at(-1);
+    const larger = [...(last ?? []), item];
+    const fits =
+      larger.length <= limits.MaxItemsPerBatch &&
+      Buffer.byteLength(JSON.stringify(larger)) <= limits.MaxInputBytesPerBatch;
+    if (last !== undefined && fits) last.push(item);
+    else batches.push([item]);
+  }
+  return batches;
 }
 
 /** Throws as Step Functions does where a state's input or output is too large. */
