@@ -349,6 +349,7 @@ describe('a request that keeps the sources', () => {
     await using bucket = await openTestBucket();
     for (let i = 0; i < 2500; i++) bucket.put(`${String(i).padStart(5, '0')}.log`, 'a line\n');
     await bucket.roll();
+    await bucket.tryDeletesOut();
     bucket.sandbox.hook = beforeNth(2, DELETES, async () => {
       bucket.sandbox.hook = undefined;
       await bucket.roll({ asks: false });
