@@ -132,6 +132,7 @@ export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutD
           'plan.$': '$.plan.answer.plan',
           'etag.$': '$.plan.answer.etag',
           'attempt.$': '$.attempt',
+          'samplesAll.$': '$.samplesAll',
           'generation.$': '$.plan.answer.generation',
         }),
         ResultSelector: { 'answer.$': '$.Payload' },

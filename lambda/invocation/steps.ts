@@ -24,6 +24,7 @@ import { RollupError, hasCode } from '../errors.ts';
 import { type RequestMessage, messageSchema } from './message.ts';
 
 const attempt = z.int().positive();
+/** True once a plan was mistaken about a format. Executions that were begun by an earlier release do not say it. */
 const samplesAll = z.boolean().default(false);
 /**
  * The request that the execution was started with, and the plan that its plan step answered with. Both come from the state
@@ -33,13 +34,13 @@ const pinned = { request: messageSchema, plan: z.string(), etag: z.string().min(
 
 /** The event of a step, as lib/fan-out-definition.ts writes it. */
 const stepSchema = z.discriminatedUnion('step', [
-  // Executions that were begun by an earlier release do not say `samplesAll`.
   z.strictObject({ step: z.literal('plan'), request: messageSchema, attempt, samplesAll }),
   z.strictObject({ step: z.literal('write'), ...pinned, items: z.array(itemSchema).min(1) }),
   z.strictObject({
     step: z.literal('commit'),
     ...pinned,
     attempt,
+    samplesAll,
     /** Of the commit that was planned. An execution that an earlier release began does not send it. */
     generation: z.int().nonnegative().optional(),
   }),
@@ -109,7 +110,7 @@ export async function planStep(
   const { attempt } = event;
   const planned = await planToFile(request, context);
   if (planned.status === 'done') return planned;
-  if (planned.status === 'lost') return lost(event, request.destination, event.samplesAll);
+  if (planned.status === 'lost') return lost(event, request.destination);
   const { at, etag, generation, totals, warnings } = planned;
   const { bucket, key } = planFiles(at).items;
   const workers = workersFor(totals, context.settings);
@@ -133,7 +134,7 @@ export async function commitStep(
     if (!hasCode(error, 'FormatMistaken') || event.attempt >= ATTEMPTS) throw error;
     return 'mistaken' as const;
   });
-  if (outcome === 'mistaken') return lost(event, request.destination, true);
+  if (outcome === 'mistaken') return lost({ ...event, samplesAll: true }, request.destination);
   if (outcome !== 'lost') return { status: 'done', outcome };
   const { generation, request: asked } = event;
   // The answer of an attempt that committed may have been lost. A repack that is done is not asked for again.
@@ -177,9 +178,12 @@ function planOf(
 }
 
 function lost(
-  { attempt, request }: Pick<Extract<StepEvent, { step: 'plan' }>, 'attempt' | 'request'>,
+  {
+    attempt,
+    request,
+    samplesAll,
+  }: Pick<Extract<StepEvent, { step: 'plan' }>, 'attempt' | 'request' | 'samplesAll'>,
   destination: Location,
-  samplesAll = false,
 ): StepAnswer {
   if (attempt >= ATTEMPTS) throw lostToOthers(destination);
   return { status: 'lost', attempt: attempt + 1, request, samplesAll };

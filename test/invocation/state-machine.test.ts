@@ -168,6 +168,29 @@ describe('an execution', () => {
     expect(sandbox.keys(BUCKET, `${AGGREGATED}_plan/`)).toEqual([]);
   });
 
+  it('samples every source again where the plan behind a mistaken one is lost to another run', async () => {
+    putHour();
+    sandbox.put(BUCKET, `${rawPrefix(8)}00017.log`, gzipSync('one of gzip among plain ones\n'));
+    const plans: unknown[] = [];
+    const execution = new Execution(
+      DEFINITION,
+      REQUEST,
+      world(async (payload) => {
+        const { step, attempt } = payload as { step: string; attempt?: number };
+        if (step === 'plan') plans.push(payload);
+        if (step !== 'commit' || attempt !== 2) return;
+        const rival = createInvocation(process.env);
+        for (const message of parseEvent(REQUEST)) await rival.handle(message, CONTEXT);
+      }),
+    );
+    expect(await execution.run()).toMatchObject({ status: 'SUCCEEDED' });
+    expect(plans).toMatchObject([
+      { attempt: 1, samplesAll: false },
+      { attempt: 2, samplesAll: true },
+      { attempt: 3, samplesAll: true },
+    ]);
+  });
+
   it('stores its plan without the storage class, tags and format of outputs, and with their encryption', async () => {
     stubEnvironment(sandbox, {
       STORAGE_CLASS: 'STANDARD_IA',

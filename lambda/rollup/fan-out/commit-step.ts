@@ -1,6 +1,5 @@
 import { RollupError } from '../../errors.ts';
 import { keysOf } from '../codec/sidecar.ts';
-import { deleteUnnamed } from '../commit/cleanup.ts';
 import { afterCommit } from '../commit/after-commit.ts';
 import { commit, unlessLost } from '../commit/commit.ts';
 import { Draft } from '../commit/draft.ts';
@@ -13,7 +12,8 @@ import type { WrittenOutput } from '../model/output.ts';
 import type { RollupContext, RollupOutcome, RollupRequest } from '../model/run.ts';
 import { findExisting } from '../write/existing-output.ts';
 import { CommitCheck } from './check-commit.ts';
-import { type LineCheck, checkBasis, checkHeader, createLineCheck, settingsOf } from './check-plan.ts';
+import { checkBasis, checkHeader, createLineCheck, settingsOf } from './check-plan.ts';
+import { giveUp, leftByMistakenPlans } from './give-up.ts';
 import { type PinnedPlan, type PlanHeader, type PlanLine, planFiles } from './plan-file.ts';
 import { isPlanGone, readHeader, readLines, readMistake, removePlan } from './plan-store.ts';
 
@@ -24,7 +24,8 @@ type StepContext = Omit<RollupContext, 'hasTime'>;
 
 /**
  * The last step of a rollup that many carry out: looks for every planned output in the destination, commits them, and does
- * the work after a commit. In the end the plan's files are deleted, whichever run committed.
+ * the work after a commit. In the end the plan's files are deleted, whichever run committed. A mistaken plan stays as it is,
+ * and goes after the commit of the next one, with the outputs that were written for it.
  *
  * @param plan the plan, pinned by its ETag
  * @param given the same request as that of `planToFile`: a plan for another is refused
@@ -50,7 +51,7 @@ export async function commitPlan(
   const previous = await readCommitted(store, destination, source);
   if ((previous?.etag ?? null) !== header.previous) {
     const check = createLineCheck(header, at, request, { settings, basis: 'replaced' });
-    await giveUp(plan, header, check, context);
+    await giveUp(at, header, check, context);
     return 'lost';
   }
   const sealed = checkBasis(header, at, previous?.manifest);
@@ -58,8 +59,8 @@ export async function commitPlan(
   // The listing comes before the commit, so that it has no objects of runs that plan from the new manifest.
   const present = await listByKey(store, destination, signal);
   if (present.has(planFiles(at).mistaken.key)) {
+    // It stays: this step may be repeated, and only its lines tell of the outputs that were written for it.
     const mistake = await readMistake(store, at);
-    await removePlan(store, at);
     if (mistake !== undefined) throw mistake;
     return 'lost';
   }
@@ -86,9 +87,16 @@ export async function commitPlan(
     if (isPlanGone(error, at)) return { status: 'lost' as const };
     throw error;
   });
-  const outcome = await afterCommit(request, context, { state, result, peakInFlightBytes: 0 });
+  // Before the sweep, which may delete the files of an old plan and leave its young outputs.
+  const left =
+    result.status === 'committed'
+      ? await leftByMistakenPlans(request, context, { replaced: header.previous, present })
+      : { keys: [], problems: [] };
+  const run = { state, result, peakInFlightBytes: 0, abandoned: left.keys };
+  const outcome = await afterCommit(request, context, run);
   await removePlan(store, at);
-  return outcome;
+  if (outcome === 'lost' || left.problems.length === 0) return outcome;
+  return { ...outcome, problems: [...left.problems, ...(outcome.problems ?? [])] };
 }
 
 /**
@@ -102,29 +110,6 @@ export async function isRepacked(
 ): Promise<boolean> {
   const current = await readManifest(store, destination);
   return current !== undefined && current.manifest.generation >= generation;
-}
-
-/** Deletes the outputs of a plan whose manifest has been replaced, and the plan. Throws `BadPlan`. */
-async function giveUp(
-  { at }: PinnedPlan,
-  header: PlanHeader,
-  check: LineCheck,
-  { store, signal }: StepContext,
-): Promise<void> {
-  const { destination } = at;
-  const outputKeys: string[] = [];
-  try {
-    for await (const { output } of readLines(store, at, header, signal)) {
-      check(output);
-      outputKeys.push(...keysOf(output, destination));
-    }
-  } catch (error) {
-    // The run that committed instead has swept it in the meantime, and with it the outputs that were written for it.
-    if (isPlanGone(error, at)) return;
-    throw error;
-  }
-  await deleteUnnamed(store, destination, outputKeys);
-  await removePlan(store, at);
 }
 
 /** Finds every output of the plan in the destination, in the order of the plan; adds their keys to `keys`. */

@@ -11,7 +11,7 @@ import { type Origin, type PlannedOutput, indexOf } from '../model/output.ts';
  *     _plan/<id>.json         the header, written last: a plan without one does not exist
  *     _plan/<id>.jsonl        a planned output a line
  *     _plan/<id>.items.jsonl  a line for each of those: its offset and length in bytes
- *     _plan/<id>.mistaken.json  a source that proved to be of another format, where there is one: the plan is given up
+ *     _plan/<id>.mistaken.json  a source that proved to be of another format, where there is one: nobody carries the plan out
  */
 export interface PlanAt {
   destination: Location;
@@ -43,6 +43,16 @@ export function planFiles({ destination: { bucket, prefix }, id }: PlanAt) {
     items: at('.items.jsonl'),
     mistaken: at('.mistaken.json'),
   };
+}
+
+/** The plans under a destination that have been found mistaken, from the keys that are listed there. */
+export function* mistakenPlans(destination: Location, keys: Iterable<string>): Generator<PlanAt> {
+  const { prefix } = destination;
+  for (const key of keys) {
+    if (!key.startsWith(prefix)) continue;
+    const id = /^_plan\/([0-9a-f]{16})\.mistaken\.json$/.exec(key.slice(prefix.length))?.[1];
+    if (id !== undefined) yield { destination, id };
+  }
 }
 
 /** The URI of a plan's header, such as `s3://bucket/prefix/_plan/3f2a9c1b7d4e0a5b.json`. */

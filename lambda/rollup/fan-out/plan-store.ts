@@ -133,6 +133,11 @@ export async function markMistaken(store: Store, at: PlanAt, mistake: FormatMist
   await store.put(planFiles(at).mistaken, body, 'application/json');
 }
 
+/** True if somebody left word of a mistake. */
+export async function isMistaken(store: Store, at: PlanAt): Promise<boolean> {
+  return (await store.head(planFiles(at).mistaken)) !== undefined;
+}
+
 /** The mistake that somebody left word of; undefined where the file is none. */
 export async function readMistake(store: Store, at: PlanAt): Promise<FormatMistaken | undefined> {
   const found = await store.getBounded(planFiles(at).mistaken, MOST_MISTAKE);
@@ -159,7 +164,7 @@ export async function removePlan(store: Store, at: PlanAt): Promise<void> {
 
 /**
  * True of an error that means that the plan was removed while it was being read. It is removed only after the manifest
- * that it was made from has been replaced, by its own commit or by another, or once it proved to be mistaken.
+ * that it was made from has been replaced, by its own commit or by another.
  */
 export function isPlanGone(error: unknown, at: PlanAt): boolean {
   if (!(error instanceof RollupError)) return false;

@@ -8,7 +8,7 @@ import type { Store } from '../model/store.ts';
 import { OutputWriter } from '../write/output-writer.ts';
 import { type Basis, checkBasis, checkHeader, createLineCheck, settingsOf } from './check-plan.ts';
 import type { PinnedPlan, PlanHeader, PlanItem } from './plan-file.ts';
-import { isPlanGone, markMistaken, readHeader, readLine } from './plan-store.ts';
+import { isMistaken, isPlanGone, markMistaken, readHeader, readLine } from './plan-store.ts';
 
 type Item = Pick<PlanItem, 'offset' | 'length'>;
 
@@ -46,7 +46,7 @@ export async function writeItems(
   const { source, destination } = request;
   const settings = settingsOf(header, at, context);
   const basis = await readBasis(store, destination, header);
-  if (basis === 'replaced') return { status: 'lost' };
+  if (basis === 'replaced' || (await isMistaken(store, at))) return { status: 'lost' };
   checkBasis(header, at, basis);
   const check = createLineCheck(header, at, request, { settings, basis });
   // An output that appeared after the plan was written by an attempt at these items; an older one may be any object.

@@ -441,3 +441,61 @@ describe('a forged plan', () => {
     ]);
   });
 });
+
+describe('a forged plan that is said to be mistaken, beside one that is committed', () => {
+  /** Forgeries of outputs that this rollup may have written for that manifest: they are deleted unless the manifest names them. */
+  const IS_DELETABLE =
+    /^(an origin (?!with a header)|outputs that stay|a repack|no place|a source once more|fewer|nothing)/;
+  const cases: Case[] = [...FORGED, ...FORGED_FOR_COMMIT, ['nothing wrong', () => undefined, '']];
+
+  it.each(cases)(
+    'with %s leads to no delete of what is committed, or of another rollup',
+    async (what, forge) => {
+      await using bucket = await openTestBucket();
+      const plan = await attacked(bucket);
+      const forgery = read(bucket, plan);
+      forge(bucket, forgery);
+      const forged = write(bucket, plan, forgery);
+      bucket.sandbox.put(
+        BUCKET,
+        planFiles(forged.at).mistaken.key,
+        '{"key":"k","found":"gzip","planned":"text"}',
+      );
+      const own = (await planToFile(REQUEST, contextOf(bucket))) as WrittenPlan;
+      await stepsOf(bucket, own).write();
+      const before = everything(bucket);
+      const outcome = await commitPlan(own, REQUEST, contextOf(bucket));
+      const elsewhere = (all: typeof before) => all.filter(([key]) => !key.startsWith(DESTINATION.prefix));
+      expect(elsewhere(everything(bucket))).toEqual(elsewhere(before));
+      const files = bucket.leftovers();
+      const isRefused = !IS_DELETABLE.test(what) && forgery.header.previous !== 'never';
+      expect(outcome).toMatchObject({
+        status: 'committed',
+        problems: isRefused ? [{ code: 'BadPlan', key: expect.stringContaining('_plan/') as string }] : [],
+      });
+      expect(files.filter((key) => !key.includes(`_plan/${forged.at.id}`))).toEqual([]);
+      expect(files.length > 0).toBe(isRefused || forgery.header.previous === 'never');
+      await bucket.expectSound({ leftovers: files });
+    },
+  );
+
+  it.each(['swapped', 'gone'] as const)('is left where its header is %s after the listing', async (how) => {
+    await using bucket = await openTestBucket();
+    const plan = await attacked(bucket);
+    bucket.sandbox.put(BUCKET, planFiles(plan.at).mistaken.key, '{}');
+    const own = (await planToFile(REQUEST, contextOf(bucket))) as WrittenPlan;
+    await stepsOf(bucket, own).write();
+    const { header } = planFiles(plan.at);
+    bucket.sandbox.hook = ({ operation, key }) => {
+      if (operation !== 'PutObject' || key !== `${DESTINATION.prefix}_manifest.json`) return undefined;
+      if (how === 'gone') bucket.sandbox.delete(BUCKET, header.key);
+      else bucket.sandbox.put(BUCKET, header.key, '{}');
+      return undefined;
+    };
+    expect(await commitPlan(own, REQUEST, contextOf(bucket))).toMatchObject({
+      status: 'committed',
+      problems: how === 'gone' ? [] : [{ code: 'BadPlan', key: header.key }],
+    });
+    await bucket.expectSound({ leftovers: bucket.leftovers().filter((key) => key.includes(plan.at.id)) });
+  });
+});

@@ -86,7 +86,10 @@ describe('what is no log', () => {
     '08/_sources/sources.jsonl.gz',
     '08/_symlink_format_manifest/manifest',
     '08/_frames/part-00007-3f2a9c1b7d4e.log.gz.json.gz',
+    '08/_frames/eu/app/part-00007-3f2a9c1b7d4e-0a1b2c3d.log.gz.json.gz',
     '08/_plan/3f2a9c1b7d4e0a5b.items.jsonl',
+    '08/_plan/3f2a9c1b7d4e0a5b.mistaken.json',
+    '08/_delete-proof-3f2a9c1b7d4e',
   ];
   const under = (names: string[], prefix = 'raw/') => names.map((name) => prefix + name);
 
