@@ -2,6 +2,7 @@ import {
   type Location,
   type RollupRequest,
   fillSelection,
+  hasPlaceholders,
   refuseOverlap,
   refuseUnlistable,
 } from '../../lambda/rollup/index.ts';
@@ -89,7 +90,8 @@ export async function parseRollup(
   refuseUnlistable(locations.destination, settings);
   // What is typed is said by this request, and stays with the hour; what a settings file says is not.
   const deleteSource = typed.deleteSource === undefined ? undefined : settings.deleteSource;
-  const request = { ...locations, repack: options.repack === true, deleteSource };
+  const asWritten = options.hour !== undefined && hasPlaceholders(source ?? file.source ?? '');
+  const request = { ...locations, repack: options.repack === true, asWritten, deleteSource };
   return { request, settings, endpointUrl, connection: await open(settings, endpointUrl, options) };
 }
 

@@ -157,7 +157,9 @@ export function resolveRequest(message: RequestMessage, config: FunctionConfig, 
   const { repack = false, lookBack = false, stream = METRICS.unnamedStream } = message;
   const { deleteSource } = message;
   const mayDelete = canDelete(message, settings.deleteSource, configured);
-  const resolved = { source, destination, hour, repack, deleteSource, mayDelete, lookBack };
+  // What a stream's pattern says is what it means, whatever lies there at the first run.
+  const place = { source, destination, asWritten: true };
+  const resolved = { ...place, hour, repack, deleteSource, mayDelete, lookBack };
   return { ...resolved, stream, configured, message };
 }
 

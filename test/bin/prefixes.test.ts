@@ -52,7 +52,8 @@ describe('an hour in the middle of a name', () => {
     const again = await json(sandbox, ['run', ...AT, SOURCE, DESTINATION]);
     expect(again).toMatchObject({ status: 'committed', objects: 3 });
     const lists = [run, again].map(({ requests }) => (requests as { list: number }).list);
-    expect(lists[0]).toBe((lists[1] ?? 0) + 1);
+    // As it is written: nothing is looked up first.
+    expect(lists[0]).toBe(lists[1]);
     expect(await json(sandbox, ['run', ...AT, SOURCE, DESTINATION])).toMatchObject({ status: 'unchanged' });
     expect(await json(sandbox, ['verify', ...AT, DESTINATION, '--deep'])).toMatchObject({
       status: 'ok',

@@ -184,7 +184,7 @@ describe('a run', () => {
           stack: expect.stringContaining('lambda/s3/download.ts') as string,
           cause: expect.objectContaining({ name: 'AccessDenied' }) as unknown,
         },
-        requests: expect.objectContaining({ list: 3, get: expect.any(Number) as number }) as unknown,
+        requests: expect.objectContaining({ list: 4, get: expect.any(Number) as number }) as unknown,
         peak: expect.objectContaining({ connections: expect.any(Number) as number }) as unknown,
       }),
     ]);

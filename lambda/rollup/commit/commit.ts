@@ -96,10 +96,11 @@ export async function commit(
 export async function isLost(
   error: unknown,
   { source, destination }: RollupRequest,
-  { store }: Pick<RollupContext, 'store'>,
+  { store, signal }: Pick<RollupContext, 'store' | 'signal'>,
   previous: Rollup | undefined,
 ): Promise<boolean> {
-  if (hasCode(error, 'Aborted', 'AccessDenied')) return false;
+  // A run that was stopped does not wait for a store that does not answer.
+  if (signal.aborted || hasCode(error, 'Aborted', 'AccessDenied')) return false;
   const winner = await readCommitted(store, destination, source).catch(() => previous);
   return winner?.etag !== previous?.etag;
 }
@@ -126,7 +127,7 @@ async function committedVanished(
  */
 export async function unlessLost(
   { source, destination }: RollupRequest,
-  { store }: Pick<RollupContext, 'store'>,
+  { store, signal }: Pick<RollupContext, 'store' | 'signal'>,
   state: { previous: Rollup | undefined; keys: readonly string[]; abandoned?: string[] },
   work: () => Promise<CommitResult | Lost>,
 ): Promise<CommitResult> {
@@ -138,8 +139,8 @@ export async function unlessLost(
     if ('indexKey' in result) indexKeys.push(result.indexKey);
   } catch (error) {
     // A run that lost may find its uploads aborted, or outputs that it reads from deleted, before it comes to commit.
-    if (!(await isLost(error, { source, destination }, { store }, previous))) {
-      const vanished = await committedVanished(error, previous);
+    if (!(await isLost(error, { source, destination }, { store, signal }, previous))) {
+      const vanished = signal.aborted ? undefined : await committedVanished(error, previous);
       if (vanished !== undefined || hasCode(error, 'FormatMistaken')) abandoned.push(...keys);
       throw vanished ?? error;
     }

@@ -62,7 +62,9 @@ async function lookAround(
   folder: Location,
   signal: AbortSignal,
 ): Promise<{ inside: string | undefined; beside: string | undefined; lists: number }> {
-  const page = await firstPage(raw, source, signal);
+  const listed = await firstPage(raw, source, signal);
+  // A console's mark of a folder is no source.
+  const page = listed.filter(({ size }) => size > 0);
   let inside = page.find(({ key }) => key.startsWith(folder.prefix))?.key;
   let beside = page.find(({ key }) => !key.startsWith(folder.prefix))?.key;
   if (inside !== undefined && beside === undefined) {
@@ -71,7 +73,7 @@ async function lookAround(
     return { inside, beside, lists: 2 };
   }
   // A page that is not full is the last.
-  if (inside !== undefined || page.length < PAGE) return { inside, beside, lists: 1 };
+  if (inside !== undefined || listed.length < PAGE) return { inside, beside, lists: 1 };
   inside = (await firstPage(raw, folder, signal))[0]?.key;
   return { inside, beside, lists: 2 };
 }

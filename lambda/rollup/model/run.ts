@@ -17,6 +17,13 @@ export interface RollupRequest {
    */
   repack?: boolean;
   /**
+   * Take the source's prefix exactly as it is written, also if it is the name of a folder without its slash. An hour that was
+   * committed as that folder is then widened to what the prefix takes in.
+   *
+   * @defaultValue false: see `resolveSource`
+   */
+  asWritten?: boolean;
+  /**
    * Whether the sources are to be deleted from raw, where the request itself says so. `false` stays with the hour: they are
    * kept by later runs too, until a request says `true`. `true` deletes nothing by itself: the settings must say so as well.
    *

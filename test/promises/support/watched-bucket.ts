@@ -27,6 +27,8 @@ export const SMALL: Settings = {
   concurrency: 4,
   outputsInFlight: 2,
   newline: 'ensure',
+  // Requests that no signal ends are not repeated for longer once a test lets a store die.
+  retryOutageSeconds: 1,
 };
 
 /** LastModified of sources. The index of sources contains it: two hours made alike are committed alike. */
