@@ -2,6 +2,7 @@ import {
   type Location,
   type RollupRequest,
   fillSelection,
+  hasPlaceholders,
   refuseOverlap,
   refuseUnlistable,
 } from '../../lambda/rollup/index.ts';
@@ -87,7 +88,8 @@ export async function parseRollup(
     endpointUrl: () => parseEndpoint(options.endpointUrl),
   });
   refuseUnlistable(locations.destination, settings);
-  const request = { ...locations, repack: options.repack === true };
+  const asWritten = hasPlaceholders(source ?? file.source ?? '');
+  const request = { ...locations, asWritten, repack: options.repack === true };
   return { request, settings, endpointUrl, connection: await open(settings, endpointUrl, options) };
 }
 

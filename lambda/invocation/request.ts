@@ -26,6 +26,8 @@ import { type Stream, replaceRoot } from './streams.ts';
 export interface ResolvedRequest {
   source: Location;
   destination: Location;
+  /** What a stream's pattern takes in must not depend on what lies there when its hour is rolled up first. */
+  asWritten: true;
   hour: Hour | undefined;
   repack: boolean;
   deleteSource: boolean;
@@ -153,7 +155,8 @@ export function resolveRequest(message: RequestMessage, config: FunctionConfig, 
   if (hour !== undefined && message.force !== true) refuseUnended(hour, settings.graceSeconds, now);
   const { repack = false, lookBack = false, stream = METRICS.unnamedStream } = message;
   const deleteSource = mayDelete(message, settings.deleteSource, configured);
-  return { source, destination, hour, repack, deleteSource, lookBack, stream, configured, message };
+  const what = { source, destination, asWritten: true as const };
+  return { ...what, hour, repack, deleteSource, lookBack, stream, configured, message };
 }
 
 /** The source of the stream that a message names. Throws `OutsideStream` where there is no such stream. */

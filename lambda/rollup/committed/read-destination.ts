@@ -16,19 +16,14 @@ const ATTEMPTS = 5;
  * `resolveSource` do.
  */
 export async function readDestination(
-  { source, destination }: RollupRequest,
+  request: RollupRequest,
   { now, signal, ...endpoints }: Pick<RollupContext, 'store' | 'raw' | 'now' | 'signal'>,
 ): Promise<DestinationState> {
   const { store } = endpoints;
+  const { source, destination } = request;
   for (let attempt = 1; ; attempt++) {
     const previous = await readCommitted(store, destination, source);
-    const resolved = await resolveSource(
-      sourceStore(endpoints),
-      source,
-      destination,
-      previous?.manifest,
-      signal,
-    );
+    const resolved = await resolveSource(sourceStore(endpoints), request, previous?.manifest, signal);
     const listingBegan = now();
     const present = await listByKey(store, destination, signal);
     const missing = await findMissing(store, destination, previous, present);

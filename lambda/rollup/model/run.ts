@@ -16,6 +16,14 @@ export interface RollupRequest {
    * @defaultValue false
    */
   repack?: boolean;
+  /**
+   * Take the source prefix exactly as it is written, with no look at what lies there: also where it ends in the middle of a
+   * name and all that it takes in so far lies in the folder of that name, or was committed as that folder. For the filled
+   * patterns of streams, whose hours must all mean the same.
+   *
+   * @defaultValue false: a prefix without a slash may be the folder, see `resolveSource`
+   */
+  asWritten?: boolean;
 }
 
 /** All that a run uses besides its request: stores, settings, and the effects that are passed in. */
@@ -134,7 +142,7 @@ export interface RunProblem {
 
 /** The state of a destination before a run lists its sources. */
 export interface DestinationState {
-  /** The source: that of the request, or the folder of it. */
+  /** The source: that of the request, or the folder of it where it is not `asWritten`. */
   source: Location;
   warnings: RunWarning[];
   /** LIST requests that it took to say what the source is, and what lies near one without objects. */
