@@ -1,7 +1,9 @@
 import {
   type Hour,
   type Location,
+  type RollupRequest,
   fillHour,
+  hasPlaceholders,
   parseLocation,
   parseSource,
   refuseOverlap,
@@ -115,12 +117,14 @@ function locate(
   { source: template, destination }: { source: string; destination?: string | undefined },
   hour: Hour,
   roots: Roots | undefined,
-): { hour: Hour; source: Location; destination: Location } {
+): RollupRequest & { hour: Hour } {
+  const asWritten = hasPlaceholders(template);
   const source = named('--source', () => parseSource(fillHour(template, hour)));
-  if (destination === undefined) return { hour, source, destination: destinationOf(source, roots) };
+  if (destination === undefined)
+    return { hour, source, destination: destinationOf(source, roots), asWritten };
   const to = named('--destination', () => parseLocation(fillHour(destination, hour)));
   refuseOverlap(source, to);
-  return { hour, source, destination: to };
+  return { hour, source, destination: to, asWritten };
 }
 
 function destinationOf(source: Location, roots: Roots | undefined): Location {

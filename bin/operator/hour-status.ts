@@ -5,6 +5,7 @@ import {
   Lookup,
   type Manifest,
   type Rollup,
+  type RollupRequest,
   type Store,
   committedSelector,
   createSelector,
@@ -48,9 +49,10 @@ export interface HourStatus {
 export async function readHourStatus(
   endpoints: Endpoints,
   hour: Hour,
-  { source, destination }: { source: Location; destination: Location },
+  request: RollupRequest,
   now: Date,
 ): Promise<HourStatus> {
+  const { source, destination } = request;
   const statusOf = (state: HourState, counts: Counts, manifest: Manifest | undefined): HourStatus => ({
     hour,
     state,
@@ -64,7 +66,7 @@ export async function readHourStatus(
     return await withCommitted(endpoints.store, destination, source, async (rollup) => {
       const raw = sourceStore(endpoints);
       const { signal } = new AbortController();
-      const resolved = await resolveSource(raw, source, destination, rollup?.manifest, signal);
+      const resolved = await resolveSource(raw, request, rollup?.manifest, signal);
       const counts = await countRaw(raw, resolved.source, rollup);
       return statusOf(stateOf(rollup, counts, now < hourEnd(hour)), counts, rollup?.manifest);
     });

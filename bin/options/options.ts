@@ -90,8 +90,8 @@ export async function parseRollup(
   refuseUnlistable(locations.destination, settings);
   // What is typed is said by this request, and stays with the hour; what a settings file says is not.
   const deleteSource = typed.deleteSource === undefined ? undefined : settings.deleteSource;
-  const asWritten = options.hour !== undefined && hasPlaceholders(source ?? file.source ?? '');
-  const request = { ...locations, repack: options.repack === true, asWritten, deleteSource };
+  const asWritten = hasPlaceholders(source ?? file.source ?? '');
+  const request = { ...locations, asWritten, repack: options.repack === true, deleteSource };
   return { request, settings, endpointUrl, connection: await open(settings, endpointUrl, options) };
 }
 

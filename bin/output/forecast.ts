@@ -8,6 +8,7 @@ import {
   actionOf,
   formatLocation,
   indexOf,
+  isCommitExpected,
 } from '../../lambda/rollup/index.ts';
 import { type Bucket, bucketsOf } from './histogram.ts';
 import { PRICES, totalCost } from './prices.ts';
@@ -57,9 +58,8 @@ export async function forecast(
       return { key, action: actionOf(output, full, destination), sources: pieces.length, size };
     }),
   ];
-  const unchanged = previous !== undefined && plan.planned.length === 0;
   return {
-    expected: unchanged ? 'unchanged' : sizes.length === 0 ? 'empty' : 'committed',
+    expected: !isCommitExpected(full) ? 'unchanged' : sizes.length === 0 ? 'empty' : 'committed',
     source: formatLocation(full.source),
     destination: formatLocation(destination),
     objects: sizes.length,

@@ -151,7 +151,7 @@ function skip({ source, destination, hour }: ResolvedRequest): Skipped {
  * @throws RollupError `Timeout` where the deadline ended it, and what `run` throws
  */
 async function runInTime(
-  { source, destination, repack, deleteSource, mayDelete, message }: ResolvedRequest,
+  { source, destination, asWritten, repack, deleteSource, mayDelete, message }: ResolvedRequest,
   settings: Settings,
   connection: Resources['connection'],
   context: Context,
@@ -159,7 +159,7 @@ async function runInTime(
   const deadline = createDeadline(() => context.getRemainingTimeInMillis());
   const stopSampling = startSampling(() => connection.gauge.connections);
   try {
-    const result = await run({ source, destination, repack, deleteSource }, connection, {
+    const result = await run({ source, destination, asWritten, repack, deleteSource }, connection, {
       settings: { ...settings, deleteSource: mayDelete },
       trustExisting: (message.continuation ?? 0) > 0,
       hasTime: deadline.hasTime,

@@ -26,6 +26,8 @@ import { type Stream, replaceRoot } from './streams.ts';
 export interface ResolvedRequest {
   source: Location;
   destination: Location;
+  /** What a stream's pattern takes in must not depend on what lies there when its hour is rolled up first. */
+  asWritten: true;
   hour: Hour | undefined;
   repack: boolean;
   /** As the request itself says; undefined where it does not. */
@@ -157,8 +159,7 @@ export function resolveRequest(message: RequestMessage, config: FunctionConfig, 
   const { repack = false, lookBack = false, stream = METRICS.unnamedStream } = message;
   const { deleteSource } = message;
   const mayDelete = canDelete(message, settings.deleteSource, configured);
-  // What a stream's pattern says is what it means, whatever lies there at the first run.
-  const place = { source, destination, asWritten: true };
+  const place = { source, destination, asWritten: true as const };
   const resolved = { ...place, hour, repack, deleteSource, mayDelete, lookBack };
   return { ...resolved, stream, configured, message };
 }

@@ -78,7 +78,13 @@ export {
   type UploadContent,
   type Written,
 } from './model/store.ts';
-export { type OutputAction, type RequestCounts, actionOf, estimateRequests } from './plan/estimate.ts';
+export {
+  type OutputAction,
+  type RequestCounts,
+  actionOf,
+  estimateRequests,
+  isCommitExpected,
+} from './plan/estimate.ts';
 export { fillSelection } from './plan/fill-selection.ts';
 export { type FullPlan, planAll } from './plan/list-and-plan.ts';
 export { committedSelector, createSelector } from './plan/select.ts';

@@ -47,12 +47,11 @@ describe('an hour in the middle of a name', () => {
     expect(run['warnings']).toBeUndefined();
     expect(rolled(PREFIX)).toBe('cf/E2EXAMPLE.2026-11-21-08.a1b2.log\ncf/E2EXAMPLE.2026-11-21-08.c3d4.log\n');
     expect(sourceOf(PREFIX)).toBe(source);
-    // What is committed as it is written is not looked around again.
+    // A filled pattern is not looked around.
     put('cf/E2EXAMPLE.2026-11-21-08.late.log');
     const again = await json(sandbox, ['run', ...AT, SOURCE, DESTINATION]);
     expect(again).toMatchObject({ status: 'committed', objects: 3 });
     const lists = [run, again].map(({ requests }) => (requests as { list: number }).list);
-    // As it is written: nothing is looked up first.
     expect(lists[0]).toBe(lists[1]);
     expect(await json(sandbox, ['run', ...AT, SOURCE, DESTINATION])).toMatchObject({ status: 'unchanged' });
     expect(await json(sandbox, ['verify', ...AT, DESTINATION, '--deep'])).toMatchObject({
@@ -68,6 +67,94 @@ describe('an hour in the middle of a name', () => {
     expect(await json(sandbox, status)).toMatchObject({
       hours: [{ state: 'rolled-up', objects: 3, source }],
     });
+  });
+
+  it('is taken as it is written, though all of it lies in the folder of its name at first', async () => {
+    put('cf/E2EXAMPLE.2026-11-21-08/a.log');
+    const source = `s3://${BUCKET}/cf/E2EXAMPLE.2026-11-21-08`;
+    const run = ['run', ...AT, SOURCE, DESTINATION];
+    expect(await json(sandbox, run)).toMatchObject({ status: 'committed', objects: 1, source });
+    put('cf/E2EXAMPLE.2026-11-21-08.late.log');
+    expect(await json(sandbox, run)).toMatchObject({ status: 'committed', objects: 2, source });
+    expect(await json(sandbox, ['verify', ...AT, DESTINATION, '--deep'])).toMatchObject({
+      status: 'ok',
+      source,
+    });
+    expect(await json(sandbox, run)).toMatchObject({ status: 'unchanged', source });
+    // Typed out, it is what is committed too.
+    expect(await json(sandbox, ['run', source, `s3://${BUCKET}/${PREFIX}`])).toMatchObject({
+      status: 'unchanged',
+      source,
+    });
+  });
+
+  describe('that is committed as the folder of its name', () => {
+    const source = `s3://${BUCKET}/cf/E2EXAMPLE.2026-11-21-08`;
+    const RANGE = ['--from', '2026-11-21T08', '--to', '2026-11-21T08'];
+    const stateOf = async () => {
+      const args = ['status', '--source', SOURCE, '--destination', DESTINATION, ...RANGE, '--json'];
+      const { stdout } = await cli(sandbox, args);
+      return (parseObject(stdout)['hours'] as { state: string }[])[0];
+    };
+    beforeEach(async () => {
+      for (const name of ['a', 'b']) put(`cf/E2EXAMPLE.2026-11-21-08/${name}.log`);
+      await json(sandbox, ['run', `${source}/`, `s3://${BUCKET}/${PREFIX}`]);
+      expect(sourceOf(PREFIX)).toBe(`${source}/`);
+    });
+
+    it('is committed as it is written by the next run, with all that is committed', async () => {
+      expect(await stateOf()).toMatchObject({ state: 'rolled-up', objects: 2 });
+      const plan = await json(sandbox, ['plan', ...AT, SOURCE, DESTINATION]);
+      expect(plan).toMatchObject({ expected: 'committed', source, objects: 2 });
+      const run = await json(sandbox, ['run', ...AT, SOURCE, DESTINATION]);
+      expect(run).toMatchObject({ status: 'committed', source, objects: 2, outputs: 1, reused: 1 });
+      expect(run['requests']).toEqual({ ...(plan['requests'] as object), retries: 0 });
+      expect(sourceOf(PREFIX)).toBe(source);
+      expect(await stateOf()).toMatchObject({ state: 'rolled-up', objects: 2, rolledUp: 2 });
+      expect(await json(sandbox, ['plan', ...AT, SOURCE, DESTINATION])).toMatchObject({
+        expected: 'unchanged',
+      });
+      expect(await json(sandbox, ['run', ...AT, SOURCE, DESTINATION])).toMatchObject({ status: 'unchanged' });
+      expect(await json(sandbox, ['verify', ...AT, DESTINATION, '--deep'])).toMatchObject({
+        status: 'ok',
+        objects: 2,
+      });
+    });
+
+    it.each([
+      [[]],
+      [['--workers', '2']],
+      [['--workers', '2', '--repack']],
+      [['--codec', 'gzip', '--repack']],
+    ])('takes in what came beside it, and its sources can be deleted: %j', async (options) => {
+      put('cf/E2EXAMPLE.2026-11-21-08.late.log');
+      expect(await stateOf()).toMatchObject({ state: 'late', objects: 3 });
+      const run = await json(sandbox, ['run', ...AT, SOURCE, DESTINATION, ...options]);
+      expect(run).toMatchObject({ status: 'committed', source, objects: 3 });
+      expect(await json(sandbox, ['verify', ...AT, DESTINATION, '--deep'])).toMatchObject({ status: 'ok' });
+      expect(await stateOf()).toMatchObject({ state: 'rolled-up', objects: 3 });
+      const codec = options.filter(
+        (option) => option !== '--repack' && option !== '--workers' && option !== '2',
+      );
+      const deleted = ['run', ...AT, SOURCE, DESTINATION, '--delete-source', ...codec];
+      expect(await json(sandbox, deleted)).toMatchObject({ status: 'unchanged', deleted: { objects: 3 } });
+      expect(sandbox.keys(BUCKET, 'cf/')).toEqual([]);
+    });
+
+    it.each([[[]], [['--workers', '2']]])(
+      'loses none of them where it deletes at once: %j',
+      async (options) => {
+        const run = ['run', ...AT, SOURCE, DESTINATION, '--delete-source', '--symlink-manifest', ...options];
+        expect(await json(sandbox, run)).toMatchObject({ status: 'committed', deleted: { objects: 2 } });
+        const key = 'cf/E2EXAMPLE.2026-11-21-08/a.log';
+        for (const name of [key, 'E2EXAMPLE.2026-11-21-08/a.log'])
+          expect((await cli(sandbox, ['extract', ...AT, DESTINATION, name])).stdout).toBe(`${key}\n`);
+        expect(await json(sandbox, ['run', ...AT, SOURCE, DESTINATION])).toMatchObject({
+          status: 'unchanged',
+          objects: 2,
+        });
+      },
+    );
   });
 
   it('is deleted, filtered and grouped by names behind the last slash', async () => {
@@ -167,6 +254,23 @@ describe('a prefix without its slash', () => {
       status: 'unchanged',
       source: SOURCE,
     });
+  });
+
+  it('is the folder where only empty objects lie beside it', async () => {
+    for (const key of ['raw/08_$folder$', 'raw/08-empty', 'raw/08/']) put(key, '');
+    put('raw/08/a.log');
+    for (const status of ['committed', 'unchanged'])
+      expect(await json(sandbox, ['run', SOURCE, DESTINATION])).toMatchObject({ status, source: FOLDER });
+    put('raw/08_x.log');
+    const { code, stderr } = await cli(sandbox, ['run', SOURCE, DESTINATION]);
+    expect(code).toBe(1);
+    expect(stderr).toContain('takes in raw/08_x.log too');
+  });
+
+  it('is looked around behind many empty objects too', async () => {
+    for (let i = 0; i < 1001; i++) put(`raw/08-${String(i).padStart(4, '0')}`, '');
+    put('raw/08/a.log');
+    expect(await json(sandbox, ['run', SOURCE, DESTINATION])).toMatchObject({ source: FOLDER, objects: 1 });
   });
 
   it('of a folder that is committed is refused once keys lie beside it', async () => {

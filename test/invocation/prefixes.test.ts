@@ -1,10 +1,15 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Context } from 'aws-lambda';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
+import { createStepInvocation } from '../../lambda/invocation/step-invocation.ts';
+import { fanOutDefinition } from '../../lib/fan-out-definition.ts';
 import { flattenReference } from '../../lib/flatten-reference.ts';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
+import { json } from '../bin/command-line.ts';
 import { synthesize } from '../lib/synthesis.ts';
 import { onlyResource, resources, roleStatements } from '../lib/template.ts';
 import { type QueueServer, startQueues } from '../support/queue-server.ts';
+import { Execution, type StatesWorld } from '../support/states.ts';
 import { drain } from './support/event-source.ts';
 import { type LambdaProcess, startLambda } from './support/lambda-process.ts';
 import { BUCKET, openBucket } from './support/raw-logs.ts';
@@ -12,6 +17,12 @@ import { BUCKET, openBucket } from './support/raw-logs.ts';
 /*
  * Streams whose sources end anywhere: from their synthesis to what the function makes of the messages of their schedules.
  */
+
+// The modules below read these when they are loaded.
+vi.hoisted(() => {
+  process.env['POWERTOOLS_LOG_LEVEL'] = 'SILENT';
+  process.env['POWERTOOLS_METRICS_DISABLED'] = 'true';
+});
 
 const REGIONS = ['eu-west-1', 'us-east-1'];
 const DEPLOYMENT = {
@@ -39,13 +50,24 @@ const schedules = Object.values(resources(template, 'AWS::Scheduler::Schedule'))
   return z.looseObject({ source: z.string(), stream: z.string() }).parse(JSON.parse(flattenReference(Input)));
 });
 
+const own = Object.fromEntries(NAMES.map((name) => [name, z.string().parse(variables[name])]));
+const DEFINITION = fanOutDefinition({ functionArn: 'steps', batch: 2, timeoutSeconds: 900 });
+const CREDENTIALS = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test', AWS_REGION: 'us-east-1' };
+const CONTEXT = {
+  awsRequestId: 'request-1',
+  functionName: 'steps',
+  functionVersion: '1',
+  invokedFunctionArn: 'arn:aws:lambda:eu-central-1:111122223333:function:steps',
+  memoryLimitInMB: '1769',
+  getRemainingTimeInMillis: () => 900_000,
+} as Context;
+
 let sandbox: Sandbox;
 let queues: QueueServer;
 let lambda: LambdaProcess;
 beforeEach(async () => {
   sandbox = await openBucket();
   queues = await startQueues({ visibilitySeconds: 30 });
-  const own = Object.fromEntries(NAMES.map((name) => [name, z.string().parse(variables[name])]));
   lambda = await startLambda({
     env: {
       ...own,
@@ -56,6 +78,7 @@ beforeEach(async () => {
   });
 });
 afterEach(async () => {
+  vi.unstubAllEnvs();
   await lambda[Symbol.asyncDispose]();
   await queues[Symbol.asyncDispose]();
   await sandbox.close();
@@ -97,6 +120,77 @@ describe('streams whose hour is in the middle of a name', () => {
     }
     expect(await queues.depth(queues.deadLetterUrl)).toBe(0);
   });
+
+  it('are taken as they are written, though all of an hour lies in the folder of its name at first', async () => {
+    const hour = { stream: 'cdn', hour: '2025-11-21T08' };
+    const source = '/logs//cf/E2EXAMPLE.2025-11-21-08';
+    const folder = 'aggregated/cf/E2EXAMPLE.2025-11-21-08/';
+    const run = async () => (await lambda.invoke(hour)).result;
+    put(`${source}/a.log`);
+    expect(await run()).toMatchObject({ status: 'committed', source: `s3://${BUCKET}/${source}` });
+    put(`${source}.late.log`);
+    expect(await run()).toMatchObject({ status: 'committed', objects: 2 });
+    expect(await run()).toMatchObject({ status: 'unchanged' });
+    expect(linesOf(folder).sort()).toEqual([`${source}.late.log`, `${source}/a.log`]);
+    expect(await json(sandbox, ['verify', `s3://${BUCKET}/${folder}`, '--deep'])).toMatchObject({
+      status: 'ok',
+      source: `s3://${BUCKET}/${source}`,
+    });
+  });
+
+  it.each([false, true])(
+    'go on from an hour that an earlier release committed as a folder; a key came beside it: %s',
+    async (isLate) => {
+      const source = '/logs//cf/E2EXAMPLE.2025-11-21-08';
+      const folder = 'aggregated/cf/E2EXAMPLE.2025-11-21-08/';
+      const [raw, destination] = [`s3://${BUCKET}/${source}`, `s3://${BUCKET}/${folder}`];
+      for (const name of ['a', 'b']) put(`${source}/${name}.log`);
+      await json(sandbox, ['run', `${raw}/`, destination]);
+      expect(sandbox.get(BUCKET, `${folder}_manifest.json`)?.toString()).toContain('"version": 1');
+      if (isLate) put(`${source}.late.log`);
+      const hour = { stream: 'cdn', hour: '2025-11-21T08' };
+      const objects = isLate ? 3 : 2;
+      expect((await lambda.invoke(hour)).result).toMatchObject({ status: 'committed', source: raw, objects });
+      expect((await lambda.invoke(hour)).result).toMatchObject({ status: 'unchanged', source: raw });
+      expect(linesOf(folder)).toHaveLength(objects);
+      const verified = await json(sandbox, ['verify', destination, '--deep']);
+      expect(verified).toMatchObject({ status: 'ok', source: raw, objects });
+      expect((await lambda.invoke({ ...hour, repack: true })).result).toMatchObject({ objects });
+    },
+  );
+
+  it.each([false, true])(
+    'go on so in the state machine, from an hour that is committed as a folder; a key came beside it: %s',
+    async (isLate) => {
+      const source = '/logs//cf/E2EXAMPLE.2025-11-21-08';
+      const folder = 'aggregated/cf/E2EXAMPLE.2025-11-21-08/';
+      const [raw, destination] = [`s3://${BUCKET}/${source}`, `s3://${BUCKET}/${folder}`];
+      for (const name of ['a', 'b']) put(`${source}/${name}.log`);
+      await json(sandbox, ['run', `${raw}/`, destination]);
+      if (isLate) put(`${source}.late.log`);
+      const env = { ...own, ...CREDENTIALS, AWS_ENDPOINT_URL: sandbox.endpoint };
+      // The SDK reads them by itself.
+      for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
+      const steps = createStepInvocation(process.env);
+      const statuses: unknown[] = [];
+      const world: StatesWorld = {
+        invoke: async (_, payload) => {
+          const answer = await steps.handle(payload, CONTEXT);
+          statuses.push((answer as { status: string }).status);
+          return answer;
+        },
+        getObject: (bucket, key) => sandbox.get(bucket, key),
+        wait: () => undefined,
+        random: () => 0.5,
+      };
+      const run = () => new Execution(DEFINITION, { stream: 'cdn', hour: '2025-11-21T08' }, world).run();
+      expect(await run()).toMatchObject({ status: 'SUCCEEDED' });
+      expect(statuses).toEqual(isLate ? ['planned', 'written', 'done'] : ['done']);
+      const objects = isLate ? 3 : 2;
+      const verified = await json(sandbox, ['verify', destination, '--deep']);
+      expect(verified).toMatchObject({ status: 'ok', source: raw, objects });
+    },
+  );
 
   it.each([
     ['another hour of it', '/logs//cf/E2EXAMPLE.2025-11-21-0'],

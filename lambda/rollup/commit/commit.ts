@@ -1,7 +1,7 @@
 import { RollupError, hasCode } from '../../errors.ts';
 import { CommittedVanished } from '../attempts.ts';
 import { readCommitted } from '../committed/read-committed.ts';
-import { formatLocation } from '../model/location.ts';
+import { type Location, formatLocation } from '../model/location.ts';
 import { type Manifest, type Rollup, keepSourceOf } from '../model/manifest.ts';
 import type { OutputCounts, Proven } from '../model/output.ts';
 import type { RollupContext, RollupRequest } from '../model/run.ts';
@@ -53,13 +53,13 @@ export async function commit(
 ): Promise<CommitResult | Lost> {
   const { index, added, counts, headersKept, proven, totals } = draft;
   if (!draft.isComplete) return { status: 'incomplete', totals, counts, headersKept };
-  const isSameSource = previous?.manifest.source === formatLocation(source);
   const keepSource = keepSourceOf({ deleteSource }, previous?.manifest);
-  if (previous !== undefined && isSameSource && added.length === 0) {
+  if (previous !== undefined && isSameSource(previous, source) && added.length === 0) {
     if (keepSource === previous.manifest.keepSource) return { status: 'unchanged', previous };
     const replaced = await replaceManifestByItself(store, destination, previous, now(), { keepSource });
     return replaced === undefined ? { status: 'lost' } : { status: 'unchanged', previous: replaced };
   }
+  await draft.keepSealed();
   // They are listed before the commit: a run that begins an upload after it has planned from the new manifest.
   const replacedUploads = ourUploads(await store.listUploads(destination), destination);
   const { generation, skipped, sealed } = draft.plan;
@@ -90,6 +90,11 @@ export async function commit(
     proven: { ...etags, outputs: proven },
     isSafe,
   };
+}
+
+/** True if a commit says this source: one of the folder of a source that is taken as written now is replaced. */
+export function isSameSource({ manifest }: Pick<Rollup, 'manifest'>, source: Location): boolean {
+  return manifest.source === formatLocation(source);
 }
 
 /** True if an error may mean that another run has committed since `previous` was read, and one has. */

@@ -16,6 +16,7 @@ export class Draft {
   readonly #previous: Rollup | undefined;
   readonly #counts: OutputCounts = { written: 0, copied: 0, reused: 0 };
   #isComplete = true;
+  #hasSealed = false;
   #headersKept = 0;
 
   /**
@@ -33,7 +34,7 @@ export class Draft {
       this.#isComplete = false;
       return;
     }
-    if (this.added.length === 0) await this.#keepSealed();
+    await this.keepSealed();
     await this.index.add(written.sources);
     this.added.push(written.output);
     this.#counts[written.how]++;
@@ -70,8 +71,13 @@ export class Draft {
     return { objects, bytes: outputBytes, outputs: outputs.length, outputBytes, skipped };
   }
 
-  /** Copies the lines of sources whose outputs stay; they come first in the index. */
-  async #keepSealed(): Promise<void> {
+  /**
+   * Copies the lines of sources whose outputs stay, once: they come first in the index. To be called before a commit that
+   * adds no output.
+   */
+  async keepSealed(): Promise<void> {
+    if (this.#hasSealed) return;
+    this.#hasSealed = true;
     const sealed = new Set(this.plan.sealed.map(({ key }) => key));
     if (this.#previous === undefined || sealed.size === 0) return;
     for await (const sources of this.#previous.sources.stored())

@@ -16,16 +16,14 @@ const ATTEMPTS = 5;
  * `resolveSource` do.
  */
 export async function readDestination(
-  { source, destination, asWritten = false }: RollupRequest,
+  request: RollupRequest,
   { now, signal, ...endpoints }: Pick<RollupContext, 'store' | 'raw' | 'now' | 'signal'>,
 ): Promise<DestinationState> {
   const { store } = endpoints;
+  const { source, destination } = request;
   for (let attempt = 1; ; attempt++) {
     const previous = await readCommitted(store, destination, source);
-    const raw = sourceStore(endpoints);
-    const resolved = asWritten
-      ? { source, warnings: [], lists: 0 }
-      : await resolveSource(raw, source, destination, previous?.manifest, signal);
+    const resolved = await resolveSource(sourceStore(endpoints), request, previous?.manifest, signal);
     const listingBegan = now();
     const present = await listByKey(store, destination, signal);
     const missing = await findMissing(store, destination, previous, present);

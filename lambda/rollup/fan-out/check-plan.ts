@@ -29,12 +29,13 @@ export type Basis = Manifest | undefined | 'replaced';
 /**
  * Checks that a plan is one for this request.
  *
- * @returns the request with the plan's source, which is the folder where the request's prefix lacks its slash
+ * @returns the request with the plan's source, which may be the folder where the request's prefix lacks its slash and is not
+ *   to be taken as written
  * @throws RollupError `BadPlan`
  */
 export function checkHeader(header: PlanHeader, at: PlanAt, request: RollupRequest): RollupRequest {
-  const { source, destination, repack = false } = request;
-  const planned = isSourceOf(header.source, source) ? parseSource(header.source) : source;
+  const { source, destination, repack = false, asWritten = false } = request;
+  const planned = !asWritten && isSourceOf(header.source, source) ? parseSource(header.source) : source;
   const { key } = planFiles(at).header;
   const folder = formatLocation(at.destination);
   const requestedFolder = formatLocation(destination);

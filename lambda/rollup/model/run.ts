@@ -17,10 +17,11 @@ export interface RollupRequest {
    */
   repack?: boolean;
   /**
-   * Take the source's prefix exactly as it is written, also if it is the name of a folder without its slash. An hour that was
-   * committed as that folder is then widened to what the prefix takes in.
+   * Take the source prefix exactly as it is written, with no look at what lies there: also where it ends in the middle of a
+   * name and all that it takes in so far lies in the folder of that name, or was committed as that folder. For the filled
+   * patterns of streams, whose hours must all mean the same.
    *
-   * @defaultValue false: see `resolveSource`
+   * @defaultValue false: a prefix without a slash may be the folder, see `resolveSource`
    */
   asWritten?: boolean;
   /**
@@ -157,7 +158,7 @@ export interface RunProblem {
 
 /** The state of a destination before a run lists its sources. */
 export interface DestinationState {
-  /** The source: that of the request, or the folder of it. */
+  /** The source: that of the request, or the folder of it where it is not `asWritten`. */
   source: Location;
   warnings: RunWarning[];
   /** LIST requests that it took to say what the source is, and what lies near one without objects. */

@@ -2,6 +2,7 @@ import { COPY_PART, LARGEST_COPY } from '../../settings/settings.ts';
 import type { Settings } from '../../settings/table.ts';
 import { sidecarKeyOf } from '../codec/sidecar.ts';
 import { isAtWork, leftoverKeys, leftoverUploads, ourUploads } from '../commit/cleanup.ts';
+import { isSameSource } from '../commit/commit.ts';
 import { SOURCES_NAME, SYMLINKS_NAME, wantedMarkers } from '../commit/markers.ts';
 import { expectedFormat } from '../model/format.ts';
 import type { Location } from '../model/location.ts';
@@ -70,16 +71,21 @@ export function estimateRequests(input: EstimateInput): RequestCounts {
   return counts;
 }
 
+/** True if a run would commit: something is new, or what is committed is of the folder of a source taken as written. */
+export function isCommitExpected({ plan, previous, source }: FullPlan): boolean {
+  return plan.planned.length > 0 || previous === undefined || !isSameSource(previous, source);
+}
+
 /** Markers that exist are taken to be right if nothing is to be committed, and to be replaced otherwise. */
 function addMarkers(counts: RequestCounts, { fullPlan, destination, settings }: EstimateInput): void {
-  const { plan, present, previous } = fullPlan;
+  const { plan, present } = fullPlan;
   const wanted = wantedMarkers(settings, destination, present);
   if (wanted.success) counts.put++;
   if (!wanted.symlinks) return;
   const hasCopy = present.has(destination.prefix + SOURCES_NAME);
   // The list, the copy of the index, and the manifest before and after; if there is a copy, the index too.
   counts.get += 4 + (hasCopy ? 1 : 0);
-  const changes = previous === undefined || plan.planned.length > 0;
+  const changes = isCommitExpected(fullPlan);
   if (changes || !present.has(destination.prefix + SYMLINKS_NAME))
     counts.put += plan.sealed.length + plan.planned.length > 0 ? 1 : 0;
   if (!changes && hasCopy) return;
@@ -150,7 +156,7 @@ function estimateCommit({
     copy: 0,
     delete: 0,
   };
-  if (previous !== undefined && plan.planned.length === 0) {
+  if (previous !== undefined && !isCommitExpected(fullPlan)) {
     const swept = leftoverKeys(present.values(), destination, previous.manifest, listingBegan).length;
     const ended = leftoverUploads(uploads, destination, listingBegan).length;
     counts.list++;
@@ -182,7 +188,13 @@ function estimateCommit({
     listingBegan,
   ).length;
   const sidecars = plan.planned.filter(({ mode }) => mode === 'encode').length;
-  addUnnamed(counts, replaced + 1 + sidecars);
+  // The index of the same sources has the same name: it is looked at instead of written, and stays.
+  const staysIndex = plan.planned.length === 0 && previous !== undefined;
+  if (staysIndex) {
+    counts.get++;
+    counts.put--;
+  }
+  addUnnamed(counts, replaced + (staysIndex ? 0 : 1) + sidecars);
   addUnnamed(counts, swept);
   counts.delete += ourUploads(uploads, destination).length;
   return counts;
