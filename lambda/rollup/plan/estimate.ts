@@ -174,12 +174,9 @@ function estimateCommit({
     listingBegan,
   ).length;
   const sidecars = plan.planned.filter(({ mode }) => mode === 'encode').length;
-  // The index of the same sources has the same name: it is looked at instead of written, and stays.
+  // The index of the same sources has the same name: its PUT is refused, it is looked at, and stays.
   const staysIndex = plan.planned.length === 0 && previous !== undefined;
-  if (staysIndex) {
-    counts.get++;
-    counts.put--;
-  }
+  if (staysIndex) counts.get++;
   addUnnamed(counts, replaced + (staysIndex ? 0 : 1) + sidecars);
   addUnnamed(counts, swept);
   counts.delete += ourUploads(uploads, destination).length;
