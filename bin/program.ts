@@ -53,6 +53,8 @@ export function createProgram(commands: CommandUnknownOpts[]): Command {
     .configureOutput({ outputError: () => undefined })
     // Leaves out "[options]", which every command has: with it the list would exceed 80 columns.
     .configureHelp({
+      // The longest options leave less than the 40 columns from which commander wraps by itself.
+      minWidthToWrap: 20,
       subcommandTerm: (command) =>
         [command.name(), ...command.registeredArguments.map((argument) => `<${argument.name()}>`)].join(' '),
     })
