@@ -74,7 +74,7 @@ function endpointRows(
     expectedBucketOwner: row(accountId, {
       default: undefined,
       description: `account that the bucket of the ${name} must belong to; otherwise S3 refuses`,
-      value: '<account>',
+      value: '<id>',
       example: example.account,
     }),
   };
