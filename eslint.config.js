@@ -22,6 +22,7 @@ export default defineConfig(
     files: [
       'lambda/rollup/model/**',
       'lambda/rollup/plan/**',
+      'lambda/rollup/sample/**',
       'lambda/settings/**',
       'lambda/{concurrency,errors,names,printable,size}.ts',
     ],

@@ -453,6 +453,44 @@ describe('what joins to nonsense is refused', () => {
   });
 });
 
+describe('what an earlier release committed is rebuilt when it has left raw', () => {
+  const asIs = { sourceFormat: 'plain', newline: 'none' } as const;
+
+  it('though its text is no text', async () => {
+    await using bucket = await openTestBucket({ codec: 'none' });
+    bucket.put('a', gzipSync('a\n'));
+    bucket.put('b', 'b\n');
+    // As if what was decoded had not been looked at.
+    await bucket.roll({ settings: { ...bucket.settings, ...asIs } });
+    bucket.remove('a');
+    bucket.put('b', 'changed\n');
+    expect(await bucket.roll()).toMatchObject({ status: 'committed', objects: 2 });
+    // The newline is what the settings ask for: the last byte of gzip is none.
+    const text = Buffer.concat([gzipSync('a\n'), Buffer.from('\nchanged\n')]);
+    expect(bucket.outputs().map(({ body }) => body)).toEqual([text]);
+    await bucket.expectSound();
+  });
+
+  it('though its end is cut, and what is joined behind it stays in raw', async () => {
+    await using bucket = await openTestBucket({ deleteSource: true });
+    const cut = zstdCompressSync(logLines(2_000)).subarray(0, -1);
+    bucket.put('a', cut);
+    bucket.put('b', zstdCompressSync('b\n'));
+    // As if ends had not been looked at.
+    await bucket.roll({ settings: { ...bucket.settings, ...asIs, deleteSource: false } });
+    bucket.remove('a');
+    bucket.put('b', zstdCompressSync('changed\n'));
+    expect(await bucket.roll()).toMatchObject({
+      status: 'committed',
+      objects: 2,
+      deleted: { objects: 0, kept: { unverified: 1 } },
+    });
+    expect(bucket.outputs().map(({ body }) => body)).toEqual([
+      Buffer.concat([cut, zstdCompressSync('changed\n')]),
+    ]);
+  });
+});
+
 describe('sources are deleted only if a standard tool reads them out of the outputs', () => {
   it('of a mixed prefix', async () => {
     await using bucket = await openTestBucket({ deleteSource: true });

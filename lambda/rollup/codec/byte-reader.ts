@@ -70,3 +70,8 @@ export class ByteReader {
     await this.#chunks.return?.();
   }
 }
+
+/** Bytes in memory as a stream of one chunk. */
+export async function* asStream(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield await Promise.resolve(bytes);
+}

@@ -19,11 +19,11 @@ export interface FirstRead {
 export function formatOfSource(
   { source: { key }, from }: Piece,
   { bytes, contentEncoding }: FirstRead,
-  { sourceFormat, newline }: Pick<Settings, 'sourceFormat' | 'newline'>,
+  settings: Pick<Settings, 'sourceFormat' | 'newline'>,
 ): Format {
+  const { sourceFormat } = settings;
   // It is read from an output with the codec `none`, which holds the text of decoded sources.
-  if (from?.coded !== undefined) return { kind: 'plain' };
-  if (sourceFormat === 'plain' && newline === 'none') return { kind: 'plain' };
+  if (from?.coded !== undefined || isUnseen(settings)) return { kind: 'plain' };
   const format = tellFormat({
     key,
     bytes: bytes.subarray(0, FIRST_BYTES),
@@ -43,6 +43,11 @@ export function formatOfSource(
       `does not begin as ${nameOf(format)}, which its key or its Content-Encoding says that it is`,
     );
   return format;
+}
+
+/** True if sources are taken for plain text whatever they begin with: nothing is added to them. */
+export function isUnseen({ sourceFormat, newline }: Pick<Settings, 'sourceFormat' | 'newline'>): boolean {
+  return sourceFormat === 'plain' && newline === 'none';
 }
 
 /**

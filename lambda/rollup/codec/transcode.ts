@@ -14,7 +14,7 @@ import { encode } from './encode.ts';
 import { Charsets } from './charsets.ts';
 import { HeaderLines } from './header-lines.ts';
 import type { OutputText } from './sidecar.ts';
-import { sourceForm } from './source-format.ts';
+import { isUnseen, sourceForm } from './source-format.ts';
 
 /** The most bytes that are downloaded at once into a memory of this size: larger sources come in ranges. */
 export function largestDownload(memorySize: number): number {
@@ -76,7 +76,11 @@ export class Transcoding {
         let length = 0;
         let last: number | undefined;
         let isUtf16 = false;
-        for await (const chunk of headers.leaveOut(charsets.check(text.chunks, piece.source.key))) {
+        // What is committed stays so, whatever an earlier release took for text.
+        const { from, source } = piece;
+        const isLooked = from === undefined && !isUnseen(settings);
+        const checked = isLooked ? charsets.check(text.chunks, source.key) : text.chunks;
+        for await (const chunk of headers.leaveOut(checked)) {
           if (length === 0) isUtf16 = beginsAsUtf16(chunk);
           length += chunk.length;
           last = chunk.at(-1) ?? last;

@@ -1,5 +1,5 @@
 import { RollupError, hasCode } from '../../errors.ts';
-import { ByteReader } from '../codec/byte-reader.ts';
+import { ByteReader, asStream } from '../codec/byte-reader.ts';
 import { mostHeader } from '../codec/committed-text.ts';
 import { decode } from '../codec/decode.ts';
 import { crc32 } from '../model/crc32.ts';
@@ -161,10 +161,6 @@ async function firstDifference(
     done += expected.length;
   }
   return undefined;
-}
-
-async function* asStream(bytes: Buffer): AsyncGenerator<Buffer> {
-  yield await Promise.resolve(bytes);
 }
 
 /** A stream whose CRC-32 is computed while it is read. */

@@ -9,11 +9,11 @@ import { type Pair, sideBySide } from '../model/side-by-side.ts';
 import type { ListedObject } from '../model/store.ts';
 import { askRestored, askRestoredPairs, fromOutput } from './archive-states.ts';
 import { type List, type ListingProgress, listAtOnce } from './list.ts';
-import { measureRatios } from './measure-ratios.ts';
+import { measureRatios } from '../sample/measure-ratios.ts';
 import { type Plan, Planner } from './planner.ts';
 import type { PendingObject } from './reconcile.ts';
 import { refuseUnreadable } from './refuse.ts';
-import { sampleFormats } from './sample-formats.ts';
+import { sampleFormats } from '../sample/read-formats.ts';
 import { warnOfEmpty } from './warn-of-empty.ts';
 
 type PlanContext = Pick<

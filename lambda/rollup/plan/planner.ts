@@ -10,10 +10,10 @@ import { type Pair, pairsOf } from '../model/side-by-side.ts';
 import type { ListedObject } from '../model/store.ts';
 import { Packer } from './pack.ts';
 import { type PendingObject, Reconciliation } from './reconcile.ts';
-import { Samples } from './sample-sources.ts';
+import { Samples } from '../sample/spread-samples.ts';
 import { type LeftOut, type Selection, type Selector, type Sorter, createSorter } from './select.ts';
-import { SourceFormats } from './source-formats.ts';
-import { Weights } from './weights.ts';
+import { SourceFormats } from '../sample/source-formats.ts';
+import { Weights } from '../sample/weights.ts';
 
 /** The work of a run, from the listing of raw and the current manifest. */
 export interface Plan {

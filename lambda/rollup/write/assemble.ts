@@ -1,5 +1,6 @@
 import { RollupError } from '../../errors.ts';
 import type { Settings } from '../../settings/table.ts';
+import { asStream } from '../codec/byte-reader.ts';
 import { decode } from '../codec/decode.ts';
 import { type FirstRead, FormatMistaken, corrupt, formatOfSource } from '../codec/source-format.ts';
 import { endOf } from '../codec/whole.ts';
@@ -91,8 +92,10 @@ async function checkFormat(
   const { kind, pieces } = output;
   const format = formatOfSource(piece, first, settings);
   if (format.kind !== kind) throw new FormatMistaken(key, nameOf(format), nameOf({ kind }));
-  // Behind a source alone nothing is joined.
-  if (pieces.length > 1) await requireWhole(key, kind, first.bytes);
+  // Behind a source alone nothing is joined. One that has left raw, and was joined by an earlier release though its end is
+  // cut, cannot be mended any more: what follows it is not deleted from raw (see `proveKind`).
+  const isLost = piece.from !== undefined && kind !== 'gzip';
+  if (pieces.length > 1 && !isLost) await requireWhole(key, kind, first.bytes);
 }
 
 /** Throws `SourceCorrupt` or `SourceNotJoinable` for a source behind whose end something lies, or that has none. */
@@ -102,15 +105,11 @@ async function requireWhole(key: string, kind: Kind, body: Buffer): Promise<void
     throw corrupt(key, `does not end as ${kind}: it is cut short, or something lies behind its end`);
   if (end === 'whole') return;
   let isPadded = false;
-  const text = decode('gzip', once(body), key, () => {
+  const text = decode('gzip', asStream(body), key, () => {
     isPadded = true;
   });
   while ((await text.next()).done !== true);
   if (!(isPadded as boolean)) return;
   const message = `${key} has zeros behind its last gzip member, and what is joined behind them could not be read. Use the codec gzip, which skips them.`;
   throw new RollupError('SourceNotJoinable', message, { key });
-}
-
-async function* once(body: Buffer): AsyncGenerator<Buffer> {
-  yield await Promise.resolve(body);
 }

@@ -25,6 +25,8 @@ export class SourceFormats {
   readonly #classes = new Map<string, Format | 'mixed'>();
   /** Classes that are told apart by their folders too. */
   readonly #folders = new Set<string>();
+  /** The classes of the current batch, by key. */
+  #batch = new Map<string, string>();
   /** Sources of the current batch that were sampled, by key. */
   #sampled = new Map<string, Format>();
   #isFirstBatch = true;
@@ -56,7 +58,7 @@ export class SourceFormats {
     // Where later batches end may depend on how fast they came, and what is sampled must not.
     const samples = this.#isFirstBatch ? SAMPLES : 1;
     if (tellable.length > 0) this.#isFirstBatch = false;
-    for (const { source } of tellable) this.#register(source.key);
+    this.#batch = new Map(tellable.map(({ source: { key } }) => [key, this.#register(key)]));
     const byClass = Map.groupBy(tellable, ({ source }) => this.#classOf(source.key));
     return [...byClass].flatMap(([name, members]) => {
       const known = this.#classes.get(name);
@@ -96,23 +98,22 @@ export class SourceFormats {
     return this.#settings.codec === 'keep' && lengthOf(piece) >= this.#settings.targetSize;
   }
 
-  /** The class of a key: its folder, with all numbers alike, and its extension. */
+  /** The class of a key. */
   #classOf(key: string): string {
-    const { withFolder, ending } = this.#nameOf(key);
-    return this.#folders.has(withFolder) ? withFolder : ending;
+    return this.#batch.get(key) ?? this.#register(key);
   }
 
-  #nameOf(key: string): { withFolder: string; ending: string } {
+  /**
+   * The class of a key that comes next in the order of keys: its folder, with all numbers alike, and its extension. Once there
+   * are too many, new ones have no folder.
+   */
+  #register(key: string): string {
     const extension = extensionOf(key, 'plain');
     const ending = `${nameOf(expectedFormat(key))} ${EXTENSION.test(extension) ? extension : ''}`;
     const folder = key.slice(0, key.lastIndexOf('/') + 1).replace(/[0-9a-f]{8,}|\d+/gi, '0');
-    return { withFolder: `${folder}\0${ending}`, ending };
-  }
-
-  /** Tells the class of a key apart by its folder, as long as there are few: in the order of keys, however they come. */
-  #register(key: string): void {
-    if (this.#folders.size >= MOST_CLASSES) return;
-    this.#folders.add(this.#nameOf(key).withFolder);
+    const withFolder = `${folder}\0${ending}`;
+    if (this.#folders.size < MOST_CLASSES) this.#folders.add(withFolder);
+    return this.#folders.has(withFolder) ? withFolder : ending;
   }
 }
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { Samples } from '../../../lambda/rollup/plan/sample-sources.ts';
-import { Weights } from '../../../lambda/rollup/plan/weights.ts';
+import { Samples } from '../../../lambda/rollup/sample/spread-samples.ts';
+import { Weights } from '../../../lambda/rollup/sample/weights.ts';
 import { expectedFormat } from '../../../lambda/rollup/model/format.ts';
 import type { Piece } from '../../../lambda/rollup/model/output.ts';
 import { listed } from '../../support/planning.ts';

@@ -6,7 +6,7 @@ import { FIRST_BYTES, type Format, tellFormat } from '../model/format.ts';
 import { originsOf } from '../model/endpoints.ts';
 import { type Piece, lengthOf } from '../model/output.ts';
 import type { Locations } from '../write/ranges.ts';
-import { isArchived } from './reconcile.ts';
+import { isArchived } from '../plan/reconcile.ts';
 import type { SourceFormats } from './source-formats.ts';
 
 interface SampleContext extends Locations {
