@@ -45,12 +45,13 @@ describe('a store that goes away and comes back', () => {
 
   it('that has never answered is given up after five attempts', async () => {
     await using bucket = await openTestBucket();
+    const connection = bucket.connect();
     let met = 0;
     bucket.sandbox.hook = () => {
       met++;
       return RESET;
     };
-    expect(await failureOf(bucket.roll())).toMatchObject({ code: 'EndpointUnreachable' });
+    expect(await failureOf(bucket.roll({ connection }))).toMatchObject({ code: 'EndpointUnreachable' });
     expect(met).toBe(5);
   });
 });
