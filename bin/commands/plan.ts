@@ -86,8 +86,7 @@ export const plan = rollupCommand('plan', 'what run would do, and its cost')
         settings,
         keepSource: keepSourceOf(request, fullPlan.previous?.manifest),
         streamsCopies,
-        streamsRanges: store.service !== undefined,
-        triesWrites: store.service !== undefined,
+        isForeignStore: store.service !== undefined,
       });
       requests.list += fullPlan.lists;
       // Its GETs are plan's own: a run does not look.

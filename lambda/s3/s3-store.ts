@@ -29,8 +29,7 @@ import { type OutputAttributes, accessParams, outputParams } from './attributes.
 import { encodeCrc32, parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
 import { confirmed } from './confirm.ts';
 import { copyObject } from './copy.ts';
-import { keepsChanged } from './delete-proof.ts';
-import { keepsConditions } from './write-proof.ts';
+import { keepsChanged, keepsConditions } from './trials.ts';
 import { deleteKeys, deleteUnchanged } from './delete.ts';
 import { type Operation, toRollupError } from './errors.ts';
 import type { RequestPath } from './client/direct-get.ts';

@@ -43,10 +43,8 @@ export interface EstimateInput {
   keepSource: true | undefined;
   /** True if S3 cannot copy from source to destination itself, so that copies are streamed through this process. */
   streamsCopies: boolean;
-  /** True if copies of ranges, and those above 5 GB, are streamed: on any store but Amazon S3 itself. */
-  streamsRanges: boolean;
-  /** True if the conditions of writes are tried out before a commit: likewise. */
-  triesWrites: boolean;
+  /** True of any store but Amazon S3 itself: ranges are streamed there, and conditional writes tried out before a commit. */
+  isForeignStore: boolean;
 }
 
 /** Keys of one listing, and of one delete. */
@@ -145,8 +143,7 @@ function estimateCommit({
   destination,
   settings,
   streamsCopies,
-  streamsRanges,
-  triesWrites,
+  isForeignStore,
 }: EstimateInput): RequestCounts {
   const { plan, previous, present, listingBegan } = fullPlan;
   const counts: RequestCounts = {
@@ -169,7 +166,7 @@ function estimateCommit({
   }
   for (const output of plan.planned) {
     for (const [name, count] of Object.entries(
-      requestsOf(output, fullPlan, destination, settings, { streamsCopies, streamsRanges }),
+      requestsOf(output, fullPlan, destination, settings, { streamsCopies, isForeignStore }),
     )) {
       counts[name as RequestClass] += count;
     }
@@ -178,7 +175,7 @@ function estimateCommit({
   if (plan.sealed.length > 0) counts.get += previous?.sources.requests ?? 0;
   // Open uploads; and before the manifest is written, the destination, to see that the index and the outputs exist.
   counts.list += 1 + Math.ceil((present.size + plan.planned.length + 1) / KEYS_PER_REQUEST);
-  counts.put += triesWrites ? 3 : 2;
+  counts.put += isForeignStore ? 3 : 2;
   const kept = new Set([...plan.sealed, ...plan.planned].map(({ key }) => key));
   const replaced = previous?.manifest.outputs.filter(({ key }) => !kept.has(key)).length ?? -1;
   const swept = leftoverKeys(
@@ -228,7 +225,7 @@ function requestsOf(
   fullPlan: FullPlan,
   destination: Location,
   settings: Settings,
-  { streamsCopies, streamsRanges }: Pick<EstimateInput, 'streamsCopies' | 'streamsRanges'>,
+  { streamsCopies, isForeignStore }: Pick<EstimateInput, 'streamsCopies' | 'isForeignStore'>,
 ): Partial<RequestCounts> {
   const { size, expectedSize, pieces, mode } = output;
   const { partSize } = settings;
@@ -242,7 +239,7 @@ function requestsOf(
       if (streamsCopies && fromRaw) return streamedCopyRequests(size, settings);
       const whole = pieces[0]?.from?.whole ?? true;
       if (whole && size <= LARGEST_COPY) return { copy: 1 };
-      if (streamsRanges) return streamedCopyRequests(size, settings);
+      if (isForeignStore) return streamedCopyRequests(size, settings);
       return { put: 2, copy: Math.ceil(size / COPY_PART) };
     }
     case 'write': {

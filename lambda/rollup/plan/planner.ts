@@ -11,7 +11,14 @@ import type { ListedObject } from '../model/store.ts';
 import { Packer } from './pack.ts';
 import { type PendingObject, Reconciliation } from './reconcile.ts';
 import { Samples } from '../sample/spread-samples.ts';
-import { type LeftOut, type Selection, type Selector, type Sorter, createSorter } from './select.ts';
+import {
+  type LeftOut,
+  type Selection,
+  type Selector,
+  type Sorter,
+  createSorter,
+  folderIn,
+} from './select.ts';
 import { SourceFormats } from '../sample/source-formats.ts';
 import { Weights } from '../sample/weights.ts';
 
@@ -108,10 +115,7 @@ export class Planner {
     const { committed, source, destination, settings, repack = false, samplesAll = false, missing } = input;
     this.#outputs = committed?.manifest.outputs ?? [];
     this.#sort = createSorter(settings, source.prefix);
-    this.#select = (key) => {
-      const sorted = this.#sort(key);
-      return 'folder' in sorted ? sorted.folder : undefined;
-    };
+    this.#select = (key) => folderIn(this.#sort(key));
     this.#reconciliation = committed && new Reconciliation(committed.manifest, repack, missing);
     this.generation = (committed?.manifest.generation ?? 0) + (repack ? 1 : 0);
     const { targetSize, newline, codec = 'keep', level, headerLines = 0, sourceFormat = 'auto' } = settings;

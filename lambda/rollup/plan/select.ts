@@ -82,7 +82,8 @@ export function createSelector(selection: Partial<Selection>, sourcePrefix: stri
   return (key) => folderIn(sort(key));
 }
 
-function folderIn(sorted: ReturnType<Sorter>): string | undefined {
+/** The folder of a source that was sorted; undefined for one that is left out. */
+export function folderIn(sorted: ReturnType<Sorter>): string | undefined {
   return 'folder' in sorted ? sorted.folder : undefined;
 }
 

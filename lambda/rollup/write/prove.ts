@@ -38,9 +38,10 @@ export interface ProofContext extends KindContext {
 
 /**
  * Proves that a committed output, which was found with its committed size and CRC-32, holds the bytes of its sources
- * that are still in raw, in a form that a standard tool reads. S3 returns the CRC-32 of most sources by HEAD; the others are read. If all of them are in raw
- * and not decoded, their CRC-32s combine to that of the output; otherwise the output is read, once. Sources that have left
- * raw, or were replaced, are passed over. Holds a length and a CRC-32 a source in memory.
+ * that are still in raw, in a form that a standard tool reads. S3 returns the CRC-32 of most sources by HEAD; the others
+ * are read. If all of them are in raw and not decoded, their CRC-32s combine to that of the output; otherwise the output
+ * is read, once. Sources that have left raw, or were replaced, are passed over. Holds a length and a CRC-32 a source in
+ * memory.
  *
  * @param sources those of the output, by offset
  * @throws RollupError as `Store.head` and `Store.stream` do, but for errors that mean that a source cannot be compared
