@@ -29,6 +29,7 @@ export type ErrorCode =
   | 'NoRegion'
   | 'NoSuchBucket'
   | 'NoSuchUpload'
+  | 'NoTemporaryFile'
   | 'OutputDamaged'
   | 'OutputMissing'
   | 'OutsideRoot'

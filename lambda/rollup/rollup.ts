@@ -56,7 +56,7 @@ async function attempt(
   const result = await unlessLost(
     request,
     context,
-    { previous: state.previous, keys: writer.keys, abandoned },
+    { previous: state.previous, draft, keys: writer.keys, abandoned },
     async () => {
       // Outputs are written as they are planned: the first ones while the listing is still read.
       const planned = listAndPlan(request, { ...context, readsOutputs }, planner, state.previous);

@@ -25,7 +25,7 @@ import type {
   WriteCondition,
   Written,
 } from '../rollup/model/store.ts';
-import { type OutputAttributes, accessParams, outputParams } from './attributes.ts';
+import { type OutputAttributes, accessParams, contentParams, outputParams } from './attributes.ts';
 import { encodeCrc32, parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
 import { confirmed } from './confirm.ts';
 import { copyObject } from './copy.ts';
@@ -166,7 +166,11 @@ export class S3Store implements Store {
     options: StreamOptions,
     signal: AbortSignal,
   ): Promise<Streamed> {
-    const params = options.own === true ? accessParams(this.#attributes) : outputParams(this.#attributes);
+    const { own } = options;
+    const params =
+      own === undefined
+        ? outputParams(this.#attributes)
+        : { ...accessParams(this.#attributes), ...contentParams(own) };
     return uploadStream(this, this.#client, at, chunks, { ...options, params }, signal);
   }
 

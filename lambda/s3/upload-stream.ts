@@ -7,11 +7,11 @@ import type { ObjectHead, Store, StreamOptions, Streamed } from '../rollup/model
 import { MOST_PARTS, PARTS_IN_FLIGHT } from '../settings/settings.ts';
 import { formatSize } from '../size.ts';
 import type { OutputParams } from './attributes.ts';
-import { encodeCrc32 } from './conditions.ts';
+import { encodeCrc32, quoteEtag } from './conditions.ts';
 import { confirmed } from './confirm.ts';
 import { toRollupError } from './errors.ts';
 import { type OpenMultipart, inParts } from './multipart.ts';
-import { holds, writeOnce } from './write-once.ts';
+import { type Once, holds, writeOnce } from './write-once.ts';
 import { PART_MS } from './client/timeouts.ts';
 
 interface Part {
@@ -65,7 +65,7 @@ async function putWhole(
   signal: AbortSignal,
 ): Promise<Streamed> {
   const whole = { size: body.length, crc32: crc };
-  const stored = await writeOnce(store, at, {
+  const stored = await written(store, at, options, {
     isOurs: isOurs(whole, options, [store, at, signal]),
     write: async (condition) => {
       const ChecksumCRC32 = encodeCrc32(crc);
@@ -139,7 +139,7 @@ async function sendParts(
   await Promise.all(busy);
   if (failure !== undefined) throw failure.error;
 
-  const stored = await writeOnce(store, at, {
+  const stored = await written(store, at, options, {
     isOurs: isOurs(whole, options, [store, at, signal]),
     mayRepeat: isRefusedCondition,
     write: async (condition) => {
@@ -148,6 +148,12 @@ async function sendParts(
     },
   });
   return streamed(stored, whole);
+}
+
+/** Writes on the condition that was asked for, otherwise as `writeOnce` does. */
+function written(store: Store, at: ObjectAt, { condition }: StreamOptions, once: Once): Promise<ObjectHead> {
+  if (condition === undefined) return writeOnce(store, at, once);
+  return once.write(condition === 'absent' ? { IfNoneMatch: '*' } : { IfMatch: quoteEtag(condition.etag) });
 }
 
 /**

@@ -474,6 +474,13 @@ export const MUTATIONS: Mutation[] = [
     test: rollup('codec/header-lines', 'and stay where they have more'),
   },
   {
+    what: 'an index of sources that is held whole',
+    patch: {
+      'lambda/rollup/commit/spool.ts': [['if (this.heldBytes > this.#most)', 'if (this.heldBytes < 0)']],
+    },
+    test: rollup('commit/large-index', 'is spooled, uploaded in parts'),
+  },
+  {
     what: 'an index that does not say which header was left out',
     patch: {
       'lambda/rollup/commit/sources-index.ts': [['length, encoding, header })', 'length, encoding })']],

@@ -87,9 +87,10 @@ async function* once<T>(item: T): AsyncGenerator<T> {
   yield await Promise.resolve(item);
 }
 
-/** The index of sources as it is stored. */
+/** The index of a few sources as it is stored. */
 export async function formatSources(sources: CommittedSource[]): Promise<{ name: string; body: Buffer }> {
   const index = new SourcesIndex();
   await index.add(sources);
-  return index.end();
+  const { name, body = Buffer.alloc(0) } = await index.end();
+  return { name, body };
 }

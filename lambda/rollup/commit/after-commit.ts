@@ -175,7 +175,9 @@ async function tidyUp(
     }
   };
   const wanted = wantedMarkers(context.settings, destination, state.present);
-  const areMarkersPublished = await succeeds(() => publishMarkers(store, destination, wanted));
+  const areMarkersPublished = await succeeds(() =>
+    publishMarkers(store, destination, wanted, context.signal),
+  );
   if (committed.by === 'this run') {
     // A reader of the list that was written before must find the outputs that it names.
     if (areMarkersPublished)

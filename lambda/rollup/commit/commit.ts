@@ -47,7 +47,7 @@ type Lost = { status: 'lost'; indexKey: string };
  */
 export async function commit(
   { source, destination, deleteSource }: RollupRequest,
-  { store, settings, now }: Pick<RollupContext, 'store' | 'settings' | 'now'>,
+  { store, settings, now, signal }: Pick<RollupContext, 'store' | 'settings' | 'now' | 'signal'>,
   draft: Draft,
   previous: Rollup | undefined,
 ): Promise<CommitResult | Lost> {
@@ -78,6 +78,7 @@ export async function commit(
     index,
     previous,
     now: now(),
+    signal,
   });
   if (outcome.status === 'lost') return { status: 'lost', indexKey: outcome.sourcesKey };
   const { status, manifest, etags } = outcome;
@@ -125,7 +126,7 @@ async function committedVanished(
  * Does the work of a run up to its commit. If another run has committed since `previous` was read, the result is `lost`,
  * also where the work failed, and the keys that this run wrote are deleted, but for those that the current manifest names.
  *
- * @param state `keys`: those that the work has written so far; the array grows while it goes on. `abandoned`: those of
+ * @param state `draft`: what is committed; it is closed in the end. `keys`: those that the work has written so far; the array grows while it goes on. `abandoned`: those of
  *   attempts before it; where the work is to be planned again, its own are added
  * @throws CommittedVanished where a source has left raw that `previous` holds; otherwise what the work throws, if no other run
  * has committed
@@ -133,10 +134,15 @@ async function committedVanished(
 export async function unlessLost(
   { source, destination }: RollupRequest,
   { store, signal }: Pick<RollupContext, 'store' | 'signal'>,
-  state: { previous: Rollup | undefined; keys: readonly string[]; abandoned?: string[] },
+  state: {
+    previous: Rollup | undefined;
+    draft: Pick<Draft, 'close'>;
+    keys: readonly string[];
+    abandoned?: string[];
+  },
   work: () => Promise<CommitResult | Lost>,
 ): Promise<CommitResult> {
-  const { previous, keys, abandoned = [] } = state;
+  const { previous, draft, keys, abandoned = [] } = state;
   const indexKeys: string[] = [];
   try {
     const result = await work();
@@ -149,6 +155,8 @@ export async function unlessLost(
       if (vanished !== undefined || hasCode(error, 'FormatMistaken')) abandoned.push(...keys);
       throw vanished ?? error;
     }
+  } finally {
+    await draft.close();
   }
   const winner = await readCommitted(store, destination, source);
   // On a conflict that no run won, the next attempt uses the objects that were written.

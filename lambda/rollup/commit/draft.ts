@@ -28,6 +28,11 @@ export class Draft {
     this.#previous = previous;
   }
 
+  /** Gives the draft up, with what is held of its index. */
+  close(): Promise<void> {
+    return this.index.close();
+  }
+
   /** Adds the next output; undefined for one that there was no time to write. */
   async add(written: WrittenOutput | undefined): Promise<void> {
     if (written === undefined) {

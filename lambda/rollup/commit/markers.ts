@@ -1,8 +1,10 @@
 import { RollupError, hasCode } from '../../errors.ts';
-import type { Location } from '../model/location.ts';
+import type { Location, ObjectAt } from '../model/location.ts';
 import { MANIFEST_NAME, type Manifest } from '../model/manifest.ts';
 import { readManifest } from '../committed/read-manifest.ts';
-import type { ListedObject, Store, WriteCondition } from '../model/store.ts';
+import type { ListedObject, ReadFrom, Store, WriteCondition } from '../model/store.ts';
+import { INDEX_TYPE, indexUpload } from './sources-index.ts';
+import { MOST_HELD } from './spool.ts';
 
 /** The empty object by which Hadoop marks a folder as complete. */
 export const SUCCESS_NAME = '_SUCCESS';
@@ -72,12 +74,14 @@ export async function publishMarkers(
   store: Store,
   destination: Location,
   wanted: WantedMarkers,
+  signal: AbortSignal,
 ): Promise<void> {
   const { bucket, prefix } = destination;
   if (wanted.success)
     await putIf(store, { bucket, key: prefix + SUCCESS_NAME }, Buffer.alloc(0), 'text/plain', 'absent');
   if (!wanted.symlinks) return;
-  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) if (await publishLists(store, destination)) return;
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++)
+    if (await publishLists(store, destination, signal)) return;
   throw new RollupError(
     'Conflict',
     `Other runs wrote ${prefix + SYMLINKS_NAME} or committed meanwhile, ${ATTEMPTS} times. Run again once they have ended.`,
@@ -86,7 +90,11 @@ export async function publishMarkers(
 }
 
 /** Writes the list of outputs and the copy of the index. False if another run came in between. */
-async function publishLists(store: Store, { bucket, prefix }: Location): Promise<boolean> {
+async function publishLists(
+  store: Store,
+  { bucket, prefix }: Location,
+  signal: AbortSignal,
+): Promise<boolean> {
   const at = (name: string) => ({ bucket, key: prefix + name });
   const symlinks = await store.getIfPresent(at(SYMLINKS_NAME));
   const copy = await store.head(at(SOURCES_NAME));
@@ -103,10 +111,14 @@ async function publishLists(store: Store, { bucket, prefix }: Location): Promise
   const index = copy && (await store.head({ bucket, key }));
   const isCopied = copy !== undefined && copy.size === index?.size && copy.crc32 === index.crc32;
   if (!isCopied || copy.crc32 === undefined) {
-    const original = await store.getIfPresent({ bucket, key });
+    const original = await store.getBounded({ bucket, key }, MOST_HELD);
     if (original === undefined) return false;
-    if (!(await putIf(store, at(SOURCES_NAME), original.body, 'application/gzip', conditionOf(copy))))
-      return false;
+    const { body, etag } = original;
+    const isWritten =
+      body === undefined
+        ? await copyIf(store, { bucket, key, etag }, at(SOURCES_NAME), conditionOf(copy), signal)
+        : await putIf(store, at(SOURCES_NAME), body, INDEX_TYPE, conditionOf(copy));
+    if (!isWritten) return false;
   }
   return (await store.head(at(MANIFEST_NAME)))?.etag === current.etag;
 }
@@ -129,18 +141,35 @@ function conditionOf(found: { etag: string } | undefined): WriteCondition {
 }
 
 /** Writes an object; false if the condition does not hold. */
-async function putIf(
+function putIf(
   store: Store,
-  at: { bucket: string; key: string },
+  at: ObjectAt,
   body: Buffer,
   contentType: string,
   condition: WriteCondition,
 ): Promise<boolean> {
+  return isDone(store.put(at, body, contentType, condition));
+}
+
+/** Copies an index that is larger than memory holds, as a stream; false if the condition does not hold, or it went away. */
+function copyIf(
+  store: Store,
+  from: ReadFrom,
+  to: ObjectAt,
+  condition: WriteCondition,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const options = { ...indexUpload(), condition };
+  return isDone(store.uploadStream(to, store.stream(from, signal), options, signal));
+}
+
+/** Waits for a write; false if its condition did not hold. */
+async function isDone(write: Promise<unknown>): Promise<boolean> {
   try {
-    await store.put(at, body, contentType, condition);
+    await write;
     return true;
   } catch (error) {
-    if (hasCode(error, 'PreconditionFailed', 'Conflict', 'SourceVanished')) return false;
+    if (hasCode(error, 'PreconditionFailed', 'Conflict', 'SourceVanished', 'SourceChanged')) return false;
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 import { RollupError, hasCode } from '../../errors.ts';
 import { recordedSettings } from '../../settings/settings.ts';
 import { type Settings } from '../../settings/table.ts';
+import { crc32OfObject } from '../model/checksum.ts';
 import { type Location, type ObjectAt, formatLocation } from '../model/location.ts';
 import {
   type CommittedOutput,
@@ -14,7 +15,7 @@ import {
 } from '../model/manifest.ts';
 import { type Skipped, indexOf } from '../model/output.ts';
 import type { Store, WriteCondition } from '../model/store.ts';
-import type { SourcesIndex } from './sources-index.ts';
+import { type FinishedIndex, INDEX_TYPE, type SourcesIndex, indexUpload } from './sources-index.ts';
 
 export interface CommitInput {
   store: Store;
@@ -34,6 +35,7 @@ export interface CommitInput {
   /** The commit that the plan was made from, which must still be the current one; undefined where there was none. */
   previous: Rollup | undefined;
   now: Date;
+  signal: AbortSignal;
 }
 
 export type CommitOutcome =
@@ -58,7 +60,7 @@ export async function putManifest(input: CommitInput): Promise<CommitOutcome> {
   const body = formatManifest(manifest);
   if (body.length > MOST_MANIFEST) throw tooLarge(prefix + MANIFEST_NAME, body.length, manifest);
 
-  const etag = await putIndex(store, { bucket, key: sourcesKey }, index.body);
+  const etag = await putIndex(store, { bucket, key: sourcesKey }, index, input.signal);
   await requireStored(store, destination, [...input.added, { key: sourcesKey, etag }]);
   try {
     const condition = previous === undefined ? 'absent' : { etag: previous.etag };
@@ -81,11 +83,18 @@ const INDEX_ATTEMPTS = 3;
  * Writes the index and returns its ETag. Its name is a digest of what it says, so one that exists with the same bytes is
  * left as it is: another run may look for it, or have committed it, under the ETag that it has.
  */
-async function putIndex(store: Store, at: ObjectAt, body: Buffer): Promise<string> {
+async function putIndex(
+  store: Store,
+  at: ObjectAt,
+  index: FinishedIndex,
+  signal: AbortSignal,
+): Promise<string> {
+  const { body } = index;
+  if (body === undefined) return uploadIndex(store, at, index, signal);
   let condition: WriteCondition = 'absent';
   for (let attempt = 1; ; attempt++) {
     try {
-      return (await store.put(at, body, 'application/gzip', condition)).etag;
+      return (await store.put(at, body, INDEX_TYPE, condition)).etag;
     } catch (error) {
       if (attempt === INDEX_ATTEMPTS || !hasCode(error, 'PreconditionFailed', 'Conflict')) throw error;
       const existing = await store.getBounded(at, body.length);
@@ -94,6 +103,31 @@ async function putIndex(store: Store, at: ObjectAt, body: Buffer): Promise<strin
     }
   }
 }
+
+/** As `putIndex`, for an index that is uploaded in parts: one that exists is looked for first. */
+async function uploadIndex(
+  store: Store,
+  at: ObjectAt,
+  { size, crc32, chunks }: FinishedIndex,
+  signal: AbortSignal,
+): Promise<string> {
+  const options = indexUpload();
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const existing = await store.head(at);
+      if (existing?.size === size) {
+        const { etag } = existing;
+        if ((await crc32OfObject(store, { ...at, etag }, existing, signal)) === crc32) return etag;
+      }
+      return (await store.uploadStream(at, chunks(), options, signal)).etag;
+    } catch (error) {
+      if (attempt === INDEX_ATTEMPTS || !hasCode(error, ...BEGIN_ANEW)) throw error;
+    }
+  }
+}
+
+/** Failures of an upload in parts that ends with it, and those of an existing index that somebody replaces just then. */
+const BEGIN_ANEW = ['Conflict', 'NoSuchUpload', 'OutputMissing', 'SourceChanged', 'SourceVanished'] as const;
 
 /** The error for a manifest that no run could read again: see `MOST_MANIFEST`. */
 function tooLarge(key: string, bytes: number, { outputs }: Manifest): RollupError {

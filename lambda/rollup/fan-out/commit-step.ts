@@ -70,7 +70,7 @@ export async function commitPlan(
   const state = { source, warnings: [], lists: 0, previous, present, listingBegan, missing };
   const draft = new Draft({ generation, skipped, sealed }, previous);
   const keys: string[] = [];
-  const result = await unlessLost(request, context, { previous, keys }, async () => {
+  const result = await unlessLost(request, context, { previous, draft, keys }, async () => {
     const commitCheck = await CommitCheck.open(header, at, previous, sealed, signal);
     async function* checkedLines(stopped: AbortSignal): AsyncGenerator<PlanLine> {
       for await (const line of readLines(store, at, header as PlanHeader, stopped)) {

@@ -87,7 +87,7 @@ async function planFrom(
     // An empty hour, or one of which nothing is new.
     const draft = new Draft(planner, previous);
     const warnings: RunWarning[] = [...state.warnings];
-    const result = await unlessLost(request, context, { previous, keys: [] }, async () => {
+    const result = await unlessLost(request, context, { previous, draft, keys: [] }, async () => {
       if (draft.isEmpty) warnings.push((await warnOfEmpty(source, context, planner)).warning);
       return commit(request, context, draft, previous);
     });
@@ -110,7 +110,7 @@ async function planFrom(
     }
   }
   const files = planFiles(at);
-  const upload = { partSize: PART_SIZE, metadata: {}, own: true };
+  const upload = { partSize: PART_SIZE, metadata: {}, own: {} };
   const wroteLines = await store.uploadStream(files.lines, lines(first.value), upload, signal);
   const items = Readable.from(formatItems(at, lengths));
   const wroteItems = await store.uploadStream(files.items, items, upload, signal);

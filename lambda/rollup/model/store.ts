@@ -65,12 +65,10 @@ export interface StreamOptions {
   partSize: number;
   metadata: Readonly<Record<string, string>>;
   /**
-   * A file of the program's own and no output: it has the outputs' encryption and ACL, and not their storage class, tags,
-   * content type and coding.
-   *
-   * @defaultValue false
+   * Given for a file of the program's own, which is no output: it has the outputs' encryption and ACL, and not their storage
+   * class, tags, content type and coding. `contentType` is its own.
    */
-  own?: boolean;
+  own?: { contentType?: string };
   /**
    * Memory in which parts are put together, and the bound of what is held: room for one part at least, or for four to have
    * four in flight.
@@ -83,6 +81,12 @@ export interface StreamOptions {
    * stand for this upload; otherwise it is replaced.
    */
   isOurs?: (existing: ObjectHead) => boolean | Promise<boolean>;
+  /**
+   * The condition of the write, as that of `put`: throws `PreconditionFailed` where it does not hold.
+   *
+   * @defaultValue there is no such object; one that is there stays if it has the same bytes, and is replaced otherwise
+   */
+  condition?: WriteCondition;
 }
 
 /** The object that is under the key after a streamed upload: the one sent, or an existing one that stands for it. */

@@ -4,6 +4,8 @@ import { sidecarKeyOf } from '../codec/sidecar.ts';
 import { isAtWork, leftoverKeys, leftoverUploads, ourUploads } from '../commit/cleanup.ts';
 import { isSameSource } from '../commit/commit.ts';
 import { SOURCES_NAME, SYMLINKS_NAME, wantedMarkers } from '../commit/markers.ts';
+import { INDEX_PART } from '../commit/sources-index.ts';
+import { MOST_HELD } from '../commit/spool.ts';
 import { expectedFormat } from '../model/format.ts';
 import type { Location } from '../model/location.ts';
 import { type Manifest } from '../model/manifest.ts';
@@ -88,7 +90,18 @@ function addMarkers(counts: RequestCounts, { fullPlan, destination, settings }: 
     counts.put += plan.sealed.length + plan.planned.length > 0 ? 1 : 0;
   if (!changes && hasCopy) return;
   counts.get++;
-  counts.put++;
+  counts.put += indexPuts(indexSize(fullPlan.plan));
+}
+
+/** Bytes of the index of sources, about: some 70 of each. */
+function indexSize({ sealed, planned }: Pick<FullPlan['plan'], 'sealed' | 'planned'>): number {
+  const kept = sealed.reduce((sum, { sources }) => sum + sources, 0);
+  return 70 * planned.reduce((sum, { pieces }) => sum + pieces.length, kept);
+}
+
+/** The PUTs of an index: one, unless it is larger than memory holds. */
+function indexPuts(size: number): number {
+  return size <= MOST_HELD ? 1 : putsOf(size, INDEX_PART);
 }
 
 /** All that is listed and rolled up is taken to be deleted. Objects that have left raw by then take fewer requests. */
@@ -175,7 +188,10 @@ function estimateCommit({
   if (plan.sealed.length > 0) counts.get += previous?.sources.requests ?? 0;
   // Open uploads; and before the manifest is written, the destination, to see that the index and the outputs exist.
   counts.list += 1 + Math.ceil((present.size + plan.planned.length + 1) / KEYS_PER_REQUEST);
-  counts.put += isForeignStore ? 3 : 2;
+  const index = indexSize(plan);
+  // A large index is looked for before it is uploaded.
+  if (index > MOST_HELD) counts.get++;
+  counts.put += (isForeignStore ? 2 : 1) + indexPuts(index);
   const kept = new Set([...plan.sealed, ...plan.planned].map(({ key }) => key));
   const replaced = previous?.manifest.outputs.filter(({ key }) => !kept.has(key)).length ?? -1;
   const swept = leftoverKeys(

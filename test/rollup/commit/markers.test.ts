@@ -163,10 +163,12 @@ describe('a line break in a name', () => {
     const changed = { ...manifest, outputs: [{ ...output, key }] };
     bucket.sandbox.put(BUCKET, MANIFEST_KEY, JSON.stringify(changed));
     await expect(
-      publishMarkers(bucket.connection.store, parseLocation(`s3://${BUCKET}/${AGGREGATED}`), {
-        success: false,
-        symlinks: true,
-      }),
+      publishMarkers(
+        bucket.connection.store,
+        parseLocation(`s3://${BUCKET}/${AGGREGATED}`),
+        { success: false, symlinks: true },
+        new AbortController().signal,
+      ),
     ).rejects.toMatchObject({ code: 'InvalidArgument', key });
     expect(bucket.sandbox.get(BUCKET, SYMLINKS)).toEqual(list);
   });
