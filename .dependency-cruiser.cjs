@@ -75,7 +75,7 @@ module.exports = {
     only(
       'rollup',
       ENGINE,
-      [ENGINE, '^lambda/settings/', '^lambda/(concurrency|errors|printable|size)\\.ts$'],
+      [ENGINE, '^lambda/settings/', '^lambda/(chunk|concurrency|errors|printable|size)\\.ts$'],
       'The engine is handed its store, its clock and its report.',
     ),
     never('no-way-back', { path: ENGINE }, FACE, 'Inside, files import each other and not the face.'),

@@ -10,6 +10,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // The function as it is deployed, for the tests that run it.
     globalSetup: ['test/invocation/support/bundle-setup.ts'],
+    setupFiles: ['test/support/poison-chunks.ts'],
     // For what hangs. A machine that is busy with other things takes minutes over what takes seconds otherwise.
     testTimeout: 300_000,
     hookTimeout: 300_000,

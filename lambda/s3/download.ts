@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { GetObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { RollupError, hasCode } from '../errors.ts';
+import { release } from '../chunk.ts';
 import type { ObjectAt } from '../rollup/model/location.ts';
 import type { Found, ReadResult, ReadFrom } from '../rollup/model/store.ts';
 import { matches, parseChecksums } from './checksums.ts';
@@ -77,7 +78,10 @@ export class ObjectReader {
     });
   }
 
-  /** Yields an object's bytes as they arrive. Where a body fails, another request continues at the byte where it ended. */
+  /**
+   * Yields an object's bytes as they arrive; a chunk is valid until the next one is asked for. Where a body fails, another
+   * request continues at the byte where it ended.
+   */
   async *stream(from: ReadFrom, signal = new AbortController().signal): AsyncGenerator<Buffer> {
     let { offset, length } = from.range ?? { offset: 0, length: undefined };
     for (let attempt = 1; ; attempt++) {
@@ -89,6 +93,7 @@ export class ObjectReader {
           offset += chunk.length;
           length -= chunk.length;
           yield chunk;
+          release(chunk);
         }
         return;
       } catch (error) {

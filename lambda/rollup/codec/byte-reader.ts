@@ -23,7 +23,10 @@ export class ByteReader {
     return this.#head.subarray(0, Math.min(length, this.position));
   }
 
-  /** Reads at least one byte and at most `maxLength`, out of one chunk of the stream; none once the stream is over. */
+  /**
+   * Reads at least one byte and at most `maxLength`, out of one chunk of the stream; none once the stream is over. They are
+   * valid until more is asked for.
+   */
   async read(maxLength: number): Promise<Buffer> {
     if (await this.isOver()) return this.#chunk;
     const piece = this.#chunk.subarray(0, maxLength);

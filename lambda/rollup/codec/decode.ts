@@ -5,7 +5,7 @@ import { CHUNK, ZlibStream } from './zlib-stream.ts';
 
 /**
  * Decodes an object that comes in chunks: every gzip member, every zstd frame, to its last byte. Zeros behind the last gzip
- * member are skipped, as gzip does: tapes and block devices pad with them.
+ * member are skipped, as gzip does: tapes and block devices pad with them. A chunk is valid until the next one is asked for.
  *
  * @param key of the object, for the error
  * @param onPadding is called where zeros are skipped

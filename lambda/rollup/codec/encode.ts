@@ -8,7 +8,10 @@ import { CHUNK, ZlibStream } from './zlib-stream.ts';
  */
 const BLOCK = 256 * 1024;
 
-/** Encodes a text as one gzip member or one zstd frame; with the codec `none` it stays as it is. */
+/**
+ * Encodes a text as one gzip member or one zstd frame; with the codec `none` it stays as it is. A chunk is valid until the next
+ * one is asked for.
+ */
 export async function* encode(encoding: Encoding, text: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const stream = open(encoding);
   if (stream === undefined) {

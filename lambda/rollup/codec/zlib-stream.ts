@@ -1,16 +1,20 @@
 import type { Transform } from 'node:stream';
 import type { Gunzip, Gzip, ZstdCompress, ZstdDecompress } from 'node:zlib';
+import { release } from '../../chunk.ts';
 
 /** Bytes that come out of a zlib stream at a time. Each chunk takes a trip to a thread and back. */
 export const CHUNK = 128 * 1024;
 
 /**
  * A stream of node:zlib, whose work is done on a thread, driven by hand. Unlike with pipes, the bytes that lie behind the
- * end of the format are not taken, and no more comes out than is asked for.
+ * end of the format are not taken, and no more comes out than is asked for. A chunk that comes out is valid until the next
+ * one is asked for, and one that is written is done with then.
  */
 export class ZlibStream {
   readonly #zlib: Gunzip | Gzip | ZstdCompress | ZstdDecompress;
   #error: Error | undefined;
+  /** The memory that the last chunk lies in, if more may come out into it. */
+  #memory: Buffer | undefined;
   #wake = (): void => undefined;
 
   constructor(zlib: Gunzip | Gzip | ZstdCompress | ZstdDecompress) {
@@ -54,8 +58,10 @@ export class ZlibStream {
     for (;;) {
       if (this.#error !== undefined) throw this.#error;
       const out = this.#zlib.read() as Buffer | null;
-      if (out !== null) yield out;
-      else if (isDone() || this.ended) return;
+      if (out !== null) {
+        yield out;
+        this.#done(out);
+      } else if (isDone() || this.ended) return;
       else {
         await new Promise<void>((resolve) => {
           this.#wake = resolve;
@@ -64,7 +70,23 @@ export class ZlibStream {
     }
   }
 
+  /** Frees the memory of a chunk. node:zlib puts chunks into one until it is full: it goes with the chunk that fills it. */
+  #done(chunk: Buffer): void {
+    const { buffer, byteOffset, byteLength } = chunk;
+    const size = buffer.byteLength;
+    release(chunk);
+    // Node's pool of small buffers is shared with others.
+    if (byteLength === size || size <= Buffer.poolSize) return;
+    const memory = Buffer.from(buffer);
+    const isFull = byteOffset + byteLength === size;
+    if (isFull) release(memory);
+    this.#memory = isFull ? undefined : memory;
+  }
+
   close(): void {
     this.#zlib.destroy();
+    // Before its end a thread may be writing to it.
+    if (this.ended && this.#memory !== undefined) release(this.#memory);
+    this.#memory = undefined;
   }
 }

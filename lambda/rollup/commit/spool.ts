@@ -36,13 +36,13 @@ export class Spool {
   }
 
   /**
-   * Adds a chunk, which is kept.
+   * Adds a copy of a chunk.
    *
    * @throws RollupError `NoTemporaryFile` where more than is held in memory cannot be written to a file
    */
   async add(chunk: Buffer): Promise<void> {
     this.crc32 = crc32(chunk, this.crc32);
-    this.#held.push(chunk);
+    this.#held.push(Buffer.from(chunk));
     this.heldBytes += chunk.length;
     if (this.heldBytes > this.#most) await this.#flush();
   }

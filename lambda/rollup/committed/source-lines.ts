@@ -72,8 +72,7 @@ export async function* readLines(
     }
     return lines;
   };
-  // The beginning of a line whose end is not inflated yet. It is copied, since the memory of a chunk is
-  // freed or used again.
+  // The beginning of a line whose end is not inflated yet. It is copied: a chunk is valid until the next one is asked for.
   let rest: Buffer = Buffer.alloc(0);
   try {
     for await (const chunk of decode('gzip', gzip, key)) {
@@ -84,7 +83,6 @@ export async function* readLines(
         const whole = chunk.subarray(0, end);
         const text = (rest.length === 0 ? whole : Buffer.concat([rest, whole])).toString('utf8');
         rest = Buffer.from(chunk.subarray(end + 1));
-        free(chunk);
         yield check(text.split('\n'));
       }
       if (rest.length > MOST_LINE) throw tooLong(key, read + 1);
@@ -94,11 +92,6 @@ export async function* readLines(
   }
   if (rest.length > 0) yield check([rest.toString('utf8')]);
   if (read < expected) throw badManifest(key, `it has ${read} lines where the manifest says ${expected}`);
-}
-
-/** Frees the memory of a chunk, if it holds nothing else, without waiting for the garbage collector. */
-function free({ buffer, length }: Buffer): void {
-  if (buffer instanceof ArrayBuffer && length === buffer.byteLength) buffer.transfer(0);
 }
 
 function tooLong(key: string, line: number): Error {

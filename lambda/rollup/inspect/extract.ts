@@ -44,8 +44,13 @@ export async function extract(
       throw new RollupError('NotInRollup', message, { key });
     }
     const output = rollup.manifest.outputs.find((candidate) => candidate.key === source.output);
-    return { source, bytes: bytesOf(store, destination, source, output) };
+    return { source, bytes: kept(bytesOf(store, destination, source, output)) };
   });
+}
+
+/** Copies of the chunks: a file or a pipe that they are written to holds several of them. */
+async function* kept(bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  for await (const chunk of bytes) yield Buffer.from(chunk);
 }
 
 /** The source with this key; if there is none, the one with this key behind the last slash of the prefix. */

@@ -158,7 +158,10 @@ export interface Store {
    * `SourceVanished` if it is gone, `ShortBody` if it has fewer bytes, `BodyStalled` if they stop to arrive.
    */
   read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<ReadResult>;
-  /** Streams the bytes, for reading what memory should not hold as a whole. */
+  /**
+   * Streams the bytes, for reading what memory should not hold as a whole. A chunk is valid until the next one is asked for:
+   * whoever keeps bytes of it copies them.
+   */
   stream(from: ReadFrom, signal?: AbortSignal): AsyncIterable<Buffer>;
   /**
    * Writes a small object in one request. Throws `PreconditionFailed` if the condition does not hold, and `OutputMissing`

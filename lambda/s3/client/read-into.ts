@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { crc32 } from 'node:zlib';
 import { RollupError } from '../../errors.ts';
+import { release } from '../../chunk.ts';
 
 /**
  * Copies a body into a buffer of just its length, as it arrives. The memory of the body's chunks is freed: nobody else may
@@ -54,14 +55,6 @@ export function readInto(
     if (signal.aborted) stop();
     else signal.addEventListener('abort', stop, { once: true });
   });
-}
-
-/**
- * Frees the memory of a chunk that was copied, if no other buffer shares it. The garbage collector would free it thousands
- * of chunks later.
- */
-function release({ buffer, byteLength }: Buffer): void {
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
 }
 
 /** The error of a body that sent no byte for `idleMs` milliseconds. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { randomBytes } from 'node:crypto';
 import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import type { Encoding, Form } from '../../../lambda/rollup/model/encoding.ts';
 import { decode } from '../../../lambda/rollup/codec/decode.ts';
@@ -21,6 +22,7 @@ async function decoded(form: Form, bytes: Buffer, size = bytes.length): Promise<
       inChunks(bytes, () => Math.max(1, size)),
       'raw/a.log',
     ),
+    (chunk) => Buffer.from(chunk),
   );
   return Buffer.concat(chunks).toString();
 }
@@ -100,6 +102,8 @@ describe('decoding', () => {
 });
 
 const TEXT = logLines(1_500_000);
+const NOISE = randomBytes(1_500_000);
+const SLICES = Array.from({ length: 15 }, (_, i) => TEXT.subarray(i * 100_000, (i + 1) * 100_000));
 
 describe.each<Encoding>([
   { codec: 'gzip', level: 6 },
@@ -121,6 +125,75 @@ describe.each<Encoding>([
     const inflate = encoding.codec === 'gzip' ? gunzipSync : zstdDecompressSync;
     expect(inflate(whole).equals(TEXT)).toBe(true);
     expect(membersOf(whole)).toBe(1);
+  });
+});
+
+describe('a chunk that comes out', () => {
+  it.each<[string, () => AsyncIterable<Buffer>]>([
+    [
+      'of a decoder of gzip',
+      () =>
+        decode(
+          'gzip',
+          inChunks(gz(TEXT), () => 70_000),
+          'raw/a.log',
+        ),
+    ],
+    [
+      'of a decoder of zstd',
+      () =>
+        decode(
+          'zstd',
+          inChunks(zst(TEXT), () => 70_000),
+          'raw/a.log',
+        ),
+    ],
+    [
+      'of many gzip members',
+      () =>
+        decode(
+          'gzip',
+          inChunks(Buffer.concat(SLICES.map((one) => gz(one))), () => 70_000),
+          'raw/a.log',
+        ),
+    ],
+    [
+      'of many zstd frames',
+      () =>
+        decode(
+          'zstd',
+          inChunks(Buffer.concat(SLICES.map((one) => zst(one))), () => 70_000),
+          'raw/a.log',
+        ),
+    ],
+    [
+      'of an encoder of gzip',
+      () =>
+        encode(
+          { codec: 'gzip', level: 0 },
+          inChunks(TEXT, () => 70_000),
+        ),
+    ],
+    [
+      'of an encoder of zstd',
+      () =>
+        encode(
+          { codec: 'zstd', level: 1 },
+          inChunks(NOISE, () => 70_000),
+        ),
+    ],
+  ])('%s is valid until the next is asked for, and then its memory is freed', async (_, open) => {
+    const memories = new Set<ArrayBufferLike>();
+    let size = 0;
+    for await (const { buffer, length } of open()) {
+      // At most the memory that this chunk lies in.
+      const held = [...memories].filter((memory) => memory !== buffer && memory.byteLength > 0);
+      expect(held).toEqual([]);
+      memories.add(buffer);
+      size += length;
+    }
+    expect(size).toBeGreaterThan(1_000_000);
+    expect([...memories].filter(({ byteLength }) => byteLength > 0)).toEqual([]);
   });
 });
 
