@@ -71,6 +71,21 @@ describe('reading an index', () => {
     expect(slices).toBe(1);
   });
 
+  it('yields lines that begin in one chunk of the text and end in the next', async () => {
+    const all = Array.from({ length: 20_000 }, (_, i) => ({
+      ...SOURCE_OF_LINE,
+      key: `raw/${i}.log`,
+      offset: i,
+    }));
+    const gzip = gzipSync(all.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    async function* chunks(): AsyncGenerator<Buffer> {
+      yield await Promise.resolve(gzip);
+    }
+    const batches = await Array.fromAsync(readSources(chunks(), { key: 'the index', count: all.length }));
+    expect(batches.length).toBeGreaterThan(10);
+    expect(batches.flat()).toEqual(all.map((line, ordinal) => ({ ...line, ordinal })));
+  });
+
   it('accepts the longest keys that there are, escaped', async () => {
     const key = '\u0001'.repeat(1024);
     const line = LINE.replace('"raw/a.log"', JSON.stringify(key)).replace('"part-0"', JSON.stringify(key));

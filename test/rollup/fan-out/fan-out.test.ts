@@ -2,7 +2,15 @@ import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { commitPlan } from '../../../lambda/rollup/fan-out/commit-step.ts';
-import { type PlanItem, itemSchema, parseLine, planFiles } from '../../../lambda/rollup/fan-out/plan-file.ts';
+import {
+  type PlanHeader,
+  type PlanItem,
+  formatItems,
+  itemSchema,
+  parseLine,
+  planFiles,
+} from '../../../lambda/rollup/fan-out/plan-file.ts';
+import { readItems } from '../../../lambda/rollup/fan-out/plan-store.ts';
 import { type WrittenPlan, planToFile } from '../../../lambda/rollup/fan-out/plan-step.ts';
 import { rollUpByPlan } from '../../../lambda/rollup/fan-out/roll-up-by-plan.ts';
 import { type WriteStep, writeItems } from '../../../lambda/rollup/fan-out/write-step.ts';
@@ -264,6 +272,21 @@ describe('a plan that is carried out by many', () => {
     await bucket.roll();
     await bucket.expectSound();
     expect(await commitPlan(plan, REQUEST, contextOf(bucket))).toBe('lost');
+  });
+
+  it('has lines that begin in one chunk of a file and end in the next', async () => {
+    await using bucket = await openTestBucket();
+    const at = { destination: DESTINATION, id: '0123456789abcdef' };
+    const lengths = Array.from({ length: 5_000 }, (_, i) => 100 + (i % 7));
+    const { etag } = bucket.sandbox.put(
+      BUCKET,
+      planFiles(at).items.key,
+      Buffer.concat([...formatItems(at, lengths)]),
+    );
+    const header = { items: { etag, size: 0 } } as PlanHeader;
+    const { signal } = new AbortController();
+    const items = await Array.fromAsync(readItems(bucket.connection.store, at, header, signal));
+    expect(items.map(({ length }) => length)).toEqual(lengths);
   });
 
   it('is refused if it was damaged, or lies elsewhere', async () => {
