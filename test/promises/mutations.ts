@@ -474,6 +474,25 @@ export const MUTATIONS: Mutation[] = [
     test: rollup('codec/header-lines', 'and stay where they have more'),
   },
   {
+    what: 'chunks of a body that wait for the garbage collector',
+    patch: { 'lambda/s3/download.ts': [['          release(chunk);', '']] },
+    test: { file: 'test/s3/store.test.ts', name: 'gives chunks that are valid until the next' },
+  },
+  {
+    what: 'decoded chunks that wait for the garbage collector',
+    patch: { 'lambda/rollup/codec/zlib-stream.ts': [['        this.#done(out);', '']] },
+    test: rollup('codec/streams', 'is valid until the next is asked for'),
+  },
+  {
+    what: 'a header whose lines are kept without a copy',
+    patch: {
+      'lambda/rollup/codec/header-lines.ts': [
+        ['this.#chunks.push(Buffer.from(lines))', 'this.#chunks.push(lines)'],
+      ],
+    },
+    test: rollup('codec/header-lines', 'are left out of every text but the first'),
+  },
+  {
     what: 'an index of sources that is held whole',
     patch: {
       'lambda/rollup/commit/spool.ts': [['if (this.heldBytes > this.#most)', 'if (this.heldBytes < 0)']],

@@ -194,6 +194,22 @@ describe('a stream that is uploaded', () => {
     expectNothing(bucket);
   });
 
+  it.each([
+    ['in one request', 1 * MiB],
+    ['in parts', 2 * PART],
+  ])('on a condition of its own, %s, replaces the object that it names and no other', async (_, size) => {
+    await using bucket = await openTestBucket();
+    const { etag } = bucket.sandbox.put(BUCKET, KEY, 'of another run');
+    for (const condition of ['absent', { etag: 'another' }] as const) {
+      const failure = await failureOf(send(bucket, inChunks(bytes(size)), { condition }));
+      expect(failure).toMatchObject({ code: 'PreconditionFailed' });
+      expect(bucket.sandbox.get(BUCKET, KEY)?.toString()).toBe('of another run');
+      expect(bucket.sandbox.openUploads(BUCKET)).toEqual([]);
+    }
+    await send(bucket, inChunks(bytes(size)), { condition: { etag } });
+    expect(bucket.sandbox.get(BUCKET, KEY)?.equals(bytes(size))).toBe(true);
+  });
+
   it('is put again where its only part is confirmed and not there', async () => {
     await using bucket = await openTestBucket();
     bucket.sandbox.hook = onNth(1, matching('PutObject'), { kind: 'unkept' });

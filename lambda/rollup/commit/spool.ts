@@ -104,6 +104,6 @@ async function openNameless(): Promise<FileHandle> {
 
 function noTemporaryFile(bytes: number, cause: unknown): RollupError {
   const why = cause instanceof Error ? cause.message : String(cause);
-  const message = `The index of sources, ${bytes} bytes so far, does not find room in a temporary file: ${why}. Name a folder that has room by TMPDIR, or give a function more ephemeral storage. Run again: what is written is kept.`;
+  const message = `The index of sources, ${bytes} bytes so far, does not find room in a temporary file: ${why}. Name a folder that has room by TMPDIR, or split the hour into streams. Run again: what is written is kept.`;
   return new RollupError('NoTemporaryFile', message, { cause });
 }
