@@ -640,7 +640,7 @@ export const MUTATIONS: Mutation[] = [
 ];
 
 const ROOT = join(import.meta.dirname, '../..');
-const CONFIG = `export default { test: { include: ['test/**/*.test.ts'], testTimeout: 120_000, maxWorkers: 1 } };\n`;
+const CONFIG = `export default { test: { include: ['test/**/*.test.ts'], setupFiles: ['test/support/poison-chunks.ts'], testTimeout: 120_000, maxWorkers: 1 } };\n`;
 
 /** A copy of the tree that can be broken. */
 function copyTree(): string {
@@ -651,6 +651,7 @@ function copyTree(): string {
     'sandbox',
     'test/promises',
     'test/rollup',
+    'test/s3',
     'test/support',
     'package.json',
     'tsconfig.json',
