@@ -269,7 +269,7 @@ export const MUTATIONS: Mutation[] = [
         ['(isPadded as boolean) ?', '(isPadded as boolean) && key === undefined ?'],
       ],
     },
-    test: rollup('formats', 'though zeros lie between'),
+    test: rollup('formats', 'though zeros lie behind'),
   },
   {
     what: 'hidden names that are rolled up',
@@ -407,7 +407,7 @@ export const MUTATIONS: Mutation[] = [
     patch: {
       'lambda/s3/upload.ts': [
         [
-          'if (command instanceof CreateMultipartUploadCommand) return client.send(command);',
+          'if (command instanceof CreateMultipartUploadCommand) return beginUpload(client, command, signal);',
           'void CreateMultipartUploadCommand;',
         ],
       ],

@@ -7,6 +7,7 @@ import { readCommitted } from '../committed/read-committed.ts';
 import { readManifest } from '../committed/read-manifest.ts';
 import { listByKey, unlisted } from '../committed/read-destination.ts';
 import { inOrder } from '../../concurrency.ts';
+import { untilStopped } from '../model/endpoints.ts';
 import type { Location } from '../model/location.ts';
 import type { WrittenOutput } from '../model/output.ts';
 import type { RollupContext, RollupOutcome, RollupRequest } from '../model/run.ts';
@@ -29,7 +30,7 @@ type StepContext = Omit<RollupContext, 'hasTime'>;
  *
  * @param plan the plan, pinned by its ETag
  * @param given the same request as that of `planToFile`: a plan for another is refused
- * @param context as for `rollUp`, without a time limit
+ * @param stepContext as for `rollUp`, without a time limit
  * @returns the outcome; `lost`, if another run has committed since the plan was made
  * @throws RollupError `OutputMissing` if a planned output does not exist; `BadPlan` for a plan that is not one for this
  *   request, before anything is committed or deleted; `FormatMistaken` if a write step found a source to be of another format
@@ -38,8 +39,9 @@ type StepContext = Omit<RollupContext, 'hasTime'>;
 export async function commitPlan(
   plan: PinnedPlan,
   given: RollupRequest,
-  context: StepContext,
+  stepContext: StepContext,
 ): Promise<RollupOutcome | 'lost'> {
+  const context = untilStopped(stepContext);
   const { at } = plan;
   const { store, signal } = context;
   const header = await readHeader(store, plan, signal);

@@ -1,5 +1,6 @@
 import { RollupError } from '../../errors.ts';
 import { FormatMistaken } from '../codec/source-format.ts';
+import { untilStopped } from '../model/endpoints.ts';
 import type { Location } from '../model/location.ts';
 import { MANIFEST_NAME, MOST_MANIFEST, badManifest, parseManifest } from '../model/manifest.ts';
 import type { OutputCounts, PlannedOutput } from '../model/output.ts';
@@ -27,7 +28,7 @@ export type WriteStep =
  * @param plan the plan, pinned by its ETag
  * @param items the places of the lines in the plan's file
  * @param given the same request as that of `planToFile`: a plan for another is refused
- * @param context as for `rollUp`, without a clock. The settings that shape outputs come from the plan
+ * @param stepContext as for `rollUp`, without a clock. The settings that shape outputs come from the plan
  * @returns `written` with counts; `incomplete`, if `hasTime` returned false before the last output; `lost`, if the plan
  *   cannot be carried out any more: another run has committed since it was made, or it is mistaken about a format
  * @throws RollupError `BadPlan` for a plan or a line that is not one for this request, before anything is read or written
@@ -37,8 +38,9 @@ export async function writeItems(
   plan: PinnedPlan,
   items: Iterable<Item> | AsyncIterable<Item>,
   given: RollupRequest,
-  context: Omit<RollupContext, 'now'>,
+  stepContext: Omit<RollupContext, 'now'>,
 ): Promise<WriteStep> {
+  const context = untilStopped(stepContext);
   const { at } = plan;
   const { store, signal } = context;
   const header = await readHeader(store, plan, signal);

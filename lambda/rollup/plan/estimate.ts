@@ -175,7 +175,10 @@ function estimateCommit({
   if (plan.sealed.length > 0) counts.get += previous?.sources.requests ?? 0;
   // Open uploads; and before the manifest is written, the destination, to see that the index and the outputs exist.
   counts.list += 1 + Math.ceil((present.size + plan.planned.length + 1) / KEYS_PER_REQUEST);
-  counts.put += isForeignStore ? 3 : 2;
+  counts.put += 2;
+  // Conditional writes are tried out: see `Store.keepsConditions`.
+  if (isForeignStore) counts.put += 3;
+  if (isForeignStore) counts.delete += 1;
   const kept = new Set([...plan.sealed, ...plan.planned].map(({ key }) => key));
   const replaced = previous?.manifest.outputs.filter(({ key }) => !kept.has(key)).length ?? -1;
   const swept = leftoverKeys(
