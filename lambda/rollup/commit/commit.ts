@@ -153,6 +153,6 @@ export async function unlessLost(
   const winner = await readCommitted(store, destination, source);
   // On a conflict that no run won, the next attempt uses the objects that were written.
   if (winner?.etag !== previous?.etag)
-    await deleteUnnamed(store, destination, [...abandoned, ...keys, ...indexKeys]);
+    await deleteUnnamed(store, destination, [...abandoned, ...keys, ...indexKeys], winner?.manifest);
   return { status: 'lost' };
 }

@@ -51,7 +51,7 @@ export async function commitPlan(
   const previous = await readCommitted(store, destination, source);
   if ((previous?.etag ?? null) !== header.previous) {
     const check = createLineCheck(header, at, request, { settings, basis: 'replaced' });
-    await giveUp(at, header, check, context);
+    await giveUp(at, header, check, context, previous?.manifest);
     return 'lost';
   }
   const sealed = checkBasis(header, at, previous?.manifest);
