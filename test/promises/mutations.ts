@@ -390,7 +390,10 @@ export const MUTATIONS: Mutation[] = [
     what: 'deletes where no manifest stands',
     patch: {
       'lambda/rollup/commit/cleanup.ts': [
-        ['if (current === undefined) break;', 'if (!current) { await store.delete(bucket, keys); break; }'],
+        [
+          'if (current === undefined || isEarlier(current.manifest, after)) break;',
+          'if (!current) { await store.delete(bucket, keys); break; }',
+        ],
       ],
     },
     test: promises('counter-examples', 'a loser deletes nothing while no manifest stands'),

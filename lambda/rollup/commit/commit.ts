@@ -111,7 +111,7 @@ export async function isLost(
 }
 
 /** The error of a source that has left raw, if a committed output holds it: another run may be deleting what is committed. */
-async function committedVanished(
+export async function committedVanished(
   error: unknown,
   previous: Rollup | undefined,
 ): Promise<CommittedVanished | undefined> {

@@ -1,7 +1,7 @@
 import { RollupError } from '../../errors.ts';
 import { keysOf } from '../codec/sidecar.ts';
 import { afterCommit } from '../commit/after-commit.ts';
-import { commit, unlessLost } from '../commit/commit.ts';
+import { commit, committedVanished, unlessLost } from '../commit/commit.ts';
 import { Draft } from '../commit/draft.ts';
 import { readCommitted } from '../committed/read-committed.ts';
 import { readManifest } from '../committed/read-manifest.ts';
@@ -33,7 +33,8 @@ type StepContext = Omit<RollupContext, 'hasTime'>;
  * @returns the outcome; `lost`, if another run has committed since the plan was made
  * @throws RollupError `OutputMissing` if a planned output does not exist; `BadPlan` for a plan that is not one for this
  *   request, before anything is committed or deleted; `FormatMistaken` if a write step found a source to be of another format
- *   than it was planned as: the hour has to be planned again, with `samplesAll`
+ *   than it was planned as: the hour has to be planned again, with `samplesAll`. `SourceVanished` if it found one gone; as a
+ *   `CommittedVanished` where an output holds it, so that the hour can be planned again, with `readsOutputs`
  */
 export async function commitPlan(
   plan: PinnedPlan,
@@ -61,8 +62,9 @@ export async function commitPlan(
   if (present.has(planFiles(at).mistaken.key)) {
     // It stays: this step may be repeated, and only its lines tell of the outputs that were written for it.
     const mistake = await readMistake(store, at);
-    if (mistake !== undefined) throw mistake;
-    return 'lost';
+    if (mistake === undefined) return 'lost';
+    const vanished = await committedVanished(mistake, previous);
+    throw vanished ?? mistake;
   }
   const { generation, skipped } = header;
   const listingBegan = new Date(header.listingBegan);

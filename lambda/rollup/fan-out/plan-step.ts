@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { MiB } from '../../size.ts';
 import { afterCommit } from '../commit/after-commit.ts';
-import { commit, isLost, unlessLost } from '../commit/commit.ts';
+import { commit, committedVanished, isLost, unlessLost } from '../commit/commit.ts';
 import { Draft } from '../commit/draft.ts';
 import { refuseUnlistable } from '../commit/markers.ts';
 import { readDestination } from '../committed/read-destination.ts';
@@ -54,7 +54,8 @@ export type PlanStep = WrittenPlan | { status: 'done'; outcome: RollupOutcome } 
  * @param context as for `rollUp`, without a time limit
  * @returns `planned` with the place of the plan; `done` with the outcome, if there is nothing to write; `lost`, if another
  *   run committed meanwhile
- * @throws RollupError as `rollUp` does before its first download
+ * @throws RollupError as `rollUp` does before its first download; `CommittedVanished` where a source has left raw that is
+ *   committed: the hour can be planned again, with `readsOutputs`
  */
 export async function planToFile(given: RollupRequest, context: StepContext): Promise<PlanStep> {
   refuseOverlap(given.source, given.destination);
@@ -65,8 +66,8 @@ export async function planToFile(given: RollupRequest, context: StepContext): Pr
     return await planFrom(request, context, state);
   } catch (error) {
     // What it read may have been deleted by a commit in between.
-    if (!(await isLost(error, request, context, state.previous))) throw error;
-    return { status: 'lost' };
+    if (await isLost(error, request, context, state.previous)) return { status: 'lost' };
+    throw (context.signal.aborted ? undefined : await committedVanished(error, state.previous)) ?? error;
   }
 }
 

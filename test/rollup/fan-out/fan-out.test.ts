@@ -252,6 +252,37 @@ describe('a plan that is carried out by many', () => {
     await bucket.expectSound();
   });
 
+  it('reads the outputs instead of what another run deletes from raw while it repacks', async () => {
+    await using bucket = await openTestBucket();
+    bucket.putHour(220);
+    await bucket.roll();
+    const request = { ...REQUEST, repack: true };
+    let plans = 0;
+    const outcome = await rollUpByPlan(request, contextOf(bucket), async (plan) => {
+      if (++plans === 1) {
+        const { deleted } = await bucket.roll({ connection: bucket.connect(), deleteSource: true });
+        expect(deleted).toMatchObject({ objects: 220 });
+      }
+      return writeItems(plan, itemsOf(bucket, plan), request, contextOf(bucket));
+    });
+    expect(outcome).toMatchObject({ status: 'committed', totals: { objects: 220 } });
+    expect(plans).toBe(2);
+    await bucket.expectSound();
+  });
+
+  it('ends as SourceVanished where a source is gone that no output holds', async () => {
+    await using bucket = await openTestBucket();
+    bucket.putHour(20);
+    const rolling = rollUpByPlan(REQUEST, contextOf(bucket), (plan) => {
+      bucket.remove('00007.log');
+      return writeItems(plan, itemsOf(bucket, plan), REQUEST, contextOf(bucket));
+    });
+    const { code, message } = await failureOf(rolling);
+    expect(code).toBe('SourceVanished');
+    expect(message).toMatch(/00007\.log is gone: .* Run again/);
+    expect(bucket.isCommitted).toBe(false);
+  });
+
   it('is deleted by a later run if it never came to its commit', async () => {
     await using bucket = await openTestBucket();
     bucket.putHour(50);
