@@ -1,4 +1,4 @@
-import { RollupError } from '../../errors.ts';
+import { RollupError, hasCode } from '../../errors.ts';
 import { keysOf } from '../codec/sidecar.ts';
 import { afterCommit } from '../commit/after-commit.ts';
 import { commit, committedVanished, unlessLost } from '../commit/commit.ts';
@@ -9,12 +9,12 @@ import { listByKey, unlisted } from '../committed/read-destination.ts';
 import { inOrder } from '../../concurrency.ts';
 import type { Location } from '../model/location.ts';
 import type { WrittenOutput } from '../model/output.ts';
-import type { RollupContext, RollupOutcome, RollupRequest } from '../model/run.ts';
+import type { RollupContext, RollupOutcome, RollupRequest, RunProblem } from '../model/run.ts';
 import { findExisting } from '../write/existing-output.ts';
 import { CommitCheck } from './check-commit.ts';
 import { checkBasis, checkHeader, createLineCheck, settingsOf } from './check-plan.ts';
 import { giveUp, leftByMistakenPlans } from './give-up.ts';
-import { type PinnedPlan, type PlanHeader, type PlanLine, planFiles } from './plan-file.ts';
+import { type PinnedPlan, type PlanAt, type PlanHeader, type PlanLine, planFiles } from './plan-file.ts';
 import { isPlanGone, readHeader, readLines, readMistake, removePlan } from './plan-store.ts';
 
 /** Outputs that are looked up at once. */
@@ -64,7 +64,8 @@ export async function commitPlan(
     const mistake = await readMistake(store, at);
     if (mistake === undefined) return 'lost';
     const vanished = await committedVanished(mistake, previous);
-    throw vanished ?? mistake;
+    if (vanished !== undefined) throw vanished;
+    throw mistake;
   }
   const { generation, skipped } = header;
   const listingBegan = new Date(header.listingBegan);
@@ -96,9 +97,24 @@ export async function commitPlan(
       : { keys: [], problems: [] };
   const run = { state, result, peakInFlightBytes: 0, abandoned: left.keys };
   const outcome = await afterCommit(request, context, run);
-  await removePlan(store, at);
-  if (outcome === 'lost' || left.problems.length === 0) return outcome;
-  return { ...outcome, problems: [...left.problems, ...(outcome.problems ?? [])] };
+  const unremoved = await failureToRemove(at, context);
+  if (outcome === 'lost') return outcome;
+  const problems = [...left.problems, ...(outcome.problems ?? []), ...unremoved];
+  return problems.length === 0 ? outcome : { ...outcome, problems };
+}
+
+/**
+ * Deletes the plan's files. A failure is a problem, as it is with all that follows a commit: the files are swept later.
+ * Throws where the run was stopped.
+ */
+async function failureToRemove(at: PlanAt, { store, signal }: StepContext): Promise<RunProblem[]> {
+  try {
+    await removePlan(store, at);
+    return [];
+  } catch (error) {
+    if (!(error instanceof RollupError) || signal.aborted || hasCode(error, 'Aborted')) throw error;
+    return [error.toJSON()];
+  }
 }
 
 /**

@@ -9,6 +9,7 @@ import { type WriteStep, writeItems } from '../../../lambda/rollup/fan-out/write
 import type { Manifest } from '../../../lambda/rollup/model/manifest.ts';
 import type { Settings } from '../../../lambda/settings/table.ts';
 import { MiB } from '../../../lambda/size.ts';
+import { REFUSED, matching, onNth } from '../../support/hooks.ts';
 import {
   AGGREGATED,
   BUCKET,
@@ -268,6 +269,15 @@ describe('a plan that is carried out by many', () => {
     expect(outcome).toMatchObject({ status: 'committed', totals: { objects: 220 } });
     expect(plans).toBe(2);
     await bucket.expectSound();
+  });
+
+  it('is committed where its files may not be deleted, and tells that', async () => {
+    await using bucket = await openTestBucket();
+    bucket.putHour(20);
+    bucket.sandbox.hook = onNth(1, matching('DeleteObjects'), REFUSED);
+    expect(await fanOut(bucket)).toMatchObject({ status: 'committed', problems: [{ code: 'AccessDenied' }] });
+    await bucket.expectSound({ leftovers: bucket.leftovers().filter((key) => key.includes('/_plan/')) });
+    expect(bucket.leftovers()).toHaveLength(3);
   });
 
   it('ends as SourceVanished where a source is gone that no output holds', async () => {
