@@ -111,7 +111,7 @@ export async function isLost(
 }
 
 /** The error of a source that has left raw, if a committed output holds it: another run may be deleting what is committed. */
-async function committedVanished(
+export async function committedVanished(
   error: unknown,
   previous: Rollup | undefined,
 ): Promise<CommittedVanished | undefined> {
@@ -153,6 +153,6 @@ export async function unlessLost(
   const winner = await readCommitted(store, destination, source);
   // On a conflict that no run won, the next attempt uses the objects that were written.
   if (winner?.etag !== previous?.etag)
-    await deleteUnnamed(store, destination, [...abandoned, ...keys, ...indexKeys]);
+    await deleteUnnamed(store, destination, [...abandoned, ...keys, ...indexKeys], winner?.manifest);
   return { status: 'lost' };
 }

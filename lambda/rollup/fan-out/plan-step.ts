@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { MiB } from '../../size.ts';
 import { afterCommit } from '../commit/after-commit.ts';
-import { commit, isLost, unlessLost } from '../commit/commit.ts';
+import { commit, committedVanished, isLost, unlessLost } from '../commit/commit.ts';
 import { Draft } from '../commit/draft.ts';
 import { refuseUnlistable } from '../commit/markers.ts';
 import { readDestination } from '../committed/read-destination.ts';
@@ -55,7 +55,8 @@ export type PlanStep = WrittenPlan | { status: 'done'; outcome: RollupOutcome } 
  * @param stepContext as for `rollUp`, without a time limit
  * @returns `planned` with the place of the plan; `done` with the outcome, if there is nothing to write; `lost`, if another
  *   run committed meanwhile
- * @throws RollupError as `rollUp` does before its first download
+ * @throws RollupError as `rollUp` does before its first download; `CommittedVanished` where a source has left raw that is
+ *   committed: the hour can be planned again, with `readsOutputs`
  */
 export async function planToFile(given: RollupRequest, stepContext: StepContext): Promise<PlanStep> {
   const context = untilStopped(stepContext);
@@ -67,8 +68,8 @@ export async function planToFile(given: RollupRequest, stepContext: StepContext)
     return await planFrom(request, context, state);
   } catch (error) {
     // What it read may have been deleted by a commit in between.
-    if (!(await isLost(error, request, context, state.previous))) throw error;
-    return { status: 'lost' };
+    if (await isLost(error, request, context, state.previous)) return { status: 'lost' };
+    throw (context.signal.aborted ? undefined : await committedVanished(error, state.previous)) ?? error;
   }
 }
 

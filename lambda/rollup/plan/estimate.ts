@@ -1,7 +1,7 @@
 import { COPY_PART, LARGEST_COPY } from '../../settings/settings.ts';
 import type { Settings } from '../../settings/table.ts';
 import { sidecarKeyOf } from '../codec/sidecar.ts';
-import { isAtWork, leftoverKeys, leftoverUploads, ourUploads } from '../commit/cleanup.ts';
+import { leftoverKeys, ourUploads, planSweep } from '../commit/cleanup.ts';
 import { isSameSource } from '../commit/commit.ts';
 import { SOURCES_NAME, SYMLINKS_NAME, wantedMarkers } from '../commit/markers.ts';
 import { expectedFormat } from '../model/format.ts';
@@ -154,14 +154,11 @@ function estimateCommit({
     delete: 0,
   };
   if (previous !== undefined && !isCommitExpected(fullPlan)) {
-    const swept = leftoverKeys(present.values(), destination, previous.manifest, listingBegan).length;
-    const ended = leftoverUploads(uploads, destination, listingBegan).length;
+    const sweep = planSweep(previous, destination, { present, uploads, listingBegan });
     counts.list++;
-    if (isAtWork(present.values(), destination, previous.manifest, listingBegan)) return counts;
-    // Without a commit, the manifest is written again before leftovers are deleted.
-    if (swept + ended > 0) counts.put++;
-    addUnnamed(counts, swept);
-    counts.delete += ended;
+    if (sweep.replacesManifest) counts.put++;
+    addUnnamed(counts, sweep.keys.length);
+    counts.delete += sweep.uploads.length;
     return counts;
   }
   for (const output of plan.planned) {
