@@ -64,6 +64,20 @@ describe('two runs of one hour', () => {
     await bucket.expectSound();
   });
 
+  it('of which the slow one may not delete what it wrote: it ends unchanged', async () => {
+    await using bucket = await openTestBucket();
+    bucket.putHour(150);
+    const slow = gate(isCommit);
+    bucket.sandbox.hook = (request) => (request.operation === 'DeleteObjects' ? REFUSED : slow.hook(request));
+    const first = bucket.roll();
+    await slow.reached;
+    bucket.put('00000-late.log', 'late\n');
+    expect(await bucket.roll({ connection: bucket.connect() })).toMatchObject({ status: 'committed' });
+    slow.open();
+    expect(await first).toMatchObject({ status: 'unchanged', objects: 151 });
+    await bucket.expectSound({ leftovers: bucket.leftovers() });
+  });
+
   it('of which the slow one saw more: it commits on top', async () => {
     await using bucket = await openTestBucket();
     bucket.putHour(150);

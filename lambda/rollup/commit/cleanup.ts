@@ -79,6 +79,18 @@ export async function deleteUnnamed(
   return deleted;
 }
 
+/**
+ * Deletes, as `deleteUnnamed` does, what a run wrote that lost. Where S3 refuses that, by a policy or a legal hold, it is a
+ * leftover, whose sweep tells of it: the run goes on to what it lost to.
+ */
+export async function deleteLosers(...what: Parameters<typeof deleteUnnamed>): Promise<void> {
+  try {
+    await deleteUnnamed(...what);
+  } catch (error) {
+    if (!hasCode(error, 'AccessDenied')) throw error;
+  }
+}
+
 /** True if a manifest is one that the other has replaced: every manifest is dated later than the one before. */
 function isEarlier({ createdAt }: Manifest, than: Pick<Manifest, 'createdAt'> | undefined): boolean {
   return than !== undefined && Date.parse(createdAt) < Date.parse(than.createdAt);

@@ -1,6 +1,6 @@
 import { RollupError, hasCode } from '../../errors.ts';
 import { keysOf } from '../codec/sidecar.ts';
-import { deleteUnnamed } from '../commit/cleanup.ts';
+import { deleteLosers } from '../commit/cleanup.ts';
 import type { Manifest } from '../model/manifest.ts';
 import type { RollupContext, RollupRequest, RunProblem } from '../model/run.ts';
 import type { ListedObject } from '../model/store.ts';
@@ -32,7 +32,7 @@ export async function giveUp(
   // The run that committed instead has swept it in the meantime, and with it the outputs that were written for it.
   if (keys === undefined) return;
   const { store } = context;
-  await deleteUnnamed(store, at.destination, keys, current);
+  await deleteLosers(store, at.destination, keys, current);
   await removePlan(store, at);
 }
 
