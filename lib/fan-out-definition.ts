@@ -18,8 +18,8 @@ export interface FanOutDefinitionProps {
 
 /**
  * The state machine in the Amazon States Language: plan -> write, by as many invocations as the plan allows -> commit. If
- * another run committed first, or the plan was mistaken about the format of a source, it plans again; the steps fail after
- * three attempts. A step that Lambda has no room for waits for it: executions at once share the reserved concurrency of the
+ * another run committed first, the plan was mistaken about the format of a source, or another run has deleted a committed
+ * source that it counted on, it plans again; the steps fail after three attempts, and where a source is gone once more. A step that Lambda has no room for waits for it: executions at once share the reserved concurrency of the
  * steps' function, and none fails for it.
  *
  * No failure is caught: a failed execution can be redriven from the state that failed, and one that ended in a state of type
@@ -45,7 +45,7 @@ export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutD
     States: {
       Request: {
         Type: 'Pass',
-        Parameters: { 'request.$': '$', attempt: 1, samplesAll: false },
+        Parameters: { 'request.$': '$', attempt: 1, samplesAll: false, readsOutputs: false },
         Next: 'Plan',
       },
       Plan: {
@@ -54,6 +54,7 @@ export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutD
           'request.$': '$.request',
           'attempt.$': '$.attempt',
           'samplesAll.$': '$.samplesAll',
+          'readsOutputs.$': '$.readsOutputs',
         }),
         ResultSelector: { 'answer.$': '$.Payload' },
         ResultPath: '$.plan',
@@ -74,6 +75,7 @@ export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutD
           'request.$': '$.plan.answer.request',
           'attempt.$': '$.plan.answer.attempt',
           'samplesAll.$': '$.plan.answer.samplesAll',
+          'readsOutputs.$': '$.plan.answer.readsOutputs',
         },
         Next: 'Plan',
       },
@@ -133,6 +135,7 @@ export function fanOutDefinition({ functionArn, batch, timeoutSeconds }: FanOutD
           'etag.$': '$.plan.answer.etag',
           'attempt.$': '$.attempt',
           'samplesAll.$': '$.samplesAll',
+          'readsOutputs.$': '$.readsOutputs',
           'generation.$': '$.plan.answer.generation',
         }),
         ResultSelector: { 'answer.$': '$.Payload' },

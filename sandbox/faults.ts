@@ -40,8 +40,11 @@ export type Fault =
    * For DeleteObjects: keys for which `code` returns a code are refused with it in S3's XML; the others are deleted.
    */
   | { kind: 'refuse-keys'; code: (key: string) => string | undefined }
-  /** Executed without its conditions, as stores do that ignore them: `If-Match`, `If-None-Match`, ETags of DeleteObjects. */
-  | { kind: 'ignore-conditions' }
+  /**
+   * Executed without its conditions, as stores do that ignore them: `If-Match`, `If-None-Match`, ETags of DeleteObjects; or
+   * without one of the headers.
+   */
+  | { kind: 'ignore-conditions'; only?: 'if-match' | 'if-none-match' }
   /** For listings: `encoding-type` is ignored and not named in the answer, as versitygw does. */
   | { kind: 'keys-as-they-are' }
   /**

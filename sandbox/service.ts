@@ -186,8 +186,8 @@ async function execute(
   if (operation === 'Other') throw refusal(method, address);
   const about = operation === 'CompleteMultipartUpload' ? 'object' : 'body';
   if (ignoresConditions) {
-    delete headers['if-match'];
-    delete headers['if-none-match'];
+    if (fault.only !== 'if-none-match') delete headers['if-match'];
+    if (fault.only !== 'if-match') delete headers['if-none-match'];
   }
   if (fault?.kind === 'keys-as-they-are') address.query.delete('encoding-type');
   const call: Call = {

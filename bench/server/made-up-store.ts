@@ -69,6 +69,10 @@ export class MadeUpStore implements Store {
     writeFileSync(join(this.#folder, 'outputs.json'), JSON.stringify([...this.#objects]));
   }
 
+  until(): this {
+    return this;
+  }
+
   listFirst(): Promise<FirstKeys> {
     return Promise.resolve({ keys: [], folders: [], hasMore: false });
   }

@@ -1,5 +1,6 @@
 import {
   ATTEMPTS,
+  CommittedVanished,
   type Location,
   type PinnedPlan,
   type RollupContext,
@@ -26,6 +27,8 @@ import { type RequestMessage, messageSchema } from './message.ts';
 const attempt = z.int().positive();
 /** True once a plan was mistaken about a format. Executions that were begun by an earlier release do not say it. */
 const samplesAll = z.boolean().default(false);
+/** True once a committed source had left raw where it was to be read. Nor does every execution say this. */
+const readsOutputs = z.boolean().default(false);
 /**
  * The request that the execution was started with, and the plan that its plan step answered with. Both come from the state
  * machine: nothing that lies in S3 can change them.
@@ -34,13 +37,14 @@ const pinned = { request: messageSchema, plan: z.string(), etag: z.string().min(
 
 /** The event of a step, as lib/fan-out-definition.ts writes it. */
 const stepSchema = z.discriminatedUnion('step', [
-  z.strictObject({ step: z.literal('plan'), request: messageSchema, attempt, samplesAll }),
+  z.strictObject({ step: z.literal('plan'), request: messageSchema, attempt, samplesAll, readsOutputs }),
   z.strictObject({ step: z.literal('write'), ...pinned, items: z.array(itemSchema).min(1) }),
   z.strictObject({
     step: z.literal('commit'),
     ...pinned,
     attempt,
     samplesAll,
+    readsOutputs,
     /** Of the commit that was planned. An execution that an earlier release began does not send it. */
     generation: z.int().nonnegative().optional(),
   }),
@@ -71,12 +75,19 @@ export function parseStep(event: unknown): StepEvent {
 }
 
 /**
- * The answer of the plan and the commit step. `lost`: another run committed first, this plan is committed already, or it was
- * mistaken about a format; `attempt`, `request` and `samplesAll` are those of the next plan.
+ * The answer of the plan and the commit step. `lost`: another run committed first, this plan is committed already, it was
+ * mistaken about a format, or counted on a committed source that another run has deleted; the other fields are those of the
+ * next plan.
  */
 export type StepAnswer =
   | { status: 'done'; outcome: RollupOutcome }
-  | { status: 'lost'; attempt: number; request: RequestMessage; samplesAll: boolean }
+  | {
+      status: 'lost';
+      attempt: number;
+      request: RequestMessage;
+      samplesAll: boolean;
+      readsOutputs: boolean;
+    }
   | {
       status: 'planned';
       plan: string;
@@ -100,7 +111,7 @@ export type StepAnswer =
  *
  * @param event `attempt`: the number of this plan, from 1
  * @returns `done` where there is nothing to write
- * @throws RollupError `Conflict` where the last attempt lost to other runs
+ * @throws RollupError `Conflict` where the last attempt lost to other runs; `SourceVanished` where a source is gone
  */
 export async function planStep(
   event: Extract<StepEvent, { step: 'plan' }>,
@@ -108,8 +119,13 @@ export async function planStep(
   context: Omit<RollupContext, 'hasTime'>,
 ): Promise<StepAnswer> {
   const { attempt } = event;
-  const planned = await planToFile(request, context);
+  const { readsOutputs } = event;
+  const planned = await planToFile(request, { ...context, readsOutputs }).catch((error: unknown) => {
+    if (!(error instanceof CommittedVanished) || readsOutputs) throw error;
+    return { status: 'vanished' as const };
+  });
   if (planned.status === 'done') return planned;
+  if (planned.status === 'vanished') return fromOutputs(event);
   if (planned.status === 'lost') return lost(event, request.destination);
   const { at, etag, generation, totals, warnings } = planned;
   const { bucket, key } = planFiles(at).items;
@@ -123,7 +139,7 @@ export async function planStep(
  * Commits the outputs of a plan, and does what follows a commit.
  *
  * @throws RollupError `BadPlan` where the plan is not one for this request; `FormatMistaken` where the last attempt was
- * mistaken
+ * mistaken; `SourceVanished` where a source is gone that no output holds, or for the second time
  */
 export async function commitStep(
   event: Extract<StepEvent, { step: 'commit' }>,
@@ -131,9 +147,11 @@ export async function commitStep(
   context: Omit<RollupContext, 'hasTime'>,
 ): Promise<StepAnswer> {
   const outcome = await commitPlan(planOf(event, request), request, context).catch((error: unknown) => {
+    if (error instanceof CommittedVanished && !event.readsOutputs) return 'vanished' as const;
     if (!hasCode(error, 'FormatMistaken') || event.attempt >= ATTEMPTS) throw error;
     return 'mistaken' as const;
   });
+  if (outcome === 'vanished') return fromOutputs(event);
   if (outcome === 'mistaken') return lost({ ...event, samplesAll: true }, request.destination);
   if (outcome !== 'lost') return { status: 'done', outcome };
   const { generation, request: asked } = event;
@@ -177,16 +195,20 @@ function planOf(
   throw badPlan(planFiles(at).header.key, `it lies under ${planned}, and the request is for ${requested}`);
 }
 
-function lost(
-  {
-    attempt,
-    request,
-    samplesAll,
-  }: Pick<Extract<StepEvent, { step: 'plan' }>, 'attempt' | 'request' | 'samplesAll'>,
-  destination: Location,
-): StepAnswer {
+/** What a plan step is asked for, and what the next one is. */
+type Asked = Pick<
+  Extract<StepEvent, { step: 'plan' }>,
+  'attempt' | 'request' | 'samplesAll' | 'readsOutputs'
+>;
+
+function lost({ attempt, request, samplesAll, readsOutputs }: Asked, destination: Location): StepAnswer {
   if (attempt >= ATTEMPTS) throw lostToOthers(destination);
-  return { status: 'lost', attempt: attempt + 1, request, samplesAll };
+  return { status: 'lost', attempt: attempt + 1, request, samplesAll, readsOutputs };
+}
+
+/** Plans again, and reads what is committed from the outputs that hold it. That is done once, and is no attempt. */
+function fromOutputs({ attempt, request, samplesAll }: Asked): StepAnswer {
+  return { status: 'lost', attempt, request, samplesAll, readsOutputs: true };
 }
 
 function outOfTime(written: number): RollupError {

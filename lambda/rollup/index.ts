@@ -6,7 +6,7 @@
  *   `commitPlan`.
  * - `verify` and `extract` read what is committed.
  */
-export { ATTEMPTS, lostToOthers } from './attempts.ts';
+export { ATTEMPTS, CommittedVanished, lostToOthers } from './attempts.ts';
 export { refuseUnlistable } from './commit/markers.ts';
 export { withCommitted } from './committed/read-committed.ts';
 export { resolveSource } from './committed/resolve-source.ts';

@@ -4,6 +4,7 @@ import { commit, isLost, unlessLost } from './commit/commit.ts';
 import { Draft } from './commit/draft.ts';
 import { refuseUnlistable } from './commit/markers.ts';
 import { readDestination } from './committed/read-destination.ts';
+import { untilStopped } from './model/endpoints.ts';
 import { refuseOverlap } from './model/location.ts';
 import type { RollupContext, RollupOutcome, RollupRequest, RunWarning } from './model/run.ts';
 import { createPlanner, listAndPlan } from './plan/list-and-plan.ts';
@@ -15,7 +16,7 @@ import { OutputWriter } from './write/output-writer.ts';
  * manifest there. Call it again to continue a run that was killed: outputs that are complete are reused.
  *
  * @param request the two prefixes, neither of which may begin with the other
- * @param context the stores of both, the settings, the clock, the time limit, the signal and the report
+ * @param given the stores of both, the settings, the clock, the time limit, the signal and the report
  * @returns the outcome: `committed`; `empty` if there is nothing to roll up; `unchanged` if all of it is committed already;
  *   `incomplete` if `hasTime` returned false before the last output, in which case nothing is committed
  * @throws RollupError with a code and, if an object is to blame, its key. `Conflict`: other runs committed first, each of
@@ -24,7 +25,8 @@ import { OutputWriter } from './write/output-writer.ts';
  * const request = { source: parseLocation('s3://b/raw/app/08/'), destination: parseLocation('s3://b/out/app/08/') };
  * const { status, totals } = await rollUp(request, { store, settings, now, report, hasTime: () => true, signal });
  */
-export async function rollUp(request: RollupRequest, context: RollupContext): Promise<RollupOutcome> {
+export async function rollUp(request: RollupRequest, given: RollupContext): Promise<RollupOutcome> {
+  const context = untilStopped(given);
   refuseOverlap(request.source, request.destination);
   refuseUnlistable(request.destination, context.settings);
   return untilCommitted(request.destination, context, (state) => attempt(request, context, state));

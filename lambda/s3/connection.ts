@@ -78,7 +78,7 @@ export function connect({
     const { client, pace } = createClient(endpoint, { handler, counter, timeouts, copySourceOwner });
     const path = { client, handler, counter, pace, timeouts, headers: bucketHeaders(endpoint) };
     const options = { attributes: settings, reach: reachOf(endpoint), service: serviceOf(endpoint) };
-    return { client, store: new S3Store(path, options) };
+    return { client, store: S3Store.over(path, options) };
   };
   const to = open(destination);
   const from = isDeepStrictEqual(source, destination) ? to : open(source);

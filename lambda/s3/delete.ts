@@ -58,9 +58,14 @@ export async function deleteOneUnchanged(
  *
  * @throws RollupError of the first key that is refused, after all were requested
  */
-export async function deleteKeys(client: S3Client, bucket: string, keys: string[]): Promise<void> {
+export async function deleteKeys(
+  client: S3Client,
+  bucket: string,
+  keys: string[],
+  signal: AbortSignal,
+): Promise<void> {
   const targets = keys.map((key) => ({ key }));
-  const [first] = await deleteEach(client, bucket, targets, new AbortController().signal);
+  const [first] = await deleteEach(client, bucket, targets, signal);
   if (first === undefined) return;
   throw toRollupError(first.error, { operation: 'DeleteObjects', bucket, key: first.key });
 }

@@ -56,14 +56,13 @@ export class ObjectReader {
   }
 
   /** Reads a small object, whatever its ETag is. */
-  async readWhole(at: ObjectAt): Promise<{ body: Buffer; etag: string }> {
-    const { body = Buffer.alloc(0), etag } = await this.readBounded(at, Infinity);
+  async readWhole(at: ObjectAt, signal: AbortSignal): Promise<{ body: Buffer; etag: string }> {
+    const { body = Buffer.alloc(0), etag } = await this.readBounded(at, Infinity, signal);
     return { body, etag };
   }
 
   /** Reads an object of at most `most` bytes. Of a larger one only size and ETag are returned. */
-  readBounded({ bucket, key }: ObjectAt, most: number): Promise<Found> {
-    const { signal } = new AbortController();
+  readBounded({ bucket, key }: ObjectAt, most: number, signal: AbortSignal): Promise<Found> {
     return this.#repeated(signal, async () => {
       const { body, length, etag, checksums } = requireLength(key, await this.#open({ bucket, key }, signal));
       try {
@@ -135,7 +134,7 @@ export class ObjectReader {
       const failed = toRollupError(error, { operation: OPERATION, bucket, key });
       throw hasCode(failed, 'PreconditionFailed')
         ? changed(key, error)
-        : await refusedOrAbsent(this.#client, from, failed);
+        : await refusedOrAbsent(this.#client, from, failed, signal);
     }
   }
 
@@ -193,10 +192,15 @@ async function* chunksOf(
  *
  * @returns `SourceVanished` where there is no such object, otherwise `failed`
  */
-export async function refusedOrAbsent(client: S3Client, { bucket, key }: ObjectAt, failed: RollupError) {
+export async function refusedOrAbsent(
+  client: S3Client,
+  { bucket, key }: ObjectAt,
+  failed: RollupError,
+  abortSignal: AbortSignal,
+) {
   if (!hasCode(failed, 'AccessDenied')) return failed;
   const command = new ListObjectsV2Command({ Bucket: bucket, Prefix: key, MaxKeys: 1, EncodingType: 'url' });
-  const listed = await client.send(command).catch(() => undefined);
+  const listed = await client.send(command, { abortSignal }).catch(() => undefined);
   if (listed === undefined) return failed;
   if (decodeKey(listed.Contents?.[0]?.Key, listed.EncodingType) === key) return failed;
   return new RollupError('SourceVanished', `s3://${bucket}/${key} is not there.`, { key, cause: failed });

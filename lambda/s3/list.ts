@@ -105,7 +105,11 @@ type Markers = Pick<ListMultipartUploadsCommandInput, 'KeyMarker' | 'UploadIdMar
  *
  * @throws RollupError `IncompleteListing` as `listObjects` does
  */
-export async function listUploads(client: S3Client, { bucket, prefix }: Location): Promise<OpenUpload[]> {
+export async function listUploads(
+  client: S3Client,
+  { bucket, prefix }: Location,
+  abortSignal: AbortSignal,
+): Promise<OpenUpload[]> {
   const uploads: OpenUpload[] = [];
   let markers: Markers | undefined = {};
   try {
@@ -116,7 +120,7 @@ export async function listUploads(client: S3Client, { bucket, prefix }: Location
         EncodingType: 'url',
         ...markers,
       };
-      const page = await client.send(new ListMultipartUploadsCommand(input));
+      const page = await client.send(new ListMultipartUploadsCommand(input), { abortSignal });
       for (const { Key, UploadId, Initiated = new Date(0) } of page.Uploads ?? []) {
         if (Key === undefined || UploadId === undefined)
           throw incomplete({ bucket, prefix }, 'an upload in it has no key or no id');

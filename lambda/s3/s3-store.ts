@@ -50,24 +50,45 @@ export interface StoreOptions {
   service: string | undefined;
 }
 
+/** What was found out about the store, by bucket: whether conditional deletes, and writes, were seen to hold. */
+interface Trials {
+  deletes: Map<string, Promise<boolean>>;
+  writes: Map<string, Promise<boolean>>;
+}
+
 /** The `Store` over S3, where each method is documented. This class puts the functions of this folder behind it. */
 export class S3Store implements Store {
   readonly #client: S3Client;
   readonly #reader: ObjectReader;
-  readonly #attributes: OutputAttributes;
-  readonly #reach: string;
+  readonly #options: StoreOptions;
+  readonly #trials: Trials;
+  /** Ends the requests of methods that take no signal. */
+  readonly #signal: AbortSignal;
   readonly service: string | undefined;
-  /** By bucket: whether conditional deletes were seen to hold. */
-  readonly #keepsChanged = new Map<string, Promise<boolean>>();
-  /** By bucket: whether conditional writes were seen to hold. */
-  readonly #keepsConditions = new Map<string, Promise<boolean>>();
 
-  constructor(path: RequestPath, { attributes, reach, service }: StoreOptions) {
-    this.#client = path.client;
-    this.#reader = new ObjectReader(path);
-    this.#attributes = attributes;
-    this.#reach = reach;
-    this.service = service;
+  private constructor(
+    client: S3Client,
+    reader: ObjectReader,
+    options: StoreOptions,
+    trials: Trials,
+    signal: AbortSignal,
+  ) {
+    this.#client = client;
+    this.#reader = reader;
+    this.#options = options;
+    this.#trials = trials;
+    this.#signal = signal;
+    this.service = options.service;
+  }
+
+  static over(path: RequestPath, options: StoreOptions): S3Store {
+    const trials = { deletes: new Map(), writes: new Map() };
+    return new S3Store(path.client, new ObjectReader(path), options, trials, new AbortController().signal);
+  }
+
+  until(signal: AbortSignal): S3Store {
+    const options = { ...this.#options, service: this.service };
+    return new S3Store(this.#client, this.#reader, options, this.#trials, signal);
   }
 
   list(at: Location, signal?: AbortSignal, after?: string) {
@@ -83,15 +104,15 @@ export class S3Store implements Store {
   }
 
   listUploads(at: Location): Promise<OpenUpload[]> {
-    return listUploads(this.#client, at);
+    return listUploads(this.#client, at, this.#signal);
   }
 
   async head({ bucket, key }: ObjectAt): Promise<ObjectHead | undefined> {
     const command = new HeadObjectCommand({ Bucket: bucket, Key: key, ChecksumMode: 'ENABLED' });
     const found = await absentAsUndefined(
-      this.#client.send(command).catch(async (error: unknown) => {
+      this.#client.send(command, { abortSignal: this.#signal }).catch(async (error: unknown) => {
         const failed = toRollupError(error, { operation: 'HeadObject', bucket, key });
-        throw await refusedOrAbsent(this.#client, { bucket, key }, failed);
+        throw await refusedOrAbsent(this.#client, { bucket, key }, failed, this.#signal);
       }),
     );
     if (found === undefined) return undefined;
@@ -110,11 +131,11 @@ export class S3Store implements Store {
   }
 
   getIfPresent(at: ObjectAt): Promise<{ body: Buffer; etag: string } | undefined> {
-    return absentAsUndefined(this.#reader.readWhole(at));
+    return absentAsUndefined(this.#reader.readWhole(at, this.#signal));
   }
 
   getBounded(at: ObjectAt, most: number): Promise<Found | undefined> {
-    return absentAsUndefined(this.#reader.readBounded(at, most));
+    return absentAsUndefined(this.#reader.readBounded(at, most, this.#signal));
   }
 
   read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<ReadResult> {
@@ -138,13 +159,13 @@ export class S3Store implements Store {
       Body: body,
       ChecksumCRC32: encodeCrc32(crc),
       ContentType: contentType,
-      ...accessParams(this.#attributes),
+      ...accessParams(this.#options.attributes),
       ...(condition === 'absent' ? { IfNoneMatch: '*' } : {}),
       ...(typeof condition === 'object' ? { IfMatch: quoteEtag(condition.etag) } : {}),
     });
     for (let attempt = 1; ; attempt++) {
       const answer = await translated({ operation: 'PutObject', bucket, key }, () =>
-        this.#client.send(command),
+        this.#client.send(command, { abortSignal: this.#signal }),
       );
       try {
         const { etag } = await confirmed(this, { bucket, key }, answer, { size: body.length, crc32: crc });
@@ -156,7 +177,7 @@ export class S3Store implements Store {
   }
 
   upload(at: ObjectAt, content: UploadContent, signal: AbortSignal): Promise<Written> {
-    const params = outputParams(this.#attributes);
+    const params = outputParams(this.#options.attributes);
     return uploadObject(this, this.#client, at, { ...content, params }, signal);
   }
 
@@ -166,25 +187,24 @@ export class S3Store implements Store {
     options: StreamOptions,
     signal: AbortSignal,
   ): Promise<Streamed> {
+    const { attributes } = this.#options;
     const { own } = options;
     const params =
-      own === undefined
-        ? outputParams(this.#attributes)
-        : { ...accessParams(this.#attributes), ...contentParams(own) };
+      own === undefined ? outputParams(attributes) : { ...accessParams(attributes), ...contentParams(own) };
     return uploadStream(this, this.#client, at, chunks, { ...options, params }, signal);
   }
 
   canCopyFrom(other: Store): boolean {
-    return other instanceof S3Store && other.#reach === this.#reach;
+    return other instanceof S3Store && other.#options.reach === this.#options.reach;
   }
 
   copy(from: ReadFrom, size: number, to: ObjectAt, signal: AbortSignal): Promise<Written> {
-    const attributes = this.#attributes;
+    const { attributes } = this.#options;
     return copyObject(this, this.#client, { from, size, to, attributes }, signal);
   }
 
   delete(bucket: string, keys: string[]): Promise<void> {
-    return deleteKeys(this.#client, bucket, keys);
+    return deleteKeys(this.#client, bucket, keys, this.#signal);
   }
 
   deleteUnchanged(
@@ -196,29 +216,19 @@ export class S3Store implements Store {
   }
 
   keepsChanged(at: Location, signal: AbortSignal): Promise<boolean> {
-    let proof = this.#keepsChanged.get(at.bucket);
-    if (proof === undefined) {
-      proof = keepsChanged(this, this.#client, at, signal);
-      this.#keepsChanged.set(at.bucket, proof);
-      // A trial that failed has proven nothing, and may be made again.
-      proof.catch(() => this.#keepsChanged.delete(at.bucket));
-    }
-    return proof;
+    return once(this.#trials.deletes, at.bucket, () => keepsChanged(this, this.#client, at, signal));
   }
 
   keepsConditions(at: Location): Promise<boolean> {
-    let trial = this.#keepsConditions.get(at.bucket);
-    if (trial === undefined) {
-      trial = keepsConditions(this, at);
-      this.#keepsConditions.set(at.bucket, trial);
-    }
-    return trial;
+    return once(this.#trials.writes, at.bucket, () => keepsConditions(this, this.#client, at));
   }
 
   async abortUpload({ bucket, key, uploadId }: OpenUpload): Promise<void> {
     const command = new AbortMultipartUploadCommand({ Bucket: bucket, Key: key, UploadId: uploadId });
     try {
-      await translated({ operation: 'AbortMultipartUpload', bucket, key }, () => this.#client.send(command));
+      await translated({ operation: 'AbortMultipartUpload', bucket, key }, () =>
+        this.#client.send(command, { abortSignal: this.#signal }),
+      );
     } catch (error) {
       if (!hasCode(error, 'NoSuchUpload')) throw error;
     }
@@ -238,6 +248,20 @@ function archiveStateOf({
   if (Restore.includes('ongoing-request="false"')) return 'restored';
   const isArchive = StorageClass === 'GLACIER' || StorageClass === 'DEEP_ARCHIVE';
   return isArchive || ArchiveStatus !== undefined ? 'archived' : undefined;
+}
+
+/** The result of a trial, which is made once for a bucket. One that failed has shown nothing, and may be made again. */
+function once(
+  trials: Map<string, Promise<boolean>>,
+  bucket: string,
+  begin: () => Promise<boolean>,
+): Promise<boolean> {
+  const known = trials.get(bucket);
+  if (known !== undefined) return known;
+  const trial = begin();
+  trials.set(bucket, trial);
+  trial.catch(() => trials.delete(bucket));
+  return trial;
 }
 
 /** Sends a request; its failure is thrown as a `RollupError`. */

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { S3Client } from '@aws-sdk/client-s3';
-import { RollupError } from '../errors.ts';
+import { RollupError, hasCode } from '../errors.ts';
 import type { Location } from '../rollup/model/location.ts';
-import { DELETE_PROOF_NAME, type Store } from '../rollup/model/store.ts';
-import { deleteOneUnchanged } from './delete.ts';
+import { DELETE_PROOF_NAME, type Store, type WriteCondition } from '../rollup/model/store.ts';
+import { deleteKeys, deleteOneUnchanged } from './delete.ts';
+import { CLEANUP_MS } from './multipart.ts';
 
 /** An ETag that no object has: the MD5 that it would be is not that of an empty object, nor of anything known. */
 const OTHER_ETAG = '0'.repeat(32);
@@ -33,28 +34,50 @@ export async function keepsChanged(
     await deleteOneUnchanged(client, bucket, target, signal);
     return (await store.head({ bucket, key })) !== undefined;
   } finally {
-    await store.delete(bucket, [key]);
+    await removeTrial(client, bucket, key);
   }
 }
 
+/** Failures that say nothing of a store: the request was not carried out. */
+const UNANSWERED = ['Aborted', 'EndpointUnreachable', 'Timeout', 'SlowDown'] as const;
+
 /**
- * Finds out by trial if a store refuses a write whose condition does not hold: by one PUT of an empty
- * object, `If-Match` an ETag, under a key that has no object. Amazon S3 answers 404:
+ * Finds out by trial if a store refuses writes whose condition does not hold: it writes an empty object of our own under the
+ * prefix, asks for it to be written again if there is none (`If-None-Match: *`, as the first commit of an hour does), and if
+ * there is one with another ETag (`If-Match`, as later commits do), and deletes it. Amazon S3 answers both with 412:
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
  *
- * @returns false if the object was written all the same; it is deleted then. True also where the request fails for another
- *   reason: nothing speaks against the store
+ * @returns false if the object was written all the same. True also where it cannot be written at all, or where the store
+ *   refuses conditions as such: nothing speaks against it
+ * @throws RollupError where a request was not answered
  */
-export async function keepsConditions(store: Store, { bucket, prefix }: Location): Promise<boolean> {
+export async function keepsConditions(
+  store: Store,
+  client: S3Client,
+  { bucket, prefix }: Location,
+): Promise<boolean> {
   const key = keyOfTrial(prefix);
+  const isWritten = async (condition?: WriteCondition): Promise<boolean> => {
+    try {
+      await store.put({ bucket, key }, Buffer.alloc(0), 'application/octet-stream', condition);
+      return true;
+    } catch (error) {
+      if (!(error instanceof RollupError) || hasCode(error, ...UNANSWERED)) throw error;
+      return false;
+    }
+  };
   try {
-    await store.put({ bucket, key }, Buffer.alloc(0), 'application/octet-stream', { etag: OTHER_ETAG });
-  } catch (error) {
-    if (error instanceof RollupError) return true;
-    throw error;
+    if (!(await isWritten())) return true;
+    return !(await isWritten('absent')) && !(await isWritten({ etag: OTHER_ETAG }));
+  } finally {
+    // Who may write, and not delete, learns what the trial has shown all the same.
+    await removeTrial(client, bucket, key).catch(() => undefined);
   }
-  await store.delete(bucket, [key]);
-  return false;
+}
+
+/** Deletes the object of a trial, also where the run was stopped meanwhile. */
+function removeTrial(client: S3Client, bucket: string, key: string): Promise<void> {
+  return deleteKeys(client, bucket, [key], AbortSignal.timeout(CLEANUP_MS));
 }
 
 /** A key that nobody else writes. */

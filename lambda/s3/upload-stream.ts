@@ -66,6 +66,7 @@ async function putWhole(
 ): Promise<Streamed> {
   const whole = { size: body.length, crc32: crc };
   const stored = await written(store, at, options, {
+    signal,
     isOurs: isOurs(whole, options, [store, at, signal]),
     write: async (condition) => {
       const ChecksumCRC32 = encodeCrc32(crc);
@@ -140,6 +141,7 @@ async function sendParts(
   if (failure !== undefined) throw failure.error;
 
   const stored = await written(store, at, options, {
+    signal,
     isOurs: isOurs(whole, options, [store, at, signal]),
     mayRepeat: isRefusedCondition,
     write: async (condition) => {

@@ -12,6 +12,7 @@ import type { ObjectHead, Store, UploadContent, Written } from '../rollup/model/
 import { PARTS_IN_FLIGHT } from '../settings/settings.ts';
 import type { OutputParams } from './attributes.ts';
 import { encodeCrc32 } from './conditions.ts';
+import { beginUpload, endUpload } from './multipart.ts';
 import { confirmed } from './confirm.ts';
 import { type OnceCondition, holds, writeOnce } from './write-once.ts';
 import { PART_MS } from './client/timeouts.ts';
@@ -31,6 +32,7 @@ export async function uploadObject(
 ): Promise<Written> {
   const { body, crc32 } = content;
   const { etag } = await writeOnce(store, at, {
+    signal,
     isOurs: (existing) => holds(store, at, existing, { size: body.length, crc32 }, signal),
     write: (condition) => uploadOnce(store, client, at, { ...content, condition }, signal),
   });
@@ -69,8 +71,8 @@ async function uploadOnce(
  * A client for one `Upload` of lib-storage, which adds checksums, the condition and the signal to its requests.
  *
  * `Upload.abort()` returns while parts are in flight and may leave them behind (aws-sdk-js-v3 #8299). Here the signal ends
- * every request except the abort itself, so that `done()` fails only after the upload is gone. The request that creates an
- * upload is not ended either: without its answer, which has the upload's id, nobody could end the upload.
+ * every request except the abort itself, so that `done()` fails only after the upload is gone, and that which creates the
+ * upload: see `beginUpload`.
  */
 function guarded(
   client: S3Client,
@@ -78,9 +80,9 @@ function guarded(
   signal: AbortSignal,
 ): S3Client {
   const send = async (command: Parameters<S3Client['send']>[0]): Promise<unknown> => {
-    if (command instanceof AbortMultipartUploadCommand) return client.send(command);
+    if (command instanceof AbortMultipartUploadCommand) return endUpload(client, command);
     signal.throwIfAborted();
-    if (command instanceof CreateMultipartUploadCommand) return client.send(command);
+    if (command instanceof CreateMultipartUploadCommand) return beginUpload(client, command, signal);
     if (command instanceof UploadPartCommand) {
       // Known since the part was downloaded: the SDK does not have to read the part for it.
       const crc = partCrcs[(command.input.PartNumber ?? 0) - 1];

@@ -16,6 +16,8 @@ export type OnceCondition = { IfNoneMatch: '*' } | { IfMatch: string };
 
 /** A conditional write. */
 export interface Once {
+  /** Ends the wait before another attempt. */
+  signal: AbortSignal;
   /**
    * True for an existing object that is to be kept: an earlier run may have written it, or a request of this one whose answer
    * was lost.
@@ -48,7 +50,7 @@ const TO_EXAMINE = [
  * @returns the object that was written or kept
  */
 export async function writeOnce(store: Store, at: ObjectAt, once: Once): Promise<ObjectHead> {
-  const { isOurs, write, mayRepeat = (error) => !hasCode(error, 'NoSuchUpload') } = once;
+  const { signal, isOurs, write, mayRepeat = (error) => !hasCode(error, 'NoSuchUpload') } = once;
   let condition: OnceCondition = { IfNoneMatch: '*' };
   for (let attempt = 1; ; attempt++) {
     try {
@@ -61,7 +63,8 @@ export async function writeOnce(store: Store, at: ObjectAt, once: Once): Promise
       if (existing !== undefined && isKept) return existing;
       if (!mayRepeat(failed) || attempt === ATTEMPTS) throw failed;
       condition = existing === undefined ? { IfNoneMatch: '*' } : { IfMatch: quoteEtag(existing.etag) };
-      if (hasCode(failed, 'Conflict')) await delay(backoff(CONFLICT_DELAY_MS, attempt));
+      if (hasCode(failed, 'Conflict'))
+        await delay(backoff(CONFLICT_DELAY_MS, attempt), undefined, { signal });
     }
   }
 }

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MiB } from '../../lambda/size.ts';
 import type { Hook, Sandbox } from '../../sandbox/sandbox.ts';
@@ -159,25 +162,51 @@ describe('a run that runs out of time', () => {
     expect(sandbox.openUploads(BUCKET)).toEqual([]);
   });
 
-  it('logs what held it before it is killed, where the store does not answer at all', async () => {
+  it('ends by itself where the store does not answer at all', async () => {
     let requests = 0;
     sandbox.hook = () => {
-      if (++requests === 1) void lambda.pass(INVOCATION_MS - 1_000).then(() => lambda.pass(1_000));
+      if (++requests === 1) void lambda.pass(INVOCATION_MS - 3_000);
       return { kind: 'hang' };
     };
-    const { id, failure, log, metrics } = await lambda.invoke(request);
-    expect(failure).toMatchObject({ errorType: 'Sandbox.Timedout' });
-    expect(log).toMatchObject([
-      {
-        level: 'ERROR',
-        function_request_id: id,
-        status: 'failed',
-        code: 'Timeout',
-        hour: hourText(8),
-        peak: { connections: 1 },
-      },
-    ]);
+    const { failure, log, metrics } = await lambda.invoke(request);
+    expect(failure).toMatchObject({ errorType: 'Timeout' });
+    expect(log).toMatchObject([{ level: 'ERROR', status: 'failed', code: 'Timeout', hour: hourText(8) }]);
     expect(metrics).toMatchObject([{ Failures: 1, PeakConnections: 1 }]);
+  });
+
+  it('logs what held it before it is killed, where the queue does not answer at all', async () => {
+    putOutputs();
+    let outputs = 0;
+    const silent = createServer(() => {
+      void cut.pass(INVOCATION_MS * (1 - outputs / 5) - 500).then(() => cut.pass(500));
+    });
+    silent.listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const endpoint = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    await using cut = await startLambda({
+      env: environmentOf(sandbox, {
+        AWS_ENDPOINT_URL_SQS: endpoint,
+        QUEUE_URL: `${endpoint}/000000000000/silent`,
+        OUTPUTS_IN_FLIGHT: '1',
+        LOOK_BACK_HOURS: '0',
+      }),
+    });
+    const slow = slowOutputs(cut);
+    sandbox.hook = (asked) => {
+      if (asked.operation === 'CompleteMultipartUpload' && isOutput(asked.key)) outputs++;
+      return slow(asked);
+    };
+    try {
+      const { id, failure, log, metrics } = await cut.invoke(request);
+      expect(failure).toMatchObject({ errorType: 'Sandbox.Timedout' });
+      expect(log).toMatchObject([
+        { level: 'ERROR', function_request_id: id, status: 'failed', code: 'Timeout', hour: hourText(8) },
+      ]);
+      expect(metrics).toMatchObject([{ Failures: 1 }]);
+    } finally {
+      silent.closeAllConnections();
+      silent.close();
+    }
   });
 
   it('fails if its continuation cannot be sent, so that the request itself is delivered again', async () => {

@@ -34,6 +34,7 @@ vi.hoisted(() => {
 
 const DEFINITION = fanOutDefinition({ functionArn: 'steps', batch: 2, timeoutSeconds: 900 });
 const REQUEST = { source: TEMPLATE, hour: '2025-11-21T08', stream: 'checkout' };
+const REPACK = { ...REQUEST, repack: true };
 const AGGREGATED = rawPrefix(8, 'aggregated');
 const KiB = 1024;
 
@@ -189,6 +190,79 @@ describe('an execution', () => {
       { attempt: 2, samplesAll: true },
       { attempt: 3, samplesAll: true },
     ]);
+  });
+
+  describe('whose sources are deleted while it reads them', () => {
+    const inRaw = (): string[] => sandbox.keys(BUCKET, rawPrefix(8));
+    /** Calls `act` before the first request for a source, sample or not, that comes in one of these steps. */
+    const whileReading = (step: string, act: () => Promise<unknown>) => {
+      const events: { step: string; attempt?: number; readsOutputs?: boolean }[] = [];
+      let isDone = false;
+      const reached = world((payload) => void events.push(payload as (typeof events)[number]));
+      sandbox.hook = async ({ operation, key = '' }) => {
+        if (isDone || events.at(-1)?.step !== step) return undefined;
+        if (!/^(GetObject|CopyObject|UploadPartCopy)$/.test(operation) || !key.startsWith(rawPrefix(8)))
+          return undefined;
+        isDone = true;
+        await act();
+        return undefined;
+      };
+      const run = () => new Execution(DEFINITION, REPACK, reached).run();
+      return { run, plans: () => events.filter((event) => event.step === 'plan') };
+    };
+
+    it.each(['plan', 'write'])(
+      'by a run that found nothing new, in its %s step, plans again and reads what is committed from the outputs',
+      async (step) => {
+        putHour();
+        await execute();
+        const { run, plans } = whileReading(step, async () => {
+          const rival = createInvocation({ ...process.env, DELETE_SOURCE: 'true' });
+          for (const message of parseEvent(REQUEST))
+            expect(await rival.handle(message, CONTEXT)).toMatchObject({ status: 'unchanged' });
+          expect(inRaw()).toEqual([]);
+        });
+        expect(await run()).toMatchObject({
+          status: 'SUCCEEDED',
+          output: { status: 'done', outcome: { status: 'committed', totals: { objects: 120 } } },
+        });
+        expect(plans()).toMatchObject([
+          { attempt: 1, readsOutputs: false },
+          { attempt: 1, readsOutputs: true },
+        ]);
+        expect(sandbox.keys(BUCKET, `${AGGREGATED}_plan/`)).toEqual([]);
+        expect(outputKeys(sandbox, 8)).toHaveLength(5);
+      },
+    );
+
+    it('by somebody, before they are committed, fails as SourceVanished', async () => {
+      putHour();
+      const { run, plans } = whileReading('write', () => {
+        for (const key of inRaw()) sandbox.delete(BUCKET, key);
+        return Promise.resolve();
+      });
+      expect(await run()).toEqual({ status: 'FAILED', error: 'SourceVanished' });
+      expect(plans()).toHaveLength(1);
+      expect(isCommitted()).toBe(false);
+    });
+
+    it('by somebody, again once it reads the outputs, fails as SourceVanished', async () => {
+      putHour();
+      await execute();
+      const { handle } = createStepInvocation(process.env);
+      const plan = (await handle({ step: 'plan', request: REPACK, attempt: 1 }, CONTEXT)) as { plan: string };
+      const word = plan.plan.replace(/\.json$/, '.mistaken.json').replace(`s3://${BUCKET}/`, '');
+      sandbox.put(BUCKET, word, JSON.stringify({ key: inRaw()[0], vanished: true }));
+      const commit = { ...{ step: 'commit', request: REPACK, attempt: 2 }, plan: plan.plan };
+      const { etag } = plan as unknown as { etag: string };
+      expect(await handle({ ...commit, etag }, CONTEXT)).toMatchObject({
+        ...{ status: 'lost', attempt: 2, readsOutputs: true, samplesAll: false },
+      });
+      await expect(handle({ ...commit, etag, readsOutputs: true }, CONTEXT)).rejects.toMatchObject({
+        name: 'SourceVanished',
+        message: expect.stringContaining(inRaw()[0] ?? '') as unknown,
+      });
+    });
   });
 
   it('stores its plan without the storage class, tags and format of outputs, and with their encryption', async () => {

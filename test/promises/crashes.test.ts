@@ -33,14 +33,14 @@ async function openVariedHour(codec: 'keep' | 'none', headerLines: number): Prom
 }
 
 /**
- * Keys and bytes of what is committed, the manifest but for when it was written, and the index. Sidecars that a killed run
- * did not come to delete are swept.
+ * Keys and bytes of what is committed, the manifest but for when it was written, and the index. Sidecars, and objects by which
+ * the store is tried out, that a killed run did not come to delete are swept.
  */
 function committed(bucket: WatchedBucket): unknown {
   const manifest = JSON.parse(String(bucket.objects.get(MANIFEST_KEY))) as Record<string, unknown>;
   const keys = bucket.objects
     .keys(AGGREGATED)
-    .filter((key) => key !== MANIFEST_KEY && !key.includes('/_frames/'));
+    .filter((key) => key !== MANIFEST_KEY && !/\/_(frames\/|delete-proof-)/.test(key));
   return [{ ...manifest, createdAt: '' }, keys.map((key) => [key, bucket.objects.etag(key)])];
 }
 

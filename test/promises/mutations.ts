@@ -269,7 +269,7 @@ export const MUTATIONS: Mutation[] = [
         ['(isPadded as boolean) ?', '(isPadded as boolean) && key === undefined ?'],
       ],
     },
-    test: rollup('formats', 'though zeros lie between'),
+    test: rollup('formats', 'though zeros lie behind'),
   },
   {
     what: 'hidden names that are rolled up',
@@ -338,12 +338,24 @@ export const MUTATIONS: Mutation[] = [
     patch: {
       'lambda/rollup/commit/after-commit.ts': [
         [
-          'if (current !== undefined && !(await replaceManifestByItself(store, destination, current, now()))) return;',
-          'void [current, replaceManifestByItself, now];',
+          'const replaced = await replaceManifestByItself(store, destination, committed.current, now());',
+          'const replaced = committed.current; void [replaceManifestByItself, now];',
         ],
       ],
     },
     test: promises('counter-examples', 'a run that was slow for hours'),
+  },
+  {
+    what: 'a sweep that goes by the time at which an earlier manifest was put back',
+    patch: {
+      'lambda/rollup/commit/cleanup.ts': [
+        [
+          'Math.min(Date.parse(listed.lastModified), Date.parse(manifest.createdAt))',
+          'Date.parse(listed.lastModified)',
+        ],
+      ],
+    },
+    test: rollup('two-runs', 'replaced an earlier manifest that was put back'),
   },
   {
     what: 'keys that are not bound to a commit',
@@ -378,7 +390,10 @@ export const MUTATIONS: Mutation[] = [
     what: 'deletes where no manifest stands',
     patch: {
       'lambda/rollup/commit/cleanup.ts': [
-        ['if (current === undefined) break;', 'if (!current) { await store.delete(bucket, keys); break; }'],
+        [
+          'if (current === undefined || isEarlier(current.manifest, after)) break;',
+          'if (!current) { await store.delete(bucket, keys); break; }',
+        ],
       ],
     },
     test: promises('counter-examples', 'a loser deletes nothing while no manifest stands'),
@@ -407,7 +422,7 @@ export const MUTATIONS: Mutation[] = [
     patch: {
       'lambda/s3/upload.ts': [
         [
-          'if (command instanceof CreateMultipartUploadCommand) return client.send(command);',
+          'if (command instanceof CreateMultipartUploadCommand) return beginUpload(client, command, signal);',
           'void CreateMultipartUploadCommand;',
         ],
       ],
@@ -613,7 +628,10 @@ export const MUTATIONS: Mutation[] = [
     what: 'old leftovers that nobody deletes',
     patch: {
       'lambda/rollup/commit/after-commit.ts': [
-        ['const swept = await deleteUnnamed(store, destination, keys);', 'const swept = keys.slice(0, 0);'],
+        [
+          'const swept = await deleteUnnamed(store, destination, keys, manifest);',
+          'const swept = keys.slice(0, 0);',
+        ],
       ],
     },
     test: promises('interleavings', 'lose nothing'),

@@ -17,6 +17,8 @@ const HOURS: Event = { type: 'two hours pass' };
 const EMPTY: Event = { type: 'an empty hour is committed' };
 const BY_HAND: Event = { type: 'the manifest is deleted by hand' };
 
+const PUT_BACK: Event = { type: 'the manifest before is put back by hand' };
+
 const MISTYPED = startOf({
   manifest: 'empty, of another source',
   runs: [{}, {}, { deletes: true }],
@@ -49,6 +51,12 @@ const BY_HAND_MISTYPED = startOf({
   events: [put('a'), HOURS, BY_HAND],
 });
 
+const PUT_BACK_OF_A = startOf({
+  ...{ raw: { a: 1 }, manifest: 'of a' },
+  runs: [{ repack: true }, {}, {}],
+  events: [HOURS, PUT_BACK],
+});
+
 describe('every order of the requests of runs of one hour', () => {
   it.each<[string, State]>([
     ['three runs where a mistyped source was committed empty, while a source arrives', MISTYPED],
@@ -58,6 +66,7 @@ describe('every order of the requests of runs of one hour', () => {
     ['a manifest that is deleted by hand, of an hour with sources', BY_HAND_OF_A],
     ['a manifest that is deleted by hand, of an empty hour', BY_HAND_OF_EMPTY],
     ['a manifest that is deleted by hand, of a mistyped source', BY_HAND_MISTYPED],
+    ['a slow repack beside runs that sweep, while an earlier manifest is put back by hand', PUT_BACK_OF_A],
   ])('loses nothing: %s', (_, start) => {
     const { states, found } = explore(start);
     expect(found).toBeUndefined();
@@ -74,6 +83,14 @@ describe('every order of the requests of runs of one hour', () => {
     [
       'a sweep does not replace the manifest first',
       ...[REPACK, { retires: false }, /is committed and missing/],
+    ],
+    [
+      'the manifest is not compared before a delete with the one that it follows from',
+      ...[PUT_BACK_OF_A, { looksForEarlier: false }, /is committed and missing/],
+    ],
+    [
+      'a sweep goes by the time that an earlier manifest was put back',
+      ...[PUT_BACK_OF_A, { dates: "the store's" }, /is committed and missing/],
     ],
     [
       'the manifest is not looked at before a delete',
@@ -200,7 +217,22 @@ describe('the model of the protocol', () => {
       },
       {
         ...startOf({ raw: { a: 1 }, manifest: 'of a', runs: [{}], events: [] }),
-        stored: ['first', 'index(first)', 'left~'],
+        ...{ stored: ['first@0', 'index(first)@0', 'left@0'], hour: 1 },
+      },
+      {},
+    ],
+    [
+      'a leftover that is older than the manifest',
+      async (hour) => {
+        hour.bucket.put(`${AGGREGATED}part-00099-0123456789ab.log`, Buffer.from('leftover'));
+        hour.apply({ type: 'two hours pass' });
+        hour.bucket.now = new Date(hour.bucket.now.getTime() - 90 * 60_000);
+        await hour.run();
+        hour.apply({ type: 'two hours pass' });
+      },
+      {
+        ...startOf({ raw: { a: 1 }, manifest: 'of a', runs: [{}], events: [] }),
+        ...{ stored: ['first@1', 'index(first)@1', 'left@0'], hour: 1 },
       },
       {},
     ],

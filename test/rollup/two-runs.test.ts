@@ -1,6 +1,7 @@
+import { CreateMultipartUploadCommand, S3Client } from '@aws-sdk/client-s3';
 import { describe, expect, it } from 'vitest';
 import { MiB } from '../../lambda/size.ts';
-import type { SandboxRequest } from '../../sandbox/sandbox.ts';
+import type { Fault, SandboxRequest } from '../../sandbox/sandbox.ts';
 import { REFUSED, beforeNth, gate, matching, onNth } from '../support/hooks.ts';
 import {
   AGGREGATED,
@@ -61,6 +62,20 @@ describe('two runs of one hour', () => {
     slow.open();
     expect(await first).toMatchObject({ status: 'unchanged', objects: 151 });
     await bucket.expectSound();
+  });
+
+  it('of which the slow one may not delete what it wrote: it ends unchanged', async () => {
+    await using bucket = await openTestBucket();
+    bucket.putHour(150);
+    const slow = gate(isCommit);
+    bucket.sandbox.hook = (request) => (request.operation === 'DeleteObjects' ? REFUSED : slow.hook(request));
+    const first = bucket.roll();
+    await slow.reached;
+    bucket.put('00000-late.log', 'late\n');
+    expect(await bucket.roll({ connection: bucket.connect() })).toMatchObject({ status: 'committed' });
+    slow.open();
+    expect(await first).toMatchObject({ status: 'unchanged', objects: 151 });
+    await bucket.expectSound({ leftovers: bucket.leftovers() });
   });
 
   it('of which the slow one saw more: it commits on top', async () => {
@@ -202,6 +217,15 @@ function putStrangers(bucket: TestBucket, suffix: string, ageHours: number): str
   return names.map((name) => AGGREGATED + name);
 }
 
+async function beginUpload({ sandbox }: TestBucket, key: string): Promise<void> {
+  const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
+  const client = new S3Client({
+    ...{ endpoint: sandbox.endpoint, region: 'us-east-1', forcePathStyle: true, credentials },
+  });
+  await client.send(new CreateMultipartUploadCommand({ Bucket: BUCKET, Key: key }));
+  client.destroy();
+}
+
 describe('the sweep', () => {
   const FOREIGN = [
     'notes.txt',
@@ -213,13 +237,22 @@ describe('the sweep', () => {
   ];
 
   it.each([
-    ['that commits', true],
-    ['that finds nothing new', false],
-  ])('of a run %s takes what is unnamed and over an hour old, and nothing else', async (_, commits) => {
+    ['that commits', 'commits'],
+    ['that finds nothing new, by a manifest that is younger than that by an hour', 'nothing'],
+    ['that finds nothing new, once it has replaced an older manifest', 'replaces'],
+    [
+      'that finds nothing new, once it has replaced an earlier manifest that was put back',
+      'replaces earlier',
+    ],
+  ])('of a run %s takes what is unnamed and over an hour old, and nothing else', async (_, how) => {
     await using bucket = await openTestBucket();
     bucket.putHour(100);
-    await bucket.roll();
+    const began = Date.now();
+    await bucket.roll(how === 'replaces earlier' ? { now: () => new Date(began - 5 * HOURS) } : {});
+    const commits = how === 'commits';
+    const replaces = how.startsWith('replaces');
     for (const { key } of bucket.manifest.outputs) bucket.sandbox.age(BUCKET, key, 100 * HOURS);
+    if (how === 'replaces') bucket.sandbox.age(BUCKET, MANIFEST_KEY, HOURS);
     const old = putStrangers(bucket, 'a', 1.1);
     // Where nothing is new, young ones are a sign that a run is at work: see below.
     const young = commits ? putStrangers(bucket, 'b', 0.9) : [];
@@ -235,12 +268,12 @@ describe('the sweep', () => {
     expect(old.filter((key) => there.has(key))).toEqual([]);
     expect(young.filter((key) => !there.has(key))).toEqual([]);
     expect(FOREIGN.filter((name) => !there.has(AGGREGATED + name))).toEqual([]);
-    // Where nothing was committed, the manifest was replaced by itself before anything was deleted.
-    expect(bucket.manifest.generation).toBe(generation + (commits ? 0 : 1));
+    expect(bucket.manifest.generation).toBe(generation + (replaces ? 1 : 0));
+    // Where the manifest was replaced, that came before anything was deleted.
     const changes = bucket.writes().map(({ operation, key }) => [operation, key]);
-    const replaced = changes.findIndex(([, key], i) => key === MANIFEST_KEY && i > 0);
+    const replaced = changes.findLastIndex(([, key]) => key === MANIFEST_KEY);
     const swept = changes.findLastIndex(([operation]) => operation === 'DeleteObjects');
-    expect(replaced).toBeGreaterThan(-1);
+    expect(bucket.requests('PutObject', MANIFEST_KEY)).toHaveLength(commits || replaces ? 2 : 1);
     expect(swept).toBeGreaterThan(replaced);
     await bucket.expectSound({
       leftovers: [...young, ...FOREIGN.map((name) => AGGREGATED + name)].toSorted(),
@@ -256,7 +289,7 @@ describe('the sweep', () => {
     bucket.sandbox.hook = (request) =>
       isCommit(request) ? { kind: 'error', status: 403, code: 'AccessDenied' } : undefined;
     await failureOf(bucket.roll());
-    for (const key of bucket.leftovers()) bucket.sandbox.age(BUCKET, key, 2 * HOURS);
+    for (const key of [MANIFEST_KEY, ...bucket.leftovers()]) bucket.sandbox.age(BUCKET, key, 2 * HOURS);
     const [unnamed = ''] = bucket.leftovers().filter((key) => key.includes('/part-'));
     expect(unnamed).not.toBe('');
     // The slow run takes it for written.
@@ -290,7 +323,7 @@ describe('the sweep', () => {
     await slow.reached;
     const [first = '', ...others] = bucket.leftovers().filter((key) => key.includes('/part-'));
     expect(others.length).toBeGreaterThan(0);
-    bucket.sandbox.age(BUCKET, first, 2 * HOURS);
+    for (const key of [MANIFEST_KEY, first]) bucket.sandbox.age(BUCKET, key, 2 * HOURS);
     expect(await bucket.roll({ connection: bucket.connect() })).toMatchObject({ status: 'unchanged' });
     expect(bucket.sandbox.head(BUCKET, first)).toBeDefined();
     bucket.sandbox.requests.length = 0;
@@ -300,6 +333,56 @@ describe('the sweep', () => {
     expect(bucket.sandbox.requests.filter(parts)).toEqual([]);
     expect(bucket.downloads()).toEqual([]);
     await bucket.expectSound();
+  });
+
+  it.each([
+    ['a request', REFUSED],
+    ['single keys', { kind: 'refuse-keys', code: () => 'AccessDenied' }],
+  ] as [string, Fault][])(
+    'that is refused %s in every run writes the manifest once, and tells the problem each time',
+    async (_, fault) => {
+      let now = new Date();
+      await using bucket = await openTestBucket({}, { now: () => now });
+      bucket.putHour(5);
+      await bucket.roll({ now: () => now });
+      putStrangers(bucket, 'a', 0);
+      await beginUpload(bucket, PART);
+      bucket.sandbox.hook = (request) => {
+        if (request.operation === 'DeleteObjects') return fault;
+        return request.operation === 'AbortMultipartUpload' ? REFUSED : undefined;
+      };
+      const generations: number[] = [];
+      for (let run = 0; run < 4; run++) {
+        now = new Date(now.getTime() + 2 * HOURS);
+        const { status, problems } = await bucket.roll({ connection: bucket.connect(), now: () => now });
+        expect({ status, problems }).toMatchObject({
+          status: 'unchanged',
+          problems: [{ code: 'AccessDenied' }],
+        });
+        generations.push(bucket.manifest.generation);
+      }
+      expect(generations).toEqual([1, 1, 1, 1]);
+      expect(bucket.requests('PutObject', MANIFEST_KEY)).toHaveLength(2);
+    },
+  );
+
+  it('deletes nothing where the manifest that it goes by was replaced by an earlier one, put back by hand', async () => {
+    await using bucket = await openTestBucket();
+    bucket.putHour(5);
+    await bucket.roll();
+    const earlier = bucket.sandbox.get(BUCKET, MANIFEST_KEY) ?? '';
+    const old = putStrangers(bucket, 'a', 2);
+    bucket.sandbox.age(BUCKET, MANIFEST_KEY, 2 * HOURS);
+    let reads = 0;
+    bucket.sandbox.hook = ({ operation, key }) => {
+      // It has replaced the manifest, and looks what stands.
+      if (operation === 'GetObject' && key === MANIFEST_KEY && ++reads === 2)
+        bucket.sandbox.put(BUCKET, MANIFEST_KEY, earlier);
+      return undefined;
+    };
+    expect(await bucket.roll()).toMatchObject({ status: 'unchanged' });
+    expect(bucket.leftovers()).toEqual(old.toSorted());
+    expect(reads).toBe(2);
   });
 
   it('goes on behind a request that is refused, and tells it', async () => {
@@ -321,6 +404,7 @@ describe('the sweep', () => {
     bucket.putHour(5);
     await bucket.roll();
     const old = putStrangers(bucket, 'a', 2);
+    bucket.sandbox.age(BUCKET, MANIFEST_KEY, 2 * HOURS);
     const other = bucket.connect();
     bucket.sandbox.hook = beforeNth(1, isCommit, async () => {
       bucket.put('late.log', 'late\n');

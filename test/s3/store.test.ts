@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { MiB } from '../../lambda/size.ts';
+import type { Fault } from '../../sandbox/sandbox.ts';
 import { LOST_ANSWER, REFUSED, fromNth, matching, onNth } from '../support/hooks.ts';
 import { BUCKET, type TestBucket, failureOf, openTestBucket } from '../support/test-bucket.ts';
 
@@ -308,6 +309,17 @@ describe('a delete', () => {
     expect(await failureOf(bucket.connection.store.delete(BUCKET, keys))).toMatchObject({
       code: 'AccessDenied',
     });
+  });
+
+  it.each(['InternalError', 'SlowDown'])('asks again for keys that are answered with %s', async (code) => {
+    await using bucket = await openTestBucket();
+    const keys = ['agg/a', 'agg/b', 'agg/c'];
+    for (const key of keys) bucket.sandbox.put(BUCKET, key, 'x');
+    const busy: Fault = { kind: 'refuse-keys', code: (key) => (key === 'agg/b' ? code : undefined) };
+    bucket.sandbox.hook = onNth(1, matching('DeleteObjects'), busy);
+    await bucket.connection.store.delete(BUCKET, keys);
+    expect(bucket.sandbox.keys(BUCKET)).toEqual([]);
+    expect(bucket.requests('DeleteObjects')).toHaveLength(2);
   });
 
   it('of no keys sends no request', async () => {

@@ -128,6 +128,13 @@ export class TestBucket implements AsyncDisposable {
     return connection;
   }
 
+  /** Opens a connection that takes the sandbox for Amazon S3: it copies ranges, and its conditions are not tried out. */
+  connectAsAmazonS3(settings: Partial<Settings> = {}): Connection {
+    const connection = this.connect(settings);
+    for (const store of [connection.store, connection.raw]) Object.assign(store, { service: undefined });
+    return connection;
+  }
+
   /** The time of the next run: no two runs have the same. */
   protected now(): Date {
     return new Date(this.#began.getTime() + ++this.#runs);

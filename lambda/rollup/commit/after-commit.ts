@@ -18,9 +18,8 @@ import {
   abortUploads,
   deleteReplaced,
   deleteUnnamed,
-  isAtWork,
   leftoverKeys,
-  leftoverUploads,
+  planSweep,
   replaceManifestByItself,
 } from './cleanup.ts';
 import type { CommitResult } from './commit.ts';
@@ -184,7 +183,7 @@ async function tidyUp(
       await succeeds(() => deleteReplaced(store, destination, state.previous, committed.manifest));
     await succeeds(() => abortUploads(store, committed.replacedUploads));
     await succeeds(async () => {
-      await deleteUnnamed(store, destination, [...committed.abandoned]);
+      await deleteUnnamed(store, destination, [...committed.abandoned], committed.manifest);
     });
   }
   if (areMarkersPublished) await succeeds(() => sweep(request, context, state, committed));
@@ -209,8 +208,8 @@ async function tidyUp(
 }
 
 /**
- * Deletes old leftovers of runs that were killed. After a commit of another run it looks for old uploads too, and replaces
- * the manifest by itself first, unless somebody is at work; a commit of this run has done both.
+ * Deletes old leftovers of runs that were killed. After a commit of another run it ends old uploads too, and replaces the
+ * manifest by itself first where that has to be; a commit of this run has done both.
  */
 async function sweep(
   { destination }: RollupRequest,
@@ -218,19 +217,23 @@ async function sweep(
   { present, listingBegan }: DestinationState,
   committed: TidiedCommit,
 ): Promise<void> {
-  const current = committed.by === 'another' ? committed.current : undefined;
-  const manifest = committed.by === 'another' ? committed.current.manifest : committed.manifest;
-  const keys = leftoverKeys(present.values(), destination, manifest, listingBegan);
-  const uploads =
-    current === undefined
-      ? []
-      : leftoverUploads(await store.listUploads(destination), destination, listingBegan);
+  const found = { present, listingBegan };
+  const { keys, uploads, replacesManifest } =
+    committed.by === 'another'
+      ? planSweep(committed.current, destination, { ...found, uploads: await store.listUploads(destination) })
+      : {
+          keys: leftoverKeys(present.values(), destination, committed.manifest, listingBegan),
+          ...{ uploads: [], replacesManifest: false },
+        };
   if (keys.length === 0 && uploads.length === 0) return;
-  // Replacing the manifest would make a run that is at work lose: it has written something within the last hour.
-  if (current !== undefined && isAtWork(present.values(), destination, manifest, listingBegan)) return;
-  if (current !== undefined && !(await replaceManifestByItself(store, destination, current, now()))) return;
+  let { manifest } = committed.by === 'another' ? committed.current : committed;
+  if (committed.by === 'another' && replacesManifest) {
+    const replaced = await replaceManifestByItself(store, destination, committed.current, now());
+    if (replaced === undefined) return;
+    ({ manifest } = replaced);
+  }
   try {
-    const swept = await deleteUnnamed(store, destination, keys);
+    const swept = await deleteUnnamed(store, destination, keys, manifest);
     if (swept.length > 0) report({ type: 'swept', keys: swept });
   } finally {
     await abortUploads(store, uploads);

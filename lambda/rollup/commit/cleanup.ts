@@ -13,7 +13,7 @@ import { readManifest } from '../committed/read-manifest.ts';
 import { ownerOf } from '../plan/pack.ts';
 import { isPlanFile } from '../fan-out/plan-file.ts';
 import { sidecarKeyOf } from '../codec/sidecar.ts';
-import type { ListedObject, OpenUpload, Store } from '../model/store.ts';
+import { DELETE_PROOF_NAME, type ListedObject, type OpenUpload, type Store } from '../model/store.ts';
 
 /*
  * Deletes objects and uploads in the destination, by the rules of docs/decisions/0001-keys-are-bound-to-a-commit.md: an output's key is bound
@@ -51,24 +51,49 @@ const KEYS_PER_DELETE = 1000;
 /**
  * Deletes those of the keys that the current manifest does not name, which is read before every request. Where there is
  * none, because it was deleted by hand, a run may just be planning from nothing again and count on any key that was ever
- * planned so: then nothing is deleted. A request that fails does not keep those behind it from being sent.
+ * planned so: then nothing is deleted. Nor is it where an earlier manifest stands than the one that the deletes follow
+ * from: somebody put it back, and runs plan from it again. A request that fails does not keep those behind it from being
+ * sent.
  *
+ * @param after the manifest under which nobody can commit the keys any more
  * @returns the keys that were deleted
  * @throws RollupError the first failure of a request, after all were sent
  */
-export async function deleteUnnamed(store: Store, destination: Location, keys: string[]): Promise<string[]> {
+export async function deleteUnnamed(
+  store: Store,
+  destination: Location,
+  keys: string[],
+  after: Pick<Manifest, 'createdAt'> | undefined,
+): Promise<string[]> {
   const { bucket } = destination;
   const deleted: string[] = [];
   const failures = new Failures();
   for (let at = 0; at < keys.length; at += KEYS_PER_DELETE) {
     const current = await readManifest(store, destination);
-    if (current === undefined) break;
+    if (current === undefined || isEarlier(current.manifest, after)) break;
     const kept = namedBy(current.manifest);
     const batch = keys.slice(at, at + KEYS_PER_DELETE).filter((candidate) => !kept.has(candidate));
     if (await failures.note(store.delete(bucket, batch))) deleted.push(...batch);
   }
   failures.throwFirst();
   return deleted;
+}
+
+/**
+ * Deletes, as `deleteUnnamed` does, what a run wrote that lost. Where S3 refuses that, by a policy or a legal hold, it is a
+ * leftover, whose sweep tells of it: the run goes on to what it lost to.
+ */
+export async function deleteLosers(...what: Parameters<typeof deleteUnnamed>): Promise<void> {
+  try {
+    await deleteUnnamed(...what);
+  } catch (error) {
+    if (!hasCode(error, 'AccessDenied')) throw error;
+  }
+}
+
+/** True if a manifest is one that the other has replaced: every manifest is dated later than the one before. */
+function isEarlier({ createdAt }: Manifest, than: Pick<Manifest, 'createdAt'> | undefined): boolean {
+  return than !== undefined && Date.parse(createdAt) < Date.parse(than.createdAt);
 }
 
 /** The failures of requests, each of which is to be sent whatever becomes of the others. */
@@ -109,7 +134,7 @@ export async function deleteReplaced(
   const sidecars = manifest.outputs
     .filter(({ key, codec }) => codec !== undefined && !before.has(key))
     .map(({ key }) => sidecarKeyOf(key, destination));
-  await deleteUnnamed(store, destination, [...replaced, ...sidecars]);
+  await deleteUnnamed(store, destination, [...replaced, ...sidecars], manifest);
 }
 
 /** Those of the uploads whose keys this program gives to objects of this rollup. */
@@ -128,11 +153,7 @@ export async function abortUploads(store: Store, uploads: OpenUpload[]): Promise
 }
 
 /** Those of the open uploads that runs of this rollup began more than an hour before the listing. */
-export function leftoverUploads(
-  uploads: OpenUpload[],
-  destination: Location,
-  listingBegan: Date,
-): OpenUpload[] {
+function leftoverUploads(uploads: OpenUpload[], destination: Location, listingBegan: Date): OpenUpload[] {
   const before = listingBegan.getTime() - SWEEP_AGE_MS;
   return ourUploads(uploads, destination).filter(({ initiated }) => initiated.getTime() < before);
 }
@@ -144,17 +165,79 @@ export function leftoverKeys(
   manifest: Manifest,
   listingBegan: Date,
 ): string[] {
+  return leftovers(present, destination, manifest, listingBegan).map(({ key }) => key);
+}
+
+function leftovers(
+  present: Iterable<ListedObject>,
+  destination: Location,
+  manifest: Manifest,
+  listingBegan: Date,
+): ListedObject[] {
   const before = listingBegan.getTime() - SWEEP_AGE_MS;
-  return unnamedOf(present, destination, manifest)
-    .filter(({ lastModified }) => Date.parse(lastModified) < before)
-    .map(({ key }) => key);
+  return unnamedOf(present, destination, manifest).filter(
+    ({ lastModified }) => Date.parse(lastModified) < before,
+  );
+}
+
+/** What a run that found nothing new deletes and aborts. */
+export interface Sweep {
+  keys: string[];
+  uploads: OpenUpload[];
+  /** True if a run may still commit one of them: the manifest has to be replaced by itself before. */
+  replacesManifest: boolean;
+}
+
+/**
+ * Decides what a run sweeps that found nothing new. What was written over an hour before the manifest that stands was planned
+ * from an earlier one, and nobody can commit it any more. What is younger than that can be committed until the manifest is
+ * replaced, which would make a run that is at work lose: while one may be, it stays.
+ *
+ * @param current the commit that stands
+ * @param found `present` and `uploads`: what was listed after that was read; `listingBegan`: when
+ */
+export function planSweep(
+  current: Pick<Rollup, 'manifest' | 'etag'>,
+  destination: Location,
+  found: { present: ReadonlyMap<string, ListedObject>; uploads: OpenUpload[]; listingBegan: Date },
+): Sweep {
+  const { present, listingBegan } = found;
+  const objects = leftovers(present.values(), destination, current.manifest, listingBegan);
+  const uploads = leftoverUploads(found.uploads, destination, listingBegan);
+  const before = writtenAt(current, destination, present) - SWEEP_AGE_MS;
+  const proofs = destination.prefix + DELETE_PROOF_NAME;
+  const pastObjects = objects.filter(
+    ({ key, lastModified }) => key.startsWith(proofs) || Date.parse(lastModified) < before,
+  );
+  const pastUploads = uploads.filter(({ initiated }) => initiated.getTime() < before);
+  const isPast = pastObjects.length === objects.length && pastUploads.length === uploads.length;
+  const replacesManifest =
+    !isPast && !isAtWork(present.values(), destination, current.manifest, listingBegan);
+  const swept = replacesManifest ? { objects, uploads } : { objects: pastObjects, uploads: pastUploads };
+  return { keys: swept.objects.map(({ key }) => key), uploads: swept.uploads, replacesManifest };
+}
+
+/**
+ * The time at which the manifest was written for the first time, in milliseconds: that of the store, with whose times it is
+ * compared; or its own, if that is earlier, because somebody may have put an earlier manifest back, whose time in the store
+ * is then a later one and whose ETag is the one that runs of that time plan from. NaN, which nothing is earlier than, if
+ * the listing has another manifest.
+ */
+function writtenAt(
+  { manifest, etag }: Pick<Rollup, 'manifest' | 'etag'>,
+  { prefix }: Location,
+  present: ReadonlyMap<string, ListedObject>,
+): number {
+  const listed = present.get(prefix + MANIFEST_NAME);
+  if (listed?.etag !== etag) return NaN;
+  return Math.min(Date.parse(listed.lastModified), Date.parse(manifest.createdAt));
 }
 
 /**
  * True if a run may be at work that has not committed yet: an output, a plan or an index that the manifest does not name was
  * written within an hour of the listing. A run that is killed holds a sweep up for that long.
  */
-export function isAtWork(
+function isAtWork(
   present: Iterable<ListedObject>,
   destination: Location,
   manifest: Manifest,

@@ -6,7 +6,7 @@ import { type Manifest, type Rollup, keepSourceOf } from '../model/manifest.ts';
 import type { OutputCounts, Proven } from '../model/output.ts';
 import type { RollupContext, RollupRequest } from '../model/run.ts';
 import type { OpenUpload } from '../model/store.ts';
-import { deleteUnnamed, ourUploads, replaceManifestByItself } from './cleanup.ts';
+import { deleteLosers, ourUploads, replaceManifestByItself } from './cleanup.ts';
 import type { Draft } from './draft.ts';
 import { putManifest } from './put-manifest.ts';
 
@@ -112,7 +112,7 @@ export async function isLost(
 }
 
 /** The error of a source that has left raw, if a committed output holds it: another run may be deleting what is committed. */
-async function committedVanished(
+export async function committedVanished(
   error: unknown,
   previous: Rollup | undefined,
 ): Promise<CommittedVanished | undefined> {
@@ -161,6 +161,6 @@ export async function unlessLost(
   const winner = await readCommitted(store, destination, source);
   // On a conflict that no run won, the next attempt uses the objects that were written.
   if (winner?.etag !== previous?.etag)
-    await deleteUnnamed(store, destination, [...abandoned, ...keys, ...indexKeys]);
+    await deleteLosers(store, destination, [...abandoned, ...keys, ...indexKeys], winner?.manifest);
   return { status: 'lost' };
 }

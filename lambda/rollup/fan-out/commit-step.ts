@@ -1,20 +1,21 @@
-import { RollupError } from '../../errors.ts';
+import { RollupError, hasCode } from '../../errors.ts';
 import { keysOf } from '../codec/sidecar.ts';
 import { afterCommit } from '../commit/after-commit.ts';
-import { commit, unlessLost } from '../commit/commit.ts';
+import { commit, committedVanished, unlessLost } from '../commit/commit.ts';
 import { Draft } from '../commit/draft.ts';
 import { readCommitted } from '../committed/read-committed.ts';
 import { readManifest } from '../committed/read-manifest.ts';
 import { listByKey, unlisted } from '../committed/read-destination.ts';
 import { inOrder } from '../../concurrency.ts';
+import { untilStopped } from '../model/endpoints.ts';
 import type { Location } from '../model/location.ts';
 import type { WrittenOutput } from '../model/output.ts';
-import type { RollupContext, RollupOutcome, RollupRequest } from '../model/run.ts';
+import type { RollupContext, RollupOutcome, RollupRequest, RunProblem } from '../model/run.ts';
 import { findExisting } from '../write/existing-output.ts';
 import { CommitCheck } from './check-commit.ts';
 import { checkBasis, checkHeader, createLineCheck, settingsOf } from './check-plan.ts';
 import { giveUp, leftByMistakenPlans } from './give-up.ts';
-import { type PinnedPlan, type PlanHeader, type PlanLine, planFiles } from './plan-file.ts';
+import { type PinnedPlan, type PlanAt, type PlanHeader, type PlanLine, planFiles } from './plan-file.ts';
 import { isPlanGone, readHeader, readLines, readMistake, removePlan } from './plan-store.ts';
 
 /** Outputs that are looked up at once. */
@@ -29,17 +30,19 @@ type StepContext = Omit<RollupContext, 'hasTime'>;
  *
  * @param plan the plan, pinned by its ETag
  * @param given the same request as that of `planToFile`: a plan for another is refused
- * @param context as for `rollUp`, without a time limit
+ * @param stepContext as for `rollUp`, without a time limit
  * @returns the outcome; `lost`, if another run has committed since the plan was made
  * @throws RollupError `OutputMissing` if a planned output does not exist; `BadPlan` for a plan that is not one for this
  *   request, before anything is committed or deleted; `FormatMistaken` if a write step found a source to be of another format
- *   than it was planned as: the hour has to be planned again, with `samplesAll`
+ *   than it was planned as: the hour has to be planned again, with `samplesAll`. `SourceVanished` if it found one gone; as a
+ *   `CommittedVanished` where an output holds it, so that the hour can be planned again, with `readsOutputs`
  */
 export async function commitPlan(
   plan: PinnedPlan,
   given: RollupRequest,
-  context: StepContext,
+  stepContext: StepContext,
 ): Promise<RollupOutcome | 'lost'> {
+  const context = untilStopped(stepContext);
   const { at } = plan;
   const { store, signal } = context;
   const header = await readHeader(store, plan, signal);
@@ -51,7 +54,7 @@ export async function commitPlan(
   const previous = await readCommitted(store, destination, source);
   if ((previous?.etag ?? null) !== header.previous) {
     const check = createLineCheck(header, at, request, { settings, basis: 'replaced' });
-    await giveUp(at, header, check, context);
+    await giveUp(at, header, check, context, previous?.manifest);
     return 'lost';
   }
   const sealed = checkBasis(header, at, previous?.manifest);
@@ -61,8 +64,10 @@ export async function commitPlan(
   if (present.has(planFiles(at).mistaken.key)) {
     // It stays: this step may be repeated, and only its lines tell of the outputs that were written for it.
     const mistake = await readMistake(store, at);
-    if (mistake !== undefined) throw mistake;
-    return 'lost';
+    if (mistake === undefined) return 'lost';
+    const vanished = await committedVanished(mistake, previous);
+    if (vanished !== undefined) throw vanished;
+    throw mistake;
   }
   const { generation, skipped } = header;
   const listingBegan = new Date(header.listingBegan);
@@ -94,9 +99,24 @@ export async function commitPlan(
       : { keys: [], problems: [] };
   const run = { state, result, peakInFlightBytes: 0, abandoned: left.keys };
   const outcome = await afterCommit(request, context, run);
-  await removePlan(store, at);
-  if (outcome === 'lost' || left.problems.length === 0) return outcome;
-  return { ...outcome, problems: [...left.problems, ...(outcome.problems ?? [])] };
+  const unremoved = await failureToRemove(at, context);
+  if (outcome === 'lost') return outcome;
+  const problems = [...left.problems, ...(outcome.problems ?? []), ...unremoved];
+  return problems.length === 0 ? outcome : { ...outcome, problems };
+}
+
+/**
+ * Deletes the plan's files. A failure is a problem, as it is with all that follows a commit: the files are swept later.
+ * Throws where the run was stopped.
+ */
+async function failureToRemove(at: PlanAt, { store, signal }: StepContext): Promise<RunProblem[]> {
+  try {
+    await removePlan(store, at);
+    return [];
+  } catch (error) {
+    if (!(error instanceof RollupError) || signal.aborted || hasCode(error, 'Aborted')) throw error;
+    return [error.toJSON()];
+  }
 }
 
 /**

@@ -1,6 +1,7 @@
 import { RollupError, hasCode } from '../../errors.ts';
 import { keysOf } from '../codec/sidecar.ts';
-import { deleteUnnamed } from '../commit/cleanup.ts';
+import { deleteLosers } from '../commit/cleanup.ts';
+import type { Manifest } from '../model/manifest.ts';
 import type { RollupContext, RollupRequest, RunProblem } from '../model/run.ts';
 import type { ListedObject } from '../model/store.ts';
 import { type LineCheck, checkHeader, createLineCheck, settingsOf } from './check-plan.ts';
@@ -15,18 +16,23 @@ import { isPlanGone, readHeader, readLines, removePlan } from './plan-store.ts';
 
 type StepContext = Pick<RollupContext, 'store' | 'settings' | 'signal'>;
 
-/** Deletes the outputs of a plan whose manifest has been replaced, and the plan. Throws `BadPlan`. */
+/**
+ * Deletes the outputs of a plan whose manifest has been replaced, and the plan. Throws `BadPlan`.
+ *
+ * @param current the manifest that stands instead; undefined where there is none
+ */
 export async function giveUp(
   at: PlanAt,
   header: PlanHeader,
   check: LineCheck,
   context: StepContext,
+  current: Manifest | undefined,
 ): Promise<void> {
   const keys = await outputKeys(at, header, check, context);
   // The run that committed instead has swept it in the meantime, and with it the outputs that were written for it.
   if (keys === undefined) return;
   const { store } = context;
-  await deleteUnnamed(store, at.destination, keys);
+  await deleteLosers(store, at.destination, keys, current);
   await removePlan(store, at);
 }
 

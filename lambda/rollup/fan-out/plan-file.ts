@@ -11,7 +11,7 @@ import { type Origin, type PlannedOutput, indexOf } from '../model/output.ts';
  *     _plan/<id>.json         the header, written last: a plan without one does not exist
  *     _plan/<id>.jsonl        a planned output a line
  *     _plan/<id>.items.jsonl  a line for each of those: its offset and length in bytes
- *     _plan/<id>.mistaken.json  a source that proved to be of another format, where there is one: nobody carries the plan out
+ *     _plan/<id>.mistaken.json  a source that proved to be of another format, or gone, where there is one: nobody carries the plan out
  */
 export interface PlanAt {
   destination: Location;

@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { MiB } from '../../size.ts';
 import { afterCommit } from '../commit/after-commit.ts';
-import { commit, isLost, unlessLost } from '../commit/commit.ts';
+import { commit, committedVanished, isLost, unlessLost } from '../commit/commit.ts';
 import { Draft } from '../commit/draft.ts';
 import { refuseUnlistable } from '../commit/markers.ts';
 import { readDestination } from '../committed/read-destination.ts';
+import { untilStopped } from '../model/endpoints.ts';
 import { formatLocation, refuseOverlap } from '../model/location.ts';
 import type { PlannedOutput } from '../model/output.ts';
 import type {
@@ -51,12 +52,14 @@ export type PlanStep = WrittenPlan | { status: 'done'; outcome: RollupOutcome } 
  * plans of one listing have the same output keys, so that outputs of an earlier attempt are found and reused.
  *
  * @param given the two prefixes, neither of which may begin with the other
- * @param context as for `rollUp`, without a time limit
+ * @param stepContext as for `rollUp`, without a time limit
  * @returns `planned` with the place of the plan; `done` with the outcome, if there is nothing to write; `lost`, if another
  *   run committed meanwhile
- * @throws RollupError as `rollUp` does before its first download
+ * @throws RollupError as `rollUp` does before its first download; `CommittedVanished` where a source has left raw that is
+ *   committed: the hour can be planned again, with `readsOutputs`
  */
-export async function planToFile(given: RollupRequest, context: StepContext): Promise<PlanStep> {
+export async function planToFile(given: RollupRequest, stepContext: StepContext): Promise<PlanStep> {
+  const context = untilStopped(stepContext);
   refuseOverlap(given.source, given.destination);
   refuseUnlistable(given.destination, context.settings);
   const state = await readDestination(given, context);
@@ -65,8 +68,8 @@ export async function planToFile(given: RollupRequest, context: StepContext): Pr
     return await planFrom(request, context, state);
   } catch (error) {
     // What it read may have been deleted by a commit in between.
-    if (!(await isLost(error, request, context, state.previous))) throw error;
-    return { status: 'lost' };
+    if (await isLost(error, request, context, state.previous)) return { status: 'lost' };
+    throw (context.signal.aborted ? undefined : await committedVanished(error, state.previous)) ?? error;
   }
 }
 

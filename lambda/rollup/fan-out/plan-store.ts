@@ -124,12 +124,20 @@ function asReplaced(error: unknown, { key }: ObjectAt, etag: string): unknown {
   return badPlan(key, `it was replaced after it was planned, when its ETag was ${etag}`, error);
 }
 
-const mistakenSchema = z.strictObject({ key: z.string(), found: z.string(), planned: z.string() });
+/** A source of another format than it was planned as, or one that is gone. */
+const mistakenSchema = z.union([
+  z.strictObject({ key: z.string(), found: z.string(), planned: z.string() }),
+  z.strictObject({ key: z.string(), vanished: z.literal(true) }),
+]);
 
-/** Leaves word that a source is of another format than it was planned as: nobody can carry the plan out. */
-export async function markMistaken(store: Store, at: PlanAt, mistake: FormatMistaken): Promise<void> {
-  const { key = '', found, planned } = mistake;
-  const body = Buffer.from(`${JSON.stringify({ key, found, planned })}\n`);
+/** Leaves word that a source is of another format than it was planned as, or gone: nobody can carry the plan out. */
+export async function markMistaken(store: Store, at: PlanAt, mistake: RollupError): Promise<void> {
+  const { key = '' } = mistake;
+  const word: z.infer<typeof mistakenSchema> =
+    mistake instanceof FormatMistaken
+      ? { key, found: mistake.found, planned: mistake.planned }
+      : { key, vanished: true };
+  const body = Buffer.from(`${JSON.stringify(word)}\n`);
   await store.put(planFiles(at).mistaken, body, 'application/json');
 }
 
@@ -138,11 +146,15 @@ export async function isMistaken(store: Store, at: PlanAt): Promise<boolean> {
   return (await store.head(planFiles(at).mistaken)) !== undefined;
 }
 
-/** The mistake that somebody left word of; undefined where the file is none. */
-export async function readMistake(store: Store, at: PlanAt): Promise<FormatMistaken | undefined> {
+/** The mistake that somebody left word of, `FormatMistaken` or `SourceVanished`; undefined where the file is none. */
+export async function readMistake(store: Store, at: PlanAt): Promise<RollupError | undefined> {
   const found = await store.getBounded(planFiles(at).mistaken, MOST_MISTAKE);
   const { data } = mistakenSchema.safeParse(parseIfJson(found?.body));
-  return data && new FormatMistaken(data.key, data.found, data.planned);
+  if (data === undefined) return undefined;
+  const { key } = data;
+  if (!('vanished' in data)) return new FormatMistaken(key, data.found, data.planned);
+  const message = `${key} is gone: it was deleted after it was planned. Run again: what is written is kept.`;
+  return new RollupError('SourceVanished', message, { key });
 }
 
 function parseIfJson(body: Buffer | undefined): unknown {

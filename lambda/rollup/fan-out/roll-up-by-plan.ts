@@ -21,8 +21,8 @@ export async function rollUpByPlan(
   context: Omit<RollupContext, 'hasTime'>,
   distribute: Distribute,
 ): Promise<RollupOutcome> {
-  return untilCommitted(request.destination, context, async ({ samplesAll, warnings }) => {
-    const plan = await planToFile(request, { ...context, samplesAll });
+  return untilCommitted(request.destination, context, async ({ samplesAll, readsOutputs, warnings }) => {
+    const plan = await planToFile(request, { ...context, samplesAll, readsOutputs });
     if (plan.status === 'done') return plan.outcome;
     if (plan.status === 'lost') return 'lost';
     const written = await distribute(plan, request);

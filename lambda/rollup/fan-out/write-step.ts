@@ -1,5 +1,6 @@
 import { RollupError } from '../../errors.ts';
 import { FormatMistaken } from '../codec/source-format.ts';
+import { untilStopped } from '../model/endpoints.ts';
 import type { Location } from '../model/location.ts';
 import { MANIFEST_NAME, MOST_MANIFEST, badManifest, parseManifest } from '../model/manifest.ts';
 import type { OutputCounts, PlannedOutput } from '../model/output.ts';
@@ -14,7 +15,7 @@ type Item = Pick<PlanItem, 'offset' | 'length'>;
 
 /**
  * The result of writing a batch of items. `incomplete`: there was no time for all of them. `lost`: another run committed
- * first, or the plan is mistaken about the format of a source, which the commit step then says. `bytes`: the sum of the
+ * first, or the plan is mistaken about the format of a source, or counts on one that is gone, which the commit step then says. `bytes`: the sum of the
  * sizes of outputs, reused ones included.
  */
 export type WriteStep =
@@ -27,9 +28,10 @@ export type WriteStep =
  * @param plan the plan, pinned by its ETag
  * @param items the places of the lines in the plan's file
  * @param given the same request as that of `planToFile`: a plan for another is refused
- * @param context as for `rollUp`, without a clock. The settings that shape outputs come from the plan
+ * @param stepContext as for `rollUp`, without a clock. The settings that shape outputs come from the plan
  * @returns `written` with counts; `incomplete`, if `hasTime` returned false before the last output; `lost`, if the plan
- *   cannot be carried out any more: another run has committed since it was made, or it is mistaken about a format
+ *   cannot be carried out any more: another run has committed since it was made, or it is mistaken about a format, or a
+ *   source that it counts on is gone
  * @throws RollupError `BadPlan` for a plan or a line that is not one for this request, before anything is read or written
  *   for it; otherwise as `rollUp` does for downloads and uploads
  */
@@ -37,8 +39,9 @@ export async function writeItems(
   plan: PinnedPlan,
   items: Iterable<Item> | AsyncIterable<Item>,
   given: RollupRequest,
-  context: Omit<RollupContext, 'now'>,
+  stepContext: Omit<RollupContext, 'now'>,
 ): Promise<WriteStep> {
+  const context = untilStopped(stepContext);
   const { at } = plan;
   const { store, signal } = context;
   const header = await readHeader(store, plan, signal);
@@ -83,7 +86,11 @@ export async function writeItems(
     // Once another run has committed, uploads of this plan are aborted, and objects that it reads may be deleted.
     if (signal.aborted) throw error;
     if (error instanceof FormatMistaken) await markMistaken(store, at, error);
-    else if (!(await isOver(error, plan, header, store))) throw error;
+    else if (!(await isOver(error, plan, header, store))) {
+      // Another run may delete sources that are committed. The commit step reads the index, and knows if this one is.
+      if (!(error instanceof RollupError) || error.code !== 'SourceVanished') throw error;
+      await markMistaken(store, at, error);
+    }
     return { status: 'lost' };
   }
   const { peakInFlightBytes } = writer;

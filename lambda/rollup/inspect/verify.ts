@@ -3,7 +3,7 @@ import { isOurs } from '../commit/cleanup.ts';
 import { withCommitted } from '../committed/read-committed.ts';
 import { listByKey } from '../committed/read-destination.ts';
 import { type OutputSources } from '../committed/sources-of-output.ts';
-import { sourceStore } from '../model/endpoints.ts';
+import { sourceStore, untilStopped } from '../model/endpoints.ts';
 import { type Location, parseSource } from '../model/location.ts';
 import {
   type CommittedOutput,
@@ -27,11 +27,12 @@ import { RawCheck } from './verify-raw.ts';
  * Compares the current commit of a destination with the objects in it and with the sources in raw.
  *
  * @param destination the destination of a rollup
- * @param context the stores and the signal; with `deep`, every byte of outputs and sources is read and compared
+ * @param given the stores and the signal; with `deep`, every byte of outputs and sources is read and compared
  * @returns a report: `ok` without problems, `mismatch` with them
  * @throws RollupError `NoManifest` if nothing is committed, `BadManifest`, `ManifestVersion`, and those of S3
  */
-export async function verify(destination: Location, context: VerifyContext): Promise<VerifyReport> {
+export async function verify(destination: Location, given: VerifyContext): Promise<VerifyReport> {
+  const context = untilStopped(given);
   const { store, signal } = context;
   try {
     return await withCommitted(store, destination, undefined, (rollup) => {

@@ -14,6 +14,12 @@ export interface Endpoints {
   raw?: Store | undefined;
 }
 
+/** A context whose stores end with its signal: see `Store.until`. */
+export function untilStopped<C extends Endpoints & { signal: AbortSignal }>(context: C): C {
+  const { store, raw, signal } = context;
+  return { ...context, store: store.until(signal), ...(raw && { raw: raw.until(signal) }) };
+}
+
 /** The store that sources are read from. */
 export function sourceStore({ store, raw = store }: Endpoints): Store {
   return raw;

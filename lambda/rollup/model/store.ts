@@ -137,6 +137,11 @@ export interface Store {
   /** URL of the service, where it is another than Amazon S3. */
   readonly service: string | undefined;
   /**
+   * The same store for one run: requests of those methods that take no signal are aborted with this one. Otherwise a run that
+   * is stopped while the store is away would wait until it is back.
+   */
+  until(signal: AbortSignal): Store;
+  /**
    * Every object under the prefix, or those after the key `after`, page by page. Throws `UnsortedListing` if S3's answers
    * are not in key order.
    */

@@ -1,7 +1,7 @@
 import { COPY_PART, LARGEST_COPY } from '../../settings/settings.ts';
 import type { Settings } from '../../settings/table.ts';
 import { sidecarKeyOf } from '../codec/sidecar.ts';
-import { isAtWork, leftoverKeys, leftoverUploads, ourUploads } from '../commit/cleanup.ts';
+import { leftoverKeys, ourUploads, planSweep } from '../commit/cleanup.ts';
 import { isSameSource } from '../commit/commit.ts';
 import { SOURCES_NAME, SYMLINKS_NAME, wantedMarkers } from '../commit/markers.ts';
 import { INDEX_PART } from '../commit/sources-index.ts';
@@ -167,14 +167,11 @@ function estimateCommit({
     delete: 0,
   };
   if (previous !== undefined && !isCommitExpected(fullPlan)) {
-    const swept = leftoverKeys(present.values(), destination, previous.manifest, listingBegan).length;
-    const ended = leftoverUploads(uploads, destination, listingBegan).length;
+    const sweep = planSweep(previous, destination, { present, uploads, listingBegan });
     counts.list++;
-    if (isAtWork(present.values(), destination, previous.manifest, listingBegan)) return counts;
-    // Without a commit, the manifest is written again before leftovers are deleted.
-    if (swept + ended > 0) counts.put++;
-    addUnnamed(counts, swept);
-    counts.delete += ended;
+    if (sweep.replacesManifest) counts.put++;
+    addUnnamed(counts, sweep.keys.length);
+    counts.delete += sweep.uploads.length;
     return counts;
   }
   for (const output of plan.planned) {
@@ -191,7 +188,10 @@ function estimateCommit({
   const index = indexSize(plan);
   // A large index is looked for before it is uploaded.
   if (index > MOST_HELD) counts.get++;
-  counts.put += (isForeignStore ? 2 : 1) + indexPuts(index);
+  counts.put += 1 + indexPuts(index);
+  // Conditional writes are tried out: see `Store.keepsConditions`.
+  if (isForeignStore) counts.put += 3;
+  if (isForeignStore) counts.delete += 1;
   const kept = new Set([...plan.sealed, ...plan.planned].map(({ key }) => key));
   const replaced = previous?.manifest.outputs.filter(({ key }) => !kept.has(key)).length ?? -1;
   const swept = leftoverKeys(

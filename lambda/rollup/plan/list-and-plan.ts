@@ -1,6 +1,6 @@
 import { isSuperseded } from '../committed/read-committed.ts';
 import { readDestination } from '../committed/read-destination.ts';
-import { sourceStore } from '../model/endpoints.ts';
+import { sourceStore, untilStopped } from '../model/endpoints.ts';
 import type { Report } from '../model/events.ts';
 import type { Rollup, SourcesReader, StoredSource } from '../model/manifest.ts';
 import type { Piece, PlannedOutput } from '../model/output.ts';
@@ -150,13 +150,14 @@ export interface FullPlan extends DestinationState {
  * Plans all that `rollUp` would do, and writes nothing. Starts again where another run commits meanwhile.
  *
  * @param given the two prefixes
- * @param context the stores, the settings, the clock, the signal; `report` receives `listed` and `planned`
+ * @param planContext the stores, the settings, the clock, the signal; `report` receives `listed` and `planned`
  * @returns the plan, the current manifest and the listing of the destination
  * @throws RollupError `BadManifest`, `ManifestVersion`, `ManifestOfAnotherSource`, `SourceNotJoinable`,
  *   `SourceNotDecodable`, `SourceCorrupt`, `CodecConflict`, `SourceArchived`, `InvalidArgument` for a key that `groupBy`
  *   makes no folder of, `NoSources` where there is nothing and `failOnEmpty` is set, and those of S3
  */
-export async function planAll(given: RollupRequest, context: PlanContext): Promise<FullPlan> {
+export async function planAll(given: RollupRequest, planContext: PlanContext): Promise<FullPlan> {
+  const context = untilStopped(planContext);
   const { store } = context;
   for (;;) {
     const before = await readDestination(given, context);

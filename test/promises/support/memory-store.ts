@@ -107,6 +107,11 @@ export class MemoryStore implements Store {
     }
   }
 
+  /** No request of it waits for a store that is away. */
+  until(): this {
+    return this;
+  }
+
   async listFirst({ prefix }: Location, { most }: { most: number }): Promise<FirstKeys> {
     await this.#turn(`list ${prefix}`);
     const keys = this.#bucket.keys(prefix);

@@ -12,10 +12,14 @@ export interface Rules {
   basis: 'ETag' | 'generation and index' | 'nothing';
   /** Commits on the condition that the manifest is still the one that was planned from. */
   conditionalCommit: boolean;
-  /** Replaces the manifest by itself before a sweep without a commit. */
+  /** Replaces the manifest by itself before a sweep without a commit, but for what is older than the manifest. */
   retires: boolean;
+  /** When a manifest was written: by the store and by what it says itself, or by the store alone. */
+  dates: 'both' | "the store's";
   /** Reads the manifest before every delete, and deletes nothing that it names, nor anything where it is gone. */
   looksBeforeDelete: boolean;
+  /** Nor anything where an earlier one stands than the one that the deletes follow from. */
+  looksForEarlier: boolean;
   /** Looks for the new output and the index before the manifest is written. */
   looksBeforeCommit: boolean;
   /** Looks at the manifest again before sources are deleted. */
@@ -26,7 +30,9 @@ export const RULES: Rules = {
   basis: 'ETag',
   conditionalCommit: true,
   retires: true,
+  dates: 'both',
   looksBeforeDelete: true,
+  looksForEarlier: true,
   looksBeforeCommit: true,
   looksBeforeSources: true,
 };
@@ -49,6 +55,9 @@ interface Manifest {
   /** Whether it is of the source that all runs are of; one that is not is empty. */
   ours: boolean;
   outputs: readonly Output[];
+  /** The hour of its first writing, which it says itself, and that of its last, which the store says. */
+  created: number;
+  modified: number;
 }
 
 /** Events of the world, and how often each may happen. */
@@ -58,7 +67,9 @@ export type Event =
   | { type: 'two hours pass' }
   /** By a run that is as good as over: nothing of it comes in between. */
   | { type: 'an empty hour is committed' }
-  | { type: 'the manifest is deleted by hand' };
+  | { type: 'the manifest is deleted by hand' }
+  /** The one that the current manifest has replaced: with all that it names, the same bytes and the same ETag. */
+  | { type: 'the manifest before is put back by hand' };
 
 type Step =
   | 'get manifest'
@@ -93,9 +104,10 @@ interface Run {
   attempt: number;
   /** What is committed, as it was read. */
   previous: Manifest | null;
-  /** Keys of the destination as they were listed, those over an hour old apart. */
+  /** Keys of the destination as they were listed, those over an hour old apart, and of these those that are older than the manifest. */
   present: readonly string[];
   old: readonly string[];
+  past: readonly string[];
   /** What the plan keeps, and its new output. */
   sealed: readonly Output[];
   planned: Output | null;
@@ -111,9 +123,12 @@ interface Run {
 
 export interface State {
   raw: Versions;
-  /** Keys in the destination; an old one ends with `~`. */
+  /** Keys in the destination, each with the hour of its writing: `key@0`. Those of earlier hours are old. */
   stored: readonly string[];
+  hour: number;
   manifest: Manifest | null;
+  /** The manifest that the current one has replaced, where an event is to come that puts it back. */
+  before: Manifest | null;
   /** ETags given so far. */
   writes: number;
   events: readonly Event[];
@@ -136,11 +151,13 @@ export function startOf(given: {
 }): State {
   const { raw, manifest = 'none', runs, events } = given;
   const outputs = manifest === 'of a' ? [{ key: 'first', holds: { a: 1, b: 0 } }] : [];
-  const standing = { id: 1, generation: 0, ours: manifest === 'of a', outputs };
+  const standing = { ...{ id: 1, generation: 0, ours: manifest === 'of a', outputs }, ...writtenIn(0) };
   return {
     raw: { ...NONE, ...raw },
-    stored: manifest === 'none' ? [] : [...outputs.map(({ key }) => key), indexOf(outputs)],
+    stored: manifest === 'none' ? [] : [...outputs.map(({ key }) => `${key}@0`), `${indexOf(outputs)}@0`],
+    hour: 0,
     manifest: manifest === 'none' ? null : standing,
+    before: null,
     writes: 1,
     events,
     runs: runs.map(({ repack = false, deletes = false }) => runOf(repack, deletes)),
@@ -151,7 +168,7 @@ export function startOf(given: {
 
 function runOf(repack: boolean, deletes: boolean): Run {
   return {
-    ...{ next: 'get manifest', repack, deletes, attempt: 1, previous: null, present: [], old: [] },
+    ...{ next: 'get manifest', repack, deletes, attempt: 1, previous: null, present: [], old: [], past: [] },
     ...{ sealed: [], planned: null, from: [], listed: NONE, wrote: [], doomed: [], standing: null },
   };
 }
@@ -171,10 +188,13 @@ function namedBy(manifest: Manifest | null): string[] {
   return manifest === null ? [] : [...manifest.outputs.map(({ key }) => key), indexOf(manifest.outputs)];
 }
 
-const isOld = (key: string): boolean => key.endsWith('~');
-const nameOf = (key: string): string => (isOld(key) ? key.slice(0, -1) : key);
-const isStored = ({ stored }: State, key: string): boolean =>
-  stored.includes(key) || stored.includes(`${key}~`);
+const nameOf = (stored: string): string => stored.slice(0, stored.lastIndexOf('@'));
+const hourOf = (stored: string): number => Number(stored.slice(stored.lastIndexOf('@') + 1));
+const isStored = ({ stored }: State, key: string): boolean => stored.some((one) => nameOf(one) === key);
+
+function writtenIn(hour: number): Pick<Manifest, 'created' | 'modified'> {
+  return { created: hour, modified: hour };
+}
 
 function without({ stored }: State, keys: readonly string[]): string[] {
   return stored.filter((key) => !keys.includes(nameOf(key)));
@@ -182,7 +202,22 @@ function without({ stored }: State, keys: readonly string[]): string[] {
 
 function withKey(state: State, key: string): readonly string[] {
   // What is written over is new, but what is there is left as it is.
-  return isStored(state, key) ? state.stored : [...state.stored, key].sort();
+  return isStored(state, key) ? state.stored : [...state.stored, `${key}@${state.hour}`].sort();
+}
+
+/** The state with a manifest that is written anew. */
+function withManifest(
+  state: State,
+  manifest: Omit<Manifest, 'id' | 'created' | 'modified'>,
+): State & { manifest: Manifest } {
+  const id = state.writes + 1;
+  const isPutBack = state.events.some(({ type }) => type === 'the manifest before is put back by hand');
+  return {
+    ...state,
+    manifest: { ...manifest, id, ...writtenIn(state.hour) },
+    before: isPutBack ? state.manifest : null,
+    writes: id,
+  };
 }
 
 /** Every step that can be taken, and where it leads. */
@@ -250,20 +285,35 @@ function happen(state: State, event: Event): State | undefined {
         return undefined;
       return { ...state, raw: { ...state.raw, [event.name]: 0 } };
     case 'two hours pass':
-      return { ...state, stored: state.stored.map((key) => (isOld(key) ? key : `${key}~`)).sort() };
+      return { ...state, hour: state.hour + 1 };
     case 'an empty hour is committed': {
       if (state.manifest !== null) return undefined;
-      const empty = { id: state.writes + 1, generation: 0, ours: true, outputs: [] };
-      return { ...state, manifest: empty, writes: empty.id, stored: withKey(state, indexOf([])) };
+      const empty = { generation: 0, ours: true, outputs: [] };
+      return { ...withManifest(state, empty), stored: withKey(state, indexOf([])) };
     }
     case 'the manifest is deleted by hand': {
-      // Nobody is so quick that it comes between two requests which a run sends one right behind the other.
-      const isBetween = state.runs.some(({ next }) => BEHIND_A_LOOK.has(next));
-      if (state.manifest === null || isBetween) return undefined;
+      if (state.manifest === null || isBetween(state)) return undefined;
       // What had left raw is held by nothing any more.
       return { ...state, manifest: null, committed: NONE, deleted: NONE };
     }
+    case 'the manifest before is put back by hand': {
+      const { before } = state;
+      if (before === null || isBetween(state)) return undefined;
+      if (namedBy(before).some((key) => !isStored(state, key))) return undefined;
+      // What was committed since is held by nothing any more.
+      const holds = heldBy(before.outputs);
+      const deleted = { a: Math.min(holds.a, state.deleted.a), b: Math.min(holds.b, state.deleted.b) };
+      return {
+        ...{ ...state, manifest: { ...before, modified: state.hour }, before: null },
+        ...{ committed: holds, deleted },
+      };
+    }
   }
+}
+
+/** Nobody is so quick that it comes by hand between two requests which a run sends one right behind the other. */
+function isBetween({ runs }: State): boolean {
+  return runs.some(({ next }) => BEHIND_A_LOOK.has(next));
 }
 
 const BEHIND_A_LOOK = new Set<Step>([
@@ -288,7 +338,9 @@ function step(state: State, run: Run, rules: Rules): [State, Run] {
       return to(manifest?.id === run.previous?.id ? 'ended' : 'get manifest');
     case 'list destination': {
       const present = state.stored.map(nameOf);
-      return to('list raw', { present, old: state.stored.filter(isOld).map(nameOf) });
+      const old = state.stored.filter((key) => hourOf(key) < state.hour);
+      const past = old.filter((key) => hourOf(key) < dateOf(state, run.previous, rules));
+      return to('list raw', { present, old: old.map(nameOf), past: past.map(nameOf) });
     }
     case 'list raw':
       return [state, planned({ ...run, listed: state.raw }, rules)];
@@ -326,13 +378,13 @@ function step(state: State, run: Run, rules: Rules): [State, Run] {
     case 'put manifest': {
       if (rules.conditionalCommit && manifest?.id !== run.previous?.id) return to('get winner');
       const outputs = outputsOf(run);
-      const id = state.writes + 1;
       const generation = (run.previous?.generation ?? 0) + (run.repack ? 1 : 0);
-      const next: Manifest = { id, generation, ours: true, outputs };
-      const doomed = namedBy(run.previous).filter((key) => !namedBy(next).includes(key));
+      const changed = withManifest(state, { generation, ours: true, outputs });
+      const standing = changed.manifest;
+      const doomed = namedBy(run.previous).filter((key) => !namedBy(standing).includes(key));
       return [
-        { ...state, manifest: next, writes: id, committed: latest(state.committed, heldBy(outputs)) },
-        afterDelete({ ...run, standing: next, doomed, next: 'look before replaced' }, rules),
+        { ...changed, committed: latest(state.committed, heldBy(outputs)) },
+        afterDelete({ ...run, standing, doomed, next: 'look before replaced' }, rules),
       ];
     }
     case 'get winner': {
@@ -347,7 +399,9 @@ function step(state: State, run: Run, rules: Rules): [State, Run] {
     case 'look before lost':
     case 'look before replaced':
     case 'look before swept': {
-      const doomed = manifest === null ? [] : run.doomed.filter((key) => !namedBy(manifest).includes(key));
+      const isEarlier = rules.looksForEarlier && (manifest?.id ?? 0) < (run.standing?.id ?? 0);
+      const isUnsafe = manifest === null || isEarlier;
+      const doomed = isUnsafe ? [] : run.doomed.filter((key) => !namedBy(manifest).includes(key));
       const moved = { ...run, doomed, next: run.next.replace('look before', 'delete') as Step };
       return [state, doomed.length === 0 ? afterDelete(moved, rules) : moved];
     }
@@ -357,12 +411,9 @@ function step(state: State, run: Run, rules: Rules): [State, Run] {
       return [{ ...state, stored: without(state, run.doomed) }, afterDelete({ ...run, doomed: [] }, rules)];
     case 'put retired': {
       if (manifest === null || manifest.id !== run.previous?.id) return [state, sourcesOf(run)];
-      const id = state.writes + 1;
-      const retired = { ...manifest, id, generation: manifest.generation + 1 };
-      return [
-        { ...state, manifest: retired, writes: id },
-        afterDelete({ ...run, standing: retired, next: 'look before swept' }, rules),
-      ];
+      const { generation, ours, outputs } = manifest;
+      const retired = withManifest(state, { generation: generation + 1, ours, outputs });
+      return [retired, afterDelete({ ...run, standing: retired.manifest, next: 'look before swept' }, rules)];
     }
     case 'get manifest for sources':
       return manifest === null ? to('ended') : to('list raw for sources', { standing: manifest });
@@ -391,6 +442,13 @@ function step(state: State, run: Run, rules: Rules): [State, Run] {
     case 'ended':
       return [state, run];
   }
+}
+
+/** The hour that what was planned from an earlier manifest is older than. None where the listing has another manifest. */
+function dateOf({ manifest }: State, previous: Manifest | null, { dates }: Rules): number {
+  if (previous === null || manifest?.id !== previous.id) return NaN;
+  const { created, modified } = manifest;
+  return dates === 'both' ? Math.min(created, modified) : modified;
 }
 
 /** Plans from what was read and listed. */
@@ -432,7 +490,8 @@ function outputsOf({ sealed, planned: added }: Run): Output[] {
 function unchanged(run: Run, rules: Rules): Run {
   const doomed = run.old.filter((key) => !namedBy(run.previous).includes(key));
   if (doomed.length === 0) return sourcesOf(run);
-  if (rules.retires) return { ...run, doomed, next: 'put retired' };
+  const isPast = doomed.every((key) => run.past.includes(key));
+  if (rules.retires && !isPast) return { ...run, doomed, next: 'put retired' };
   return afterDelete({ ...run, doomed, standing: run.previous, next: 'look before swept' }, rules);
 }
 
@@ -541,7 +600,9 @@ function textOf(part: object): string {
 }
 
 /** Equal for states that nothing tells apart: runs of one kind are as good as each other. */
-function keyOf({ raw, stored, manifest, writes, events, runs, committed, deleted }: State): string {
-  const parts = [raw, stored, events, committed, deleted, ...(manifest === null ? [] : [manifest])];
-  return [writes, ...parts.map(textOf), ...runs.map(textOf).sort()].join('|');
+function keyOf(state: State): string {
+  const { raw, stored, hour, manifest, before, writes, events, runs, committed, deleted } = state;
+  const manifests = [manifest, before].map((one) => (one === null ? '' : textOf(one)));
+  const parts = [raw, stored, events, committed, deleted];
+  return [writes, hour, ...manifests, ...parts.map(textOf), ...runs.map(textOf).sort()].join('|');
 }

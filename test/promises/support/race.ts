@@ -98,8 +98,9 @@ export async function race(seed: number): Promise<Trial> {
 
 /** A connection whose every call waits first. */
 function slowed(connection: Connection, random: Random, ms: number): Connection {
-  const store = new Proxy(connection.store, {
+  const store: Connection['store'] = new Proxy(connection.store, {
     get: (target, name) => {
+      if (name === 'until') return () => store;
       const member: unknown = Reflect.get(target, name);
       if (typeof member !== 'function') return member;
       // It is no request, and behind both sides is this connection.

@@ -4,6 +4,9 @@ import { connect } from '../../../lambda/s3/connection.ts';
 import { type Hook, startSandbox } from '../../../sandbox/sandbox.ts';
 import { AGGREGATED, BUCKET, DESTINATION, RAW, SETTINGS, SOURCE } from '../../support/test-bucket.ts';
 
+/** PUTs of a trial: of its object, and on either condition. */
+const TRIAL = 3;
+
 /** The warnings of a first and of a second commit, the trial's PUTs, and what is left of them. */
 async function commitTwice(hook: Hook) {
   await using sandbox = Object.assign(await startSandbox({ buckets: [BUCKET], hook }), {
@@ -29,16 +32,29 @@ async function commitTwice(hook: Hook) {
 it('a store that holds the conditions of writes is tried out once in a process', async () => {
   expect(await commitTwice(() => undefined)).toEqual({
     warnings: [undefined, undefined],
-    trials: 1,
+    trials: TRIAL,
     left: [],
   });
 });
 
-it('a store that ignores them is warned of with every commit, and nothing is left of the trial', async () => {
-  const warning = [expect.objectContaining({ code: 'UnsafeCommit' })];
-  const ignoring: Hook = ({ operation }) =>
-    operation === 'PutObject' ? { kind: 'ignore-conditions' } : undefined;
-  expect(await commitTwice(ignoring)).toEqual({ warnings: [warning, warning], trials: 1, left: [] });
+it.each<[string, 'if-match' | 'if-none-match' | undefined, number]>([
+  ['If-None-Match, by which first commits are kept apart', 'if-none-match', 2],
+  ['If-Match, by which later ones are', 'if-match', TRIAL],
+  ['both', undefined, 2],
+])(
+  'a store that ignores %s is warned of with every commit, and nothing is left of the trial',
+  async (_, only, trials) => {
+    const warning = [expect.objectContaining({ code: 'UnsafeCommit' })];
+    const ignoring: Hook = ({ operation }) =>
+      operation === 'PutObject' ? { kind: 'ignore-conditions', ...(only && { only }) } : undefined;
+    expect(await commitTwice(ignoring)).toEqual({ warnings: [warning, warning], trials, left: [] });
+  },
+);
+
+it('a trial whose object cannot be deleted has shown what it was to show', async () => {
+  const refusing: Hook = ({ operation }) =>
+    operation === 'DeleteObjects' ? { kind: 'error', status: 403, code: 'AccessDenied' } : undefined;
+  expect(await commitTwice(refusing)).toMatchObject({ warnings: [undefined, undefined], trials: TRIAL });
 });
 
 it('a trial that is refused says nothing against the store', async () => {

@@ -25,8 +25,9 @@ const ignore = (): undefined => undefined;
 
 /** A connection that takes every index for a large one, which is read in ranges, again each time. */
 function toLargeIndexes(connection: Connection): Connection {
-  const store = new Proxy<Store>(connection.store, {
+  const store: Store = new Proxy<Store>(connection.store, {
     get(target, name) {
+      if (name === 'until') return () => store;
       if (name === 'getBounded') {
         return async (...asked: Parameters<Store['getBounded']>) => {
           const found = await target.getBounded(...asked);

@@ -17,6 +17,7 @@ import { type WriteStep, writeItems } from '../../../lambda/rollup/fan-out/write
 import type { Manifest } from '../../../lambda/rollup/model/manifest.ts';
 import type { Settings } from '../../../lambda/settings/table.ts';
 import { MiB } from '../../../lambda/size.ts';
+import { REFUSED, matching, onNth } from '../../support/hooks.ts';
 import {
   AGGREGATED,
   BUCKET,
@@ -258,6 +259,46 @@ describe('a plan that is carried out by many', () => {
     expect(await writeAll(bucket, plan)).toEqual({ status: 'lost' });
     expect(await commitPlan(plan, REQUEST, contextOf(bucket))).toBe('lost');
     await bucket.expectSound();
+  });
+
+  it('reads the outputs instead of what another run deletes from raw while it repacks', async () => {
+    await using bucket = await openTestBucket();
+    bucket.putHour(220);
+    await bucket.roll();
+    const request = { ...REQUEST, repack: true };
+    let plans = 0;
+    const outcome = await rollUpByPlan(request, contextOf(bucket), async (plan) => {
+      if (++plans === 1) {
+        const { deleted } = await bucket.roll({ connection: bucket.connect(), deleteSource: true });
+        expect(deleted).toMatchObject({ objects: 220 });
+      }
+      return writeItems(plan, itemsOf(bucket, plan), request, contextOf(bucket));
+    });
+    expect(outcome).toMatchObject({ status: 'committed', totals: { objects: 220 } });
+    expect(plans).toBe(2);
+    await bucket.expectSound();
+  });
+
+  it('is committed where its files may not be deleted, and tells that', async () => {
+    await using bucket = await openTestBucket();
+    bucket.putHour(20);
+    bucket.sandbox.hook = onNth(1, matching('DeleteObjects'), REFUSED);
+    expect(await fanOut(bucket)).toMatchObject({ status: 'committed', problems: [{ code: 'AccessDenied' }] });
+    await bucket.expectSound({ leftovers: bucket.leftovers().filter((key) => key.includes('/_plan/')) });
+    expect(bucket.leftovers()).toHaveLength(3);
+  });
+
+  it('ends as SourceVanished where a source is gone that no output holds', async () => {
+    await using bucket = await openTestBucket();
+    bucket.putHour(20);
+    const rolling = rollUpByPlan(REQUEST, contextOf(bucket), (plan) => {
+      bucket.remove('00007.log');
+      return writeItems(plan, itemsOf(bucket, plan), REQUEST, contextOf(bucket));
+    });
+    const { code, message } = await failureOf(rolling);
+    expect(code).toBe('SourceVanished');
+    expect(message).toMatch(/00007\.log is gone: .* Run again/);
+    expect(bucket.isCommitted).toBe(false);
   });
 
   it('is deleted by a later run if it never came to its commit', async () => {

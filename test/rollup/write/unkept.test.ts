@@ -10,10 +10,12 @@ const CONFLICT: Fault = { kind: 'error', status: 409, code: 'ConditionalRequestC
 const FORGOTTEN: Fault = { kind: 'error', status: 400, code: 'InvalidPart' };
 const GONE: Fault = { kind: 'error', status: 404, code: 'NoSuchUpload' };
 
+const random = seeded(1);
+const NOISE = Buffer.from(Array.from({ length: 10 * MiB }, () => 33 + random(90)));
+
 /** Bytes that no codec makes much smaller. */
 function noise(size: number): Buffer {
-  const random = seeded(1);
-  return Buffer.from(Array.from({ length: size }, () => 33 + random(90)));
+  return NOISE.subarray(0, size);
 }
 
 describe('a run ends committed, with every byte there, where', () => {

@@ -7,8 +7,16 @@ import { CompleteMultipartUploadCommand } from '@aws-sdk/client-s3';
 import { PacedRetryStrategy } from '../../../lambda/s3/client/retry.ts';
 import { type ConnectionOptions, connect } from '../../../lambda/s3/connection.ts';
 import { DEFAULT_SETTINGS } from '../../../lambda/settings/settings.ts';
-import type { Fault } from '../../../sandbox/sandbox.ts';
-import { BUCKET, MANIFEST_KEY, failureOf, openTestBucket } from '../../support/test-bucket.ts';
+import { MiB } from '../../../lambda/size.ts';
+import type { Fault, SandboxRequest } from '../../../sandbox/sandbox.ts';
+import {
+  BUCKET,
+  DESTINATION,
+  MANIFEST_KEY,
+  failureOf,
+  logLines,
+  openTestBucket,
+} from '../../support/test-bucket.ts';
 
 const RESET: Fault = { kind: 'reset' };
 const STARTING: Fault = { kind: 'error', status: 503, code: 'XMinioServerNotInitialized' };
@@ -25,9 +33,9 @@ describe('a store that goes away and comes back', () => {
     await using bucket = await openTestBucket();
     bucket.putHour(5);
     let away = 0;
-    bucket.sandbox.hook = ({ key }) => (key === MANIFEST_KEY && ++away > 1 && away < 9 ? fault : undefined);
+    bucket.sandbox.hook = ({ key }) => (key === MANIFEST_KEY && ++away > 1 && away < 8 ? fault : undefined);
     expect(await bucket.roll()).toMatchObject({ status: 'committed' });
-    expect(away).toBeGreaterThan(8);
+    expect(away).toBeGreaterThan(7);
     await bucket.expectSound();
   });
 
@@ -53,6 +61,58 @@ describe('a store that goes away and comes back', () => {
     };
     expect(await failureOf(bucket.roll({ connection }))).toMatchObject({ code: 'EndpointUnreachable' });
     expect(met).toBe(5);
+  });
+});
+
+describe('a run that is stopped while the store is away', () => {
+  it.each<[string, (asked: SandboxRequest) => boolean]>([
+    ['reads the manifest', ({ operation, key }) => operation === 'GetObject' && key === MANIFEST_KEY],
+    ['lists', ({ operation }) => operation === 'ListObjectsV2'],
+    ['downloads', ({ operation, key = '' }) => operation === 'GetObject' && key.endsWith('.log')],
+    ['begins an upload', ({ operation }) => operation === 'CreateMultipartUpload'],
+    ['sends a part', ({ operation }) => operation === 'UploadPart'],
+    ['completes an upload', ({ operation }) => operation === 'CompleteMultipartUpload'],
+    ['lists uploads', ({ operation }) => operation === 'ListMultipartUploads'],
+    ['tries the store out', ({ key = '' }) => key.includes('_delete-proof-')],
+    ['writes the index', ({ operation, key = '' }) => operation === 'PutObject' && key.includes('_sources-')],
+    ['writes the manifest', ({ operation, key }) => operation === 'PutObject' && key === MANIFEST_KEY],
+    ['deletes what was replaced', ({ operation }) => operation === 'DeleteObjects'],
+  ])('ends without waiting for it: when it %s', async (what, isThere) => {
+    await using bucket = await openTestBucket({ targetSize: 6 * MiB });
+    for (const name of ['a', 'b', 'c']) bucket.put(`${name}.log`, logLines(4 * MiB));
+    await bucket.roll();
+    bucket.put('b.log', logLines(5 * MiB));
+    // Longer than a test may take.
+    const connection = bucket.connect({ retryOutageSeconds: 600 });
+    if (what !== 'tries the store out') await connection.store.keepsConditions(DESTINATION);
+    const stop = new AbortController();
+    let refused = 0;
+    bucket.sandbox.hook = (request) => {
+      if (refused === 0 && !isThere(request)) return undefined;
+      if (++refused === 3) stop.abort();
+      return RESET;
+    };
+    expect(await failureOf(bucket.roll({ connection, signal: stop.signal }))).toMatchObject({
+      code: 'Aborted',
+    });
+    bucket.sandbox.hook = undefined;
+    const { status } = await bucket.roll();
+    expect(['committed', 'unchanged']).toContain(status);
+    await bucket.expectSound({ leftovers: bucket.leftovers() });
+  });
+
+  it('ends without waiting for it: when it looks for an object', async () => {
+    await using bucket = await openTestBucket();
+    const { store } = bucket.connect({ retryOutageSeconds: 600 });
+    await store.head({ bucket: BUCKET, key: 'none' });
+    const stop = new AbortController();
+    let refused = 0;
+    bucket.sandbox.hook = () => {
+      if (++refused === 3) stop.abort();
+      return RESET;
+    };
+    const head = store.until(stop.signal).head({ bucket: BUCKET, key: 'none' });
+    expect(await failureOf(head)).toMatchObject({ code: 'Aborted' });
   });
 });
 
@@ -138,8 +198,12 @@ describe('waits for an answer', () => {
     await using bucket = await openTestBucket();
     bucket.putHour(3);
     const connection = bucket.connect({}, { timeouts: { headers: 200, retries: 0 } });
-    bucket.sandbox.hook = ({ operation }) =>
-      /^List|^Put|DeleteObjects/.test(operation) ? { kind: 'delay', ms: 500 } : undefined;
+    const delayed = new Set<string>();
+    bucket.sandbox.hook = ({ operation }) => {
+      if (!/^List|^Put|DeleteObjects/.test(operation) || delayed.has(operation)) return undefined;
+      delayed.add(operation);
+      return { kind: 'delay', ms: 500 };
+    };
     expect(await bucket.roll({ connection, deleteSource: true })).toMatchObject({
       status: 'committed',
       deleted: { objects: 3 },
