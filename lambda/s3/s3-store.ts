@@ -91,7 +91,7 @@ export class S3Store implements Store {
     return new S3Store(this.#client, this.#reader, options, this.#trials, signal);
   }
 
-  list(at: Location, signal?: AbortSignal, after?: string) {
+  list(at: Location, signal = this.#signal, after?: string) {
     return listObjects(this.#client, at, signal, after);
   }
 
@@ -142,7 +142,7 @@ export class S3Store implements Store {
     return this.#reader.read(from, into, signal);
   }
 
-  stream(from: ReadFrom, signal?: AbortSignal): AsyncGenerator<Buffer> {
+  stream(from: ReadFrom, signal = this.#signal): AsyncGenerator<Buffer> {
     return this.#reader.stream(from, signal);
   }
 
