@@ -232,16 +232,22 @@ export interface LogRollupProps extends CapacityProps, Surroundings {
    */
   readonly serviceName?: string | undefined;
   /**
-   * File of the handler, which is bundled.
+   * File of a handler, which is bundled with esbuild, in place of the code that the package brings.
    *
-   * @defaultValue lambda/handler.ts of this package
+   * @defaultValue the package's own code; in its repository, where that is not built, lambda/handler.ts is bundled
    */
   readonly entry?: string | undefined;
   /**
    * Code that was bundled already, in place of `entry`. Its handler is `index.handler`; with the setting `fanOut` it also has
-   * `steps.handler`, that of lambda/step-handler.ts.
+   * `steps.handler`, that of lambda/step-handler.ts, unless there is `stepsCode`.
    *
-   * @defaultValue `entry` is bundled
+   * @defaultValue the package's own code
    */
   readonly code?: Code | undefined;
+  /**
+   * Code of the steps that was bundled already, with the handler `index.handler`. For `code` and with the setting `fanOut` alone.
+   *
+   * @defaultValue `code`, and its `steps.handler`
+   */
+  readonly stepsCode?: Code | undefined;
 }
