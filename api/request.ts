@@ -2,7 +2,7 @@ import { type Location, fillHour, parseHour, parseLocation, parseSource } from '
 import { fillSelection } from '../lambda/rollup/index.ts';
 import { type Connection, connect } from '../lambda/s3/connection.ts';
 import type { RollupSettings } from '../lambda/settings/input.ts';
-import { type RawSettings, parseSettings } from '../lambda/settings/settings.ts';
+import { parseSettings } from '../lambda/settings/settings.ts';
 import type { Settings } from '../lambda/settings/table.ts';
 
 /** Options that all functions of the engine share. */
