@@ -20,10 +20,10 @@ import { RunTally } from '../output/tally.ts';
 
 const EXAMPLES = `
 Examples:
-  $ npm run --silent s3-rollup -- plan \\
+  $ s3-rollup plan \\
       s3://application-logs/raw/checkout/20261121/08/ \\
       s3://application-logs/aggregated/checkout/20261121/08/
-  $ npm run --silent s3-rollup -- plan s3://logs/a/ s3://logs/b/ --json
+  $ s3-rollup plan s3://logs/a/ s3://logs/b/ --json
 
 It lists both sides and reads the manifest, if there is one. It writes nothing.
 Of an output it says write (download, join, upload), copy (inside S3), reuse
