@@ -71,17 +71,21 @@ export function createProgram(commands: CommandUnknownOpts[]): Command {
 
 /** `help run` is `run --help`. A name that is no command is refused, where commander shows its help and ends well. */
 function helpCommand(program: Command): CommandUnknownOpts {
-  return new Command('help')
-    .description('help of a command')
-    .argument('[command]')
-    .allowUnknownOption()
-    .action(async (name) => {
-      if (name === undefined) program.help();
-      const command = program.commands.find((known) => known.name() === name);
-      // Parsed as a command, a name that is none is refused with those that it may be meant for.
-      if (command === undefined) await program.parseAsync([name], { from: 'user' });
-      else command.help();
-    });
+  return (
+    new Command('help')
+      .description('help of a command')
+      // Whatever else is typed: help is not refused for a flag.
+      .argument('[command...]')
+      .allowUnknownOption()
+      .action(async (typed) => {
+        const name = typed.find((word) => !word.startsWith('-'));
+        if (name === undefined) program.help();
+        const command = program.commands.find((known) => known.name() === name);
+        // Parsed as a command, a name that is none is refused with those that it may be meant for.
+        if (command === undefined) await program.parseAsync([name], { from: 'user' });
+        else command.help();
+      })
+  );
 }
 
 /** The version of the package, whose package.json lies above bin/ and dist/ alike. */

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, inject, it } from 'vitest';
 import { z } from 'zod';
@@ -138,6 +138,15 @@ describe('s3-log-rollup/cdk', () => {
     const code = codeOf(join(app, 'cdk.out'), 'AppStack');
     expectPrebundled(code.get(STEPS), 'steps', app);
     await expectHour(expectPrebundled(code.get(FUNCTION), 'function', app));
+  });
+
+  it('in the example of this repository', async () => {
+    const app = join(inject('outside'), 'example');
+    const env = outsideEnv(inject('nodes')['24.5.0'], { CDK_DOCKER: 'false' });
+    cpSync(join(PROJECT, 'examples', 'cdk-typescript'), app, { recursive: true });
+    await npmInstall(app, [inject('tarball')]);
+    await exec('npx', ['cdk', 'synth', '--quiet'], { cwd: app, env });
+    expectPrebundled(codeOf(join(app, 'cdk.out'), 'Logs').get(FUNCTION), 'function', app);
   });
 
   it('in an app of ES modules, with the oldest CDK that is admitted and without esbuild', async () => {
