@@ -9,10 +9,24 @@
  *
  * @packageDocumentation
  */
-export { type ErrorCode, RollupError } from '../lambda/errors.ts';
+export { type ErrorCode, type ErrorDetails, RollupError } from '../lambda/errors.ts';
 export type { PlanResult, PlanResultOutput } from '../lambda/plan.ts';
-export type { RollupEvent, RunProblem, RunWarning, VerifyReport } from '../lambda/rollup/index.ts';
+export type {
+  Deleted,
+  HowWritten,
+  OutputAction,
+  Report,
+  RequestClass,
+  RequestCounts,
+  RollupEvent,
+  RunProblem,
+  RunWarning,
+  Skipped,
+  VerifyProblem,
+  VerifyReport,
+} from '../lambda/rollup/index.ts';
 export type { RunResult } from '../lambda/run.ts';
+export type { Peaks, Requests } from '../lambda/s3/connection.ts';
 export type { RollupSettings, SharedSettings, Size } from '../lambda/settings/input.ts';
 export { type ExtractOptions, type VerifyOptions, extract, verify } from './inspect.ts';
 export type { EngineOptions } from './request.ts';

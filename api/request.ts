@@ -63,7 +63,7 @@ export async function connected<T>(
 export function parse({ hour: text, settings: given, signal }: EngineOptions): Parsed {
   const hour = text === undefined ? undefined : parseHour(text);
   const fill = (uri: string): string => (hour === undefined ? uri : fillHour(uri, hour));
-  const settings = parseSettings((given ?? {}), (name) => name);
+  const settings = parseSettings(given ?? {}, (name) => name);
   return {
     settings: fillSelection(settings, hour, 'give hour'),
     source: (uri) => parseSource(fill(uri)),

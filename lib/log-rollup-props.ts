@@ -26,8 +26,8 @@ export const DEFAULT_RAW_ROOT = 'raw/';
 export const DEFAULT_AGGREGATED_ROOT = 'aggregated/';
 
 /** How a new version of the function takes over. */
-export const DEPLOYMENT_KINDS = ['off', 'canary', 'all-at-once'] as const;
-export type DeploymentKind = (typeof DEPLOYMENT_KINDS)[number];
+export type DeploymentKind = 'off' | 'canary' | 'all-at-once';
+export const DEPLOYMENT_KINDS = ['off', 'canary', 'all-at-once'] as const satisfies readonly DeploymentKind[];
 
 /** The network and the encryption of everything that the stack creates besides buckets. */
 export interface Surroundings {

@@ -14,14 +14,13 @@ import {
 import { exec, npmInstall, outsideEnv } from './outside.ts';
 
 const PROJECT = join(import.meta.dirname, '..', '..');
-/** The program `cdk` that this repository is tried with. */
-const { devDependencies, peerDependencies } = z
-  .object({
-    devDependencies: z.record(z.string(), z.string()),
-    peerDependencies: z.record(z.string(), z.string()),
-  })
-  .parse(JSON.parse(readFileSync(join(PROJECT, 'package.json'), 'utf8')));
-const CDK = `aws-cdk@${devDependencies['aws-cdk'] ?? ''}`;
+const read = (file: string): unknown => JSON.parse(readFileSync(join(PROJECT, file), 'utf8'));
+const { peerDependencies } = z
+  .object({ peerDependencies: z.record(z.string(), z.string()) })
+  .parse(read('package.json'));
+/** The program `cdk` that this repository is tried with, exactly: to find the newest of a range takes a registry minutes. */
+const { version } = z.object({ version: z.string() }).parse(read('node_modules/aws-cdk/package.json'));
+const CDK = `aws-cdk@${version}`;
 /** The least of a range: `^2.255.0` -> `2.255.0`. */
 const least = (name: string): string => `${name}@${(peerDependencies[name] ?? '').replace('^', '')}`;
 
@@ -128,7 +127,17 @@ describe('s3-log-rollup/cdk', () => {
     const env = outsideEnv(inject('nodes')['24.5.0'], { CDK_DOCKER: 'false' });
     const run = (program: string, ...args: string[]) => exec(program, args, { cwd: app, env });
     mkdirSync(app);
-    await run('npx', '--yes', CDK, 'init', 'app', '--language', 'typescript', '--generate-only');
+    await run(
+      'npx',
+      '--prefer-offline',
+      '--yes',
+      CDK,
+      'init',
+      'app',
+      '--language',
+      'typescript',
+      '--generate-only',
+    );
     writeFileSync(join(app, 'lib', 'app-stack.ts'), STACK);
     writeFileSync(join(app, 'test', 'app.test.ts'), TEST);
     await npmInstall(app, [inject('tarball')]);
