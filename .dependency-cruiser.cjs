@@ -8,7 +8,7 @@ const only = (name, from, to, comment) => ({
   severity: 'error',
   comment,
   from: { path: from },
-  to: { path: '^(bin|lib|lambda|sandbox|demo|bench|test)/', pathNot: to },
+  to: { path: '^(api|bin|lib|lambda|sandbox|demo|bench|package|test)/', pathNot: to },
 });
 
 const never = (name, from, to, comment) => ({
@@ -39,6 +39,13 @@ module.exports = {
       // Of these there are types alone.
       to: { couldNotResolve: true, pathNot: '^aws-lambda$' },
     },
+    only('api', '^api/', ['^api/', '^lambda/'], 'The engine as the package shows it.'),
+    only(
+      'package',
+      '^package/',
+      ['^package/', '^lib/', '^lambda/names\\.ts$'],
+      'Builds what is published; the template is made from the constructs.',
+    ),
     only(
       'bin',
       '^bin/',
@@ -62,7 +69,7 @@ module.exports = {
     only('bench', '^bench/', ['^bench/', '^bin/', '^lambda/', '^sandbox/'], 'The benchmark is no test.'),
     never(
       'face-of-the-engine',
-      { path: '^(bin|demo|bench|lambda)/', pathNot: [ENGINE, '^lambda/s3/'] },
+      { path: '^(api|bin|demo|bench|lambda)/', pathNot: [ENGINE, '^lambda/s3/'] },
       '^lambda/rollup/(?!index\\.ts$)',
       'The engine is used by lambda/rollup/index.ts, and nothing behind it.',
     ),
@@ -88,7 +95,7 @@ module.exports = {
     only('settings', '^lambda/settings/', ['^lambda/settings/', '^lambda/(errors|size)\\.ts$'], 'One table.'),
     never(
       's3-sdk',
-      { path: '^(bin|lib|lambda)/', pathNot: '^lambda/s3/' },
+      { path: '^(api|bin|lib|lambda)/', pathNot: '^lambda/s3/' },
       'node_modules/(@aws-sdk/(client-s3|lib-storage)|@smithy/node-http-handler)/',
       'S3 is spoken to under lambda/s3/ alone.',
     ),

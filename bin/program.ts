@@ -1,4 +1,7 @@
 import { Command, type CommandUnknownOpts } from '@commander-js/extra-typings';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
 import { exitCodeOf, formatFailure, isDebugging, isHelp } from './output/failure.ts';
 import { surviveClosedPipes } from './output/output.ts';
 
@@ -48,6 +51,8 @@ export function createProgram(commands: CommandUnknownOpts[]): Command {
   const program = new Command('s3-rollup')
     .description(DESCRIPTION)
     .usage('<command> [options]')
+    .version(packageVersion())
+    .helpCommand(false)
     .exitOverride()
     // Errors of commander are written by runProgram, like all others.
     .configureOutput({ outputError: () => undefined })
@@ -58,10 +63,33 @@ export function createProgram(commands: CommandUnknownOpts[]): Command {
       subcommandTerm: (command) =>
         [command.name(), ...command.registeredArguments.map((argument) => `<${argument.name()}>`)].join(' '),
     })
-    .addHelpText(
-      'after',
-      '\nEvery command has examples in its help:\n  $ npm run --silent s3-rollup -- run --help',
-    );
-  for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
+    .addHelpText('after', '\nEvery command has examples in its help:\n  $ s3-rollup run --help');
+  for (const command of [...commands, helpCommand(program)])
+    program.addCommand(command.copyInheritedSettings(program));
   return program;
+}
+
+/** `help run` is `run --help`. A name that is no command is refused, where commander shows its help and ends well. */
+function helpCommand(program: Command): CommandUnknownOpts {
+  return (
+    new Command('help')
+      .description('help of a command')
+      // Whatever else is typed: help is not refused for a flag.
+      .argument('[command...]')
+      .allowUnknownOption()
+      .action(async (typed) => {
+        const name = typed.find((word) => !word.startsWith('-'));
+        if (name === undefined) program.help();
+        const command = program.commands.find((known) => known.name() === name);
+        // Parsed as a command, a name that is none is refused with those that it may be meant for.
+        if (command === undefined) await program.parseAsync([name], { from: 'user' });
+        else command.help();
+      })
+  );
+}
+
+/** The version of the package, whose package.json lies above bin/ and dist/ alike. */
+function packageVersion(): string {
+  const text = readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8');
+  return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
 }

@@ -1,9 +1,8 @@
-import { join } from 'node:path';
 import { ArnFormat, Aws, Fn, Names, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
 import { Rule } from 'aws-cdk-lib/aws-events';
 import { SqsQueue } from 'aws-cdk-lib/aws-events-targets';
 import type { Role } from 'aws-cdk-lib/aws-iam';
-import type { IFunction } from 'aws-cdk-lib/aws-lambda';
+import type { Code, IFunction } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { type CfnStateMachine, DefinitionBody, LogLevel, StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
@@ -12,15 +11,17 @@ import { fanOutDefinition } from './fan-out-definition.ts';
 import { createStateMachineRole } from './fan-out-role.ts';
 import { RollupFunction, type RollupFunctionProps } from './rollup-function.ts';
 
-const HANDLER = join(import.meta.dirname, '..', 'lambda', 'step-handler.ts');
 /** Concurrency for plan and commit of other hours, while the workers of one hour write. */
 const BESIDE_WORKERS = 2;
 
 /** Properties of `FanOut`: those of the function, which is the same code with another handler. */
-export type FanOutProps = Omit<
+export interface FanOutProps extends Omit<
   RollupFunctionProps,
-  'feed' | 'stateMachineArn' | 'description' | 'entry' | 'handler' | 'deployment'
->;
+  'feed' | 'stateMachineArn' | 'description' | 'entry' | 'handler' | 'deployment' | 'bundle'
+> {
+  /** Code of the steps alone, whose handler is `index.handler`. */
+  readonly stepsCode?: Code | undefined;
+}
 
 /** The state machine that large requests are dispatched to, and the function that carries out its steps. */
 export class FanOut extends Construct {
@@ -42,8 +43,9 @@ export class FanOut extends Construct {
       description: 'Plans, writes or commits a part of a large rollup',
       capacity: { ...capacity, reservedConcurrency: workers + BESIDE_WORKERS },
       engine: { ...engine, concurrency },
-      entry: HANDLER,
-      handler: 'steps.handler',
+      code: props.stepsCode ?? props.code,
+      handler: props.stepsCode === undefined ? 'steps.handler' : 'index.handler',
+      bundle: 'steps',
     });
     this.function = steps.function;
     this.functionRole = steps.role;

@@ -26,8 +26,8 @@ export const DEFAULT_RAW_ROOT = 'raw/';
 export const DEFAULT_AGGREGATED_ROOT = 'aggregated/';
 
 /** How a new version of the function takes over. */
-export const DEPLOYMENT_KINDS = ['off', 'canary', 'all-at-once'] as const;
-export type DeploymentKind = (typeof DEPLOYMENT_KINDS)[number];
+export type DeploymentKind = 'off' | 'canary' | 'all-at-once';
+export const DEPLOYMENT_KINDS = ['off', 'canary', 'all-at-once'] as const satisfies readonly DeploymentKind[];
 
 /** The network and the encryption of everything that the stack creates besides buckets. */
 export interface Surroundings {
@@ -232,16 +232,22 @@ export interface LogRollupProps extends CapacityProps, Surroundings {
    */
   readonly serviceName?: string | undefined;
   /**
-   * File of the handler, which is bundled.
+   * File of a handler, which is bundled with esbuild, in place of the code that the package brings.
    *
-   * @defaultValue lambda/handler.ts of this package
+   * @defaultValue the package's own code; in its repository, where that is not built, lambda/handler.ts is bundled
    */
   readonly entry?: string | undefined;
   /**
    * Code that was bundled already, in place of `entry`. Its handler is `index.handler`; with the setting `fanOut` it also has
-   * `steps.handler`, that of lambda/step-handler.ts.
+   * `steps.handler`, that of lambda/step-handler.ts, unless there is `stepsCode`.
    *
-   * @defaultValue `entry` is bundled
+   * @defaultValue the package's own code
    */
   readonly code?: Code | undefined;
+  /**
+   * Code of the steps that was bundled already, with the handler `index.handler`. For `code` and with the setting `fanOut` alone.
+   *
+   * @defaultValue `code`, and its `steps.handler`
+   */
+  readonly stepsCode?: Code | undefined;
 }

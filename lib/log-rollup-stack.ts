@@ -8,27 +8,47 @@ import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { S3_SERVER_ACCESS_LOGS_USE_BUCKET_POLICY } from 'aws-cdk-lib/cx-api';
 import type { Construct } from 'constructs';
 import { Buckets } from './buckets.ts';
-import type { StackSettings } from './config/context.ts';
+import type { ContextValues, StackSettings } from './config/context-values.ts';
+import { parseContext } from './config/context.ts';
 import { pickEngine } from './config/engine.ts';
 import { LogRollup } from './log-rollup.ts';
 import { addOutputs } from './outputs.ts';
 
 /** Properties of `LogRollupStack`. */
 export interface LogRollupStackProps extends StackProps {
-  /** Context values, checked by `parseContext`. */
-  readonly settings: StackSettings;
+  /**
+   * Values of the stack, which docs/deploy.md lists.
+   *
+   * @defaultValue for each as it is there; `stackName` is the name of this stack
+   */
+  readonly settings?: ContextValues | undefined;
   /** @defaultValue lambda/handler.ts */
   readonly entry?: string | undefined;
   /** Code that was bundled already, in place of `entry`. */
   readonly code?: Code | undefined;
+  /** Code of the steps that was bundled already, where `code` has none of them; with the setting `fanOut`. */
+  readonly stepsCode?: Code | undefined;
 }
 
-/** Buckets, `LogRollup`, topic and outputs: all that an account needs, from context values. */
+/**
+ * Buckets, `LogRollup`, topic and outputs: all that an account needs.
+ *
+ * @example
+ * new LogRollupStack(app, 'LogRollup', {
+ *   settings: { rawBucketName: 'application-logs', streams: [{ name: 'checkout' }], alarmEmail: 'on-call@example.com' },
+ * });
+ * @throws InvalidConfiguration that names every value that is wrong
+ */
 export class LogRollupStack extends Stack {
   readonly rollup: LogRollup;
 
-  constructor(scope: Construct, id: string, { settings, entry, code, ...props }: LogRollupStackProps) {
+  constructor(
+    scope: Construct,
+    id: string,
+    { settings: given = {}, entry, code, stepsCode, ...props }: LogRollupStackProps = {},
+  ) {
     super(scope, id, { description: 'Rolls hours of raw S3 logs up into 32 MiB outputs', ...props });
+    const settings = parseContext({ stackName: this.stackName, ...given });
     // S3 may write access logs by the bucket's policy: the buckets here have no ACLs.
     this.node.setContext(S3_SERVER_ACCESS_LOGS_USE_BUCKET_POLICY, true);
     const { memorySize, timeoutSeconds, reservedConcurrency, directConcurrency } = settings;
@@ -62,6 +82,7 @@ export class LogRollupStack extends Stack {
       serviceName: settings.stackName,
       entry,
       code,
+      stepsCode,
     });
     addOutputs(this.rollup);
   }

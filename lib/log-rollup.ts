@@ -68,7 +68,8 @@ export class LogRollup extends Construct {
       securityGroups: props.securityGroups ?? (vpc === undefined ? undefined : [this.securityGroup(vpc)]),
       proxy: props.proxy,
     };
-    if (engine.fanOut === true) this.fanOut = new FanOut(this, 'FanOut', { ...functionProps, engine });
+    if (engine.fanOut === true)
+      this.fanOut = new FanOut(this, 'FanOut', { ...functionProps, stepsCode: props.stepsCode });
     const rollup = new RollupFunction(this, 'Rollup', {
       ...functionProps,
       entry: props.entry,

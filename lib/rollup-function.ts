@@ -3,8 +3,14 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type { Role } from 'aws-cdk-lib/aws-iam';
-import type { Code } from 'aws-cdk-lib/aws-lambda';
-import { Architecture, Runtime, Tracing, type CfnFunction, type IFunction } from 'aws-cdk-lib/aws-lambda';
+import {
+  Architecture,
+  Code,
+  Runtime,
+  Tracing,
+  type CfnFunction,
+  type IFunction,
+} from 'aws-cdk-lib/aws-lambda';
 import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources';
 import { NodejsFunction, OutputFormat, type BundlingOptions } from 'aws-cdk-lib/aws-lambda-nodejs';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
@@ -21,7 +27,11 @@ import type { DeploymentKind, RootedStream, Surroundings } from './log-rollup-pr
 import { formatRoot, type Root } from './config/root.ts';
 
 const PROJECT = join(import.meta.dirname, '..');
-const HANDLER = join(PROJECT, 'lambda', 'handler.ts');
+/** The handlers from whose TypeScript functions are bundled in this repository, by the folders that a package has in their place. */
+const HANDLERS = {
+  function: join(PROJECT, 'lambda', 'handler.ts'),
+  steps: join(PROJECT, 'lambda', 'step-handler.ts'),
+};
 
 /** Properties of `RollupFunction`. */
 export interface RollupFunctionProps extends Surroundings {
@@ -49,7 +59,13 @@ export interface RollupFunctionProps extends Surroundings {
   readonly deployment?: DeploymentKind | undefined;
   /** ARN of the state machine that it may start. */
   readonly stateMachineArn?: string | undefined;
-  /** @defaultValue lambda/handler.ts */
+  /**
+   * Which of the package's functions it is.
+   *
+   * @defaultValue `function`
+   */
+  readonly bundle?: keyof typeof HANDLERS | undefined;
+  /** File of a handler, which is bundled in place of the package's own code. */
   readonly entry?: string | undefined;
   /** Code that was bundled already, in place of `entry`. */
   readonly code?: Code | undefined;
@@ -80,7 +96,8 @@ export class RollupFunction extends Construct {
       removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     });
     this.role = createFunctionRole(this, 'Role', { ...props, feed, logGroup: this.logGroup });
-    if (props.code === undefined && Stack.of(this).bundlingRequired) refuseWithoutEsbuild();
+    const code = codeOf(props);
+    if ('entry' in code && Stack.of(this).bundlingRequired) refuseWithoutEsbuild();
     const environment = {
       NODE_OPTIONS: '--enable-source-maps',
       POWERTOOLS_SERVICE_NAME: props.serviceName,
@@ -108,9 +125,7 @@ export class RollupFunction extends Construct {
       environment,
       ...networkOf(props),
       ...(props.encryptionKey === undefined ? {} : { environmentEncryption: props.encryptionKey }),
-      ...(props.code === undefined
-        ? bundled(props.entry)
-        : { code: props.code, handler: props.handler ?? 'index.handler' }),
+      ...code,
     });
     // The function refers to the role, which has its policies inline: CloudFormation orders them without DependsOn.
     (this.function.node.defaultChild as CfnFunction).addDeletionOverride('DependsOn');
@@ -146,8 +161,19 @@ function proxyVariables(proxy: Surroundings['proxy']): Record<string, string> {
   };
 }
 
+/** Properties that say what a function runs: code that is bundled already, or its TypeScript. */
+function codeOf({ code, handler = 'index.handler', entry, bundle = 'function' }: RollupFunctionProps) {
+  if (code !== undefined) return { code, handler };
+  if (entry !== undefined) return bundled(entry);
+  // Beside this file in the package, and nowhere in the repository.
+  const prebundled = join(import.meta.dirname, bundle);
+  if (existsSync(join(prebundled, 'index.mjs')))
+    return { code: Code.fromAsset(prebundled), handler: 'index.handler' };
+  return bundled(HANDLERS[bundle]);
+}
+
 /** Properties of a function that esbuild bundles from its TypeScript. */
-function bundled(entry: string = HANDLER) {
+function bundled(entry: string) {
   const lockFile = join(PROJECT, 'package-lock.json');
   const bundling: BundlingOptions = {
     format: OutputFormat.ESM,

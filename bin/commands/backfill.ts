@@ -10,9 +10,9 @@ import { parseAll } from '../refusals.ts';
 
 const EXAMPLES = `
 Examples:
-  $ npm run --silent s3-rollup -- backfill --stack LogRollup \\
+  $ s3-rollup backfill --stack LogRollup \\
       --stream checkout --from 2026-11-20T00 --to 2026-11-21T08
-  $ npm run --silent s3-rollup -- backfill --stack LogRollup --dry-run --json \\
+  $ s3-rollup backfill --stack LogRollup --dry-run --json \\
       --source 's3://application-logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/' \\
       --from 2026-11-20T00 --to 2026-11-21T08
 

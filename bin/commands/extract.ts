@@ -9,10 +9,10 @@ import { readSettingsFile } from '../options/settings-file.ts';
 
 const EXAMPLES = `
 Examples:
-  $ npm run --silent s3-rollup -- extract \\
+  $ s3-rollup extract \\
       s3://application-logs/aggregated/checkout/20261121/08/ \\
       i-0a1b/app-000123.log
-  $ npm run --silent s3-rollup -- extract --hour 2026-11-21T08 \\
+  $ s3-rollup extract --hour 2026-11-21T08 \\
       --output app.log.gz \\
       's3://application-logs/aggregated/checkout/{yyyy}{MM}{dd}/{HH}/' \\
       raw/checkout/20261121/08/i-0a1b/app-000123.log.gz

@@ -1,13 +1,5 @@
-import {
-  type OutputAction,
-  type RollupEvent,
-  type RunWarning,
-  estimateRequests,
-  keepSourceOf,
-  findUnendedText,
-  parseLocation,
-  planAll,
-} from '../../lambda/rollup/index.ts';
+import { planRun } from '../../lambda/plan.ts';
+import { type OutputAction, type RollupEvent, parseLocation } from '../../lambda/rollup/index.ts';
 import { formatSize } from '../../lambda/size.ts';
 import { type Forecast, forecast } from '../output/forecast.ts';
 import { formatHistogram } from '../output/histogram.ts';
@@ -28,10 +20,10 @@ import { RunTally } from '../output/tally.ts';
 
 const EXAMPLES = `
 Examples:
-  $ npm run --silent s3-rollup -- plan \\
+  $ s3-rollup plan \\
       s3://application-logs/raw/checkout/20261121/08/ \\
       s3://application-logs/aggregated/checkout/20261121/08/
-  $ npm run --silent s3-rollup -- plan s3://logs/a/ s3://logs/b/ --json
+  $ s3-rollup plan s3://logs/a/ s3://logs/b/ --json
 
 It lists both sides and reads the manifest, if there is one. It writes nothing.
 Of an output it says write (download, join, upload), copy (inside S3), reuse
@@ -51,65 +43,29 @@ export const plan = rollupCommand('plan', 'what run would do, and its cost')
   .addHelpText('after', EXAMPLES)
   .action(async (source, destination, options) => {
     const { request, settings, connection } = await parseRollup(source, destination, options);
-    const { store, raw, gauge } = connection;
+    const { gauge } = connection;
     const tally = new RunTally({
       now: () => performance.now(),
       inUse: () => formatNoun(gauge.connections, 'connection'),
     });
     const display = showProgress(() => tally.read(), { enabled: options.progress });
     try {
-      let pages = 0;
-      const fullPlan = await interruptible((signal) => {
-        const report = (event: RollupEvent): void => {
-          if (event.type !== 'listed') return;
-          pages++;
-          tally.add(event);
-          display.update();
-        };
-        return planAll(request, { store, raw, settings, signal, now: () => new Date(), report });
-      }, 'Nothing was written.');
-      const uploads = await store.listUploads(request.destination);
-      display.finish();
-      const planningRequests = {
-        // Listing an empty prefix takes a request too.
-        list: Math.max(1, pages) + Math.max(1, Math.ceil(fullPlan.present.size / 1000)),
-        // GETs of the manifest, of the index and, with a codec, of samples of sources.
-        get: connection.takeRequests().get,
+      const report = (event: RollupEvent): void => {
+        tally.add(event);
+        display.update();
       };
-      const { destination } = request;
-      const streamsCopies = !store.canCopyFrom(raw);
-      const requests = estimateRequests({
-        fullPlan,
-        planningRequests,
-        uploads,
-        destination,
-        settings,
-        keepSource: keepSourceOf(request, fullPlan.previous?.manifest),
-        streamsCopies,
-        isForeignStore: store.service !== undefined,
-      });
-      requests.list += fullPlan.lists;
-      // Its GETs are plan's own: a run does not look.
-      const unended =
-        settings.codec === 'keep'
-          ? await interruptible(
-              (signal) => findUnendedText(fullPlan.plan.planned, request, { store, raw, settings, signal }),
-              'Nothing was written.',
-            )
-          : undefined;
-      if (unended !== undefined) fullPlan.warnings.push(lastNewlineMissing(unended));
-      printWarnings(fullPlan, options);
-      printResult(await forecast(request, fullPlan, requests), formatForecast, options);
+      const { plan, sizes } = await interruptible(
+        (signal) => planRun(request, connection, { settings, signal, report }),
+        'Nothing was written.',
+      );
+      display.finish();
+      printWarnings(plan, options);
+      printResult(forecast(plan, sizes), formatForecast, options);
     } finally {
       display.stop();
       connection.close();
     }
   });
-
-function lastNewlineMissing(key: string): RunWarning {
-  const message = `The text in ${key} ends without a newline, which cannot be added to a compressed source: its last line and the next source's first run together. Use --codec gzip.`;
-  return { code: 'LastNewlineMissing', message, key };
-}
 
 export function formatForecast(plan: Forecast): string[] {
   const { objects, bytes, skipped, outputs, sizes, requests, cost } = plan;

@@ -8,8 +8,8 @@ import { showProgress } from '../output/progress.ts';
 
 const EXAMPLES = `
 Examples:
-  $ npm run --silent s3-rollup -- redrive --stack LogRollup --dry-run
-  $ npm run --silent s3-rollup -- redrive --json \\
+  $ s3-rollup redrive --stack LogRollup --dry-run
+  $ s3-rollup redrive --json \\
       --dlq-url https://sqs.eu-central-1.amazonaws.com/111122223333/dead-letters
 
 It shows what is in the dead-letter queue, moves all of it back to the queue

@@ -10,9 +10,9 @@ import { named } from '../refusals.ts';
 
 const EXAMPLES = `
 Examples:
-  $ npm run --silent s3-rollup -- rerun --stack LogRollup --hour 2026-11-21T08 \\
+  $ s3-rollup rerun --stack LogRollup --hour 2026-11-21T08 \\
       --stream checkout
-  $ npm run --silent s3-rollup -- rerun --stack LogRollup --invoke \\
+  $ s3-rollup rerun --stack LogRollup --invoke \\
       --source s3://application-logs/raw/checkout/20261121/08/
 
 An hour that is rolled up already stays as it is, but for what came late.

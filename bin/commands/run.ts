@@ -25,15 +25,15 @@ const MOST_WORKERS = 64;
 
 const EXAMPLES = `
 Examples:
-  $ npm run --silent s3-rollup -- run \\
+  $ s3-rollup run \\
       s3://application-logs/raw/checkout/20261121/08/ \\
       s3://application-logs/aggregated/checkout/20261121/08/
-  $ npm run --silent s3-rollup -- run --hour 2026-11-21T08 --json \\
+  $ s3-rollup run --hour 2026-11-21T08 --json \\
       's3://application-logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/' \\
       's3://application-logs/aggregated/checkout/{yyyy}{MM}{dd}/{HH}/'
-  $ npm run --silent s3-rollup -- run s3://logs/raw/08/ s3://logs/rolled/08/ \\
+  $ s3-rollup run s3://logs/raw/08/ s3://logs/rolled/08/ \\
       --exclude '*' --include '*.log' --group-by '^([^/]+)/'
-  $ npm run --silent s3-rollup -- run --delete-source \\
+  $ s3-rollup run --delete-source \\
       s3://application-logs/raw/checkout/20261121/08/ \\
       s3://application-logs/aggregated/checkout/20261121/08/
 

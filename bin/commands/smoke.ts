@@ -11,8 +11,8 @@ import { SMOKE_HOUR, type SmokeResult, smoke as smokeOnce } from '../smoke/smoke
 
 const EXAMPLES = `
 Examples:
-  $ npm run --silent s3-rollup -- smoke --stack LogRollup
-  $ npm run --silent s3-rollup -- smoke --stack LogRollup --stream checkout \\
+  $ s3-rollup smoke --stack LogRollup
+  $ s3-rollup smoke --stack LogRollup --stream checkout \\
       --name 'app-{n}.log' --timeout 600 --json
 
 It writes three objects to an hour that no schedule comes to, has them rolled

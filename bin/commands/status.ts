@@ -25,9 +25,9 @@ import { SETTINGS_FILE, readSettingsFile, settingsOver } from '../options/settin
 
 const EXAMPLES = `
 Examples:
-  $ npm run --silent s3-rollup -- status --stack LogRollup \\
+  $ s3-rollup status --stack LogRollup \\
       --from 2026-11-20T00 --to 2026-11-21T08
-  $ npm run --silent s3-rollup -- status --json \\
+  $ s3-rollup status --json \\
       --source 's3://logs/raw/checkout/{yyyy}{MM}{dd}/{HH}/' \\
       --destination 's3://logs/aggregated/checkout/{yyyy}{MM}{dd}/{HH}/' \\
       --from 2026-11-20T00 --to 2026-11-21T08

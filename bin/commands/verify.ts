@@ -5,13 +5,13 @@ import { destinationCommand, parseDestination } from '../options/options.ts';
 import { typedSettings } from '../options/setting-options.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { formatColumns, formatCount, formatNoun, printResult } from '../output/output.ts';
-import { type Progress, showProgress } from '../output/progress.ts';
+import { type Progress, formatTimeLeft, showProgress } from '../output/progress.ts';
 
 const EXAMPLES = `
 Examples:
-  $ npm run --silent s3-rollup -- verify \\
+  $ s3-rollup verify \\
       s3://application-logs/aggregated/checkout/20261121/08/ --deep
-  $ npm run --silent s3-rollup -- verify --hour 2026-11-21T08 \\
+  $ s3-rollup verify --hour 2026-11-21T08 \\
       's3://application-logs/aggregated/checkout/{yyyy}{MM}{dd}/{HH}/' --json
 
 It ends with 1 where what is stored is not what was committed, or where raw
@@ -62,7 +62,9 @@ export const verify = destinationCommand('verify', 'compare a rollup with what i
 function describe(done: Done | undefined, deep: boolean, ms: number): Progress {
   if (done === undefined) return { phase: 'listing', brief: '', full: 'the rollup and its source' };
   const { outputs, bytes, totalOutputs, totalBytes } = done;
-  const rate = deep ? `, ${Math.round((bytes / MiB / ms) * 1000)} MiB/s` : '';
+  const left = deep ? formatTimeLeft({ done: bytes, total: totalBytes, seconds: ms / 1000 }) : undefined;
+  const speed = `, ${Math.round((bytes / MiB / ms) * 1000)} MiB/s`;
+  const rate = deep ? speed + (left === undefined ? '' : `, ${left}`) : '';
   const read = deep ? `, ${formatSize(bytes)} of ${formatSize(totalBytes)}${rate}` : '';
   return {
     phase: 'verifying',

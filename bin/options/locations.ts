@@ -77,5 +77,9 @@ export function refuseGlob(uri: string): void {
 
 function parseTyped(uri: string, hour: Hour | undefined, parse: (uri: string) => Location): Location {
   refuseGlob(uri);
+  if (hour === undefined && hasPlaceholders(uri)) {
+    const message = `"${uri}" has placeholders for an hour, and there is none to fill them: give --hour, such as --hour 2026-11-21T08.`;
+    throw new RollupError('InvalidArgument', message);
+  }
   return parse(hour === undefined ? uri : fillHour(uri, hour));
 }

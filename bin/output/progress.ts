@@ -14,6 +14,30 @@ export interface Progress {
   full: string;
 }
 
+/** Seconds of work after which the rest can be told from it. */
+const KNOWN_AFTER = 2;
+
+/**
+ * The time that the rest takes at the rate so far: `1:05 left`, `2:10:00 left`.
+ *
+ * @returns undefined while it cannot be told, and where nothing is left
+ */
+export function formatTimeLeft({
+  done,
+  total,
+  seconds,
+}: {
+  done: number;
+  total: number;
+  seconds: number;
+}): string | undefined {
+  if (seconds < KNOWN_AFTER || done <= 0 || done >= total) return undefined;
+  const left = Math.ceil(((total - done) / done) * seconds);
+  const [h, m, s] = [Math.floor(left / 3600), Math.floor(left / 60) % 60, left % 60];
+  const two = (part: number): string => String(part).padStart(2, '0');
+  return `${h === 0 ? `${m}:${two(s)}` : `${h}:${two(m)}:${two(s)}`} left`;
+}
+
 export interface ProgressDisplay {
   update(): void;
   /** Stops after a success; if stderr is no terminal, a last line says what was done. */

@@ -1,7 +1,7 @@
 import type { RollupEvent } from '../../lambda/rollup/index.ts';
 import { MiB, formatSize } from '../../lambda/size.ts';
 import { formatCount, formatNoun } from './output.ts';
-import type { Progress } from './progress.ts';
+import { type Progress, formatTimeLeft } from './progress.ts';
 
 type Phase = 'listing' | 'rolling up' | 'committing' | 'deleting';
 
@@ -97,10 +97,14 @@ export class RunTally {
     const outputs = this.#total?.outputs;
     const seconds = (this.#now() - (this.#began ?? this.#now())) / 1000;
     const rate = seconds > 0 ? `${Math.round(done.bytes / MiB / seconds)} MiB/s` : '';
+    // The time left of a total that still grows would be a lie.
+    const left =
+      this.#total === undefined ? undefined : formatTimeLeft({ done: done.bytes, total: bytes, seconds });
     const full = [
       `${formatCount(done.objects)} of ${formatCount(objects)}${more} ${objects === 1 ? 'object' : 'objects'}`,
       `${formatSize(done.bytes)} of ${formatSize(bytes)}${more}`,
       ...(rate === '' ? [] : [rate]),
+      ...(left === undefined ? [] : [left]),
       outputs === undefined
         ? formatNoun(done.outputs, 'output')
         : `${formatCount(done.outputs)} of ${formatNoun(outputs, 'output')}`,
@@ -109,7 +113,12 @@ export class RunTally {
     return {
       phase: this.#phase,
       ...(this.#total === undefined ? {} : { done: done.bytes / bytes }),
-      brief: `${formatCount(done.objects)}/${formatCount(objects)}${more} objects ${rate} ${done.outputs}/${outputs ?? '?'} outputs`,
+      brief: [
+        `${formatSize(done.bytes)}/${formatSize(bytes)}${more}`,
+        ...(rate === '' ? [] : [rate]),
+        ...(left === undefined ? [] : [left]),
+        `${formatCount(done.objects)}/${formatCount(objects)}${more} ${objects === 1 ? 'object' : 'objects'}`,
+      ].join(' '),
       full,
     };
   }

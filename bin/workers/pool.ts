@@ -11,12 +11,13 @@ import {
 } from '../../lambda/rollup/index.ts';
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import { type ErrorCode, RollupError } from '../../lambda/errors.ts';
 import type { Settings } from '../../lambda/settings/table.ts';
 import { type RunUsage, type FromWorker, type ToWorker, fromWorkerSchema } from './messages.ts';
 
-const WORKER = join(import.meta.dirname, 'worker.ts');
+/** Beside this file in the repository, and beside the chunk that holds it in the package. */
+const WORKER = join(import.meta.dirname, `worker${extname(import.meta.filename)}`);
 
 export interface PoolOptions {
   workers: number;

@@ -5,19 +5,18 @@ import {
   parseSource,
   writeItems,
 } from '../../lambda/rollup/index.ts';
-import { enableCompileCache } from 'node:module';
-import { join } from 'node:path';
 import { RollupError } from '../../lambda/errors.ts';
 import { openDescriptors } from '../../lambda/s3/client/gauge.ts';
 import { type Connection, connect } from '../../lambda/s3/connection.ts';
 import { parseSettings } from '../../lambda/settings/settings.ts';
+import { cacheCompiledCode } from '../compile-cache.ts';
 import { type FromWorker, type ToWorker, toWorkerSchema } from './messages.ts';
 
 /** One of the processes of `run --workers`. It asks for an item of the plan whenever it has room for one. */
 
 const PROGRESS_MS = 200;
 
-enableCompileCache(join(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'node'));
+cacheCompiledCode();
 
 type Item = Pick<PlanItem, 'offset' | 'length'>;
 

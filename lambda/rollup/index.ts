@@ -27,11 +27,11 @@ export { workersFor } from './fan-out/worker-count.ts';
 export { type WriteStep, writeItems } from './fan-out/write-step.ts';
 export { extract } from './inspect/extract.ts';
 export { findUnendedText } from './inspect/newline-hint.ts';
-export { type VerifyReport } from './inspect/report.ts';
+export { type VerifyProblem, type VerifyReport } from './inspect/report.ts';
 export { verify } from './inspect/verify.ts';
 export { combineCrc32 } from './model/crc32.ts';
 export { type Endpoints, sourceStore } from './model/endpoints.ts';
-export { type Report, type RollupEvent } from './model/events.ts';
+export { type HowWritten, type Report, type RollupEvent } from './model/events.ts';
 export {
   type Hour,
   fillHour,
@@ -80,6 +80,7 @@ export {
 } from './model/store.ts';
 export {
   type OutputAction,
+  type RequestClass,
   type RequestCounts,
   actionOf,
   estimateRequests,

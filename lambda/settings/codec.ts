@@ -13,6 +13,8 @@ export const LEVELS = {
 } as const;
 
 const { gzip, zstd } = LEVELS;
+/** One rule for both, so that nobody who is told of one is then told of another. */
+const BY_CODEC = `from ${gzip.least} to ${gzip.most} with gzip, and from ${zstd.least} to ${zstd.most} with zstd`;
 
 /** Settings of the format of outputs. */
 export const codec = group('Options:', {
@@ -34,7 +36,7 @@ export const codec = group('Options:', {
    *
    * @defaultValue that of the codec: 6 of gzip, 3 of zstd
    */
-  level: row(whole(Math.min(gzip.least, zstd.least), Math.max(gzip.most, zstd.most)), {
+  level: row(whole(Math.min(gzip.least, zstd.least), Math.max(gzip.most, zstd.most), BY_CODEC), {
     default: undefined,
     defaultText: `${gzip.usual} of gzip, ${zstd.usual} of zstd`,
     description: `of compression: gzip ${gzip.least} to ${gzip.most}, zstd ${zstd.least} to ${zstd.most}`,

@@ -12,7 +12,7 @@ const ARCHIVES = new Set<unknown>(['GLACIER', 'DEEP_ARCHIVE']);
 const storageClass = z.enum(CLASSES, {
   error: ({ input }) =>
     ARCHIVES.has(input)
-      ? 'must be a class that is read at once, such as GLACIER_IR: later runs and verify read outputs'
+      ? 'must be one that later runs and verify can read at once, such as GLACIER_IR'
       : `must be ${CLASSES.join(', ').replace(/, (?=\w+$)/, ' or ')}`,
 });
 

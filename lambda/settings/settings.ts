@@ -38,6 +38,11 @@ export interface SettingProblem {
   path: PropertyKey[];
   /** The rule, beginning with `must` or a verb. */
   message: string;
+  /**
+   * True of a rule about another setting beside it, which the value itself does not break: the value is then named before the
+   * rule and not behind it, where "must be left out beside kmsKeyId, not AES256" would say the opposite.
+   */
+  isRelation?: true;
 }
 
 /**
@@ -69,7 +74,7 @@ export function contradictions(
 ): SettingProblem[] {
   return RELATIONS.filter(({ of }) => !of.some((name) => unsound.has(name))).flatMap(({ of, problem }) => {
     const message = problem(settings);
-    return message === undefined ? [] : [{ setting: of[0], path: [], message }];
+    return message === undefined ? [] : [{ setting: of[0], path: [], message, isRelation: true as const }];
   });
 }
 
@@ -90,15 +95,19 @@ export function parseSettings(
   throw new RollupError('InvalidArgument', `${formatProblems(all, raw, nameOf).join('; ')}.`);
 }
 
-/** Problems as text: `--target-size must be …, not "lots"`. */
+/** Problems as text: `--target-size must be …, not "lots"`; `--level 9 must stand beside a codec …`. */
 export function formatProblems(
   problems: SettingProblem[],
   raw: RawSettings,
   nameOf: (setting: SettingName, path: PropertyKey[]) => string,
 ): string[] {
-  return problems.map(({ setting, path, message }) => {
+  return problems.map(({ setting, path, message, isRelation }) => {
     const given = valueAt(raw[setting], path);
-    return `${nameOf(setting, path)} ${message}${given === undefined ? '' : `, not ${quote(given)}`}`;
+    const name = nameOf(setting, path);
+    if (given === undefined || given === true) return `${name} ${message}`;
+    return isRelation === true
+      ? `${name} ${plain(given)} ${message}`
+      : `${name} ${message}, not ${quote(given)}`;
   });
 }
 
@@ -111,6 +120,10 @@ function valueAt(value: unknown, path: PropertyKey[]): unknown {
 
 function quote(given: unknown): string {
   return given instanceof Object ? JSON.stringify(given) : `"${String(given)}"`;
+}
+
+function plain(given: unknown): string {
+  return given instanceof Object ? JSON.stringify(given) : String(given);
 }
 
 /** The environment variable of a setting: `targetSize` -> `TARGET_SIZE`. */

@@ -14,7 +14,8 @@ import { selection } from './selection.ts';
  *
  * - `Settings`, which the engine reads, with its default and its check (`parseSettings`);
  * - the flag of `run` and `plan` (`partSize` -> `--part-size`), with its line of help (bin/options/setting-options.ts);
- * - the function's variable (`PART_SIZE`), the stack's context value and `EngineProps` (lib/config/engine.ts);
+ * - the function's variable (`PART_SIZE`), the stack's context value (lib/config/engine.ts);
+ * - with a line of its own, what the types of the package show (lambda/settings/input.ts);
  * - `s3-log-rollup.json` and its JSON schema, which test/lib/settings-schema.test.ts writes with `--update`;
  * - what the manifest says of how the rollup was made, where the row says `recorded`.
  *

@@ -20,9 +20,9 @@ export function size(min: number, max: number, why: string) {
   return { schema: z.union([bytes, text], message), fromText: (written: string) => written };
 }
 
-/** A whole number, both limits included. */
-export function whole(min: number, max: number) {
-  const message = `must be a whole number from ${min} to ${max}`;
+/** A whole number, both limits included. `range` says them in other words. */
+export function whole(min: number, max: number, range = `from ${min} to ${max}`) {
+  const message = `must be a whole number ${range}`;
   return {
     schema: z.int(message).min(min, message).max(max, message),
     fromText: (text: string) => (/^\d+$/.test(text) ? Number(text) : text),

@@ -46,7 +46,12 @@ export const capacityFields = {
 export const capacitySchema = z.strictObject(capacityFields).superRefine(refuseNoQueueConcurrency);
 
 /** Memory, time and concurrency, with defaults. */
-export type Capacity = z.infer<typeof capacitySchema>;
+export interface Capacity {
+  readonly memorySize: number;
+  readonly timeoutSeconds: number;
+  readonly reservedConcurrency: number;
+  readonly directConcurrency: number;
+}
 
 /** Most messages of the queue that are worked on at once. */
 export function queueConcurrency(

@@ -15,7 +15,10 @@ import {
   prefixSchema,
   rawPrefixSchema,
 } from './root.ts';
-import { DEFAULT_STREAMS, streamsSchema, type StreamProps } from './streams.ts';
+import type { StackSettings } from './context-values.ts';
+import { DEFAULT_STREAMS, streamsSchema } from './streams.ts';
+
+export type { StackSettings };
 
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 const bucketName = z
@@ -104,11 +107,6 @@ export const stackSchema = z.strictObject({
     0,
   ).optional(),
 });
-
-/** Context values that were checked, with defaults. */
-export type StackSettings = Omit<z.infer<typeof schema>, 'streams'> & {
-  readonly streams: readonly StreamProps[] | undefined;
-};
 
 /** A settings file: its name, settings of a run, and the stack's own values. */
 export interface ContextFile {

@@ -1,18 +1,9 @@
 import { z } from 'zod';
 import { DEFAULT_SETTINGS, ROWS, contradictions, variableOf } from '../../lambda/settings/settings.ts';
-import { type SettingInput, type Settings, type StackSettingName } from '../../lambda/settings/table.ts';
+import type { Engine, EngineProps } from '../../lambda/settings/input.ts';
+import { type Settings, type StackSettingName } from '../../lambda/settings/table.ts';
 
-/**
- * Settings of a run: lambda/settings documents each.
- *
- * @defaultValue for each: the function's own
- */
-export type EngineProps = {
-  readonly [Name in StackSettingName]?: SettingInput<Name> | undefined;
-};
-
-/** The settings that were given, checked. */
-export type Engine = { readonly [Name in StackSettingName]?: Settings[Name] | undefined };
+export type { Engine, EngineProps };
 
 const ROWS_OF_STACK = ROWS.filter(({ only }) => only !== 'command line');
 /** Names of the settings that the stack has. */

@@ -58,7 +58,7 @@ describe('wrong usage ends with 2 and says what is wrong', () => {
     [
       'a placeholder without an hour',
       ['run', 's3://logs/raw/{yyyy}/', DESTINATION],
-      /placeholder.*give an hour/,
+      /placeholders.*give --hour/,
     ],
     [
       'a placeholder that is none',
@@ -98,6 +98,32 @@ describe('wrong usage ends with 2 and says what is wrong', () => {
     ['an unknown command', ['frobnicate'], /Unknown command 'frobnicate'/],
     ['a missing argument', ['run', SOURCE], /destination is missing: type it/],
     ['an argument too many', ['verify', DESTINATION, SOURCE], /Too many arguments/],
+    ['help of an unknown command', ['help', 'frobnicate'], /Unknown command 'frobnicate'/],
+    [
+      'a level that no codec stands beside',
+      ['run', ...BOTH, '--level', '9'],
+      /^--level 9 must stand beside a codec that has levels: gzip or zstd\.$/,
+    ],
+    [
+      'a level that no codec has',
+      ['run', ...BOTH, '--level', '30', '--codec', 'gzip'],
+      /^--level must be a whole number from 1 to 9 with gzip, and from 1 to 19 with zstd, not "30"\.$/,
+    ],
+    [
+      'a level that another codec has',
+      ['run', ...BOTH, '--level', '12', '--codec', 'gzip'],
+      /^--level 12 must be from 1 to 9 with gzip\.$/,
+    ],
+    [
+      'an archive for outputs',
+      ['run', ...BOTH, '--storage-class', 'GLACIER'],
+      /^--storage-class must be one that later runs and verify can read at once, such as GLACIER_IR, not "GLACIER"\.$/,
+    ],
+    [
+      'an encryption beside another',
+      ['run', ...BOTH, '--sse', 'AES256', '--kms-key-id', 'alias/logs'],
+      /^--sse AES256 must be left out beside kmsKeyId, which is another encryption\.$/,
+    ],
     [
       "a target below S3's smallest part",
       ['run', ...BOTH, '--target-size', '3MiB'],

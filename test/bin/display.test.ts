@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { formatFailure } from '../../bin/output/failure.ts';
 import { bucketsOf, formatHistogram } from '../../bin/output/histogram.ts';
 import { formatDollars, formatNoun } from '../../bin/output/output.ts';
-import { type Progress, showProgress } from '../../bin/output/progress.ts';
+import { type Progress, formatTimeLeft, showProgress } from '../../bin/output/progress.ts';
 import { RunTally } from '../../bin/output/tally.ts';
 import { RollupError } from '../../lambda/errors.ts';
 import type { RollupEvent } from '../../lambda/rollup/model/events.ts';
@@ -73,6 +73,18 @@ describe('progress', () => {
   });
 });
 
+describe('the time that is left', () => {
+  it.each([
+    ['of a second half', { done: 50, total: 100, seconds: 65 }, '1:05 left'],
+    ['of hours', { done: 1, total: 3, seconds: 3_900 }, '2:10:00 left'],
+    ['is not told at the very beginning', { done: 1, total: 100, seconds: 1 }, undefined],
+    ['is not told before anything was done', { done: 0, total: 100, seconds: 60 }, undefined],
+    ['is not told at the end', { done: 100, total: 100, seconds: 60 }, undefined],
+  ])('%s', (_, progress, text) => {
+    expect(formatTimeLeft(progress)).toBe(text);
+  });
+});
+
 describe('the tally of a run', () => {
   const planned: RollupEvent = { type: 'planned', objects: 4, bytes: 4 * MiB, outputs: 2 };
   const read: RollupEvent = { type: 'read', objects: 2, bytes: 2 * MiB };
@@ -91,8 +103,8 @@ describe('the tally of a run', () => {
       {
         phase: 'rolling up',
         done: 0.5,
-        brief: '2/4 objects 1 MiB/s 1/2 outputs',
-        full: '2 of 4 objects, 2 MiB of 4 MiB, 1 MiB/s, 1 of 2 outputs, in use',
+        brief: '2 MiB/4 MiB 1 MiB/s 0:02 left 2/4 objects',
+        full: '2 of 4 objects, 2 MiB of 4 MiB, 1 MiB/s, 0:02 left, 1 of 2 outputs, in use',
       },
     ],
     [
@@ -100,7 +112,7 @@ describe('the tally of a run', () => {
       [{ type: 'listed', objects: 3, bytes: 3 * MiB }, { type: 'begun', key: 'k', bytes: 2 * MiB }, read],
       {
         phase: 'rolling up',
-        brief: '2/3+ objects 1 MiB/s 0/? outputs',
+        brief: '2 MiB/3 MiB+ 1 MiB/s 2/3+ objects',
         full: '2 of 3+ objects, 2 MiB of 3 MiB+, 1 MiB/s, 0 outputs, in use',
       },
     ],

@@ -14,12 +14,12 @@ const PAGES = [
 
 const read = (page: string): string => readFileSync(join(PROJECT, page), 'utf8');
 
-/** The arguments of every `npm run --silent s3-rollup -- …` in a text, split as by a shell. */
+/** The arguments of every `s3-rollup …` in a text, at the beginning of a line or of a piece of code, split as by a shell. */
 function commandLines(text: string): string[][] {
   const whole = text.replaceAll(/\\\n\s*/g, ' ');
-  return [...whole.matchAll(/npm run --silent s3-rollup -- ([^\n`]*)/g)]
+  return [...whole.matchAll(/(?:^ *(?:\$ )?|`)s3-rollup ([^\n`]*)/gm)]
     .map(([, line = '']) => split(line))
-    .filter(([command = '']) => !command.startsWith('<'));
+    .filter(([command = '']) => !/^(<|--)/.test(command));
 }
 
 /** Words, quoted ones and plain ones, up to a comment, a pipe or a redirection. */

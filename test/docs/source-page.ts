@@ -41,7 +41,7 @@ export const COMMANDS = new Map<string, Command>(
     .flatMap((section) => {
       const [heading = ''] = section.split('\n');
       const [, typed] =
-        /^npm run --silent s3-rollup -- run --hour (.*)$/m.exec(section.replaceAll(/ \\\n\s*/g, ' ')) ?? [];
+        /^s3-rollup run --hour (.*)$/m.exec(section.replaceAll(/ \\\n\s*/g, ' ')) ?? [];
       if (typed === undefined) return [];
       const [hour = '', source = '', destination = '', ...options] = typed
         .split(' ')

@@ -1,6 +1,8 @@
-import { readdirSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { bundleFunction } from '../../package/function-code.ts';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
 import { type LambdaProcess, startLambda } from './support/lambda-process.ts';
 import {
@@ -33,6 +35,19 @@ describe('the bundle that synthesis makes', () => {
     const bundle = inject('bundle');
     expect(readdirSync(bundle).sort()).toEqual(['index.mjs', 'index.mjs.map']);
     expect(statSync(join(bundle, 'index.mjs')).size).toBeLessThanOrEqual(1_500_000);
+  });
+
+  it('is byte for byte what the package brings', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 's3-log-rollup-function-'));
+    try {
+      await bundleFunction('function', folder);
+      for (const name of ['index.mjs'])
+        expect(readFileSync(join(folder, name), 'utf8')).toBe(
+          readFileSync(join(inject('bundle'), name), 'utf8'),
+        );
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('is imported in under 400 ms', async () => {

@@ -42,8 +42,8 @@ describe('settings of outputs and sides that are taken', () => {
 
 describe('settings of outputs and sides that are refused', () => {
   it.each<[keyof RawSettings, unknown, string]>([
-    ['storageClass', 'GLACIER', 'must be a class that is read at once'],
-    ['storageClass', 'DEEP_ARCHIVE', 'must be a class that is read at once'],
+    ['storageClass', 'GLACIER', 'must be one that later runs and verify can read at once'],
+    ['storageClass', 'DEEP_ARCHIVE', 'must be one that later runs and verify can read at once'],
     [
       'storageClass',
       'standard',
@@ -82,9 +82,12 @@ describe('settings of outputs and sides that are refused', () => {
   });
 
   it.each([
-    [{ sse: 'AES256', kmsKeyId: KEY_ARN }, 'sse must be left out beside kmsKeyId'],
-    [{ sourceExternalId: 'log-rollup' }, 'sourceExternalId must stand beside sourceRoleArn'],
-    [{ destinationExternalId: 'log-rollup' }, 'destinationExternalId must stand beside destinationRoleArn'],
+    [{ sse: 'AES256', kmsKeyId: KEY_ARN }, 'sse AES256 must be left out beside kmsKeyId'],
+    [{ sourceExternalId: 'log-rollup' }, 'sourceExternalId log-rollup must stand beside sourceRoleArn'],
+    [
+      { destinationExternalId: 'log-rollup' },
+      'destinationExternalId log-rollup must stand beside destinationRoleArn',
+    ],
   ])('%j', (given, why) => {
     expect(() => parseSettings(given, (setting) => setting)).toThrow(why);
   });

@@ -17,7 +17,7 @@ import { downloadsOf } from '../write/write-encoded.ts';
 import type { FullPlan } from './list-and-plan.ts';
 
 /** Classes in which S3 prices requests. */
-type RequestClass = 'list' | 'get' | 'put' | 'copy' | 'delete';
+export type RequestClass = 'list' | 'get' | 'put' | 'copy' | 'delete';
 
 /** Numbers of requests by class. */
 export type RequestCounts = Record<RequestClass, number>;

@@ -64,11 +64,21 @@ const lineSchema = z.record(z.string(), z.unknown());
 export interface LambdaOptions {
   env: Record<string, string>;
   execArgv?: string[];
+  /**
+   * Folder of the bundle.
+   *
+   * @defaultValue that of the synthesis of this test run
+   */
+  bundle?: string;
 }
 
 /** Starts a process with only this environment, which imports the bundle. */
-export async function startLambda({ env, execArgv = [] }: LambdaOptions): Promise<LambdaProcess> {
-  const child = fork(RUNTIME, [join(inject('bundle'), 'index.mjs')], {
+export async function startLambda({
+  env,
+  execArgv = [],
+  bundle = inject('bundle'),
+}: LambdaOptions): Promise<LambdaProcess> {
+  const child = fork(RUNTIME, [join(bundle, 'index.mjs')], {
     env: {
       NODE_OPTIONS: '--enable-source-maps --no-warnings',
       AWS_REGION: 'us-east-1',
