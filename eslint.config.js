@@ -4,7 +4,16 @@ import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig(
-  globalIgnores(['cdk.out/', 'coverage/', 'api-reference/', 'dist/', 'release/', 'node_modules/']),
+  // The example imports the package as it is installed: test/package checks its types there.
+  globalIgnores([
+    'examples/cdk-typescript/',
+    'cdk.out/',
+    'coverage/',
+    'api-reference/',
+    'dist/',
+    'release/',
+    'node_modules/',
+  ]),
   {
     files: ['**/*.ts'],
     extends: [eslint.configs.recommended, tseslint.configs.strictTypeChecked, prettier],
