@@ -1,6 +1,7 @@
 import type { Settings } from '../../lambda/settings/table.ts';
 import type { machine } from '../options.ts';
 import type { DataSetOptions } from '../server/data-set.ts';
+import type { GoName } from '../variants/go.ts';
 import { VARIANTS, type VariantName } from '../variants/variant.ts';
 import type { Summary } from './summary.ts';
 import { formatMegabytes, formatNumber, formatTable } from './table.ts';
@@ -11,6 +12,8 @@ export interface Comparison {
   rounds: number;
   settings: Settings;
   variants: Record<VariantName, Summary>;
+  /** The programs in Go, where there is a Go toolchain: whole processes. */
+  go: Partial<Record<GoName, Summary>>;
   /** Figures of s3-log-rollup divided by those of the others. */
   ratios: Record<Other, Ratios>;
 }
@@ -54,6 +57,8 @@ export function formatComparison(comparison: Comparison): string {
   const { dataSet, rounds, settings, variants, machine } = comparison;
   const gigabytes = formatNumber(dataSet.bytes / 1e9);
   const rows = VARIANTS.map((name) => [name, ...cells(variants[name])]);
+  for (const [name, summary] of Object.entries(comparison.go))
+    rows.push([name, '', '', ...cells(summary).slice(2)]);
   for (const other of ['floor', 'https', 'simple'] as const) {
     const { cpu, wall, rss } = comparison.ratios[other];
     const [cpuRatio, wallRatio, rssRatio] = [cpu, wall, rss].map(formatNumber) as [string, string, string];
