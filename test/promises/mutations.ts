@@ -641,6 +641,7 @@ function copyTree(): string {
     'sandbox',
     'test/promises',
     'test/rollup',
+    'test/s3',
     'test/support',
     'package.json',
     'tsconfig.json',
