@@ -13,6 +13,8 @@ export interface Measured {
   objects: number;
   bytes: number;
   cpuSeconds: number;
+  /** CPU of the process from its start, the loading of its modules included; absent if the system does not tell. */
+  processCpuSeconds?: number;
   wallSeconds: number;
   rssBytes: number;
   /** Absent if the system does not tell. */
@@ -63,6 +65,7 @@ function describe(
     bytes: raw.bytes,
     ...used,
     ...(fileDescriptors !== undefined && { fileDescriptors }),
+    ...(cpuSeconds !== undefined && { processCpuSeconds: cpuSeconds }),
     ...(mainThreadSeconds !== undefined &&
       cpuSeconds !== undefined && { mainThreadShare: mainThreadSeconds / cpuSeconds }),
     connections: seen.peakConnections,

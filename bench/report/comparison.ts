@@ -1,6 +1,7 @@
 import type { Settings } from '../../lambda/settings/table.ts';
 import type { machine } from '../options.ts';
 import type { DataSetOptions } from '../server/data-set.ts';
+import type { GoName } from '../variants/go.ts';
 import { VARIANTS, type VariantName } from '../variants/variant.ts';
 import type { Summary } from './summary.ts';
 import { formatMegabytes, formatNumber, formatTable } from './table.ts';
@@ -11,9 +12,14 @@ export interface Comparison {
   rounds: number;
   settings: Settings;
   variants: Record<VariantName, Summary>;
+  /** The programs in Go, where there is a Go toolchain: whole processes. */
+  go: Partial<Record<GoName, Summary>>;
   /** Figures of s3-log-rollup divided by those of the others. */
-  ratios: Record<'floor' | 'simple', Ratios>;
+  ratios: Record<Other, Ratios>;
 }
+
+/** What s3-log-rollup is compared with. */
+type Other = Exclude<VariantName, 's3-log-rollup'>;
 
 export interface Ratios {
   cpu: number;
@@ -28,13 +34,18 @@ export function ratios(variants: Comparison['variants']): Comparison['ratios'] {
     wall: own.wallSeconds / other.wallSeconds,
     rss: own.rssBytes / other.rssBytes,
   });
-  return { floor: against(variants.floor), simple: against(variants.simple) };
+  return {
+    floor: against(variants.floor),
+    https: against(variants.https),
+    simple: against(variants.simple),
+  };
 }
 
 const HEAD = [
   '',
   'CPU s/GB',
   'CPU s/1,000 objects',
+  'whole process, CPU s/GB',
   'time, s',
   'peak RSS, MB',
   'descriptors',
@@ -46,10 +57,12 @@ export function formatComparison(comparison: Comparison): string {
   const { dataSet, rounds, settings, variants, machine } = comparison;
   const gigabytes = formatNumber(dataSet.bytes / 1e9);
   const rows = VARIANTS.map((name) => [name, ...cells(variants[name])]);
-  for (const other of ['floor', 'simple'] as const) {
+  for (const [name, summary] of Object.entries(comparison.go))
+    rows.push([name, '', '', ...cells(summary).slice(2)]);
+  for (const other of ['floor', 'https', 'simple'] as const) {
     const { cpu, wall, rss } = comparison.ratios[other];
     const [cpuRatio, wallRatio, rssRatio] = [cpu, wall, rss].map(formatNumber) as [string, string, string];
-    rows.push([`against ${other}`, cpuRatio, cpuRatio, wallRatio, rssRatio, '', '', '']);
+    rows.push([`against ${other}`, cpuRatio, cpuRatio, '', wallRatio, rssRatio, '', '', '']);
   }
   return [
     `${dataSet.objects.toLocaleString('en-US')} objects, ${gigabytes} GB, ${dataSet.checksum}; concurrency ${settings.concurrency}, ` +
@@ -66,6 +79,7 @@ function cells(summary: Summary): string[] {
   return [
     formatNumber(summary.cpuSecondsPerGb),
     formatNumber(summary.cpuSecondsPer1000Objects),
+    summary.processCpuSecondsPerGb === undefined ? '' : formatNumber(summary.processCpuSecondsPerGb),
     formatNumber(summary.wallSeconds),
     formatMegabytes(summary.rssBytes),
     String(summary.fileDescriptors ?? ''),

@@ -4,6 +4,8 @@ import type { Measured } from '../measure.ts';
 export interface Summary {
   cpuSecondsPerGb: number;
   cpuSecondsPer1000Objects: number;
+  /** Of the process from its start, the loading of its modules included. */
+  processCpuSecondsPerGb: number | undefined;
   wallSeconds: number;
   rssBytes: number;
   fileDescriptors: number | undefined;
@@ -24,6 +26,9 @@ export function summarize(runs: Measured[]): Summary {
   return {
     cpuSecondsPerGb: of(({ cpuSeconds, bytes }) => cpuSeconds / (bytes / 1e9)),
     cpuSecondsPer1000Objects: of(({ cpuSeconds, objects }) => cpuSeconds / (objects / 1000)),
+    processCpuSecondsPerGb: ifKnown(
+      ({ processCpuSeconds, bytes }) => processCpuSeconds && processCpuSeconds / (bytes / 1e9),
+    ),
     wallSeconds: of(({ wallSeconds }) => wallSeconds),
     rssBytes: of(({ rssBytes }) => rssBytes),
     fileDescriptors: ifKnown(({ fileDescriptors }) => fileDescriptors),

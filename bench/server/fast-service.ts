@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { AwsChunkedDecoder } from '../../sandbox/http/aws-chunked.ts';
 import type { Call } from '../../sandbox/http/call.ts';
 import { checksumHeader } from '../../sandbox/checksums.ts';
 import type { Gauges } from '../../sandbox/gauges.ts';
@@ -60,13 +61,17 @@ async function answer(call: Omit<Call, 'operation'> & { operation: Operation }) 
 
 function receiveFast(request: IncomingMessage, operation: Operation, sink: Sink): Promise<Received> {
   const { headers } = request;
-  const crc32 = headers[checksumHeader('CRC32')];
+  // As the SDK for Go uploads: chunks, and a checksum behind them.
+  const isChunked = String(headers['x-amz-content-sha256'] ?? '').startsWith('STREAMING-');
+  const chunked = isChunked ? new AwsChunkedDecoder(undefined) : undefined;
   const isOfBody = operation === 'PutObject' || operation === 'UploadPart';
   return new Promise((resolve, reject) => {
     let size = 0;
     request.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      void sink(chunk);
+      for (const bytes of chunked?.decode(chunk) ?? [chunk]) {
+        size += bytes.length;
+        void sink(bytes);
+      }
     });
     request.once('error', reject);
     request.once('end', () => {
@@ -76,6 +81,8 @@ function receiveFast(request: IncomingMessage, operation: Operation, sink: Sink)
       }
       // A different ETag for every body, as with objects that S3 encrypts by KMS, where it is no MD5 either.
       const md5 = createHash('md5').update(String(++received)).digest('hex');
+      const name = checksumHeader('CRC32');
+      const crc32 = headers[name] ?? chunked?.trailers[name];
       const checksum = { algorithm: 'CRC32', value: String(crc32) } as const;
       resolve({ size, md5, ...(isOfBody && crc32 !== undefined && { checksum }) });
     });

@@ -1,105 +1,169 @@
-import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { text } from 'node:stream/consumers';
+import { readFileSync } from 'node:fs';
+import { type ConnectionOptions, type TLSSocket, connect } from 'node:tls';
+import type { OnReadOpts } from 'node:net';
+import { crc32 } from 'node:zlib';
 import pLimit from 'p-limit';
-import { maxSockets } from '../../lambda/settings/settings.ts';
 import { groupsOf, outputName, type Job, type Listed } from './variant.ts';
 
-/** Bytes of one write. Node holds several copies of larger ones. */
-const SLICE = 256 * 1024;
+/** Bytes of one write. */
+const SLICE = 64 * 1024;
+/** What has just arrived on any connection. */
+const RECEIVED = Buffer.allocUnsafeSlow(64 * 1024);
+
+const END_OF_HEAD = '\r\n\r\n';
 
 /**
- * The least that Node needs: GETs into a buffer and PUTs of it over `node:https`, unsigned, without checksums, retries or a
- * manifest. No program that moves these bytes with Node's TLS can take much less.
+ * The least that Node's TLS needs: GETs over `node:tls` into a buffer, the CRC-32 of every body, and one PUT of the buffer;
+ * unsigned, without retries or a manifest, and with no more of HTTP than the benchmark's own server needs.
  */
 export async function floor({ bucket, source, destination, settings }: Job): Promise<void> {
   const endpoint = new URL(process.env['AWS_ENDPOINT_URL'] ?? '');
-  const sockets = maxSockets(settings);
-  // Separate agents for GET and PUT: Node's server ends a connection on which a body comes before it knows that its
-  // last
-  // answer has gone out (HPE_PAUSED), and this program has no retries.
-  const agents = {
-    GET: new Agent({ keepAlive: true, maxSockets: sockets, maxFreeSockets: sockets }),
-    PUT: new Agent({ keepAlive: true, maxSockets: settings.outputsInFlight }),
-  };
+  const idle = { GET: [] as Connection[], PUT: [] as Connection[] };
+  const all: Connection[] = [];
   const downloads = pLimit(settings.concurrency);
   const begun = pLimit(settings.outputsInFlight);
   const buffers: Buffer[] = [];
 
-  function send(method: 'GET' | 'PUT', path: string, body?: Buffer): Promise<IncomingMessage> {
-    return new Promise((resolve, reject) => {
-      const headers = body === undefined ? {} : { 'content-length': body.length };
-      const { hostname, port } = endpoint;
-      const sent = request({
-        agent: agents[method],
-        hostname,
-        port,
-        method,
-        path: `/${bucket}${path}`,
-        headers,
-      });
-      sent.once('response', resolve);
-      sent.once('error', reject);
-      if (body === undefined) sent.end();
-      else pipeline(Readable.from(slices(body)), sent).catch(reject);
-    });
-  }
-
-  async function get(key: string, into: Buffer): Promise<void> {
-    let at = 0;
-    await read(await send('GET', `/${key}`), (chunk) => {
-      into.set(chunk, at);
-      at += chunk.length;
-    });
-    if (at !== into.length) throw new Error(`${key} came with ${at} bytes.`);
-  }
-
-  const listed: Listed[] = [];
-  for (let token: string | undefined = ''; token !== undefined;) {
-    const next = token === '' ? '' : `&continuation-token=${encodeURIComponent(token)}`;
-    const page = await textOf(await send('GET', `?list-type=2&prefix=${encodeURIComponent(source)}${next}`));
-    for (const [, key = '', size] of page.matchAll(/<Key>(.*?)<\/Key>.*?<Size>(\d+)<\/Size>/g)) {
-      listed.push({ key, size: Number(size) });
+  async function over(method: 'GET' | 'PUT', use: (connection: Connection) => Promise<void>): Promise<void> {
+    let connection = idle[method].pop();
+    if (connection === undefined) {
+      connection = new Connection(endpoint);
+      all.push(connection);
     }
-    token = /<NextContinuationToken>(.*?)</.exec(page)?.[1];
+    await use(connection);
+    idle[method].push(connection);
   }
 
   await Promise.all(
-    groupsOf(listed, settings.targetSize).map((group, index) =>
+    groupsOf(await list(endpoint, bucket, source), settings.targetSize).map((group, index) =>
       begun(async () => {
         const buffer = buffers.pop() ?? Buffer.allocUnsafeSlow(settings.targetSize + 1024 * 1024);
         let size = 0;
         await Promise.all(
           group.map((object) => {
             const place = buffer.subarray(size, (size += object.size));
-            return downloads(() => get(object.key, place));
+            return downloads(() =>
+              over('GET', async (connection) => {
+                await connection.get(`/${bucket}/${object.key}`, place);
+                crc32(place);
+              }),
+            );
           }),
         );
-        await textOf(await send('PUT', `/${destination}${outputName(index)}`, buffer.subarray(0, size)));
+        const path = `/${bucket}/${destination}${outputName(index)}`;
+        await over('PUT', (connection) => connection.put(path, buffer.subarray(0, size)));
         buffers.push(buffer);
       }),
     ),
   );
-  for (const agent of Object.values(agents)) agent.destroy();
+  for (const connection of all) connection.end();
 }
 
-function* slices(body: Buffer): Generator<Buffer> {
-  for (let at = 0; at < body.length; at += SLICE) yield body.subarray(at, at + SLICE);
+async function list({ hostname, port }: URL, bucket: string, source: string): Promise<Listed[]> {
+  const agent = new Agent({ keepAlive: true });
+  const listed: Listed[] = [];
+  for (let token: string | undefined = ''; token !== undefined;) {
+    const next = token === '' ? '' : `&continuation-token=${encodeURIComponent(token)}`;
+    const path = `/${bucket}?list-type=2&prefix=${encodeURIComponent(source)}${next}`;
+    const page: string = await new Promise((resolve, reject) => {
+      request({ agent, hostname, port, path }, (response) => {
+        text(response).then(resolve, reject);
+      })
+        .once('error', reject)
+        .end();
+    });
+    for (const [, key = '', size] of page.matchAll(/<Key>(.*?)<\/Key>.*?<Size>(\d+)<\/Size>/g))
+      listed.push({ key, size: Number(size) });
+    token = /<NextContinuationToken>(.*?)</.exec(page)?.[1];
+  }
+  agent.destroy();
+  return listed;
 }
 
-/** Reads an answer to its end, and passes its chunks to `take`. */
-function read(response: IncomingMessage, take: (chunk: Buffer) => void): Promise<void> {
-  if (response.statusCode !== 200) throw new Error(`The server answered ${String(response.statusCode)}.`);
-  return new Promise((resolve, reject) => {
-    response.on('data', take);
-    response.once('end', resolve);
-    response.once('error', reject);
-  });
-}
+/** A connection that sends one request after another. */
+class Connection {
+  readonly #socket: TLSSocket;
+  readonly #host: string;
+  #head = '';
+  /** Bytes of the body that are still to come; undefined within the head. */
+  #left: number | undefined;
+  #into: Buffer = Buffer.alloc(0);
+  #done: PromiseWithResolvers<void> = Promise.withResolvers();
 
-async function textOf(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  await read(response, (chunk) => chunks.push(chunk));
-  return Buffer.concat(chunks).toString();
+  constructor({ hostname, port, host }: URL) {
+    this.#host = host;
+    const onread: OnReadOpts = {
+      buffer: RECEIVED,
+      callback: (length) => {
+        this.#take(length);
+        return true;
+      },
+    };
+    const extra = process.env['NODE_EXTRA_CA_CERTS'];
+    const options: ConnectionOptions & { onread: OnReadOpts } = {
+      host: hostname,
+      port: Number(port),
+      onread,
+      ...(extra === undefined ? {} : { ca: readFileSync(extra) }),
+    };
+    this.#socket = connect(options);
+    this.#socket.setNoDelay(true);
+    this.#socket.on('error', (error) => {
+      this.#done.reject(error);
+    });
+  }
+
+  get(path: string, into: Buffer): Promise<void> {
+    this.#into = into;
+    return this.#send(`GET ${path} HTTP/1.1\r\nHost: ${this.#host}${END_OF_HEAD}`);
+  }
+
+  put(path: string, body: Buffer): Promise<void> {
+    this.#into = Buffer.alloc(0);
+    const head = `PUT ${path} HTTP/1.1\r\nHost: ${this.#host}\r\nContent-Length: ${body.length}${END_OF_HEAD}`;
+    const done = this.#send(head);
+    let at = 0;
+    const writeOn = (): void => {
+      while (at < body.length) {
+        const slice = body.subarray(at, at + SLICE);
+        at += slice.length;
+        if (this.#socket.write(slice)) continue;
+        this.#socket.once('drain', writeOn);
+        return;
+      }
+    };
+    writeOn();
+    return done;
+  }
+
+  end(): void {
+    this.#socket.destroy();
+  }
+
+  #send(head: string): Promise<void> {
+    this.#head = '';
+    this.#left = undefined;
+    this.#done = Promise.withResolvers();
+    this.#socket.write(head, 'latin1');
+    return this.#done.promise;
+  }
+
+  #take(length: number): void {
+    let from = 0;
+    if (this.#left === undefined) {
+      const before = this.#head.length;
+      this.#head += RECEIVED.toString('latin1', 0, length);
+      const end = this.#head.indexOf(END_OF_HEAD);
+      if (end === -1) return;
+      if (!this.#head.startsWith('HTTP/1.1 200')) this.#done.reject(new Error(this.#head));
+      this.#left = Number(/content-length: (\d+)/i.exec(this.#head)?.[1] ?? 0);
+      from = end + END_OF_HEAD.length - before;
+    }
+    const { length: size } = this.#into;
+    if (size > 0) RECEIVED.copy(this.#into, size - this.#left, from, length);
+    this.#left -= length - from;
+    if (this.#left === 0) this.#done.resolve();
+  }
 }

@@ -36,6 +36,8 @@ async function load(name: VariantName): Promise<Variant> {
   switch (name) {
     case 'floor':
       return (await import('./floor.ts')).floor;
+    case 'https':
+      return (await import('./https.ts')).https;
     case 'simple':
       return (await import('./simple.ts')).simple;
     case 's3-log-rollup':

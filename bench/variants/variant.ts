@@ -1,6 +1,6 @@
 import type { Settings } from '../../lambda/settings/table.ts';
 
-export const VARIANTS = ['floor', 'simple', 's3-log-rollup'] as const;
+export const VARIANTS = ['floor', 'https', 'simple', 's3-log-rollup'] as const;
 export type VariantName = (typeof VARIANTS)[number];
 
 /** The job of a variant: join the objects under one prefix, in key order, into outputs under the other. */

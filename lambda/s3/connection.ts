@@ -39,6 +39,12 @@ export interface ConnectionOptions {
   ca?: string;
   /** @defaultValue `TIMEOUTS`, and the settings' `retryOutageSeconds` */
   timeouts?: Partial<Timeouts>;
+  /**
+   * True if bodies of objects are read over connections that the agent lends, past Node's HTTP client.
+   *
+   * @defaultValue true, except where a proxy is configured
+   */
+  lends?: boolean;
 }
 
 /** Stores, clients and counters over one capped agent. Made once in a process. */
@@ -65,13 +71,14 @@ export function connect({
   endpointUrl,
   ca,
   timeouts: given,
+  lends,
 }: ConnectionOptions): Connection {
   // Whoever asks for shorter retries means those of outages too.
   const outage = Math.min(settings.retryOutageSeconds * 1000, given?.retries ?? Infinity);
   const timeouts = { ...TIMEOUTS, outage, ...given };
   const gauge = new Gauge();
   const counter = new RequestCounter();
-  const handler = new CappedRequestHandler({ maxSockets: maxSockets(settings), gauge, ca, timeouts });
+  const handler = new CappedRequestHandler({ maxSockets: maxSockets(settings), gauge, ca, timeouts, lends });
   const { source, destination } = endpointsOf(settings, { region, endpointUrl });
   const copySourceOwner = source.expectedBucketOwner;
   const open = (endpoint: Endpoint): { store: S3Store; client: S3Client } => {

@@ -8,7 +8,7 @@ import type { Found, ReadResult, ReadFrom } from '../rollup/model/store.ts';
 import { matches, parseChecksums } from './checksums.ts';
 import { decodeKey, formatRange, quoteEtag, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
-import { DirectGet, type RequestPath, type OpenedObject } from './client/direct-get.ts';
+import { DirectGet, type Landed, type RequestPath, type OpenedObject } from './client/direct-get.ts';
 import { readInto, short, stalled } from './client/read-into.ts';
 import { askForChecksums } from './client/middleware.ts';
 import type { RequestCounter } from './client/request-counter.ts';
@@ -42,17 +42,28 @@ export class ObjectReader {
    */
   read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<ReadResult> {
     return this.#repeated(signal, async () => {
-      const { body, length, checksums, contentEncoding } = await this.#get(from, signal);
-      try {
-        if (length !== into.length) throw otherLength(from.key, length, into.length);
-        const crc32 = await readInto(body, into, from.key, signal, this.#timeouts.bodyIdle);
-        if (!matches(into, crc32, checksums)) throw mismatch(from.key);
-        return { crc32, contentEncoding };
-      } finally {
-        // A body that is not read to its end would keep its connection.
-        body.destroy();
-      }
+      const landed = await this.#read(from, into, signal);
+      if ('length' in landed) throw otherLength(from.key, landed.length, into.length);
+      const { crc32, checksums, contentEncoding } = landed;
+      if (!matches(into, crc32, checksums)) throw mismatch(from.key);
+      return { crc32, contentEncoding };
     });
+  }
+
+  /** Sends a GET over a connection of our own, or else by Node's HTTP client, and reads its body into a buffer. */
+  async #read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<Landed | { length: number }> {
+    const lends = await this.#directGet.lends(from.bucket);
+    const landed = lends ? await this.#directGet.read(from, into, signal) : undefined;
+    if (landed !== undefined) return landed;
+    const opened = lends ? this.#open(from, signal) : this.#get(from, signal);
+    const { body, length, ...described } = requireLength(from.key, await opened);
+    try {
+      if (length !== into.length) return { length };
+      return { crc32: await readInto(body, into, from.key, signal, this.#timeouts.bodyIdle), ...described };
+    } finally {
+      // A body that is not read to its end would keep its connection.
+      body.destroy();
+    }
   }
 
   /** Reads a small object, whatever its ETag is. */

@@ -156,6 +156,22 @@ export const MUTATIONS: Mutation[] = [
     test: promises('faults', 'that ends early without an error'),
   },
   {
+    what: 'bytes behind a body that nobody minds',
+    patch: {
+      'lambda/s3/transport/response-reader.ts': [['if (next > this.#into.length) return ODD;', '']],
+    },
+    test: { file: 'test/s3/transport/response-reader.test.ts', name: 'a byte behind the body' },
+  },
+  {
+    what: 'a kept connection that ended, and was asked no more',
+    patch: {
+      'lambda/s3/client/direct-get.ts': [
+        ["wasKept = got.is === 'unanswered' && got.wasKept;", 'wasKept = false;'],
+      ],
+    },
+    test: { file: 'test/s3/transport/get-into.test.ts', name: 'with a reset costs one request more' },
+  },
+  {
     what: 'no check of the checksum',
     patch: {
       'lambda/s3/download.ts': [['if (!matches(into, crc32, checksums)) throw mismatch(from.key);', '']],

@@ -9,13 +9,14 @@ const { signal } = new AbortController();
 
 type Read = (store: Store, etag: string) => Promise<unknown>;
 
-it.each<[string, string, Read]>([
-  ['GetObject', 'read', (store, etag) => store.read({ ...AT, etag }, Buffer.alloc(5), signal)],
+it.each<[string, string, Read, number?]>([
+  // Past Node's HTTP client, which judges what was odd: once more.
+  ['GetObject', 'read', (store, etag) => store.read({ ...AT, etag }, Buffer.alloc(5), signal), 2],
   ['GetObject', 'stream', (store, etag) => Array.fromAsync(store.stream({ ...AT, etag }))],
   ['GetObject', 'getIfPresent', (store) => store.getIfPresent(AT)],
   ['GetObject', 'getBounded', (store) => store.getBounded(AT, 100)],
   ['HeadObject', 'head', (store) => store.head(AT)],
-])('a %s without a Content-Length says so (%s)', async (operation, _, read) => {
+])('a %s without a Content-Length says so (%s)', async (operation, _, read, requests = 1) => {
   await using bucket = await openTestBucket();
   bucket.put('a.log', 'text\n');
   bucket.sandbox.hook = () => ({ kind: 'unannounced' });
@@ -23,5 +24,5 @@ it.each<[string, string, Read]>([
   const failure: RollupError = await failureOf(read(bucket.connection.store, etag));
   expect(failure).toMatchObject({ code: 'S3Error', key: KEY });
   expect(failure.message).toContain(`${operation} ${KEY}: the response has no Content-Length.`);
-  expect(bucket.sandbox.requests).toHaveLength(1);
+  expect(bucket.sandbox.requests).toHaveLength(requests);
 });

@@ -1,13 +1,17 @@
+import type { Agent } from 'node:http';
 import type { Readable } from 'node:stream';
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { getEndpointFromInstructions } from '@smithy/core/endpoints';
 import { HttpRequest, extendedEncodeURIComponent } from '@smithy/core/protocols';
-import type { NodeHttpHandler } from '@smithy/node-http-handler';
 import { SignatureV4 } from '@smithy/signature-v4';
 import type { ReadFrom } from '../../rollup/model/store.ts';
 import { CHECKSUM_MODE, type Checksums, parseChecksums } from '../checksums.ts';
 import { formatRange, quoteEtag } from '../conditions.ts';
+import { getInto } from '../transport/get-into.ts';
+import { formatRequest } from '../transport/request-head.ts';
+import type { ResponseHead } from '../transport/response-head.ts';
 import type { RequestCounter } from './request-counter.ts';
+import type { CappedRequestHandler } from './request-handler.ts';
 import type { PacedRetryStrategy } from './retry.ts';
 import { Sha256 } from './sha256.ts';
 import type { Timeouts } from './timeouts.ts';
@@ -22,6 +26,8 @@ const THROTTLED = new Set([429, 503]);
 const REFUSED = new Set([301, 307, 400, 401, 403]);
 /** Refusals in a row, of one bucket, after which its GETs are left to the SDK. */
 const MOST_REFUSALS = 3;
+/** Responses in a row, of one bucket, that are not strictly HTTP/1.1, after which its GETs are left to Node's HTTP client. */
+const MOST_ODD = 3;
 /** S3 names the region of a bucket that it was not asked in: https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html */
 const BUCKET_REGION = 'x-amz-bucket-region';
 
@@ -35,11 +41,17 @@ export interface OpenedObject {
   contentEncoding: string | undefined;
 }
 
+/** A body that was read to its place. */
+export interface Landed extends Omit<OpenedObject, 'body' | 'length'> {
+  /** CRC-32 of its bytes. */
+  crc32: number;
+}
+
 /** The parts that every request to one endpoint goes through. */
 export interface RequestPath {
   client: S3Client;
   /** The request handler of `client`, which has the capped agent. */
-  handler: NodeHttpHandler;
+  handler: CappedRequestHandler;
   counter: RequestCounter;
   /** The retry strategy of `client`, which slows requests down where S3 throttles. */
   pace: PacedRetryStrategy;
@@ -55,40 +67,129 @@ interface Target {
 }
 
 /**
- * Sends a GET without the SDK's middleware, which takes four fifths of the client's CPU time on one: it is signed here and
- * given to the client's own request handler. Credentials, endpoint rules and agent are the client's.
+ * Sends a GET without the SDK's middleware, which takes four fifths of the client's CPU time on one: it is signed here, and
+ * sent over a connection that the client's own agent lends, or by the client's own request handler. Credentials, endpoint
+ * rules and agent are the client's.
  */
 export class DirectGet {
   readonly #client: S3Client;
-  readonly #handler: NodeHttpHandler;
+  readonly #handler: CappedRequestHandler;
   readonly #counter: RequestCounter;
   readonly #pace: PacedRetryStrategy;
+  readonly #timeouts: Timeouts;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #targets = new Map<string, Promise<Target | undefined>>();
   /** Refusals in a row, by bucket. */
   readonly #refusals = new Map<string, number>();
+  /** Odd responses in a row, by bucket. */
+  readonly #odd = new Map<string, number>();
   /** Regions that S3 named, by bucket. */
   readonly #regions = new Map<string, string>();
 
-  constructor({ client, handler, counter, pace, headers }: RequestPath) {
+  constructor({ client, handler, counter, pace, timeouts, headers }: RequestPath) {
     this.#headers = headers;
     this.#client = client;
     this.#handler = handler;
     this.#counter = counter;
     this.#pace = pace;
+    this.#timeouts = timeouts;
+  }
+
+  /** True if the client's agent lends connections to the host of a bucket, so that `read` may be called. */
+  async lends(bucket: string): Promise<boolean> {
+    const target = await this.#targetOf(bucket);
+    return target !== undefined && this.#lender(bucket, target.url) !== undefined;
   }
 
   /**
-   * Requests an object that still has its ETag.
+   * Requests an object that still has its ETag, by the client's request handler.
    *
    * @returns undefined for any response but the expected one, and for a failed connection: the caller then sends the SDK's
    * GET, which handles errors and retries
    * @throws what the signal was aborted with
    */
-  async get({ bucket, key, etag, range }: ReadFrom, signal: AbortSignal): Promise<OpenedObject | undefined> {
-    const target = await this.#targetOf(bucket);
+  async get(from: ReadFrom, signal: AbortSignal): Promise<OpenedObject | undefined> {
+    const target = await this.#targetOf(from.bucket);
     if (target === undefined) return undefined;
-    const { url, signer } = target;
+    await this.#pace.turn();
+    try {
+      const signed = await this.#sign(from, target);
+      this.#counter.count('GetObject', 1);
+      const { response } = await this.#handler.handle(signed, { abortSignal: signal });
+      const body = response.body as Readable;
+      const head = { status: response.statusCode, headers: response.headers };
+      if (head.status === expectedStatus(from)) {
+        this.#succeeded(from.bucket);
+        return { body, length: Number(response.headers['content-length'] ?? NaN), ...described(head) };
+      }
+      this.#learn(from.bucket, head);
+      // An error document is short: once it is read to its end, the connection can be used again.
+      body.resume();
+    } catch (error) {
+      if (signal.aborted) throw error;
+    }
+    this.#counter.countRetry();
+    return undefined;
+  }
+
+  /**
+   * Reads an object that still has its ETag into a buffer of just the length that is read, over a connection that the
+   * client's agent lends.
+   *
+   * @returns the length of the object where it has another; undefined for any response but the expected one, and for a failed
+   * connection: the caller then sends the SDK's GET
+   * @throws RollupError `ShortBody`, `BodyStalled`; what the signal was aborted with
+   */
+  async read(
+    from: ReadFrom,
+    into: Buffer,
+    signal: AbortSignal,
+  ): Promise<Landed | { length: number } | undefined> {
+    const { bucket, key } = from;
+    const target = await this.#targetOf(bucket);
+    const agent = target && this.#lender(bucket, target.url);
+    if (target === undefined || agent === undefined) return undefined;
+    const { url } = target;
+    await this.#pace.turn();
+    // No request comes of credentials that are not there, nor of characters that no request can have: the SDK says so.
+    const signed = await this.#sign(from, target).catch(() => undefined);
+    const request = signed && formatRequest(signed);
+    if (request === undefined) return undefined;
+    const host = { name: hostname(url), port: portOf(url), header: url.host };
+    const get = { host, request, status: expectedStatus(from), into, key } as const;
+    for (let wasKept = true; wasKept;) {
+      this.#counter.count('GetObject', 1);
+      const got = await getInto(agent, get, this.#timeouts, signal);
+      switch (got.is) {
+        case 'read':
+          this.#succeeded(bucket);
+          this.#odd.delete(bucket);
+          return { crc32: got.crc32, ...described(got.head) };
+        case 'length':
+          this.#succeeded(bucket);
+          return got;
+        case 'other':
+          this.#learn(bucket, got.head);
+          break;
+        case 'odd':
+          this.#odd.set(bucket, (this.#odd.get(bucket) ?? 0) + 1);
+          break;
+        case 'unanswered':
+          this.#handler.failed(got.error);
+      }
+      this.#counter.countRetry();
+      // A connection that ended while nobody used it says nothing about the store.
+      wasKept = got.is === 'unanswered' && got.wasKept;
+    }
+    return undefined;
+  }
+
+  /** The agent that lends connections to a bucket; undefined where the bucket is left to Node's HTTP client. */
+  #lender(bucket: string, url: URL): Agent | undefined {
+    return (this.#odd.get(bucket) ?? 0) < MOST_ODD ? this.#handler.lender(url.protocol) : undefined;
+  }
+
+  async #sign({ key, etag, range }: ReadFrom, { url, signer }: Target): Promise<HttpRequest> {
     const request = new HttpRequest({
       method: 'GET',
       protocol: url.protocol,
@@ -103,36 +204,19 @@ export class DirectGet {
         ...(range === undefined ? CHECKSUM_MODE : { range: formatRange(range) }),
       },
     });
-    await this.#pace.turn();
-    try {
-      const signingDate = new Date(Date.now() + this.#client.config.systemClockOffset);
-      const signed = HttpRequest.clone(await signer.sign(request, { signingDate }));
-      this.#counter.count('GetObject', 1);
-      const { response } = await this.#handler.handle(signed, { abortSignal: signal });
-      const body = response.body as Readable;
-      if (response.statusCode === (range === undefined ? 200 : 206)) {
-        this.#pace.succeeded();
-        this.#refusals.delete(bucket);
-        const {
-          'content-length': length,
-          'content-encoding': contentEncoding,
-          ...headers
-        } = response.headers;
-        const checksums = parseChecksums(
-          headers['x-amz-checksum-crc32'],
-          headers['x-amz-checksum-crc64nvme'],
-        );
-        return { body, length: Number(length ?? NaN), checksums, contentEncoding };
-      }
-      if (THROTTLED.has(response.statusCode)) this.#pace.throttled();
-      if (REFUSED.has(response.statusCode)) this.#refused(bucket, response.headers[BUCKET_REGION]);
-      // An error document is short: once it is read to its end, the connection can be used again.
-      body.resume();
-    } catch (error) {
-      if (signal.aborted) throw error;
-    }
-    this.#counter.countRetry();
-    return undefined;
+    const signingDate = new Date(Date.now() + this.#client.config.systemClockOffset);
+    return HttpRequest.clone(await signer.sign(request, { signingDate }));
+  }
+
+  #succeeded(bucket: string): void {
+    this.#pace.succeeded();
+    this.#refusals.delete(bucket);
+  }
+
+  /** Learns from a response of another status than the expected one. */
+  #learn(bucket: string, { status, headers }: ResponseHead): void {
+    if (THROTTLED.has(status)) this.#pace.throttled();
+    if (REFUSED.has(status)) this.#refused(bucket, headers[BUCKET_REGION]);
   }
 
   /** Learns from a refusal: the bucket's region where S3 names it, and otherwise to leave the bucket to the SDK. */
@@ -178,4 +262,24 @@ export class DirectGet {
       return undefined;
     }
   }
+}
+
+function expectedStatus({ range }: ReadFrom): 200 | 206 {
+  return range === undefined ? 200 : 206;
+}
+
+/** What the headers of a response say of the object. */
+function described({ headers }: Pick<ResponseHead, 'headers'>): Omit<Landed, 'crc32'> {
+  const checksums = parseChecksums(headers['x-amz-checksum-crc32'], headers['x-amz-checksum-crc64nvme']);
+  return { checksums, contentEncoding: headers['content-encoding'] };
+}
+
+/** The name or address to connect to: of an IPv6 address a URL has the brackets too. */
+function hostname({ hostname: name }: URL): string {
+  return name.replace(/^\[(.*)\]$/, '$1');
+}
+
+function portOf({ port, protocol }: URL): number {
+  if (port !== '') return Number(port);
+  return protocol === 'https:' ? 443 : 80;
 }

@@ -73,6 +73,8 @@ export interface RequestHandlerOptions {
   /** PEM of the certificate authority to trust, in place of Node's. */
   ca?: string | undefined;
   timeouts: Timeouts;
+  /** True if connections are lent to who speaks HTTP over them. @defaultValue true, except where a proxy is configured */
+  lends?: boolean | undefined;
 }
 
 /**
@@ -82,11 +84,12 @@ export interface RequestHandlerOptions {
 export class CappedRequestHandler extends NodeHttpHandler {
   readonly #timeouts: Timeouts;
   readonly #agents: HttpAgent[];
+  readonly #lends: boolean;
   /** Times by `Date.now()` at which connections became idle. */
   readonly #idleSince = new WeakMap<Duplex, number>();
   #looked = Date.now();
 
-  constructor({ maxSockets, gauge, ca, timeouts }: RequestHandlerOptions) {
+  constructor({ maxSockets, gauge, ca, timeouts, lends = true }: RequestHandlerOptions) {
     const options = {
       maxSockets,
       maxFreeSockets: maxSockets,
@@ -95,9 +98,10 @@ export class CappedRequestHandler extends NodeHttpHandler {
       timeout: IDLE_CONNECTION_MS,
     };
     const proxy = agentProxy();
+    const isDirect = proxy.proxyEnv === undefined;
     const httpAgent = new HttpAgent({ ...options, ...proxy });
     const httpsAgent = new HttpsAgent({ ...options, ...proxy, ...(ca === undefined ? {} : { ca }) });
-    watchConnections([httpAgent, httpsAgent], { maxSockets, gauge, isDirect: proxy.proxyEnv === undefined });
+    watchConnections([httpAgent, httpsAgent], { maxSockets, gauge, isDirect });
     super({
       httpAgent,
       httpsAgent,
@@ -107,6 +111,7 @@ export class CappedRequestHandler extends NodeHttpHandler {
     });
     this.#timeouts = timeouts;
     this.#agents = [httpAgent, httpsAgent];
+    this.#lends = lends && isDirect;
     for (const agent of this.#agents) {
       agent.prependListener('free', (socket: Duplex) => {
         this.#idleSince.set(socket, Date.now());
@@ -125,8 +130,7 @@ export class CappedRequestHandler extends NodeHttpHandler {
     const handled = await super
       .handle(inSlices(request), { ...options, requestTimeout })
       .catch((error: unknown) => {
-        // One kept connection was dead. So are the others: a retry must not try one after another.
-        if (isCut(error)) this.#dropIdle(Infinity);
+        this.failed(error);
         throw error;
       });
     const { statusCode, headers } = handled.response;
@@ -139,6 +143,23 @@ export class CappedRequestHandler extends NodeHttpHandler {
     if (!isObject && body instanceof IncomingMessage)
       endIdle(body, statusCode < 300 ? idleMs : this.#timeouts.bodyIdle);
     return handled;
+  }
+
+  /**
+   * The agent that lends connections, those of `handle` and not one more.
+   *
+   * @param protocol `https:` or `http:`
+   * @returns undefined where a proxy stands between: the way through it is the agent's own
+   */
+  lender(protocol: string): HttpAgent | undefined {
+    if (!this.#lends) return undefined;
+    this.#dropStale();
+    return this.#agents.find((agent) => Reflect.get(agent, 'protocol') === protocol);
+  }
+
+  /** Learns from a request that failed: if one kept connection was dead, the others are, and a retry must not try each. */
+  failed(error: unknown): void {
+    if (isCut(error)) this.#dropIdle(Infinity);
   }
 
   /** Closes connections that have had no request for long. */
