@@ -19,8 +19,8 @@ export interface QueueServer extends AsyncDisposable {
   deadLetterUrl: string;
   /** To the queue of requests, where no other is named. */
   send: (body: unknown, queueUrl?: string) => Promise<void>;
-  /** Long-polls; hides what it gives for the queue's visibility timeout. */
-  receive: (queueUrl: string) => Promise<Message | undefined>;
+  /** Long-polls; hides what it gives for the queue's visibility timeout. Undefined too where the signal ends the wait. */
+  receive: (queueUrl: string, signal?: AbortSignal) => Promise<Message | undefined>;
   delete: (queueUrl: string, message: Message) => Promise<void>;
   /** Ends the time for which a message is hidden; returns the seconds that were left of it. */
   reveal: (queueUrl: string, message: Message) => Promise<number>;
@@ -67,14 +67,19 @@ export async function startQueues({ visibilitySeconds = 1 } = {}): Promise<Queue
       const MessageBody = typeof body === 'string' ? body : JSON.stringify(body);
       await client.send(new SendMessageCommand({ QueueUrl: to, MessageBody }));
     },
-    receive: async (QueueUrl) => {
+    receive: async (QueueUrl, abortSignal) => {
       const receive = new ReceiveMessageCommand({
         QueueUrl,
         MaxNumberOfMessages: 1,
         WaitTimeSeconds: 1,
         MessageSystemAttributeNames: ['All'],
       });
-      return (await client.send(receive)).Messages?.[0];
+      try {
+        return (await client.send(receive, abortSignal && { abortSignal })).Messages?.[0];
+      } catch (error) {
+        if (abortSignal?.aborted === true) return undefined;
+        throw error;
+      }
     },
     delete: async (QueueUrl, { ReceiptHandle }) => {
       await client.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle }));

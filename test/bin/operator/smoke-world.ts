@@ -237,7 +237,7 @@ async function consume(
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
-    const message = await queues.receive(queues.queueUrl);
+    const message = await queues.receive(queues.queueUrl, signal);
     if (message === undefined) continue;
     const { MessageId: messageId, Body: body = '', Attributes: attributes = {} } = message;
     const record = { messageId, receiptHandle: message.ReceiptHandle, body, attributes };
