@@ -4,7 +4,15 @@ import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig(
-  globalIgnores(['cdk.out/', 'coverage/', 'api-reference/', 'dist/', 'release/', 'node_modules/']),
+  globalIgnores([
+    'cdk.out/',
+    'coverage/',
+    'api-reference/',
+    'dist/',
+    'release/',
+    'examples/',
+    'node_modules/',
+  ]),
   {
     files: ['**/*.ts'],
     extends: [eslint.configs.recommended, tseslint.configs.strictTypeChecked, prettier],
