@@ -4,14 +4,14 @@ import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig(
-  // The example imports the package as it is installed: test/package checks its types there.
+  // Examples import the package as it is installed: test/package checks the types of the one in TypeScript there.
   globalIgnores([
-    'examples/cdk-typescript/',
     'cdk.out/',
     'coverage/',
     'api-reference/',
     'dist/',
     'release/',
+    'examples/',
     'node_modules/',
   ]),
   {

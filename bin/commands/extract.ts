@@ -1,9 +1,12 @@
-import { extract as extractOnce } from '../../lambda/rollup/index.ts';
+import { type Location, type Store, extract as extractOnce, extractAll } from '../../lambda/rollup/index.ts';
+import { readFileSync } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { RollupError } from '../../lambda/errors.ts';
 import { destinationCommand, parseDestination } from '../options/options.ts';
+import { EXIT } from '../output/exit-code.ts';
+import { KeyFolder } from '../output/folder.ts';
 import { resolveTyped, writeWhole } from '../output/output-file.ts';
-import { formatCount, formatJson, formatLines } from '../output/output.ts';
+import { formatCount, formatJson, formatLines, formatNoun, printResult } from '../output/output.ts';
 import { typedSettings } from '../options/setting-options.ts';
 import { readSettingsFile } from '../options/settings-file.ts';
 
@@ -16,46 +19,144 @@ Examples:
       --output app.log.gz \\
       's3://application-logs/aggregated/checkout/{yyyy}{MM}{dd}/{HH}/' \\
       raw/checkout/20261121/08/i-0a1b/app-000123.log.gz
+  $ s3-rollup extract --folder restored --prefix i-0a1b/ \\
+      s3://application-logs/aggregated/checkout/20261121/08/
 
-The object need not be in raw any more.`;
+The objects need not be in raw any more. Of several, each becomes a file below
+an empty --folder. A key that would lead out of it, or to the file of another
+key, is named and left out, and the command ends with 1.`;
 
-export const extract = destinationCommand('extract', 'write one original object, byte for byte')
+const collect = (text: string, before: string[] = []): string[] => [...before, text];
+
+export const extract = destinationCommand('extract', 'write original objects, byte for byte')
   .argument('[destination]', 'prefix of a rollup: s3://bucket/prefix/')
-  .argument('[source-key]', 'key of the object, whole or behind the source prefix')
+  .argument('[source-key...]', 'key of the object, whole or behind the source prefix')
   .option('--output <file>', 'write to this file instead of stdout; it appears once it is whole')
+  .option('--folder <folder>', 'write several objects, each to a file below this folder, which is empty')
+  .option('--prefix <prefix>', 'with --folder, all whose keys begin so; repeatable; "" for all', collect)
+  .option('--keys-from <file>', 'with --folder, keys of a file, one a line')
   .addHelpText('after', EXAMPLES)
-  .action(async (first, second, options) => {
-    if (options.json === true && options.output === undefined) {
-      throw new RollupError(
-        'InvalidArgument',
-        '--json needs --output: without it, stdout is for the object.',
-      );
-    }
+  .action(async (first, others, options) => {
     const file = readSettingsFile(options.config);
-    // With a destination in the settings file, the key alone is enough.
-    const onlyKey = second === undefined && file.destination !== undefined;
-    const sourceKey = onlyKey ? first : second;
-    if (sourceKey === undefined) throw new RollupError('InvalidArgument', 'source-key is missing.');
-    const typed = onlyKey ? undefined : first;
+    const given = [...(first === undefined ? [] : [first]), ...others];
+    // With a destination in the settings file, keys alone are enough.
+    const asksForMore = others.length > 0 || options.prefix !== undefined || options.keysFrom !== undefined;
+    const hasDestination =
+      first !== undefined && (file.destination === undefined || (first.startsWith('s3://') && asksForMore));
+    const keys = hasDestination ? given.slice(1) : given;
+    const typed = hasDestination ? first : undefined;
+    const several = { keys, prefixes: options.prefix ?? [], keysFrom: options.keysFrom };
+    if (options.folder === undefined) refuseSeveral(several, options);
+    else if (options.output !== undefined)
+      throw wrong('--output is for one object: leave it out beside --folder.');
     const { destination, connection } = await parseDestination(typed, options, {
       file,
       typed: typedSettings(options),
     });
     try {
-      const { source, bytes } = await extractOnce(connection.store, destination, sourceKey);
-      if (options.output === undefined) await writeOut(bytes);
-      else {
-        const output = resolveTyped(options.output);
-        const written = await writeWhole(output, bytes);
-        if (options.progress)
-          process.stderr.write(formatLines([`wrote ${output}, ${formatCount(written)} bytes`]));
-        const result = { key: source.key, bytes: written, output };
-        if (options.json === true) process.stdout.write(formatJson(result));
-      }
+      const [key = ''] = keys;
+      if (options.folder === undefined) await writeOne(connection.store, destination, key, options);
+      else await writeSeveral(connection.store, destination, several, { ...options, folder: options.folder });
     } finally {
       connection.close();
     }
   });
+
+interface Several {
+  keys: string[];
+  prefixes: string[];
+  keysFrom: string | undefined;
+}
+
+function refuseSeveral(
+  { keys, prefixes, keysFrom }: Several,
+  { json, output }: { json?: true | undefined; output?: string | undefined },
+): void {
+  if (keys.length > 1 || prefixes.length > 0 || keysFrom !== undefined)
+    throw wrong('--folder is missing: several objects are written to files below it.');
+  if (keys.length === 0) throw wrong('source-key is missing.');
+  if (json === true && output === undefined)
+    throw wrong('--json needs --output or --folder: without them, stdout is for the object.');
+}
+
+function wrong(message: string): RollupError {
+  return new RollupError('InvalidArgument', message);
+}
+
+async function writeOne(
+  store: Store,
+  destination: Location,
+  key: string,
+  options: { output?: string | undefined; progress: boolean; json?: true | undefined },
+): Promise<void> {
+  const { source, bytes } = await extractOnce(store, destination, key);
+  if (options.output === undefined) return writeOut(bytes);
+  const output = resolveTyped(options.output);
+  const written = await writeWhole(output, bytes);
+  if (options.progress) process.stderr.write(formatLines([`wrote ${output}, ${formatCount(written)} bytes`]));
+  if (options.json === true) process.stdout.write(formatJson({ key: source.key, bytes: written, output }));
+}
+
+/** The result of `extract --folder`. */
+export interface Extracted {
+  folder: string;
+  objects: number;
+  bytes: number;
+  /** Keys that no file of the folder can have. */
+  refused: { key: string; why: string }[];
+  /** Keys that were asked for and are not in the rollup. */
+  missing: string[];
+}
+
+async function writeSeveral(
+  store: Store,
+  destination: Location,
+  { keys, prefixes, keysFrom }: Several,
+  options: { folder: string; json?: true | undefined },
+): Promise<void> {
+  const listed = keysFrom === undefined ? [] : readKeys(keysFrom);
+  const wanted = { keys: new Set([...keys, ...listed]), prefixes };
+  if (wanted.keys.size + prefixes.length === 0)
+    throw wrong('Nothing is asked for: give keys, --keys-from, or --prefix, which may be "" for all.');
+  const folder = resolveTyped(options.folder);
+  const files = await KeyFolder.open(folder);
+  // Another run may commit meanwhile, and the reading begin again.
+  const done = new Set<string>();
+  const result: Extracted = { folder, objects: 0, bytes: 0, refused: [], missing: [] };
+  result.missing = await extractAll(store, destination, wanted, async ({ key }, name, bytes) => {
+    if (done.has(key)) return;
+    const why = files.refusal(name);
+    if (why !== undefined) {
+      done.add(key);
+      result.refused.push({ key, why });
+      return;
+    }
+    result.bytes += await files.write(name, bytes);
+    result.objects++;
+    done.add(key);
+  });
+  printResult(result, formatExtracted, options);
+  if (result.refused.length + result.missing.length > 0) process.exitCode = EXIT.failed;
+}
+
+function formatExtracted({ folder, objects, bytes, refused, missing }: Extracted): string[] {
+  return [
+    `wrote ${formatNoun(objects, 'object')}, ${formatCount(bytes)} bytes, below ${folder}`,
+    ...refused.map(({ key, why }) => `not written: ${key}: ${why}`),
+    ...missing.map((key) => `not in the rollup: ${key}`),
+  ];
+}
+
+/** The lines of a file. Throws `InvalidArgument` if it cannot be read. */
+function readKeys(file: string): string[] {
+  try {
+    return readFileSync(resolveTyped(file), 'utf8')
+      .split(/\r?\n/)
+      .filter((line) => line !== '');
+  } catch (cause) {
+    throw new RollupError('InvalidArgument', `--keys-from ${file} cannot be read.`, { cause });
+  }
+}
 
 /** Writes to stdout. A reader that closes the pipe early (`| head`) is no failure. */
 async function writeOut(bytes: AsyncIterable<Buffer>): Promise<void> {

@@ -25,7 +25,7 @@ export { readHeader, readItems } from './fan-out/plan-store.ts';
 export { type Distribute, rollUpByPlan } from './fan-out/roll-up-by-plan.ts';
 export { workersFor } from './fan-out/worker-count.ts';
 export { type WriteStep, writeItems } from './fan-out/write-step.ts';
-export { extract } from './inspect/extract.ts';
+export { type WantedKeys, extract, extractAll } from './inspect/extract.ts';
 export { findUnendedText } from './inspect/newline-hint.ts';
 export { type VerifyProblem, type VerifyReport } from './inspect/report.ts';
 export { verify } from './inspect/verify.ts';

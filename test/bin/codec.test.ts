@@ -73,8 +73,8 @@ it('a source that is cut short is named, and nothing is committed', async () => 
 
 it.each<[string[], string]>([
   [['--codec', 'brotli'], '--codec must be keep or none or gzip or zstd, not "brotli"'],
-  [['--level', '5'], '--level must stand beside a codec that has levels: gzip or zstd, not "5"'],
-  [['--codec', 'gzip', '--level', '10'], '--level must be from 1 to 9 with gzip, not "10"'],
+  [['--level', '5'], '--level 5 must stand beside a codec that has levels: gzip or zstd'],
+  [['--codec', 'gzip', '--level', '10'], '--level 10 must be from 1 to 9 with gzip'],
 ])('%j is refused', async (options, message) => {
   const { code, stderr } = await cli(sandbox, ['run', ...BOTH, ...options]);
   expect(code).toBe(2);

@@ -138,7 +138,7 @@ describe('an output of the command line', () => {
   });
 
   it.each([
-    [['--storage-class', 'DEEP_ARCHIVE'], 'later runs and verify read outputs'],
+    [['--storage-class', 'DEEP_ARCHIVE'], 'later runs and verify can read at once'],
     [['--tags', 'aws:team=logs'], 'which AWS keeps for itself'],
     [['--acl', 'public-read', '--source-role-arn', 'logs'], '--source-role-arn must be the ARN of a role'],
   ])('%j is refused with its reason', async (flags, why) => {

@@ -1,8 +1,8 @@
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import {
   BUCKET,
@@ -146,3 +146,130 @@ it('extract leaves no file if the output that holds the object was deleted', asy
   expect(parseObject(stderr)).toMatchObject({ error: { code: 'SourceVanished' } });
   expect(readdirSync(folder)).toEqual(['object']);
 });
+
+/** Objects with names that whoever writes raw logs may choose. */
+const NAMED: Record<string, Buffer> = {
+  'app/a.log': Buffer.from(lines(3_000, 'a')),
+  'app/b.log': Buffer.from(lines(2_000, 'b')),
+  'web/a.log': Buffer.from(lines(1_000, 'w')),
+  'web/A.log': Buffer.from('shares its name'),
+  'web/a.log/deeper': Buffer.from('below a file'),
+  '../outside.log': Buffer.from('outside'),
+  '/absolute.log': Buffer.from('absolute'),
+  'C:/drive.log': Buffer.from('drive'),
+  'win\\dows.log': Buffer.from('backslash'),
+  'web/nul': Buffer.from('device'),
+};
+
+describe.each(['keep', 'zstd'])('extract --folder, of a rollup with the codec %s', (codec) => {
+  const destination = `s3://${BUCKET}/rolled/${codec}/`;
+  let restored: string;
+  beforeAll(async () => {
+    for (const [name, body] of Object.entries(NAMED)) sandbox.put(BUCKET, `raw/named/${name}`, body);
+    await json(sandbox, ['run', `s3://${BUCKET}/raw/named/`, destination, '--codec', codec]);
+    for (const key of sandbox.keys(BUCKET, 'raw/')) sandbox.delete(BUCKET, key);
+  });
+  beforeEach(() => {
+    restored = join(mkdtempSync(join(folder, 'restored-')), 'here');
+  });
+  /** The files of the folder and of the one above it, by their names. */
+  const files = (): Record<string, string> => {
+    const above = join(restored, '..');
+    const all = readdirSync(above, { recursive: true, withFileTypes: true }).filter((entry) =>
+      entry.isFile(),
+    );
+    return Object.fromEntries(
+      all.map(({ parentPath, name }) => {
+        const file = join(parentPath, name);
+        return [relative(above, file), readFileSync(file, 'utf8')];
+      }),
+    );
+  };
+  const bodies = (names: string[]): Record<string, string> =>
+    Object.fromEntries(names.map((name) => [join('here', name), String(NAMED[name])]));
+
+  it('writes all, names what has no place in a folder, and never leaves it', async () => {
+    const { code, stdout } = await cli(sandbox, [
+      'extract',
+      destination,
+      '--folder',
+      restored,
+      '--prefix',
+      '',
+      '--json',
+    ]);
+    const { refused, ...result } = parseObject(stdout) as { refused: { key: string; why: string }[] };
+    expect(result).toMatchObject({ objects: 3, missing: [] });
+    // Of two keys of one name the first has it, and names below it are left out with the other.
+    const written = ['app/a.log', 'app/b.log', 'web/A.log'];
+    expect(files()).toEqual(bodies(written));
+    expect(refused.map(({ key }) => key.replace('raw/named/', '')).sort()).toEqual(
+      Object.keys(NAMED)
+        .filter((name) => !written.includes(name))
+        .sort(),
+    );
+    expect(code).toBe(1);
+  });
+
+  it.each<[string, string[], string[]]>([
+    ['several keys, one of them whole', ['app/b.log', 'raw/named/app/a.log'], ['app/a.log', 'app/b.log']],
+    ['those of a prefix', ['--prefix', 'app/'], ['app/a.log', 'app/b.log']],
+    ['those of a prefix, and a key', ['web/a.log', '--prefix', 'app/a'], ['app/a.log', 'web/a.log']],
+  ])('writes %s', async (_, asked, names) => {
+    const { code } = await cli(sandbox, ['extract', destination, ...asked, '--folder', restored]);
+    expect(files()).toEqual(bodies(names));
+    expect(code).toBe(0);
+  });
+
+  it('takes keys from a file, and names those that are not in the rollup', async () => {
+    const list = join(folder, 'keys.txt');
+    writeFileSync(list, 'app/a.log\r\nnobody.log\n');
+    const args = ['extract', destination, '--folder', restored, '--keys-from', list, '--json'];
+    const { code, stdout } = await cli(sandbox, args);
+    rmSync(list);
+    expect(parseObject(stdout)).toMatchObject({ objects: 1, refused: [], missing: ['nobody.log'] });
+    expect(files()).toEqual(bodies(['app/a.log']));
+    expect(code).toBe(1);
+  });
+
+  it.each<[string, string[], RegExp]>([
+    ['a folder with something in it', ['app/a.log', '--folder', '.'], /has something in it already/],
+    ['several keys without a folder', ['app/a.log', 'app/b.log'], /--folder is missing/],
+    [
+      'a file beside a folder',
+      ['app/a.log', '--folder', 'new', '--output', 'x'],
+      /leave it out beside --folder/,
+    ],
+    ['nothing that is asked for', ['--folder', 'new'], /Nothing is asked for/],
+  ])('refuses %s', async (_, asked, message) => {
+    const { code, stderr } = await cli(sandbox, ['extract', destination, ...asked]);
+    expect(stderr).toMatch(message);
+    expect(code).toBe(2);
+  });
+});
+
+it.each(['none', 'gzip'])(
+  'extract --folder gives headers back that were left out, with the codec %s',
+  async (codec) => {
+    const texts: Record<string, string> = {
+      '1.csv': 'id,name\n1,a\n',
+      '2.csv': 'id,name\n2,b\n',
+      '3.csv': 'id,name\n',
+    };
+    for (const [name, body] of Object.entries(texts)) sandbox.put(BUCKET, `raw/csv/${name}`, body);
+    const destination = `s3://${BUCKET}/rolled/csv-${codec}/`;
+    await json(sandbox, [
+      'run',
+      `s3://${BUCKET}/raw/csv/`,
+      destination,
+      '--codec',
+      codec,
+      '--header-lines',
+      '1',
+    ]);
+    const restored = mkdtempSync(join(folder, 'headers-'));
+    await cli(sandbox, ['extract', destination, '--folder', restored, '--prefix', '']);
+    for (const [name, body] of Object.entries(texts))
+      expect(readFileSync(join(restored, name), 'utf8')).toBe(body);
+  },
+);

@@ -40,8 +40,7 @@ export const COMMANDS = new Map<string, Command>(
     .slice(1)
     .flatMap((section) => {
       const [heading = ''] = section.split('\n');
-      const [, typed] =
-        /^s3-rollup run --hour (.*)$/m.exec(section.replaceAll(/ \\\n\s*/g, ' ')) ?? [];
+      const [, typed] = /^s3-rollup run --hour (.*)$/m.exec(section.replaceAll(/ \\\n\s*/g, ' ')) ?? [];
       if (typed === undefined) return [];
       const [hour = '', source = '', destination = '', ...options] = typed
         .split(' ')

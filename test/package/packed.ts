@@ -1,4 +1,5 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
@@ -21,10 +22,11 @@ const PROJECT = join(import.meta.dirname, '..', '..');
 const VERSIONS = ['22.21.0', '24.5.0'];
 
 /** Packs the package as `npm publish` would, and installs the versions of Node that it is tried on. */
-export default async function setup(project: TestProject): Promise<() => void> {
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const outside = mkdtempSync(join(tmpdir(), 's3-log-rollup-pack-'));
-  const remove = (): void => {
-    rmSync(outside, { recursive: true });
+  // A hundred thousand files: the process goes on meanwhile, for the workers to say that they have ended.
+  const remove = async (): Promise<void> => {
+    await rm(outside, { recursive: true });
   };
   try {
     await exec('npm', ['pack', '--pack-destination', outside], { cwd: PROJECT, env: process.env });
@@ -40,7 +42,7 @@ export default async function setup(project: TestProject): Promise<() => void> {
     project.provide('outside', outside);
     project.provide('nodes', nodes);
   } catch (error) {
-    remove();
+    await remove();
     throw error;
   }
   return remove;

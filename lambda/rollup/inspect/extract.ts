@@ -26,12 +26,7 @@ export async function extract(
   sourceKey: string,
 ): Promise<{ source: CommittedSource; bytes: AsyncIterable<Buffer> }> {
   return withCommitted(store, destination, undefined, async (rollup) => {
-    if (rollup === undefined) {
-      const key = destination.prefix + MANIFEST_NAME;
-      throw new RollupError('NoManifest', `Nothing is rolled up under ${formatLocation(destination)}.`, {
-        key,
-      });
-    }
+    if (rollup === undefined) throw nothingUnder(destination);
     const { bucket, prefix } = parseSource(rollup.manifest.source);
     const uri = `s3://${bucket}/`;
     const key = sourceKey.startsWith(uri) ? sourceKey.slice(uri.length) : sourceKey;
@@ -51,6 +46,94 @@ export async function extract(
 /** Copies of the chunks: a file or a pipe that they are written to holds several of them. */
 async function* kept(bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   for await (const chunk of bytes) yield Buffer.from(chunk);
+}
+
+/** Keys of sources: each whole, or behind the last slash of the source prefix. */
+export interface WantedKeys {
+  /** Keys, or `s3://` URIs. */
+  keys: ReadonlySet<string>;
+  /** Beginnings of keys. */
+  prefixes: readonly string[];
+}
+
+/**
+ * Finds several sources in a rollup, and calls `use` with each of them and its bytes, one after the other, in the order in which
+ * outputs hold them. An output that was compressed is decoded once. The bytes must be read before `use` ends.
+ *
+ * @param use is called with the key behind the last slash of the source prefix too
+ * @returns wanted keys that are not in the rollup
+ * @throws RollupError `NoManifest` if nothing is committed, and those of S3 and of `use`
+ */
+export async function extractAll(
+  store: Store,
+  destination: Location,
+  { keys, prefixes }: WantedKeys,
+  use: (source: CommittedSource, name: string, bytes: AsyncIterable<Buffer>) => Promise<void>,
+): Promise<string[]> {
+  return withCommitted(store, destination, undefined, async (rollup) => {
+    if (rollup === undefined) throw nothingUnder(destination);
+    const { bucket, prefix } = parseSource(rollup.manifest.source);
+    const base = baseOf(prefix);
+    const outputs = new Map(rollup.manifest.outputs.map((output) => [output.key, output]));
+    const missing = new Set(keys);
+    const reader = new OutputReader(store, destination);
+    try {
+      for await (const lines of rollup.sources.stored())
+        for (const source of lines) {
+          const name = source.key.slice(base.length);
+          const names = [source.key, name, `s3://${bucket}/${source.key}`];
+          const found = names.filter((one) => keys.has(one));
+          for (const one of found) missing.delete(one);
+          const isWanted = prefixes.some((beginning) => names.some((one) => one.startsWith(beginning)));
+          if (found.length === 0 && !isWanted) continue;
+          await use(source, name, kept(reader.bytesOf(source, outputs.get(source.output))));
+        }
+    } finally {
+      await reader.close();
+    }
+    return [...missing];
+  });
+}
+
+/** Reads sources in the order of their outputs, and decodes each output once. */
+class OutputReader {
+  readonly #store: Store;
+  readonly #destination: Location;
+  #open: { key: string; reader: ByteReader; kept: number } | undefined;
+
+  constructor(store: Store, destination: Location) {
+    this.#store = store;
+    this.#destination = destination;
+  }
+
+  async *bytesOf(source: CommittedSource, output: CommittedOutput | undefined): AsyncGenerator<Buffer> {
+    const { etag = '', codec = 'none' } = output ?? {};
+    if (codec === 'none') {
+      yield* bytesOf(this.#store, this.#destination, source, output);
+      return;
+    }
+    const { output: key, offset, length, header = 0 } = source;
+    if (this.#open?.key !== key || this.#open.reader.position > offset || this.#open.kept < header) {
+      await this.close();
+      const from = { bucket: this.#destination.bucket, key, etag };
+      const reader = new ByteReader(decode(codec, this.#store.stream(from), key), header);
+      this.#open = { key, reader, kept: header };
+    }
+    const { reader } = this.#open;
+    await reader.skip(offset - reader.position);
+    if (header !== 0) yield reader.head(header);
+    yield* reader.take(length);
+  }
+
+  async close(): Promise<void> {
+    await this.#open?.reader.close();
+    this.#open = undefined;
+  }
+}
+
+function nothingUnder(destination: Location): RollupError {
+  const key = destination.prefix + MANIFEST_NAME;
+  return new RollupError('NoManifest', `Nothing is rolled up under ${formatLocation(destination)}.`, { key });
 }
 
 /** The source with this key; if there is none, the one with this key behind the last slash of the prefix. */
