@@ -27,8 +27,8 @@ import { type RequestMessage, messageSchema } from './message.ts';
 const attempt = z.int().positive();
 /** True once a plan was mistaken about a format. Executions that were begun by an earlier release do not say it. */
 const samplesAll = z.boolean().default(false);
-/** True once a committed source had left raw where it was to be read. Nor does every execution say this. */
-const readsOutputs = z.boolean().default(false);
+/** True once a committed source had left raw where it was to be read. Nor do executions of earlier releases say this. */
+const readsOutputs = z.boolean().optional();
 /**
  * The request that the execution was started with, and the plan that its plan step answered with. Both come from the state
  * machine: nothing that lies in S3 can change them.
@@ -118,14 +118,13 @@ export async function planStep(
   request: RollupRequest,
   context: Omit<RollupContext, 'hasTime'>,
 ): Promise<StepAnswer> {
-  const { attempt } = event;
-  const { readsOutputs } = event;
+  const { attempt, readsOutputs = false } = event;
   const planned = await planToFile(request, { ...context, readsOutputs }).catch((error: unknown) => {
     if (!(error instanceof CommittedVanished) || readsOutputs) throw error;
     return { status: 'vanished' as const };
   });
   if (planned.status === 'done') return planned;
-  if (planned.status === 'vanished') return fromOutputs(event);
+  if (planned.status === 'vanished') return fromOutputs(event, request.destination);
   if (planned.status === 'lost') return lost(event, request.destination);
   const { at, etag, generation, totals, warnings } = planned;
   const { bucket, key } = planFiles(at).items;
@@ -147,11 +146,11 @@ export async function commitStep(
   context: Omit<RollupContext, 'hasTime'>,
 ): Promise<StepAnswer> {
   const outcome = await commitPlan(planOf(event, request), request, context).catch((error: unknown) => {
-    if (error instanceof CommittedVanished && !event.readsOutputs) return 'vanished' as const;
+    if (error instanceof CommittedVanished && event.readsOutputs !== true) return 'vanished' as const;
     if (!hasCode(error, 'FormatMistaken') || event.attempt >= ATTEMPTS) throw error;
     return 'mistaken' as const;
   });
-  if (outcome === 'vanished') return fromOutputs(event);
+  if (outcome === 'vanished') return fromOutputs(event, request.destination);
   if (outcome === 'mistaken') return lost({ ...event, samplesAll: true }, request.destination);
   if (outcome !== 'lost') return { status: 'done', outcome };
   const { generation, request: asked } = event;
@@ -201,13 +200,21 @@ type Asked = Pick<
   'attempt' | 'request' | 'samplesAll' | 'readsOutputs'
 >;
 
-function lost({ attempt, request, samplesAll, readsOutputs }: Asked, destination: Location): StepAnswer {
+function lost(
+  { attempt, request, samplesAll, readsOutputs = false }: Asked,
+  destination: Location,
+): StepAnswer {
   if (attempt >= ATTEMPTS) throw lostToOthers(destination);
   return { status: 'lost', attempt: attempt + 1, request, samplesAll, readsOutputs };
 }
 
-/** Plans again, and reads what is committed from the outputs that hold it. That is done once, and is no attempt. */
-function fromOutputs({ attempt, request, samplesAll }: Asked): StepAnswer {
+/**
+ * Plans again, and reads what is committed from the outputs that hold it. That is done once, and is no attempt; but in an
+ * execution that an earlier release began, whose definition does not hand it on, it could be done for ever.
+ */
+function fromOutputs(event: Asked, destination: Location): StepAnswer {
+  if (event.readsOutputs === undefined) return lost({ ...event, readsOutputs: true }, destination);
+  const { attempt, request, samplesAll } = event;
   return { status: 'lost', attempt, request, samplesAll, readsOutputs: true };
 }
 

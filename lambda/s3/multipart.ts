@@ -1,17 +1,13 @@
 import {
   AbortMultipartUploadCommand,
-  type AbortMultipartUploadCommandOutput,
   type CompletedPart,
   CompleteMultipartUploadCommand,
   type CompleteMultipartUploadCommandOutput,
   CreateMultipartUploadCommand,
   type CreateMultipartUploadCommandInput,
-  type CreateMultipartUploadCommandOutput,
   type S3Client,
 } from '@aws-sdk/client-s3';
-
-/** Milliseconds that a request which cleans up, or without which nobody could, goes on for once the run is stopped. */
-export const CLEANUP_MS = 2_000;
+import { withGrace } from './grace.ts';
 
 /** Completes an upload: makes an object of its parts. It may be called again where S3 refused the condition. */
 export type Complete = (
@@ -39,7 +35,11 @@ export async function inParts<T>(
   work: (open: OpenMultipart) => Promise<T>,
 ): Promise<T> {
   const params = { ...begin, ChecksumAlgorithm: 'CRC32', ChecksumType: 'FULL_OBJECT' } as const;
-  const created = await beginUpload(client, new CreateMultipartUploadCommand(params), options.signal);
+  const { signal } = options;
+  // Without the answer, which has the upload's id, nobody could end the upload.
+  const created = await withGrace(signal, (abortSignal) =>
+    client.send(new CreateMultipartUploadCommand(params), { abortSignal }),
+  );
   const upload = { Bucket: begin.Bucket, Key: begin.Key, UploadId: created.UploadId ?? '' };
   let done = false as boolean;
   const complete: Complete = async (Parts, input) => {
@@ -51,8 +51,8 @@ export async function inParts<T>(
       ChecksumType: 'FULL_OBJECT',
       MultipartUpload: { Parts },
     });
-    const { signal: abortSignal, completeMs: requestTimeout } = options;
-    const answer = await client.send(command, { abortSignal, requestTimeout });
+    const { completeMs: requestTimeout } = options;
+    const answer = await client.send(command, { abortSignal: signal, requestTimeout });
     done = true;
     return answer;
   };
@@ -60,39 +60,9 @@ export async function inParts<T>(
     return await work({ upload, complete });
   } finally {
     // A failure to abort must not hide that of `work`: the upload is then left to the bucket's lifecycle rule.
-    if (!done) await endUpload(client, new AbortMultipartUploadCommand(upload)).catch(() => undefined);
+    if (!done)
+      await withGrace(signal, (abortSignal) =>
+        client.send(new AbortMultipartUploadCommand(upload), { abortSignal }),
+      ).catch(() => undefined);
   }
-}
-
-/**
- * Creates an upload. The signal ends that only a while later: without the answer, which has the upload's id, nobody could end
- * the upload.
- */
-export async function beginUpload(
-  client: S3Client,
-  command: CreateMultipartUploadCommand,
-  signal: AbortSignal,
-): Promise<CreateMultipartUploadCommandOutput> {
-  const late = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const stop = (): void => {
-    timer = setTimeout(() => {
-      late.abort(signal.reason);
-    }, CLEANUP_MS);
-  };
-  signal.addEventListener('abort', stop);
-  try {
-    return await client.send(command, { abortSignal: late.signal });
-  } finally {
-    signal.removeEventListener('abort', stop);
-    clearTimeout(timer);
-  }
-}
-
-/** Aborts an upload, also where the run was stopped, but does not wait until a store that is away comes back. */
-export function endUpload(
-  client: S3Client,
-  command: AbortMultipartUploadCommand,
-): Promise<AbortMultipartUploadCommandOutput> {
-  return client.send(command, { abortSignal: AbortSignal.timeout(CLEANUP_MS) });
 }

@@ -220,7 +220,7 @@ export class S3Store implements Store {
   }
 
   keepsConditions(at: Location): Promise<boolean> {
-    return once(this.#trials.writes, at.bucket, () => keepsConditions(this, this.#client, at));
+    return once(this.#trials.writes, at.bucket, () => keepsConditions(this, this.#client, at, this.#signal));
   }
 
   async abortUpload({ bucket, key, uploadId }: OpenUpload): Promise<void> {

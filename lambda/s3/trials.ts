@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import type { S3Client } from '@aws-sdk/client-s3';
+import { type S3Client, S3ServiceException } from '@aws-sdk/client-s3';
 import { RollupError, hasCode } from '../errors.ts';
 import type { Location } from '../rollup/model/location.ts';
 import { DELETE_PROOF_NAME, type Store, type WriteCondition } from '../rollup/model/store.ts';
 import { deleteKeys, deleteOneUnchanged } from './delete.ts';
-import { CLEANUP_MS } from './multipart.ts';
+import { withGrace } from './grace.ts';
 
 /** An ETag that no object has: the MD5 that it would be is not that of an empty object, nor of anything known. */
 const OTHER_ETAG = '0'.repeat(32);
@@ -34,7 +34,7 @@ export async function keepsChanged(
     await deleteOneUnchanged(client, bucket, target, signal);
     return (await store.head({ bucket, key })) !== undefined;
   } finally {
-    await removeTrial(client, bucket, key);
+    await removeTrial(client, bucket, key, signal);
   }
 }
 
@@ -55,6 +55,7 @@ export async function keepsConditions(
   store: Store,
   client: S3Client,
   { bucket, prefix }: Location,
+  signal: AbortSignal,
 ): Promise<boolean> {
   const key = keyOfTrial(prefix);
   const isWritten = async (condition?: WriteCondition): Promise<boolean> => {
@@ -62,7 +63,8 @@ export async function keepsConditions(
       await store.put({ bucket, key }, Buffer.alloc(0), 'application/octet-stream', condition);
       return true;
     } catch (error) {
-      if (!(error instanceof RollupError) || hasCode(error, ...UNANSWERED)) throw error;
+      if (!(error instanceof RollupError) || hasCode(error, ...UNANSWERED) || isServerFault(error))
+        throw error;
       return false;
     }
   };
@@ -71,13 +73,20 @@ export async function keepsConditions(
     return !(await isWritten('absent')) && !(await isWritten({ etag: OTHER_ETAG }));
   } finally {
     // Who may write, and not delete, learns what the trial has shown all the same.
-    await removeTrial(client, bucket, key).catch(() => undefined);
+    await removeTrial(client, bucket, key, signal).catch(() => undefined);
   }
 }
 
+/** True for a status by which a store says that it failed. 501 is a refusal: it does not have such conditions. */
+function isServerFault({ cause }: RollupError): boolean {
+  if (!(cause instanceof S3ServiceException)) return false;
+  const { httpStatusCode: status = 0 } = cause.$metadata;
+  return status >= 500 && status !== 501;
+}
+
 /** Deletes the object of a trial, also where the run was stopped meanwhile. */
-function removeTrial(client: S3Client, bucket: string, key: string): Promise<void> {
-  return deleteKeys(client, bucket, [key], AbortSignal.timeout(CLEANUP_MS));
+function removeTrial(client: S3Client, bucket: string, key: string, signal: AbortSignal): Promise<void> {
+  return withGrace(signal, (late) => deleteKeys(client, bucket, [key], late));
 }
 
 /** A key that nobody else writes. */

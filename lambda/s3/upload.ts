@@ -12,7 +12,7 @@ import type { ObjectHead, Store, UploadContent, Written } from '../rollup/model/
 import { PARTS_IN_FLIGHT } from '../settings/settings.ts';
 import type { OutputParams } from './attributes.ts';
 import { encodeCrc32 } from './conditions.ts';
-import { beginUpload, endUpload } from './multipart.ts';
+import { withGrace } from './grace.ts';
 import { confirmed } from './confirm.ts';
 import { type OnceCondition, holds, writeOnce } from './write-once.ts';
 import { PART_MS } from './client/timeouts.ts';
@@ -71,8 +71,8 @@ async function uploadOnce(
  * A client for one `Upload` of lib-storage, which adds checksums, the condition and the signal to its requests.
  *
  * `Upload.abort()` returns while parts are in flight and may leave them behind (aws-sdk-js-v3 #8299). Here the signal ends
- * every request except the abort itself, so that `done()` fails only after the upload is gone, and that which creates the
- * upload: see `beginUpload`.
+ * every request except the abort itself, so that `done()` fails only after the upload is gone, and that which creates
+ * the upload, without whose answer nobody could end it: see `withGrace`.
  */
 function guarded(
   client: S3Client,
@@ -80,9 +80,12 @@ function guarded(
   signal: AbortSignal,
 ): S3Client {
   const send = async (command: Parameters<S3Client['send']>[0]): Promise<unknown> => {
-    if (command instanceof AbortMultipartUploadCommand) return endUpload(client, command);
+    // A failure to abort must not hide that of the upload, which lib-storage would throw in its place.
+    if (command instanceof AbortMultipartUploadCommand)
+      return withGrace(signal, (abortSignal) => client.send(command, { abortSignal })).catch(() => undefined);
     signal.throwIfAborted();
-    if (command instanceof CreateMultipartUploadCommand) return beginUpload(client, command, signal);
+    if (command instanceof CreateMultipartUploadCommand)
+      return withGrace(signal, (abortSignal) => client.send(command, { abortSignal }));
     if (command instanceof UploadPartCommand) {
       // Known since the part was downloaded: the SDK does not have to read the part for it.
       const crc = partCrcs[(command.input.PartNumber ?? 0) - 1];

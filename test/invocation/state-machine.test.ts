@@ -255,9 +255,13 @@ describe('an execution', () => {
       sandbox.put(BUCKET, word, JSON.stringify({ key: inRaw()[0], vanished: true }));
       const commit = { ...{ step: 'commit', request: REPACK, attempt: 2 }, plan: plan.plan };
       const { etag } = plan as unknown as { etag: string };
-      expect(await handle({ ...commit, etag }, CONTEXT)).toMatchObject({
-        ...{ status: 'lost', attempt: 2, readsOutputs: true, samplesAll: false },
+      const again = { status: 'lost', readsOutputs: true, samplesAll: false };
+      expect(await handle({ ...commit, etag, readsOutputs: false }, CONTEXT)).toMatchObject({
+        ...again,
+        attempt: 2,
       });
+      // An execution that an earlier release began does not hand it on, and would plan so for ever.
+      expect(await handle({ ...commit, etag }, CONTEXT)).toMatchObject({ ...again, attempt: 3 });
       await expect(handle({ ...commit, etag, readsOutputs: true }, CONTEXT)).rejects.toMatchObject({
         name: 'SourceVanished',
         message: expect.stringContaining(inRaw()[0] ?? '') as unknown,

@@ -438,7 +438,7 @@ export const MUTATIONS: Mutation[] = [
     patch: {
       'lambda/s3/upload.ts': [
         [
-          'if (command instanceof CreateMultipartUploadCommand) return beginUpload(client, command, signal);',
+          'if (command instanceof CreateMultipartUploadCommand)\n      return withGrace(signal, (abortSignal) => client.send(command, { abortSignal }));',
           'void CreateMultipartUploadCommand;',
         ],
       ],

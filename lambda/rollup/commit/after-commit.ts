@@ -13,10 +13,11 @@ import type {
   RollupRequest,
   TidyUpResult,
 } from '../model/run.ts';
-import type { OpenUpload } from '../model/store.ts';
+import { DELETE_PROOF_NAME, type OpenUpload } from '../model/store.ts';
 import {
   abortUploads,
   deleteReplaced,
+  deleteLosers,
   deleteUnnamed,
   leftoverKeys,
   planSweep,
@@ -233,7 +234,11 @@ async function sweep(
     ({ manifest } = replaced);
   }
   try {
-    const swept = await deleteUnnamed(store, destination, keys, manifest);
+    const isProof = (key: string): boolean => key.startsWith(destination.prefix + DELETE_PROOF_NAME);
+    const [proofs, others] = [keys.filter(isProof), keys.filter((key) => !isProof(key))];
+    // Empty and hidden: where they may not be deleted, which is how they came to stay, nobody has to do anything.
+    await deleteLosers(store, destination, proofs, manifest);
+    const swept = await deleteUnnamed(store, destination, others, manifest);
     if (swept.length > 0) report({ type: 'swept', keys: swept });
   } finally {
     await abortUploads(store, uploads);

@@ -10,6 +10,7 @@ import {
   versionOf,
 } from '../model/manifest.ts';
 import { readManifest } from '../committed/read-manifest.ts';
+import { SOURCES_NAME } from './markers.ts';
 import { ownerOf } from '../plan/pack.ts';
 import { isPlanFile } from '../fan-out/plan-file.ts';
 import { sidecarKeyOf } from '../codec/sidecar.ts';
@@ -55,7 +56,7 @@ const KEYS_PER_DELETE = 1000;
  * from: somebody put it back, and runs plan from it again. A request that fails does not keep those behind it from being
  * sent.
  *
- * @param after the manifest under which nobody can commit the keys any more
+ * @param after the manifest under which nobody can commit the keys any more; where it is undefined nothing is deleted
  * @returns the keys that were deleted
  * @throws RollupError the first failure of a request, after all were sent
  */
@@ -67,6 +68,8 @@ export async function deleteUnnamed(
 ): Promise<string[]> {
   const { bucket } = destination;
   const deleted: string[] = [];
+  // Somebody deleted the manifest by hand, and may put it back.
+  if (after === undefined) return deleted;
   const failures = new Failures();
   for (let at = 0; at < keys.length; at += KEYS_PER_DELETE) {
     const current = await readManifest(store, destination);
@@ -92,8 +95,8 @@ export async function deleteLosers(...what: Parameters<typeof deleteUnnamed>): P
 }
 
 /** True if a manifest is one that the other has replaced: every manifest is dated later than the one before. */
-function isEarlier({ createdAt }: Manifest, than: Pick<Manifest, 'createdAt'> | undefined): boolean {
-  return than !== undefined && Date.parse(createdAt) < Date.parse(than.createdAt);
+function isEarlier({ createdAt }: Manifest, than: Pick<Manifest, 'createdAt'>): boolean {
+  return Date.parse(createdAt) < Date.parse(than.createdAt);
 }
 
 /** The failures of requests, each of which is to be sent whatever becomes of the others. */
@@ -155,7 +158,10 @@ export async function abortUploads(store: Store, uploads: OpenUpload[]): Promise
 /** Those of the open uploads that runs of this rollup began more than an hour before the listing. */
 function leftoverUploads(uploads: OpenUpload[], destination: Location, listingBegan: Date): OpenUpload[] {
   const before = listingBegan.getTime() - SWEEP_AGE_MS;
-  return ourUploads(uploads, destination).filter(({ initiated }) => initiated.getTime() < before);
+  const copy = destination.prefix + SOURCES_NAME;
+  return uploads.filter(
+    ({ key, initiated }) => (isOurs(key, destination) || key === copy) && initiated.getTime() < before,
+  );
 }
 
 /** The keys that runs of this rollup wrote more than an hour before the listing, and that the manifest does not name. */
@@ -209,7 +215,9 @@ export function planSweep(
   const pastObjects = objects.filter(
     ({ key, lastModified }) => key.startsWith(proofs) || Date.parse(lastModified) < before,
   );
-  const pastUploads = uploads.filter(({ initiated }) => initiated.getTime() < before);
+  // Nobody commits the copy of the index that readers have: it is made after a commit.
+  const copy = destination.prefix + SOURCES_NAME;
+  const pastUploads = uploads.filter(({ key, initiated }) => key === copy || initiated.getTime() < before);
   const isPast = pastObjects.length === objects.length && pastUploads.length === uploads.length;
   const replacesManifest =
     !isPast && !isAtWork(present.values(), destination, current.manifest, listingBegan);

@@ -163,13 +163,23 @@ function copyIf(
   return isDone(store.uploadStream(to, store.stream(from, signal), options, signal));
 }
 
-/** Waits for a write; false if its condition did not hold. */
+/** Waits for a write; false if its condition did not hold, or if its answer was lost and nobody knows. */
 async function isDone(write: Promise<unknown>): Promise<boolean> {
   try {
     await write;
     return true;
   } catch (error) {
-    if (hasCode(error, 'PreconditionFailed', 'Conflict', 'SourceVanished', 'SourceChanged')) return false;
+    if (hasCode(error, ...NOT_DONE)) return false;
     throw error;
   }
 }
+
+/** Failures after which the next look tells what is there. */
+const NOT_DONE = [
+  'PreconditionFailed',
+  'Conflict',
+  'SourceVanished',
+  'SourceChanged',
+  'NoSuchUpload',
+  'OutputMissing',
+] as const;

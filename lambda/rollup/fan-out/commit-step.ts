@@ -1,7 +1,7 @@
 import { RollupError, hasCode } from '../../errors.ts';
 import { keysOf } from '../codec/sidecar.ts';
 import { afterCommit } from '../commit/after-commit.ts';
-import { commit, committedVanished, unlessLost } from '../commit/commit.ts';
+import { commit, committedVanished, isLost, unlessLost } from '../commit/commit.ts';
 import { Draft } from '../commit/draft.ts';
 import { readCommitted } from '../committed/read-committed.ts';
 import { readManifest } from '../committed/read-manifest.ts';
@@ -65,9 +65,13 @@ export async function commitPlan(
     // It stays: this step may be repeated, and only its lines tell of the outputs that were written for it.
     const mistake = await readMistake(store, at);
     if (mistake === undefined) return 'lost';
-    const vanished = await committedVanished(mistake, previous);
-    if (vanished !== undefined) throw vanished;
-    throw mistake;
+    const vanished = await committedVanished(mistake, previous).catch(async (error: unknown) => {
+      // The index that tells if the source is committed goes with the commit of another run.
+      if (await isLost(error, request, context, previous)) return 'lost' as const;
+      throw error;
+    });
+    if (vanished === 'lost') return 'lost';
+    throw vanished ?? mistake;
   }
   const { generation, skipped } = header;
   const listingBegan = new Date(header.listingBegan);

@@ -1,15 +1,20 @@
+import { randomBytes } from 'node:crypto';
+import { CreateMultipartUploadCommand } from '@aws-sdk/client-s3';
 import { describe, expect, it } from 'vitest';
 import { parseLocation } from '../../../lambda/rollup/model/location.ts';
 import { publishMarkers } from '../../../lambda/rollup/commit/markers.ts';
 import { run } from '../../../lambda/run.ts';
-import { REFUSED, beforeNth, fromNth, gate, matching } from '../../support/hooks.ts';
+import { MiB } from '../../../lambda/size.ts';
+import { LOST_ANSWER, REFUSED, beforeNth, fromNth, gate, matching, onNth } from '../../support/hooks.ts';
 import {
   AGGREGATED,
   BUCKET,
+  DESTINATION,
   MANIFEST_KEY,
   RAW,
   type TestBucket,
   openTestBucket,
+  withCrc32,
 } from '../../support/test-bucket.ts';
 
 const SUCCESS = `${AGGREGATED}_SUCCESS`;
@@ -172,4 +177,31 @@ describe('a line break in a name', () => {
     ).rejects.toMatchObject({ code: 'InvalidArgument', key });
     expect(bucket.sandbox.get(BUCKET, SYMLINKS)).toEqual(list);
   });
+});
+
+it('a large copy of the index stands, also where the answer to its completion was lost', async () => {
+  await using bucket = await openTestBucket();
+  bucket.putHour(2);
+  await bucket.roll();
+  const body = randomBytes(17 * MiB);
+  bucket.sandbox.put(BUCKET, bucket.manifest.sources.key, body, { headers: withCrc32(body) });
+  bucket.sandbox.hook = onNth(1, matching('CompleteMultipartUpload', SOURCES), LOST_ANSWER);
+  const { signal } = new AbortController();
+  const asked = { success: false, symlinks: true };
+  await publishMarkers(bucket.connection.store, DESTINATION, asked, signal);
+  expect(bucket.sandbox.get(BUCKET, SOURCES)?.equals(body)).toBe(true);
+});
+
+it('an upload of the copy of the index that a killed run left is ended an hour later', async () => {
+  let clock = Date.now() - 6 * 3_600_000;
+  await using bucket = await openTestBucket(ASKED, { now: () => new Date(clock) });
+  bucket.putHour(2);
+  await bucket.roll();
+  const { client } = bucket.connection;
+  await client.send(new CreateMultipartUploadCommand({ Bucket: BUCKET, Key: SOURCES }));
+  clock += 3 * 3_600_000;
+  const { generation } = bucket.manifest;
+  expect(await bucket.roll({ now: () => new Date(clock) })).toMatchObject({ status: 'unchanged' });
+  expect(bucket.sandbox.openUploads(BUCKET)).toEqual([]);
+  expect(bucket.manifest.generation).toBe(generation);
 });

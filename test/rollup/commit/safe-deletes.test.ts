@@ -56,6 +56,18 @@ describe('a store that deletes whatever ETag is asked for', () => {
   });
 });
 
+it('a store that takes its time to delete the object of the trial is no run that was stopped', async () => {
+  await using bucket = await openTestBucket();
+  bucket.putHour(2);
+  // The second deletes the object whatever its ETag is.
+  bucket.sandbox.hook = onNth(2, matching('DeleteObjects'), { kind: 'delay', ms: 2_500 });
+  expect(await bucket.roll({ deleteSource: true })).toMatchObject({
+    status: 'committed',
+    deleted: { objects: 2 },
+  });
+  expect(bucket.sandbox.keys(BUCKET, PROOFS)).toEqual([]);
+});
+
 it('where it cannot be tried out no source is deleted; once it can, they are', async () => {
   await using bucket = await openTestBucket();
   bucket.putHour(5);

@@ -2,7 +2,16 @@ import { expect, it } from 'vitest';
 import { run } from '../../../lambda/run.ts';
 import { connect } from '../../../lambda/s3/connection.ts';
 import { type Hook, startSandbox } from '../../../sandbox/sandbox.ts';
-import { AGGREGATED, BUCKET, DESTINATION, RAW, SETTINGS, SOURCE } from '../../support/test-bucket.ts';
+import { REFUSED } from '../../support/hooks.ts';
+import {
+  AGGREGATED,
+  BUCKET,
+  DESTINATION,
+  RAW,
+  SETTINGS,
+  SOURCE,
+  openTestBucket,
+} from '../../support/test-bucket.ts';
 
 /** PUTs of a trial: of its object, and on either condition. */
 const TRIAL = 3;
@@ -55,6 +64,35 @@ it('a trial whose object cannot be deleted has shown what it was to show', async
   const refusing: Hook = ({ operation }) =>
     operation === 'DeleteObjects' ? { kind: 'error', status: 403, code: 'AccessDenied' } : undefined;
   expect(await commitTwice(refusing)).toMatchObject({ warnings: [undefined, undefined], trials: TRIAL });
+});
+
+it('the object of a trial that may not be deleted is no problem of later runs', async () => {
+  let clock = Date.now() - 3 * 3_600_000;
+  await using bucket = await openTestBucket({}, { now: () => new Date(clock) });
+  bucket.putHour(2);
+  bucket.sandbox.hook = ({ operation }) => (operation === 'DeleteObjects' ? REFUSED : undefined);
+  expect((await bucket.roll({ connection: bucket.connect() })).problems).toBeUndefined();
+  clock += 2 * 3_600_000;
+  const again = await bucket.roll({ connection: bucket.connect() });
+  expect(again.status).toBe('unchanged');
+  expect(again.problems).toBeUndefined();
+});
+
+it('a trial that the store does not come to is made again', async () => {
+  let failures = 0;
+  const failing: Hook = ({ operation, key = '', headers }) => {
+    if (operation !== 'PutObject') return undefined;
+    const isAsked = key.includes('_delete-proof-') && 'if-none-match' in headers;
+    return isAsked && ++failures <= 5
+      ? { kind: 'error', status: 500, code: 'InternalError' }
+      : { kind: 'ignore-conditions' };
+  };
+  await expect(commitTwice(failing)).rejects.toMatchObject({ code: 'S3Error' });
+  failures = 5;
+  expect((await commitTwice(failing)).warnings).toEqual([
+    [expect.objectContaining({ code: 'UnsafeCommit' })],
+    [expect.objectContaining({ code: 'UnsafeCommit' })],
+  ]);
 });
 
 it('a trial that is refused says nothing against the store', async () => {

@@ -348,3 +348,14 @@ describe('a plan that is carried out by many', () => {
     }
   });
 });
+
+it('a plan that lost plans again, also where nothing may be deleted', async () => {
+  await using bucket = await openTestBucket();
+  bucket.putHour(20);
+  const plan = await planned(bucket);
+  await writeAll(bucket, plan);
+  bucket.put('99999.log', 'late\n');
+  await bucket.roll();
+  bucket.sandbox.hook = ({ operation }) => (operation === 'DeleteObjects' ? REFUSED : undefined);
+  expect(await commitPlan(plan, REQUEST, contextOf(bucket))).toBe('lost');
+});

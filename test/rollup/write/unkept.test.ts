@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { MiB } from '../../../lambda/size.ts';
 import type { Fault, Operation } from '../../../sandbox/sandbox.ts';
-import { matching, onNth } from '../../support/hooks.ts';
+import { REFUSED, matching, onNth } from '../../support/hooks.ts';
 import { BUCKET, DESTINATION, MANIFEST_KEY, openTestBucket, seeded } from '../../support/test-bucket.ts';
 
 const OUTPUT = `${DESTINATION.prefix}part-`;
@@ -43,6 +43,15 @@ describe('a run ends committed, with every byte there, where', () => {
       expect(bucket.sandbox.openUploads(BUCKET)).toEqual([]);
     }
   });
+});
+
+it('an upload is begun anew also where the one that was forgotten cannot be aborted', async () => {
+  await using bucket = await openTestBucket({ targetSize: 12 * MiB });
+  for (let i = 0; i < 8; i++) bucket.put(`${i}.log`, noise(1.5 * MiB));
+  const forgotten = onNth(1, matching('UploadPart', OUTPUT), GONE);
+  bucket.sandbox.hook = (request) =>
+    request.operation === 'AbortMultipartUpload' ? REFUSED : forgotten(request);
+  expect(await bucket.roll()).toMatchObject({ status: 'committed' });
 });
 
 it('an answer to a request that was sent twice is looked at, and others are not', async () => {
