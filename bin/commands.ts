@@ -1,5 +1,6 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import { backfill } from './commands/backfill.ts';
+import { ddl } from './commands/ddl.ts';
 import { extract } from './commands/extract.ts';
 import { plan } from './commands/plan.ts';
 import { redrive } from './commands/redrive.ts';
@@ -20,4 +21,5 @@ export const commands: CommandUnknownOpts[] = [
   backfill,
   redrive,
   smoke,
+  ddl,
 ];

@@ -172,10 +172,10 @@ describe('what the page says of readers', () => {
     expect(readBack(sandbox, 'example-rollups', 'one-kind/')).toEqual(truth);
   });
 
-  it('CloudFront: the projection of docs/athena.md finds the list of outputs', () => {
+  it('CloudFront: the projection of docs/readers.md finds the list of outputs', () => {
     const [, template = ''] =
       /s3:\/\/application-logs\/aggregated\/checkout\/(\$\{day\}[^']*_symlink_format_manifest\/)'/.exec(
-        page('athena.md'),
+        page('readers.md'),
       ) ?? [];
     const { hour = '', destination = '' } = COMMANDS.get('CloudFront') ?? {};
     const { bucket, key } = splitLocation(destination.replace('{yyyy}{MM}{dd}/{HH}/', template));
