@@ -68,7 +68,7 @@ const extensionOf = (key: string): string => key.split('.').at(-1) ?? '';
 const plain = (body: Buffer): Buffer => body;
 const ONE_CALL: Record<string, (body: Buffer) => Buffer> = { gz: gunzipSync, zst: zstdDecompressSync };
 /** The decompressor of an extension. */
-export const TOOL_OF: Record<string, string> = { gz: 'gzip', zst: 'zstd', bz2: 'bzip2', xz: 'xz' };
+const TOOL_OF: Record<string, string> = { gz: 'gzip', zst: 'zstd', bz2: 'bzip2', xz: 'xz' };
 
 function decompressed(key: string, body: Buffer): string {
   const tool = TOOL_OF[extensionOf(key)];
