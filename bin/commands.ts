@@ -1,6 +1,7 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import { backfill } from './commands/backfill.ts';
 import { completion } from './commands/completion.ts';
+import { ddl } from './commands/ddl.ts';
 import { extract } from './commands/extract.ts';
 import { plan } from './commands/plan.ts';
 import { redrive } from './commands/redrive.ts';
@@ -22,4 +23,5 @@ export const commands: CommandUnknownOpts[] = [
   redrive,
   smoke,
   completion,
+  ddl,
 ];

@@ -22,13 +22,13 @@ export const afterwards = group('After the commit:', {
     description: 'write _SUCCESS, for readers that wait for it',
   }),
   /**
-   * Keep `_symlink_format_manifest/manifest` and `_sources/` true to the manifest: see docs/athena.md.
+   * Keep `_symlink_format_manifest/manifest` and `_sources/` true to the manifest: see docs/readers.md.
    *
    * @defaultValue false
    */
   symlinkManifest: row(toggle(), {
     default: false,
-    description: 'write the lists of outputs and of sources that Athena, Hive and Spark can read',
+    description: 'write the list of outputs for Athena, Trino, Hive; a copy of the index',
   }),
   /**
    * Delete committed sources from raw, once the output that holds them was verified: see

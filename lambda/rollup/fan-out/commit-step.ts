@@ -65,12 +65,14 @@ export async function commitPlan(
     // It stays: this step may be repeated, and only its lines tell of the outputs that were written for it.
     const mistake = await readMistake(store, at);
     if (mistake === undefined) return 'lost';
-    const vanished = await committedVanished(mistake, previous).catch(async (error: unknown) => {
+    let vanished: Error | undefined;
+    try {
+      vanished = await committedVanished(mistake, previous);
+    } catch (error) {
       // The index that tells if the source is committed goes with the commit of another run.
-      if (await isLost(error, request, context, previous)) return 'lost' as const;
+      if (await isLost(error, request, context, previous)) return 'lost';
       throw error;
-    });
-    if (vanished === 'lost') return 'lost';
+    }
     throw vanished ?? mistake;
   }
   const { generation, skipped } = header;

@@ -133,5 +133,12 @@ async function planFrom(
     items: { etag: wroteItems.etag, size: wroteItems.size },
   });
   const { etag } = await store.put(files.header, header, 'application/json');
-  return { status: 'planned', at, etag, generation, totals, warnings: state.warnings };
+  return {
+    status: 'planned',
+    at,
+    etag,
+    generation,
+    totals,
+    warnings: [...state.warnings, ...planner.joined.warnings],
+  };
 }

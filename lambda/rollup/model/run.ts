@@ -105,6 +105,7 @@ export interface RollupOutcome extends Partial<TidyUpResult> {
  * - `PlannedAgain`: a source was of another format than it was planned as.
  * - `SourcesKept`: the settings ask to delete sources, and an earlier request to keep those of this hour: they were kept.
  * - `LastNewlineMissing`: compressed sources that are joined as they are do not end with a newline; `plan` alone says so.
+ * - `JoinedCompressed`: outputs are several zstd frames, or bzip2 or xz streams, of which many readers take the first alone.
  */
 export interface RunWarning {
   code:
@@ -115,7 +116,8 @@ export interface RunWarning {
     | 'UnsafeCommit'
     | 'PlannedAgain'
     | 'SourcesKept'
-    | 'LastNewlineMissing';
+    | 'LastNewlineMissing'
+    | 'JoinedCompressed';
   message: string;
   /** Key of the first object that it is about. */
   key?: string;

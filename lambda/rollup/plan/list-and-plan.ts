@@ -51,6 +51,7 @@ export async function* listAndPlan(
       total.objects += pieces.length;
       total.bytes += size;
     }
+    for (const output of outputs) planner.joined.add(output);
     return outputs;
   };
   const raw = sourceStore(endpoints);
@@ -172,7 +173,11 @@ export async function planAll(given: RollupRequest, planContext: PlanContext): P
       return {
         ...before,
         plan,
-        warnings: empty === undefined ? before.warnings : [...before.warnings, empty.warning],
+        warnings: [
+          ...before.warnings,
+          ...(empty === undefined ? [] : [empty.warning]),
+          ...planner.joined.warnings,
+        ],
         lists: before.lists + (empty?.requests ?? 0),
       };
     } catch (error) {

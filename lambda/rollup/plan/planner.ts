@@ -21,6 +21,7 @@ import {
 } from './select.ts';
 import { SourceFormats } from '../sample/source-formats.ts';
 import { Weights } from '../sample/weights.ts';
+import { JoinedOutputs } from './warn-of-joined.ts';
 
 /** The work of a run, from the listing of raw and the current manifest. */
 export interface Plan {
@@ -96,6 +97,8 @@ export class Planner {
   readonly formats: SourceFormats;
   /** Sources that were not planned, because they can be neither joined nor decoded. */
   readonly refused: RefusedPiece[] = [];
+  /** Outputs that were planned of compressed sources as they are, for a warning: whoever takes the outputs adds them. */
+  readonly joined = new JoinedOutputs();
   /** The first keys that were filtered. */
   readonly filtered: string[] = [];
   /** The first keys that were left out for any reason, with the rule. */
