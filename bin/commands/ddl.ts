@@ -11,11 +11,11 @@ import { named, parseAll } from '../refusals.ts';
 
 const EXAMPLES = `
 Examples:
-  $ npm run --silent s3-rollup -- ddl \\
+  $ s3-rollup ddl \\
       's3://application-logs/aggregated/checkout/{yyyy}{MM}{dd}/{HH}/' \\
       --reader athena --symlink-manifest \\
       --columns 'at string, level string, message string'
-  $ npm run --silent s3-rollup -- ddl --reader duckdb --format csv --header-lines 1 \\
+  $ s3-rollup ddl --reader duckdb --format csv --header-lines 1 \\
       --columns 'at timestamp, bytes bigint' \\
       's3://application-logs/aggregated/cdn/{yyyy}/{MM}/{dd}/{HH}/'
 

@@ -645,8 +645,8 @@ export const MUTATIONS: Mutation[] = [
     patch: {
       'lambda/rollup/commit/after-commit.ts': [
         [
-          'const swept = await deleteUnnamed(store, destination, keys, manifest);',
-          'const swept = keys.slice(0, 0);',
+          'const swept = await deleteUnnamed(store, destination, others, manifest);',
+          'const swept = others.slice(0, 0);',
         ],
       ],
     },

@@ -182,9 +182,13 @@ const UNSEEN: Record<string, string[]> = {
   smoke: ['states:StopExecution'],
 };
 
+/** Commands that only print text. */
+const WITHOUT_AWS = new Set(['completion', 'ddl']);
+
 describe('docs/permissions.md', () => {
   it('has a policy for every command, and for no other', () => {
-    expect([...POLICIES.keys()].toSorted()).toEqual(commands.map((command) => command.name()).toSorted());
+    const names = commands.map((command) => command.name()).filter((name) => !WITHOUT_AWS.has(name));
+    expect([...POLICIES.keys()].toSorted()).toEqual(names.toSorted());
   });
 
   it.each(Object.keys(USED))(
