@@ -64,7 +64,8 @@ async function attempt(
       const planned = listAndPlan(request, { ...context, readsOutputs }, planner, state.previous);
       for await (const output of writer.write(planned)) await draft.add(output);
       if (draft.isEmpty) warnings.push((await warnOfEmpty(source, context, planner)).warning);
-      return commit(request, context, draft, state.previous);
+      const { peakInFlightBytes } = writer;
+      return commit(request, context, draft, state.previous, { peakInFlightBytes });
     },
   );
   const { peakInFlightBytes } = writer;
