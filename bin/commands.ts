@@ -3,6 +3,7 @@ import { backfill } from './commands/backfill.ts';
 import { extract } from './commands/extract.ts';
 import { plan } from './commands/plan.ts';
 import { redrive } from './commands/redrive.ts';
+import { report } from './commands/report.ts';
 import { rerun } from './commands/rerun.ts';
 import { run } from './commands/run.ts';
 import { smoke } from './commands/smoke.ts';
@@ -16,6 +17,7 @@ export const commands: CommandUnknownOpts[] = [
   verify,
   extract,
   status,
+  report,
   rerun,
   backfill,
   redrive,
