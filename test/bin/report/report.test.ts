@@ -48,13 +48,20 @@ describe('a report of 30 days of 4 streams', () => {
   });
 
   test('values are those of status and of the manifests', async () => {
-    const { printed } = await account.json(['status', ...RANGE]);
-    const common = report.hours.map((hour) => {
-      const { committed, run, ...status } = hour;
-      void [committed, run];
+    const days = 2;
+    const range = ['--stack', STACK, '--from', FROM, '--to', hoursOf(days).at(-1) ?? ''];
+    const { printed } = await account.json(['status', ...range]);
+    const hours = printed['hours'] as Record<string, unknown>[];
+    expect(hours).toHaveLength(days * 24 * STREAMS.length);
+    const states = new Set(hours.map(({ state }) => state));
+    expect([...states].toSorted()).toEqual(['empty', 'late', 'missing', 'rolled-up', 'unreadable']);
+    const common = report.hours.slice(0, hours.length).map((hour) => {
+      const status: Partial<typeof hour> = { ...hour };
+      delete status.committed;
+      delete status.run;
       return status;
     });
-    expect(common).toEqual(printed['hours']);
+    expect(common).toEqual(hours);
     const [hour] = report.hours.filter(({ state }) => state === 'rolled-up');
     const key = `${(hour?.destination ?? '').replace('s3://application-logs/', '')}_manifest.json`;
     const manifest = JSON.parse(account.sandbox.get('application-logs', key)?.toString() ?? '') as {
