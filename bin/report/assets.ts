@@ -17,6 +17,7 @@ table { border-collapse: collapse; } th { text-align: left; font-weight: 600; } 
 .facts td, .number { text-align: right; font-variant-numeric: tabular-nums; }
 .scroll { overflow-x: auto; }
 .wide td, .wide th { border-top: 1px solid var(--faint); vertical-align: top; overflow-wrap: anywhere; }
+.wide td:nth-child(-n+2) { white-space: nowrap; } .wide td:nth-child(3) { min-width: 6rem; } .wide td:nth-child(n+4) { min-width: 16rem; }
 code { font: 13px/1.4 ui-monospace, monospace; }
 .map th, .map td { padding: 0; width: 1.55rem; min-width: 1.2rem; height: 1.4rem; text-align: center; font-size: 12px; }
 .map th[scope=row] { width: auto; padding-right: .5rem; white-space: nowrap; }
