@@ -34,10 +34,8 @@ describe('what a run leaves with its manifest', () => {
     const found = await readManifest(bucket.connection.store, DESTINATION);
     const figures = parseFigures(found?.metadata);
     expect(figures).toMatchObject({ version: VERSION, by: 'command-line', continuations: 2 });
-    expect(figures?.peak).toMatchObject({
-      connections: expect.any(Number),
-      inFlightBytes: expect.any(Number),
-    });
+    expect(figures?.peak.connections).toBeGreaterThan(0);
+    expect(figures?.peak.inFlightBytes).toBeGreaterThan(0);
     expect(figures?.peak.rssBytes).toBeGreaterThan(1e6);
     // Counted just before the manifest is put: what follows is not in it.
     expect(figures?.requests.list).toBeGreaterThan(0);
