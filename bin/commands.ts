@@ -5,6 +5,7 @@ import { ddl } from './commands/ddl.ts';
 import { extract } from './commands/extract.ts';
 import { plan } from './commands/plan.ts';
 import { redrive } from './commands/redrive.ts';
+import { report } from './commands/report.ts';
 import { rerun } from './commands/rerun.ts';
 import { run } from './commands/run.ts';
 import { smoke } from './commands/smoke.ts';
@@ -18,6 +19,7 @@ export const commands: CommandUnknownOpts[] = [
   verify,
   extract,
   status,
+  report,
   rerun,
   backfill,
   redrive,

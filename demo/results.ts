@@ -30,3 +30,9 @@ export const manifest = z.object({
   outputs: z.array(z.object({ key: z.string(), size: whole, etag: z.string() })),
 });
 export type Manifest = z.infer<typeof manifest>;
+
+/** What the demo needs of `report --json`. */
+export const hourReport = z.object({
+  hours: z.array(z.object({ state: z.string() })),
+  totals: z.object({ objects: z.number() }),
+});

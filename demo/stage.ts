@@ -1,12 +1,17 @@
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Bucket } from './bucket.ts';
 import { formatCommand, runCommand } from './command-line.ts';
 import type { RemoteSandbox } from './remote-sandbox.ts';
-import { type Manifest, type RunResult, manifest, runResult, verifyReport } from './results.ts';
+import { type Manifest, type RunResult, hourReport, manifest, runResult, verifyReport } from './results.ts';
 import type { Seen } from './sandbox-process.ts';
 import { type Terminal, mebibytes, noun } from './terminal.ts';
 
 export const BUCKET = 'application-logs';
 export const RAW = 'raw/checkout/20261121/08/';
+/** The page that the demo ends with; the next demo replaces it. */
+const PAGE = join(tmpdir(), 's3-log-rollup-demo.html');
+const HOUR = '2026-11-21T08';
 const AGGREGATED = 'aggregated/checkout/20261121/08/';
 export const SOURCE = `s3://${BUCKET}/${RAW}`;
 export const DESTINATION = `s3://${BUCKET}/${AGGREGATED}`;
@@ -47,6 +52,19 @@ export class Stage {
       `${noun(report.objects, 'object')} and ${noun(report.outputs, 'output')}, ${mebibytes(report.outputBytes)}: every byte is the same`,
       report.status === 'ok' && report.objects === objects,
     );
+  }
+
+  /** Writes the hour as a page, and expects to find the hour in it as it is. */
+  async report(objects: number): Promise<void> {
+    const where = ['--source', SOURCE, '--destination', DESTINATION];
+    const when = ['--from', HOUR, '--to', HOUR];
+    const made = await this.#type(['report', ...when, ...where, '--json', '--output', PAGE]);
+    const { hours, totals } = hourReport.parse(made);
+    this.terminal.expect(
+      `the hour is rolled up, and all ${noun(objects, 'object')} of it`,
+      hours.length === 1 && hours[0]?.state === 'rolled-up' && totals.objects === objects,
+    );
+    this.terminal.say(`Open it in a browser: ${PAGE}`);
   }
 
   async manifest(): Promise<Manifest> {

@@ -25,6 +25,8 @@ export async function tellStory(input: StageInput, objects: number): Promise<voi
     stage.terminal.step('And again, every byte');
     await stage.verifyDeep(objects + LATE);
     sumUp(stage, first.result, first.seen);
+    stage.terminal.step('The hour as a page');
+    await stage.report(objects + LATE);
   } finally {
     stage.bucket.disconnect();
   }

@@ -9,11 +9,15 @@ import {
   type RunWarning,
   type Skipped,
   formatLocation,
+  type RunFigures,
+  type RunSoFar,
+  formatFigures,
   rollUp,
   rollUpByPlan,
 } from './rollup/index.ts';
 import type { Connection, Peaks, Requests } from './s3/connection.ts';
 import type { Settings } from './settings/table.ts';
+import { VERSION } from './version.ts';
 
 /** The result of a run: the object that `--json` prints and the function returns. Sizes are in bytes. */
 export interface RunResult {
@@ -71,7 +75,21 @@ export interface RunOptions {
   trustExisting?: boolean;
   /** Lets other processes write the outputs, by way of a plan file. `peak` and `requests` are then without theirs. */
   distribute?: Distribute;
+  /** @defaultValue `library`; see `RunFigures`, as are the others */
+  by?: RunFigures['by'];
+  /** @defaultValue 0 */
+  continuations?: number;
+  memoryLimitBytes?: number | undefined;
+  /**
+   * Adds the usage of other processes to that of this one.
+   *
+   * @defaultValue there is none
+   */
+  withOthers?: (own: Usage) => Usage;
 }
+
+/** Requests and peaks of a run. */
+export type Usage = Pick<RunFigures, 'requests' | 'peak'>;
 
 /**
  * One rollup over a connection, measured. Both the command line and the function run this.
@@ -81,7 +99,7 @@ export interface RunOptions {
  */
 export async function run(
   request: RollupRequest,
-  { store, raw, gauge, takeRequests }: Pick<Connection, 'store' | 'gauge' | 'takeRequests'> & Endpoints,
+  connection: Pick<Connection, 'store' | 'gauge' | 'takeRequests' | 'countRequests'> & Endpoints,
   options: RunOptions,
 ): Promise<RunResult> {
   const {
@@ -93,11 +111,13 @@ export async function run(
     trustExisting = false,
     distribute,
   } = options;
+  const { store, raw, gauge, takeRequests } = connection;
   const began = performance.now();
+  const describeRun = describer(connection, { ...options, startedAt: now() });
   takeRequests();
   gauge.start();
   try {
-    const context = { store, raw, settings, report, hasTime, signal, now, trustExisting };
+    const context = { store, raw, settings, report, hasTime, signal, now, trustExisting, describeRun };
     const outcome =
       distribute === undefined
         ? await rollUp(request, context)
@@ -107,6 +127,37 @@ export async function run(
   } finally {
     gauge.stop();
   }
+}
+
+/**
+ * Returns a function that gives the figures of a run so far as user metadata of a manifest.
+ *
+ * @param options `startedAt`: the time of the run's beginning, which is now
+ */
+export function describer(
+  { gauge, countRequests }: Pick<Connection, 'gauge' | 'countRequests'>,
+  {
+    by = 'library',
+    continuations = 0,
+    memoryLimitBytes,
+    withOthers = (own) => own,
+    startedAt,
+  }: Pick<RunOptions, 'by' | 'continuations' | 'memoryLimitBytes' | 'withOthers'> & { startedAt: Date },
+): (soFar: RunSoFar) => Record<string, string> {
+  const began = performance.now();
+  return ({ peakInFlightBytes: inFlightBytes, plannedAt }) => {
+    const own = { requests: countRequests(), peak: { ...gauge.peaks, inFlightBytes } };
+    const plannedBefore = plannedAt === undefined ? 0 : startedAt.getTime() - plannedAt.getTime();
+    return formatFigures({
+      version: VERSION,
+      startedAt: (plannedAt ?? startedAt).toISOString(),
+      durationSeconds: Math.max(0, Math.round(plannedBefore) / 1000 + secondsSince(began)),
+      by,
+      ...withOthers(own),
+      ...(memoryLimitBytes === undefined ? {} : { memoryLimitBytes }),
+      continuations,
+    });
+  };
 }
 
 function secondsSince(began: number): number {

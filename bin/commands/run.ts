@@ -1,6 +1,6 @@
 import type { Deleted, RollupEvent } from '../../lambda/rollup/index.ts';
 import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
-import { type RunResult, run as runOnce } from '../../lambda/run.ts';
+import { type RunResult, type Usage, run as runOnce } from '../../lambda/run.ts';
 import { openDescriptors } from '../../lambda/s3/client/gauge.ts';
 import { MiB, formatSize } from '../../lambda/size.ts';
 import { interruptible } from '../interrupt.ts';
@@ -64,17 +64,21 @@ export const run = rollupCommand('run', 'roll up one prefix')
         display.update();
       };
       const result = await interruptible(async (signal) => {
-        if (options.workers === 1) return runOnce(request, connection, { settings, signal, report });
+        if (options.workers === 1)
+          return runOnce(request, connection, { settings, signal, report, by: 'command-line' });
         const { store } = connection;
         const { workers, region } = options;
-        pool = new WorkerPool({ workers, store, settings, endpointUrl, region, report, signal });
+        const workerPool = new WorkerPool({ workers, store, settings, endpointUrl, region, report, signal });
+        pool = workerPool;
         const own = await runOnce(request, connection, {
           settings,
           signal,
           report,
-          distribute: pool.distribute,
+          distribute: workerPool.distribute,
+          by: 'workers',
+          withOthers: (own) => withUsage(own, workerPool.usage),
         });
-        return withUsage(own, pool.usage);
+        return withUsage(own, workerPool.usage);
       }, 'What is written is kept: run again to go on from there.');
       display.finish();
       printWarnings(result, options);
@@ -99,7 +103,7 @@ function parseWorkers(text: string): number {
 }
 
 /** The result with the usage of the workers added: requests and peaks are sums over all processes. */
-function withUsage(result: RunResult, workers: readonly RunUsage[]): RunResult {
+function withUsage<T extends Usage>(result: T, workers: readonly RunUsage[]): T {
   const { requests, peak } = result;
   const all = [{ requests, peak }, ...workers];
   const { fileDescriptors, ...peaks } = sumOf(

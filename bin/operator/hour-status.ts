@@ -45,12 +45,17 @@ export interface HourStatus {
   problem?: string;
 }
 
-/** The status of one hour. Reads the manifest and its index and lists raw, and nothing else. */
+/**
+ * The status of one hour. Reads the manifest and its index and lists raw, and nothing else.
+ *
+ * @param also is called with the commit, if there is one; once more where another run replaces it meanwhile
+ */
 export async function readHourStatus(
   endpoints: Endpoints,
   hour: Hour,
   request: RollupRequest,
   now: Date,
+  also: (rollup: Rollup) => Promise<void> = () => Promise.resolve(),
 ): Promise<HourStatus> {
   const { source, destination } = request;
   const statusOf = (state: HourState, counts: Counts, manifest: Manifest | undefined): HourStatus => ({
@@ -67,6 +72,7 @@ export async function readHourStatus(
       const raw = sourceStore(endpoints);
       const { signal } = new AbortController();
       const resolved = await resolveSource(raw, request, rollup?.manifest, signal);
+      if (rollup !== undefined) await also(rollup);
       const counts = await countRaw(raw, resolved.source, rollup);
       return statusOf(stateOf(rollup, counts, now < hourEnd(hour)), counts, rollup?.manifest);
     });

@@ -1,4 +1,6 @@
+import type { Context } from 'aws-lambda';
 import type { Report } from '../rollup/index.ts';
+import { MiB } from '../size.ts';
 
 /** Milliseconds that it takes to abort uploads, send the continuation and log. With no more left, everything in flight is stopped. */
 const LAST_CALL_MS = 5_000;
@@ -17,6 +19,12 @@ export interface Deadline {
   readonly written: number;
   /** Ends the timer. */
   clear: () => void;
+}
+
+/** Memory of the function in bytes; undefined where Lambda does not say it. */
+export function memoryLimitOf({ memoryLimitInMB }: Pick<Context, 'memoryLimitInMB'>): number | undefined {
+  const limit = Number(memoryLimitInMB) * MiB;
+  return Number.isSafeInteger(limit) && limit > 0 ? limit : undefined;
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Context } from 'aws-lambda';
 import { RollupError } from '../errors.ts';
 import { METRICS } from '../names.ts';
 import { type RunResult, run } from '../run.ts';
-import { createDeadline } from './deadline.ts';
+import { createDeadline, memoryLimitOf } from './deadline.ts';
 import { type Dispatched, dispatch, isLarge } from './dispatch.ts';
 import { leftUndone, namedByCode, timeoutIfAborted } from './failures.ts';
 import { type Skipped, isRolledUp, lookBacksOf, sendLookBacks } from './look-back.ts';
@@ -165,6 +165,9 @@ async function runInTime(
       hasTime: deadline.hasTime,
       signal: deadline.signal,
       report: deadline.watch(() => undefined),
+      by: 'function',
+      continuations: message.continuation ?? 0,
+      memoryLimitBytes: memoryLimitOf(context),
     });
     return { result, progress: deadline.written + (result.deleted?.objects ?? 0) };
   } catch (error) {

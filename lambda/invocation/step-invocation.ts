@@ -1,8 +1,8 @@
 import { type RollupContext, type RunProblem, fillSelection } from '../rollup/index.ts';
 import type { Context } from 'aws-lambda';
 import { METRICS } from '../names.ts';
-import { resultOf } from '../run.ts';
-import { createDeadline } from './deadline.ts';
+import { describer, resultOf } from '../run.ts';
+import { createDeadline, memoryLimitOf } from './deadline.ts';
 import { leftUndone, namedByCode, timeoutIfAborted } from './failures.ts';
 import { GIVE_HOUR, resolveRequest } from './request.ts';
 import { type Resources, openResources } from './resources.ts';
@@ -50,6 +50,11 @@ export function createStepInvocation(environment: NodeJS.ProcessEnv): StepInvoca
         hasTime: deadline.hasTime,
         signal: deadline.signal,
         report: deadline.watch(() => undefined),
+        describeRun: describer(connection, {
+          by: 'state-machine',
+          startedAt: new Date(),
+          memoryLimitBytes: memoryLimitOf(context),
+        }),
       });
       reportAnswer(event, answer, { ...usage(), stream, config });
       return answer;

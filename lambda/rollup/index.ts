@@ -9,6 +9,7 @@
 export { ATTEMPTS, CommittedVanished, lostToOthers } from './attempts.ts';
 export { refuseUnlistable } from './commit/markers.ts';
 export { withCommitted } from './committed/read-committed.ts';
+export { type RunFigures, formatFigures, parseFigures } from './committed/run-figures.ts';
 export { resolveSource } from './committed/resolve-source.ts';
 export { commitPlan, isRepacked } from './fan-out/commit-step.ts';
 export {
@@ -62,6 +63,7 @@ export {
   type RollupOutcome,
   type RollupRequest,
   type RunProblem,
+  type RunSoFar,
   type RunWarning,
 } from './model/run.ts';
 export { Lookup } from './model/side-by-side.ts';

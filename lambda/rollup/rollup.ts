@@ -65,7 +65,8 @@ async function attempt(
       for await (const output of writer.write(planned)) await draft.add(output);
       if (draft.isEmpty) warnings.push((await warnOfEmpty(source, context, planner)).warning);
       warnings.push(...planner.joined.warnings);
-      return commit(request, context, draft, state.previous);
+      const { peakInFlightBytes } = writer;
+      return commit(request, context, draft, state.previous, { peakInFlightBytes });
     },
   );
   const { peakInFlightBytes } = writer;

@@ -56,6 +56,8 @@ export interface Connection {
   /** The SDK's client of the destination. */
   client: S3Client;
   gauge: Gauge;
+  /** The number of requests to both endpoints since the last call of `takeRequests`. */
+  countRequests(): Requests;
   /** The number of requests to both endpoints since the last call. */
   takeRequests(): Requests;
   /** Ends the clients and their agent. */
@@ -94,6 +96,7 @@ export function connect({
     raw: from.store,
     client: to.client,
     gauge,
+    countRequests: () => counter.counts,
     takeRequests: () => counter.take(),
     close: () => {
       // Either one destroys the agent that they share.

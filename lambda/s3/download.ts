@@ -75,13 +75,14 @@ export class ObjectReader {
   /** Reads an object of at most `most` bytes. Of a larger one only size and ETag are returned. */
   readBounded({ bucket, key }: ObjectAt, most: number, signal: AbortSignal): Promise<Found> {
     return this.#repeated(signal, async () => {
-      const { body, length, etag, checksums } = requireLength(key, await this.#open({ bucket, key }, signal));
+      const opened = requireLength(key, await this.#open({ bucket, key }, signal));
+      const { body, length, etag, checksums, metadata } = opened;
       try {
         if (length > most) return { body: undefined, etag, size: length };
         const into = Buffer.allocUnsafe(length);
         const crc32 = await readInto(body, into, key, signal, this.#timeouts.bodyIdle);
         if (!matches(into, crc32, checksums)) throw mismatch(key);
-        return { body: into, etag, size: length };
+        return { body: into, etag, size: length, metadata };
       } finally {
         body.destroy();
       }
@@ -126,7 +127,7 @@ export class ObjectReader {
   async #open(
     from: ObjectAt & Partial<ReadFrom>,
     signal: AbortSignal,
-  ): Promise<OpenedObject & { etag: string }> {
+  ): Promise<OpenedObject & { etag: string; metadata: Record<string, string> }> {
     const { bucket, key, etag, range } = from;
     const command = new GetObjectCommand({
       Bucket: bucket,
@@ -139,8 +140,9 @@ export class ObjectReader {
       const found = await this.#client.send(command, { abortSignal: signal });
       const checksums = parseChecksums(found.ChecksumCRC32, found.ChecksumCRC64NVME);
       const length = found.ContentLength ?? NaN;
-      const { ContentEncoding: contentEncoding, ETag } = found;
-      return { body: found.Body as Readable, length, checksums, contentEncoding, etag: unquoteEtag(ETag) };
+      const { ContentEncoding: contentEncoding, ETag, Metadata: metadata = {} } = found;
+      const etag = unquoteEtag(ETag);
+      return { body: found.Body as Readable, length, checksums, contentEncoding, etag, metadata };
     } catch (error) {
       const failed = toRollupError(error, { operation: OPERATION, bucket, key });
       throw hasCode(failed, 'PreconditionFailed')

@@ -151,6 +151,7 @@ export class S3Store implements Store {
     body: Buffer,
     contentType: string,
     condition?: WriteCondition,
+    metadata?: Readonly<Record<string, string>>,
   ): Promise<{ etag: string }> {
     const crc = crc32(body);
     const command = new PutObjectCommand({
@@ -159,6 +160,7 @@ export class S3Store implements Store {
       Body: body,
       ChecksumCRC32: encodeCrc32(crc),
       ContentType: contentType,
+      ...(metadata === undefined ? {} : { Metadata: metadata }),
       ...accessParams(this.#options.attributes),
       ...(condition === 'absent' ? { IfNoneMatch: '*' } : {}),
       ...(typeof condition === 'object' ? { IfMatch: quoteEtag(condition.etag) } : {}),

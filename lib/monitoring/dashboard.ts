@@ -53,9 +53,12 @@ export class RollupDashboard extends Construct {
         ...chunks(props.alarms, MOST_IN_WIDGET).map((alarms) => [
           new AlarmStatusWidget({ title: 'Alarms', alarms, width: 24, height: 3 }),
         ]),
-        ...workRows(props),
-        ...limitRows(props),
+        // The questions of a report, in its order: is everything rolled up, how much is it, how near are the limits, what does it cost.
+        rolledUpRow(props),
         queueRow(props.queues, props.function),
+        volumeRow(props),
+        ...limitRows(props),
+        costRow(props),
         ...(props.fanOut === undefined ? [] : [fanOutRow(props.fanOut, props.capacity)]),
       ],
     });
@@ -68,30 +71,53 @@ export class RollupDashboard extends Construct {
   }
 }
 
-function workRows(props: RollupDashboardProps): IWidget[][] {
-  const row = (...titled: [title: string, ...metrics: string[]][]): IWidget[] =>
-    titled.flatMap(([title, ...metrics]) =>
-      graphs(
-        title,
-        metrics.map((metric) => everyStream(props.serviceName, props.streams, metric, 'Sum')),
-      ),
-    );
+/** Sums of metrics of every stream, a graph or more each. */
+function sums(
+  { serviceName, streams }: RollupDashboardProps,
+  ...titled: [title: string, ...metrics: string[]][]
+): IWidget[] {
+  return titled.flatMap(([title, ...metrics]) =>
+    graphs(
+      title,
+      metrics.map((metric) => everyStream(serviceName, streams, metric, 'Sum')),
+    ),
+  );
+}
+
+function rolledUpRow(props: RollupDashboardProps): IWidget[] {
+  const period = Duration.minutes(5);
+  const sum = { statistic: 'Sum', period };
   return [
-    row(
-      [
-        'Hours committed, updated by late logs, empty',
-        METRICS.hoursCommitted,
-        METRICS.hoursUpdated,
-        METRICS.hoursEmpty,
-      ],
-      ['Objects rolled up', METRICS.objects],
-      ['Bytes rolled up', METRICS.bytes],
-    ),
-    row(
-      ['Outputs written', METRICS.outputs],
-      ['Outputs reused', METRICS.reused],
-      ['S3 requests retried', METRICS.retries],
-    ),
+    ...sums(props, [
+      'Hours committed, updated by late logs, empty',
+      METRICS.hoursCommitted,
+      METRICS.hoursUpdated,
+      METRICS.hoursEmpty,
+    ]),
+    ...graphs('Failures', [everyStream(props.serviceName, props.streams, METRICS.failures, 'Sum', period)]),
+    graph('Runs failed and refused', [
+      props.function.metricErrors(sum),
+      props.function.metricThrottles(sum),
+      props.function.metric('RecursiveInvocationsDropped', sum),
+    ]),
+  ];
+}
+
+function volumeRow(props: RollupDashboardProps): IWidget[] {
+  return sums(
+    props,
+    ['Objects rolled up', METRICS.objects],
+    ['Bytes rolled up', METRICS.bytes],
+    ['Outputs', METRICS.outputs],
+  );
+}
+
+/** What is paid by use: time of the function, requests that were repeated, and outputs that were not written again. */
+function costRow(props: RollupDashboardProps): IWidget[] {
+  const sum = { statistic: 'Sum', period: Duration.hours(1) };
+  return [
+    graph('Time of runs, paid (ms)', [props.function.metricDuration({ ...sum, label: 'duration' })]),
+    ...sums(props, ['S3 requests retried', METRICS.retries], ['Outputs reused', METRICS.reused]),
   ];
 }
 
@@ -119,12 +145,6 @@ function limitRows({ function: rollup, capacity, serviceName, streams }: RollupD
         [rollup.metric('ConcurrentExecutions', { statistic: 'Maximum', period })],
         [{ value: capacity.reservedConcurrency, label: 'reserved' }],
       ),
-      graph('Runs failed and refused', [
-        rollup.metricErrors({ statistic: 'Sum', period }),
-        rollup.metricThrottles({ statistic: 'Sum', period }),
-        rollup.metric('RecursiveInvocationsDropped', { statistic: 'Sum', period }),
-      ]),
-      ...graphs('Failures', [everyStream(serviceName, streams, METRICS.failures, 'Sum', period)]),
     ],
   ];
 }

@@ -292,7 +292,8 @@ export async function replaceManifestByItself(
   };
   try {
     const at = { bucket, key: prefix + MANIFEST_NAME };
-    const put = await store.put(at, formatManifest(next), 'application/json', { etag });
+    const body = formatManifest(next);
+    const put = await store.put(at, body, 'application/json', { etag }, rollup.metadata);
     return { ...rollup, manifest: next, etag: put.etag };
   } catch (error) {
     if (hasCode(error, 'PreconditionFailed', 'Conflict')) return undefined;

@@ -4,7 +4,7 @@ import { readCommitted } from '../committed/read-committed.ts';
 import { type Location, formatLocation } from '../model/location.ts';
 import { type Manifest, type Rollup, keepSourceOf } from '../model/manifest.ts';
 import type { OutputCounts, Proven } from '../model/output.ts';
-import type { RollupContext, RollupRequest } from '../model/run.ts';
+import type { RollupContext, RollupRequest, RunSoFar } from '../model/run.ts';
 import type { OpenUpload } from '../model/store.ts';
 import { deleteLosers, ourUploads, replaceManifestByItself } from './cleanup.ts';
 import type { Draft } from './draft.ts';
@@ -37,19 +37,23 @@ export interface Committed {
 /** Another run committed first, after this one had written its index of sources. */
 type Lost = { status: 'lost'; indexKey: string };
 
+type CommitContext = Pick<RollupContext, 'store' | 'settings' | 'now' | 'signal' | 'describeRun'>;
+
 /**
  * Commits a draft: writes the index of sources and then the manifest, on the condition that `previous` is still the
  * current one.
  *
  * @param previous the commit that the draft was planned from; undefined where there was none
+ * @param soFar what the manifest's user metadata tells of the run
  * @throws RollupError `OutputMissing` where an output does not exist as it was written; `InvalidArgument` where the
  *   manifest would be too large to be read again
  */
 export async function commit(
   { source, destination, deleteSource }: RollupRequest,
-  { store, settings, now, signal }: Pick<RollupContext, 'store' | 'settings' | 'now' | 'signal'>,
+  { store, settings, now, signal, describeRun }: CommitContext,
   draft: Draft,
   previous: Rollup | undefined,
+  soFar: RunSoFar,
 ): Promise<CommitResult | Lost> {
   const { index, added, counts, headersKept, proven, totals } = draft;
   if (!draft.isComplete) return { status: 'incomplete', totals, counts, headersKept };
@@ -78,6 +82,7 @@ export async function commit(
     index,
     previous,
     now: now(),
+    metadata: describeRun?.(soFar),
     signal,
   });
   if (outcome.status === 'lost') return { status: 'lost', indexKey: outcome.sourcesKey };

@@ -35,6 +35,8 @@ export interface CommitInput {
   /** The commit that the plan was made from, which must still be the current one; undefined where there was none. */
   previous: Rollup | undefined;
   now: Date;
+  /** User metadata of the manifest. */
+  metadata?: Readonly<Record<string, string>> | undefined;
   signal: AbortSignal;
 }
 
@@ -64,7 +66,8 @@ export async function putManifest(input: CommitInput): Promise<CommitOutcome> {
   await requireStored(store, destination, [...input.added, { key: sourcesKey, etag }]);
   try {
     const condition = previous === undefined ? 'absent' : { etag: previous.etag };
-    const put = await store.put({ bucket, key: prefix + MANIFEST_NAME }, body, 'application/json', condition);
+    const at = { bucket, key: prefix + MANIFEST_NAME };
+    const put = await store.put(at, body, 'application/json', condition, input.metadata);
     return { status: 'committed', manifest, etags: { manifest: put.etag, index: etag } };
   } catch (error) {
     if (!hasCode(error, 'PreconditionFailed', 'Conflict')) throw error;

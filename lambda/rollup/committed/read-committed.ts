@@ -23,7 +23,7 @@ export async function readCommitted(
   const key = destination.prefix + MANIFEST_NAME;
   const found = await readManifest(store, destination);
   if (found === undefined) return undefined;
-  const { manifest, etag } = found;
+  const { manifest, etag, metadata } = found;
   // An empty commit may be replaced: a source that was mistyped once must not block the right one.
   const isOfAnother = source !== undefined && !isSourceOf(manifest.source, source);
   if (isOfAnother && manifest.totals.objects > 0) throw ofAnotherSource(manifest.source, source, destination);
@@ -34,7 +34,8 @@ export async function readCommitted(
   }
   const index = await store.getBounded({ bucket, key: manifest.sources.key }, MOST_KEPT);
   if (index !== undefined) {
-    return { manifest, etag, sources: new CommittedSources(store, destination, manifest.sources, index) };
+    const sources = new CommittedSources(store, destination, manifest.sources, index);
+    return { manifest, etag, metadata, sources };
   }
   // If another run committed in between, it has deleted the index, which only the old manifest names.
   if (await isReplaced(store, destination, etag)) return readCommitted(store, destination, source);

@@ -93,7 +93,8 @@ export async function commitPlan(
     }
     for await (const output of existingOutputs(checkedLines, destination, keys, context))
       await draft.add(output);
-    return commit(request, { ...context, settings }, draft, previous);
+    const soFar = { peakInFlightBytes: undefined, plannedAt: listingBegan };
+    return commit(request, { ...context, settings }, draft, previous, soFar);
   }).catch((error: unknown) => {
     if (isPlanGone(error, at)) return { status: 'lost' as const };
     throw error;

@@ -92,7 +92,8 @@ async function planFrom(
     const warnings: RunWarning[] = [...state.warnings];
     const result = await unlessLost(request, context, { previous, draft, keys: [] }, async () => {
       if (draft.isEmpty) warnings.push((await warnOfEmpty(source, context, planner)).warning);
-      return commit(request, context, draft, previous);
+      const soFar = { peakInFlightBytes: 0, plannedAt: listingBegan };
+      return commit(request, context, draft, previous, soFar);
     });
     const outcome = await afterCommit(request, context, { state, result, peakInFlightBytes: 0, warnings });
     return outcome === 'lost' ? { status: 'lost' } : { status: 'done', outcome };

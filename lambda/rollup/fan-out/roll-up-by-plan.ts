@@ -26,8 +26,9 @@ export async function rollUpByPlan(
     if (plan.status === 'done') return plan.outcome;
     if (plan.status === 'lost') return 'lost';
     const written = await distribute(plan, request);
-    const outcome = await commitPlan(plan, request, context);
     const peakInFlightBytes = written.status === 'lost' ? 0 : written.peakInFlightBytes;
+    const describeRun = context.describeRun && (() => context.describeRun?.({ peakInFlightBytes }) ?? {});
+    const outcome = await commitPlan(plan, request, { ...context, describeRun });
     return outcome === 'lost'
       ? 'lost'
       : { ...outcome, peakInFlightBytes, warnings: [...plan.warnings, ...outcome.warnings, ...warnings] };

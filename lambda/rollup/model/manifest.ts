@@ -132,6 +132,8 @@ export interface Rollup {
   manifest: Manifest;
   /** ETag of the manifest. The next commit replaces it on the condition that it still has this ETag. */
   etag: string;
+  /** User metadata of the manifest: what the run that committed took. See `RunFigures`. */
+  metadata?: Readonly<Record<string, string>> | undefined;
   sources: SourcesReader;
 }
 

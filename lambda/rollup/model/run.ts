@@ -59,10 +59,25 @@ export interface RollupContext extends Endpoints {
   readsOutputs?: boolean;
   now: () => Date;
   report: Report;
+  /**
+   * What the run took so far, as user metadata of the manifest, called just before it is written. No output and no key
+   * depends on it.
+   *
+   * @defaultValue the manifest has no user metadata
+   */
+  describeRun?: ((run: RunSoFar) => Readonly<Record<string, string>>) | undefined;
   /** Returns false once no further output should be begun: the run then ends as `incomplete`. */
   hasTime: () => boolean;
   /** Ends the run: everything in flight is aborted and waited for. */
   signal: AbortSignal;
+}
+
+/** What a run knows of itself when it commits. */
+export interface RunSoFar {
+  /** The most bytes of outputs that were held at one time; undefined where other processes wrote them. */
+  peakInFlightBytes: number | undefined;
+  /** The time at which its plan was begun, where another process may have made the plan. */
+  plannedAt?: Date | undefined;
 }
 
 /** The outcome of a run. */

@@ -100,6 +100,8 @@ export interface Found {
   etag: string;
   size: number;
   body: Buffer | undefined;
+  /** User metadata, as it was given to `put`. */
+  metadata?: Readonly<Record<string, string>>;
 }
 
 /** What one request lists. `folders`: what keys have in common up to the delimiter, with it, in their place. */
@@ -171,8 +173,16 @@ export interface Store {
   /**
    * Writes a small object in one request. Throws `PreconditionFailed` if the condition does not hold, and `OutputMissing`
    * if the store confirms it and the object is not there.
+   *
+   * @param metadata user metadata of the object: ASCII, 2 KB at most
    */
-  put(at: ObjectAt, body: Buffer, contentType: string, condition?: WriteCondition): Promise<{ etag: string }>;
+  put(
+    at: ObjectAt,
+    body: Buffer,
+    contentType: string,
+    condition?: WriteCondition,
+    metadata?: Readonly<Record<string, string>>,
+  ): Promise<{ etag: string }>;
   /**
    * Uploads a buffer in parts. S3 refuses content that does not have these CRC-32s. A failed upload leaves no parts behind.
    * Throws `NoSuchUpload` if somebody else ended the upload.

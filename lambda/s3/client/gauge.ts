@@ -40,6 +40,12 @@ export class Gauge {
     }, SAMPLE_MS).unref();
   }
 
+  /** The peaks since `start`, while it goes on. */
+  get peaks(): Peaks {
+    this.#sample();
+    return { ...this.#peaks };
+  }
+
   /** The peaks since `start`. */
   stop(): Peaks {
     clearInterval(this.#timer);

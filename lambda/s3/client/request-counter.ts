@@ -33,6 +33,11 @@ export class RequestCounter {
     this.#counts.retries++;
   }
 
+  /** The counts since the last call of `take`. */
+  get counts(): Requests {
+    return { ...this.#counts };
+  }
+
   /** Returns the counts since the last call. */
   take(): Requests {
     const counts = this.#counts;

@@ -117,7 +117,8 @@ function describeStacks({ stacks }: AwsStub, name: string): Answer {
     );
   }
   const members = Object.entries(outputs).map(
-    ([key, value]) => `<member><OutputKey>${key}</OutputKey><OutputValue>${value}</OutputValue></member>`,
+    ([key, value]) =>
+      `<member><OutputKey>${key}</OutputKey><OutputValue>${escapeXml(value)}</OutputValue></member>`,
   );
   const stack = `<member><StackName>${name}</StackName><StackStatus>CREATE_COMPLETE</StackStatus><Outputs>${members.join('')}</Outputs></member>`;
   return xml(
@@ -198,4 +199,8 @@ export async function handOn(queues: QueueServer, request: IncomingMessage, body
 
 function refuse(response: ServerResponse, error: unknown): void {
   response.writeHead(501, { 'content-type': 'text/plain' }).end(String(error));
+}
+
+function escapeXml(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

@@ -160,6 +160,7 @@ const USED: Record<string, () => Promise<Call[]>> = {
   verify: () => ofBucket(run, ['verify', '--deep', TO]),
   extract: () => ofBucket(run, ['extract', TO, '1.log']),
   status: () => ofStack(['status', '--stack', STACK, ...range]),
+  report: () => ofStack(['report', '--stack', STACK, ...range, '--json']),
   rerun: () =>
     ofStack(
       ['rerun', '--stack', STACK, '--stream', 'checkout', '--hour', HOUR],

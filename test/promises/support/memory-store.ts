@@ -145,8 +145,8 @@ export class MemoryStore implements Store {
     await this.#turn(`get ${key}`);
     const stored = this.#bucket.objects.get(key);
     if (stored === undefined) return undefined;
-    const { body, etag } = stored;
-    return { etag, size: body.length, body: body.length > most ? undefined : body };
+    const { body, etag, metadata } = stored;
+    return { etag, size: body.length, body: body.length > most ? undefined : body, metadata };
   }
 
   async read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<ReadResult> {
@@ -166,6 +166,7 @@ export class MemoryStore implements Store {
     body: Buffer,
     _type: string,
     condition?: WriteCondition,
+    metadata?: Readonly<Record<string, string>>,
   ): Promise<{ etag: string }> {
     await this.#turn(`put ${key}`);
     const standing = this.#bucket.etag(key);
@@ -173,7 +174,7 @@ export class MemoryStore implements Store {
       condition === undefined ||
       (condition === 'absent' ? standing === undefined : standing === condition.etag);
     if (!holds) throw failure('PreconditionFailed', key);
-    return this.#bucket.put(key, body);
+    return this.#bucket.put(key, body, metadata);
   }
 
   async upload(

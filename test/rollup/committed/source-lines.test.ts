@@ -165,7 +165,7 @@ describe('an object of a bounded read', () => {
     bucket.sandbox.put(BUCKET, at.key, Buffer.alloc(size));
     const { etag = '' } = bucket.sandbox.head(BUCKET, at.key) ?? {};
     const found = await bucket.connection.store.getBounded(at, 5);
-    expect(found).toEqual({ etag: etag.replaceAll('"', ''), size, body: read && Buffer.alloc(read) });
+    expect(found).toMatchObject({ etag: etag.replaceAll('"', ''), size, body: read && Buffer.alloc(read) });
     expect(await bucket.connection.store.getBounded({ bucket: BUCKET, key: 'none' }, 5)).toBeUndefined();
   });
 });

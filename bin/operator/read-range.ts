@@ -1,0 +1,135 @@
+import {
+  type Hour,
+  type Location,
+  type RollupRequest,
+  fillHour,
+  hasPlaceholders,
+  parseLocation,
+  parseSource,
+  refuseOverlap,
+} from '../../lambda/rollup/index.ts';
+import pLimit from 'p-limit';
+import { allOrFirstFailure } from '../../lambda/concurrency.ts';
+import { RollupError } from '../../lambda/errors.ts';
+import { type Roots, replaceRoot } from '../../lambda/invocation/streams.ts';
+import type { Connection } from '../../lambda/s3/connection.ts';
+import { formatCount, formatNoun } from '../output/output.ts';
+import { showProgress } from '../output/progress.ts';
+import { named, parseAll } from '../refusals.ts';
+import { SETTINGS_FILE, readSettingsFile, settingsOver } from '../options/settings-file.ts';
+import { type Deployment, findDeployment } from './deployment.ts';
+import { parseRange, refuseShared } from './hours.ts';
+import { operatorCommand, refuseBadEndpoint, requireOneOf, withServices } from './options.ts';
+
+/** Hours that are read in parallel. */
+const AT_ONCE = 8;
+
+/** A command that reads a range of hours, of one source or of the streams of a stack. */
+export function rangeCommand(name: string, description: string) {
+  return operatorCommand(name, description)
+    .option('--source <template>', "raw prefix with {yyyy} {MM} {dd} {HH} (default: the stack's streams)")
+    .requiredOption('--from <hour>', 'the first hour: 2026-11-20T00, in UTC')
+    .requiredOption('--to <hour>', 'the last hour, included')
+    .option('--destination <template>', "of the rollups (default: the source, the stack's raw root replaced)")
+    .option('--config <file>', `settings and locations as JSON (default: ${SETTINGS_FILE}, if there is one)`);
+}
+
+export type RangeOptions = ReturnType<ReturnType<typeof rangeCommand>['opts']>;
+
+/** The hours of a range, in order, and within an hour the streams in theirs. */
+export interface RangeRead<T> {
+  rows: T[];
+  /** Undefined unless locations came from a stack. */
+  deployment: Deployment | undefined;
+}
+
+/**
+ * Reads every hour of every stream, a few at once, with progress on stderr.
+ *
+ * @param readHour reads one hour; `now` is the same for all of them
+ * @throws RollupError `InvalidArgument` for options that say no hours, and the first failure of `readHour`
+ */
+export async function readRange<T extends { stream?: string }>(
+  options: RangeOptions,
+  readHour: (connection: Connection, hour: Hour, request: RollupRequest, now: Date) => Promise<T>,
+): Promise<RangeRead<T>> {
+  const { stack } = options;
+  const file = readSettingsFile(options.config);
+  // Typed locations are not combined with those of the settings file: they may belong to different rollups.
+  const isTyped = [stack, options.source, options.destination].some((value) => value !== undefined);
+  const { source, destination } = isTyped ? options : file;
+  const { hours } = parseAll({
+    hours: () => parseRange(options.from, options.to),
+    source: () => {
+      requireOneOf({ '--stack': stack, '--source': source });
+    },
+    destination: () => {
+      requireOneOf({ '--stack': stack, '--destination': destination });
+      if (destination === undefined || source !== undefined) return;
+      throw new RollupError('InvalidArgument', '--destination is for one --source: give both, or neither.');
+    },
+  });
+  refuseBadEndpoint(options);
+  if (source !== undefined) refuseShared('--source', source, hours);
+  if (destination !== undefined) refuseShared('--destination', destination, hours);
+  const deployment =
+    destination === undefined
+      ? await withServices(options, (services) => findDeployment(services, stack))
+      : undefined;
+  const streams = source === undefined ? (deployment?.streams ?? []) : [{ name: undefined, source }];
+  const rowsOf = hours.flatMap((hour) => streams.map((stream) => ({ hour, stream })));
+  const locations = rowsOf.map(({ hour, stream: { name, source } }) => ({
+    ...locate({ source, destination }, hour, deployment?.roots),
+    ...(name === undefined ? {} : { stream: name }),
+  }));
+  const { connect } = await import('../../lambda/s3/connection.ts');
+  const { region, endpointUrl } = options;
+  const connection = connect({ settings: settingsOver(file, {}), region, endpointUrl });
+  let done = 0;
+  const read = () => {
+    const text = `${formatCount(done)} of ${formatNoun(locations.length, 'hour')}`;
+    return { phase: 'reading', done: done / locations.length, brief: text, full: text };
+  };
+  const display = showProgress(read, { enabled: options.progress });
+  try {
+    const limit = pLimit(AT_ONCE);
+    const stop = new AbortController();
+    const now = new Date();
+    const reads = locations.map(({ hour, stream, ...at }) =>
+      limit(async () => {
+        stop.signal.throwIfAborted();
+        const row = await readHour(connection, hour, at, now);
+        done++;
+        display.update();
+        return stream === undefined ? row : { stream, ...row };
+      }),
+    );
+    const rows = await allOrFirstFailure(reads, stop);
+    display.finish();
+    return { rows, deployment };
+  } finally {
+    display.stop();
+    connection.close();
+  }
+}
+
+function locate(
+  { source: template, destination }: { source: string; destination?: string | undefined },
+  hour: Hour,
+  roots: Roots | undefined,
+): RollupRequest & { hour: Hour } {
+  const asWritten = hasPlaceholders(template);
+  const source = named('--source', () => parseSource(fillHour(template, hour)));
+  if (destination === undefined)
+    return { hour, source, destination: destinationOf(source, roots), asWritten };
+  const to = named('--destination', () => parseLocation(fillHour(destination, hour)));
+  refuseOverlap(source, to);
+  return { hour, source, destination: to, asWritten };
+}
+
+function destinationOf(source: Location, roots: Roots | undefined): Location {
+  const { rawRoot } = roots ?? {};
+  const isInside = source.bucket === rawRoot?.bucket && source.prefix.startsWith(rawRoot.prefix);
+  if (roots !== undefined && isInside) return replaceRoot(roots, source);
+  throw new RollupError('OutsideRoot', `--source is not under the stack's raw root: give --destination.`);
+}
