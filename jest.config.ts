@@ -14,8 +14,8 @@ export default defineConfig({
     // For what hangs. A machine that is busy with other things takes minutes over what takes seconds otherwise.
     testTimeout: 300_000,
     hookTimeout: 300_000,
-    // Two cores are what CI has: more workers would only make timers late.
-    maxWorkers: 2,
+    // Two cores are what CI has. A third worker takes the time in which the others wait for timers and processes.
+    maxWorkers: 3,
     restoreMocks: true,
   },
 });

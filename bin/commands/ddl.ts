@@ -19,7 +19,7 @@ Examples:
       --columns 'at timestamp, bytes bigint' \\
       's3://application-logs/aggregated/cdn/{yyyy}/{MM}/{dd}/{HH}/'
 
-It prints a statement and asks nothing of AWS. Give the settings that the rollups
+It prints a statement and asks nothing of AWS. Give the settings that rollups
 are made with, or have them in the settings file: with --symlink-manifest the
 table goes by the list and has what is committed, and nothing else.`;
 

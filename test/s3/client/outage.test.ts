@@ -2,7 +2,7 @@ import '../../support/credentials.ts';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CompleteMultipartUploadCommand } from '@aws-sdk/client-s3';
 import { PacedRetryStrategy } from '../../../lambda/s3/client/retry.ts';
 import { type ConnectionOptions, connect } from '../../../lambda/s3/connection.ts';
@@ -26,6 +26,11 @@ afterEach(() => {
 });
 
 describe('a store that goes away and comes back', () => {
+  // Waits are a random part of a delay: here a small one.
+  beforeEach(() => {
+    vi.spyOn(Math, 'random').mockReturnValue(0.2);
+  });
+
   it.each([
     ['refuses connections', RESET],
     ['says that it is starting', STARTING],
