@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 
@@ -18,6 +18,15 @@ export function packagesOf(files: Iterable<string>): Set<string> {
   return folders;
 }
 
+/** A file, or the files of a folder: some packages have a folder of the licences of what is inside them. */
+function filesOf(path: string): string[] {
+  if (!statSync(path).isDirectory()) return [path];
+  return readdirSync(path, { recursive: true, encoding: 'utf8' })
+    .map((name) => join(path, name))
+    .filter((file) => statSync(file).isFile())
+    .sort();
+}
+
 /** The names, licences and notices of packages whose code is inside what is published, as their licences ask for. */
 export function licencesOf(folders: Iterable<string>): string {
   const texts = [...folders].map((folder) => {
@@ -27,7 +36,8 @@ export function licencesOf(folders: Iterable<string>): string {
     const notices = readdirSync(folder)
       .filter((file) => /^(licen[cs]e|notice|copying)/i.test(file))
       .sort()
-      .map((file) => readFileSync(join(folder, file), 'utf8').trim());
+      .flatMap((file) => filesOf(join(folder, file)))
+      .map((file) => readFileSync(file, 'utf8').trim());
     return { title: `${name} ${version} (${license})`, text: notices.join('\n\n') };
   });
   // Many packages share one text, above all those of AWS.
