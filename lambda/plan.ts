@@ -81,7 +81,7 @@ export async function planRun(
       report(event);
     },
   });
-  const uploads = await store.listUploads(request.destination);
+  const uploads = await store.until(signal).listUploads(request.destination);
   const planningRequests = {
     // Listing an empty prefix takes a request too.
     list: Math.max(1, pages) + Math.max(1, Math.ceil(full.present.size / 1000)),

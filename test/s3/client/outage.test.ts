@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CompleteMultipartUploadCommand } from '@aws-sdk/client-s3';
+import { planRun } from '../../../lambda/plan.ts';
 import { PacedRetryStrategy } from '../../../lambda/s3/client/retry.ts';
 import { type ConnectionOptions, connect } from '../../../lambda/s3/connection.ts';
 import { DEFAULT_SETTINGS } from '../../../lambda/settings/settings.ts';
@@ -13,6 +14,7 @@ import {
   BUCKET,
   DESTINATION,
   MANIFEST_KEY,
+  SOURCE,
   failureOf,
   logLines,
   openTestBucket,
@@ -104,6 +106,22 @@ describe('a run that is stopped while the store is away', () => {
     const { status } = await bucket.roll();
     expect(['committed', 'unchanged']).toContain(status);
     await bucket.expectSound({ leftovers: bucket.leftovers() });
+  });
+
+  it('ends without waiting for it: when it plans, and lists uploads', async () => {
+    await using bucket = await openTestBucket();
+    bucket.putHour(2);
+    const connection = bucket.connect({ retryOutageSeconds: 600 });
+    const stop = new AbortController();
+    let refused = 0;
+    bucket.sandbox.hook = ({ operation }) => {
+      if (operation !== 'ListMultipartUploads') return undefined;
+      if (++refused === 3) stop.abort();
+      return RESET;
+    };
+    const request = { source: SOURCE, destination: DESTINATION };
+    const options = { settings: bucket.settings, signal: stop.signal, report: () => undefined };
+    expect(await failureOf(planRun(request, connection, options))).toMatchObject({ code: 'Aborted' });
   });
 
   it('ends without waiting for it: when it looks for an object', async () => {
