@@ -1,7 +1,5 @@
 import { Command, type CommandUnknownOpts } from '@commander-js/extra-typings';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { z } from 'zod';
+import { VERSION } from '../lambda/version.ts';
 import { exitCodeOf, formatFailure, isDebugging, isHelp } from './output/failure.ts';
 import { surviveClosedPipes } from './output/output.ts';
 
@@ -51,7 +49,7 @@ export function createProgram(commands: CommandUnknownOpts[]): Command {
   const program = new Command('s3-rollup')
     .description(DESCRIPTION)
     .usage('<command> [options]')
-    .version(packageVersion())
+    .version(VERSION)
     .helpCommand(false)
     .exitOverride()
     // Errors of commander are written by runProgram, like all others.
@@ -86,10 +84,4 @@ function helpCommand(program: Command): CommandUnknownOpts {
         else command.help();
       })
   );
-}
-
-/** The version of the package, whose package.json lies above bin/ and dist/ alike. */
-function packageVersion(): string {
-  const text = readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8');
-  return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
 }
