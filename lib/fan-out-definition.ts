@@ -19,8 +19,9 @@ export interface FanOutDefinitionProps {
 /**
  * The state machine in the Amazon States Language: plan -> write, by as many invocations as the plan allows -> commit. If
  * another run committed first, the plan was mistaken about the format of a source, or another run has deleted a committed
- * source that it counted on, it plans again; the steps fail after three attempts, and where a source is gone once more. A step that Lambda has no room for waits for it: executions at once share the reserved concurrency of the
- * steps' function, and none fails for it.
+ * source that it counted on, it plans again; the steps fail after three attempts, and where a source is gone once more. A step
+ * that Lambda has no room for waits for it: executions at once share the reserved concurrency of the steps' function, and none
+ * fails for it.
  *
  * No failure is caught: a failed execution can be redriven from the state that failed, and one that ended in a state of type
  * Fail could not. EventBridge sends the input of a failed execution to the dead-letter queue.

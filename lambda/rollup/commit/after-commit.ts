@@ -13,12 +13,13 @@ import type {
   RollupRequest,
   TidyUpResult,
 } from '../model/run.ts';
-import { DELETE_PROOF_NAME, type OpenUpload } from '../model/store.ts';
+import type { OpenUpload } from '../model/store.ts';
 import {
   abortUploads,
-  deleteReplaced,
   deleteLosers,
+  deleteReplaced,
   deleteUnnamed,
+  isProof,
   leftoverKeys,
   planSweep,
   replaceManifestByItself,
@@ -234,8 +235,9 @@ async function sweep(
     ({ manifest } = replaced);
   }
   try {
-    const isProof = (key: string): boolean => key.startsWith(destination.prefix + DELETE_PROOF_NAME);
-    const [proofs, others] = [keys.filter(isProof), keys.filter((key) => !isProof(key))];
+    const { proofs = [], others = [] } = Object.groupBy(keys, (key) =>
+      isProof(key, destination) ? 'proofs' : 'others',
+    );
     // Empty and hidden: where they may not be deleted, which is how they came to stay, nobody has to do anything.
     await deleteLosers(store, destination, proofs, manifest);
     const swept = await deleteUnnamed(store, destination, others, manifest);

@@ -158,10 +158,20 @@ export async function abortUploads(store: Store, uploads: OpenUpload[]): Promise
 /** Those of the open uploads that runs of this rollup began more than an hour before the listing. */
 function leftoverUploads(uploads: OpenUpload[], destination: Location, listingBegan: Date): OpenUpload[] {
   const before = listingBegan.getTime() - SWEEP_AGE_MS;
-  const copy = destination.prefix + SOURCES_NAME;
   return uploads.filter(
-    ({ key, initiated }) => (isOurs(key, destination) || key === copy) && initiated.getTime() < before,
+    ({ key, initiated }) =>
+      (isOurs(key, destination) || isIndexCopy(key, destination)) && initiated.getTime() < before,
   );
+}
+
+/** True for the copy of the index that readers have. Nobody commits it: it is made after a commit. */
+function isIndexCopy(key: string, { prefix }: Location): boolean {
+  return key === prefix + SOURCES_NAME;
+}
+
+/** True for an object by which the store was tried out. */
+export function isProof(key: string, { prefix }: Location): boolean {
+  return key.startsWith(prefix + DELETE_PROOF_NAME);
 }
 
 /** The keys that runs of this rollup wrote more than an hour before the listing, and that the manifest does not name. */
@@ -211,13 +221,12 @@ export function planSweep(
   const objects = leftovers(present.values(), destination, current.manifest, listingBegan);
   const uploads = leftoverUploads(found.uploads, destination, listingBegan);
   const before = writtenAt(current, destination, present) - SWEEP_AGE_MS;
-  const proofs = destination.prefix + DELETE_PROOF_NAME;
   const pastObjects = objects.filter(
-    ({ key, lastModified }) => key.startsWith(proofs) || Date.parse(lastModified) < before,
+    ({ key, lastModified }) => isProof(key, destination) || Date.parse(lastModified) < before,
   );
-  // Nobody commits the copy of the index that readers have: it is made after a commit.
-  const copy = destination.prefix + SOURCES_NAME;
-  const pastUploads = uploads.filter(({ key, initiated }) => key === copy || initiated.getTime() < before);
+  const pastUploads = uploads.filter(
+    ({ key, initiated }) => isIndexCopy(key, destination) || initiated.getTime() < before,
+  );
   const isPast = pastObjects.length === objects.length && pastUploads.length === uploads.length;
   const replacesManifest =
     !isPast && !isAtWork(present.values(), destination, current.manifest, listingBegan);

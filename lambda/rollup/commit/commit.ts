@@ -131,8 +131,8 @@ export async function committedVanished(
  * Does the work of a run up to its commit. If another run has committed since `previous` was read, the result is `lost`,
  * also where the work failed, and the keys that this run wrote are deleted, but for those that the current manifest names.
  *
- * @param state `draft`: what is committed; it is closed in the end. `keys`: those that the work has written so far; the array grows while it goes on. `abandoned`: those of
- *   attempts before it; where the work is to be planned again, its own are added
+ * @param state `draft`: what is committed; it is closed in the end. `keys`: those that the work has written so far; the array
+ *   grows while it goes on. `abandoned`: those of attempts before it; where the work is to be planned again, its own are added
  * @throws CommittedVanished where a source has left raw that `previous` holds; otherwise what the work throws, if no other run
  * has committed
  */

@@ -15,8 +15,8 @@ type Item = Pick<PlanItem, 'offset' | 'length'>;
 
 /**
  * The result of writing a batch of items. `incomplete`: there was no time for all of them. `lost`: another run committed
- * first, or the plan is mistaken about the format of a source, or counts on one that is gone, which the commit step then says. `bytes`: the sum of the
- * sizes of outputs, reused ones included.
+ * first, or the plan is mistaken about the format of a source, or counts on one that is gone, which the commit step then says.
+ * `bytes`: the sum of the sizes of outputs, reused ones included.
  */
 export type WriteStep =
   | { status: 'lost' }
