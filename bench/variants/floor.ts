@@ -5,7 +5,7 @@ import { type ConnectionOptions, type TLSSocket, connect } from 'node:tls';
 import type { OnReadOpts } from 'node:net';
 import { crc32 } from 'node:zlib';
 import pLimit from 'p-limit';
-import { groupsOf, outputName, type Job, type Listed } from './variant.ts';
+import { groupsOf, listAll, outputName, type Job, type Listed } from './variant.ts';
 
 /** Bytes of one write. */
 const SLICE = 64 * 1024;
@@ -61,23 +61,18 @@ export async function floor({ bucket, source, destination, settings }: Job): Pro
   for (const connection of all) connection.end();
 }
 
+/** Lists over Node's own client: a handful of requests. */
 async function list({ hostname, port }: URL, bucket: string, source: string): Promise<Listed[]> {
   const agent = new Agent({ keepAlive: true });
-  const listed: Listed[] = [];
-  for (let token: string | undefined = ''; token !== undefined;) {
-    const next = token === '' ? '' : `&continuation-token=${encodeURIComponent(token)}`;
-    const path = `/${bucket}?list-type=2&prefix=${encodeURIComponent(source)}${next}`;
-    const page: string = await new Promise((resolve, reject) => {
-      request({ agent, hostname, port, path }, (response) => {
+  const listed = await listAll(source, (query) => {
+    return new Promise((resolve, reject) => {
+      request({ agent, hostname, port, path: `/${bucket}${query}` }, (response) => {
         text(response).then(resolve, reject);
       })
         .once('error', reject)
         .end();
     });
-    for (const [, key = '', size] of page.matchAll(/<Key>(.*?)<\/Key>.*?<Size>(\d+)<\/Size>/g))
-      listed.push({ key, size: Number(size) });
-    token = /<NextContinuationToken>(.*?)</.exec(page)?.[1];
-  }
+  });
   agent.destroy();
   return listed;
 }

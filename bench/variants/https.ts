@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import pLimit from 'p-limit';
 import { maxSockets } from '../../lambda/settings/settings.ts';
-import { groupsOf, outputName, type Job, type Listed } from './variant.ts';
+import { groupsOf, listAll, outputName, type Job } from './variant.ts';
 
 /** Bytes of one write. Node holds several copies of larger ones. */
 const SLICE = 256 * 1024;
@@ -16,8 +16,7 @@ const SLICE = 256 * 1024;
 export async function https({ bucket, source, destination, settings }: Job): Promise<void> {
   const endpoint = new URL(process.env['AWS_ENDPOINT_URL'] ?? '');
   const sockets = maxSockets(settings);
-  // Separate agents for GET and PUT: Node's server ends a connection on which a body comes before it knows that its
-  // last
+  // Separate agents for GET and PUT: Node's server ends a connection on which a body comes before it knows that its last
   // answer has gone out (HPE_PAUSED), and this program has no retries.
   const agents = {
     GET: new Agent({ keepAlive: true, maxSockets: sockets, maxFreeSockets: sockets }),
@@ -55,15 +54,7 @@ export async function https({ bucket, source, destination, settings }: Job): Pro
     if (at !== into.length) throw new Error(`${key} came with ${at} bytes.`);
   }
 
-  const listed: Listed[] = [];
-  for (let token: string | undefined = ''; token !== undefined;) {
-    const next = token === '' ? '' : `&continuation-token=${encodeURIComponent(token)}`;
-    const page = await textOf(await send('GET', `?list-type=2&prefix=${encodeURIComponent(source)}${next}`));
-    for (const [, key = '', size] of page.matchAll(/<Key>(.*?)<\/Key>.*?<Size>(\d+)<\/Size>/g)) {
-      listed.push({ key, size: Number(size) });
-    }
-    token = /<NextContinuationToken>(.*?)</.exec(page)?.[1];
-  }
+  const listed = await listAll(source, async (query) => textOf(await send('GET', query)));
 
   await Promise.all(
     groupsOf(listed, settings.targetSize).map((group, index) =>

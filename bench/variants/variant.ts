@@ -19,6 +19,19 @@ export interface Listed {
   size: number;
 }
 
+/** Every object under a prefix. `get` sends a listing request with the query, and returns the text of the answer. */
+export async function listAll(source: string, get: (query: string) => Promise<string>): Promise<Listed[]> {
+  const listed: Listed[] = [];
+  for (let token: string | undefined = ''; token !== undefined;) {
+    const next = token === '' ? '' : `&continuation-token=${encodeURIComponent(token)}`;
+    const page = await get(`?list-type=2&prefix=${encodeURIComponent(source)}${next}`);
+    for (const [, key = '', size] of page.matchAll(/<Key>(.*?)<\/Key>.*?<Size>(\d+)<\/Size>/g))
+      listed.push({ key, size: Number(size) });
+    token = /<NextContinuationToken>(.*?)</.exec(page)?.[1];
+  }
+  return listed;
+}
+
 /** Packs as s3-log-rollup does: an output closes once it holds `targetSize` or more. */
 export function groupsOf(listed: Listed[], targetSize: number): Listed[][] {
   const groups: Listed[][] = [];
