@@ -27,8 +27,12 @@ export function environment(
   endpoint: string,
   more: Record<string, string | undefined> = {},
 ): NodeJS.ProcessEnv {
+  return { PATH: process.env['PATH'], ...awsEnvironment(endpoint), ...more };
+}
+
+/** The variables by which AWS's clients find the sandbox, and nothing of the machine's. */
+export function awsEnvironment(endpoint: string): Record<string, string> {
   return {
-    PATH: process.env['PATH'],
     AWS_ENDPOINT_URL: endpoint,
     AWS_REGION: 'us-east-1',
     AWS_ACCESS_KEY_ID: 'test',
@@ -36,7 +40,6 @@ export function environment(
     AWS_EC2_METADATA_DISABLED: 'true',
     AWS_CONFIG_FILE: '/dev/null',
     AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
-    ...more,
   };
 }
 

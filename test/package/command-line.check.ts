@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
+import { awsEnvironment } from '../bin/command-line.ts';
 import { exec, npmInstall, outsideEnv } from './outside.ts';
 
 const BUCKET = 'application-logs';
@@ -28,17 +29,7 @@ it('brings nothing along', () => {
 
 describe.each(Object.entries(inject('nodes')))('s3-rollup on Node %s', (version, node) => {
   const program = join(installed, 'node_modules', '.bin', 's3-rollup');
-  const env = () =>
-    outsideEnv(node, {
-      HOME: home,
-      AWS_ENDPOINT_URL: sandbox.endpoint,
-      AWS_REGION: 'us-east-1',
-      AWS_ACCESS_KEY_ID: 'test',
-      AWS_SECRET_ACCESS_KEY: 'test-secret',
-      AWS_EC2_METADATA_DISABLED: 'true',
-      AWS_CONFIG_FILE: '/dev/null',
-      AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
-    });
+  const env = () => outsideEnv(node, { HOME: home, ...awsEnvironment(sandbox.endpoint) });
   const run = (...args: string[]) => exec(program, args, { cwd: home, env: env() });
 
   beforeAll(async () => {
