@@ -16,6 +16,11 @@ const KINDS_BY_EXTENSION = new Map<string, Kind>([
   ['xz', 'xz'],
 ]);
 
+/** The extensions of outputs, with their dot, by kind. */
+const SUFFIXES = new Map<Kind, string>(
+  [...KINDS_BY_EXTENSION].reverse().map(([extension, kind]) => [kind, `.${extension}`]),
+);
+
 /**
  * Names of formats, by extension, whose files have an index, a trailer or a central directory: two such files, joined, are
  * no such file.
@@ -79,8 +84,7 @@ export function commonExtension(kind: Kind): string {
 
 /** The extension of a kind: `.gz` for gzip, an empty text for plain text. */
 function suffixOf(kind: Kind): string {
-  const [extension] = [...KINDS_BY_EXTENSION].find(([, ofExtension]) => ofExtension === kind) ?? [];
-  return extension === undefined ? '' : `.${extension}`;
+  return SUFFIXES.get(kind) ?? '';
 }
 
 /**

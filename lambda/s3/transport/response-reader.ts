@@ -58,7 +58,10 @@ export class ResponseReader {
     if (this.#head !== undefined) return this.#takeBody(this.#head, bytes, 0, length);
     const before = this.#text.length;
     const most = MOST_HEAD_BYTES + END_OF_HEAD.length - before;
-    this.#text += bytes.toString('latin1', 0, Math.min(length, most));
+    const taken = Math.min(length, most);
+    // Mostly the whole head has come, and the beginning of the body with it, of which no text is made.
+    const whole = before === 0 ? bytes.subarray(0, taken).indexOf(END_OF_HEAD, 0, 'latin1') : -1;
+    this.#text += bytes.toString('latin1', 0, whole === -1 ? taken : whole + END_OF_HEAD.length);
     const end = this.#text.indexOf(END_OF_HEAD, Math.max(0, before - END_OF_HEAD.length + 1));
     if (end === -1) return length >= most ? ODD : IN_HEAD;
 
