@@ -12,7 +12,7 @@ import { confirmed } from './confirm.ts';
 import { toRollupError } from './errors.ts';
 import { type OpenMultipart, inParts } from './multipart.ts';
 import { type Once, holds, writeOnce } from './write-once.ts';
-import { PART_MS } from './client/timeouts.ts';
+import { PART_MS, partMs } from './client/timeouts.ts';
 
 interface Part {
   body: Buffer;
@@ -71,7 +71,7 @@ async function putWhole(
     write: async (condition) => {
       const ChecksumCRC32 = encodeCrc32(crc);
       const command = new PutObjectCommand({ ...target, ...condition, ChecksumCRC32, Body: body });
-      const done = await client.send(command, { abortSignal: signal, requestTimeout: PART_MS });
+      const done = await client.send(command, { abortSignal: signal, requestTimeout: partMs(body.length) });
       return { ...whole, etag: (await confirmed(store, at, done, whole)).etag };
     },
   });
@@ -111,7 +111,7 @@ async function sendParts(
   async function send(PartNumber: number, { body, crc32: crc }: Part): Promise<void> {
     const ChecksumCRC32 = encodeCrc32(crc);
     const command = new UploadPartCommand({ ...open.upload, PartNumber, ChecksumCRC32, Body: body });
-    const { ETag } = await client.send(command, { abortSignal, requestTimeout: PART_MS });
+    const { ETag } = await client.send(command, { abortSignal, requestTimeout: partMs(body.length) });
     completed[PartNumber - 1] = { PartNumber, ETag, ChecksumCRC32 };
   }
 

@@ -15,7 +15,7 @@ import { encodeCrc32 } from './conditions.ts';
 import { withGrace } from './grace.ts';
 import { confirmed } from './confirm.ts';
 import { type OnceCondition, holds, writeOnce } from './write-once.ts';
-import { PART_MS } from './client/timeouts.ts';
+import { partMs } from './client/timeouts.ts';
 
 /**
  * Uploads a buffer in parts. S3 checks each part, and the whole against `crc32` before the object becomes visible. An
@@ -76,7 +76,7 @@ async function uploadOnce(
  */
 function guarded(
   client: S3Client,
-  { crc32, partCrcs, condition }: UploadContent & { condition: OnceCondition },
+  { body, crc32, partSize, partCrcs, condition }: UploadContent & { condition: OnceCondition },
   signal: AbortSignal,
 ): S3Client {
   const send = async (command: Parameters<S3Client['send']>[0]): Promise<unknown> => {
@@ -95,7 +95,7 @@ function guarded(
       command.input.ChecksumCRC32 = encodeCrc32(crc32);
       Object.assign(command.input, condition);
     }
-    return client.send(command, { abortSignal: signal, requestTimeout: PART_MS });
+    return client.send(command, { abortSignal: signal, requestTimeout: partMs(Math.min(body.length, partSize)) });
   };
   return Object.create(client, { send: { value: send } }) as S3Client;
 }

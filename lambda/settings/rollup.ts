@@ -3,7 +3,7 @@ import { choice, size, toggle, whole } from './value-types.ts';
 import { group, row } from './row.ts';
 
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html: parts are of 5 MiB at least.
-const SMALLEST_PART = 5 * MiB;
+export const SMALLEST_PART = 5 * MiB;
 const WHY = "S3's smallest part";
 /** Seconds until minute 59, the last at which a schedule can run: no schedule may run within the grace period. */
 const LONGEST_GRACE = 59 * 60;
@@ -30,15 +30,16 @@ export const rollup = group('Options:', {
     recorded: 'always',
   }),
   /**
-   * Bytes of a multipart part, from S3's smallest, 5 MiB.
+   * Bytes of a multipart part, from S3's smallest, 5 MiB. An output that is no larger is one PUT. What is streamed (codecs, and
+   * copies that S3 cannot be asked for) has parts of this size at most, and smaller ones where memory holds no two of them.
    *
-   * @defaultValue 8 MiB
+   * @defaultValue 32 MiB
    */
   partSize: row(size(SMALLEST_PART, GiB, WHY), {
-    default: 8 * MiB,
-    description: 'size of an S3 multipart part',
+    default: 32 * MiB,
+    description: 'size of an S3 multipart part; an output that is no larger takes one PUT',
     value: '<size>',
-    example: '16MiB',
+    example: '64MiB',
     recorded: 'always',
   }),
   /**

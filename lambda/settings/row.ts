@@ -65,7 +65,7 @@ export type Row = ValueType & Description & { heading: string };
  * Makes one row of a group.
  *
  * @example
- * row(size(SMALLEST_PART, GiB, WHY), { default: 8 * MiB, description: 'size of an S3 multipart part', value: '<size>' })
+ * row(size(SMALLEST_PART, GiB, WHY), { default: 32 * MiB, description: 'size of an S3 multipart part', value: '<size>' })
  */
 export function row<
   Schema extends z.ZodType,

@@ -2,11 +2,11 @@ import type { z } from 'zod';
 import { RollupError } from '../errors.ts';
 import { GiB } from '../size.ts';
 import { RELATIONS } from './relations.ts';
-import { MAX_CONNECTIONS } from './rollup.ts';
+import { MAX_CONNECTIONS, SMALLEST_PART } from './rollup.ts';
 import type { Row } from './row.ts';
 import { SETTINGS, type SettingName, type Settings } from './table.ts';
 
-export { MAX_CONNECTIONS };
+export { MAX_CONNECTIONS, SMALLEST_PART };
 
 /** Parts of one output that are uploaded at once. */
 export const PARTS_IN_FLIGHT = 4;

@@ -13,7 +13,7 @@ import { type PlannedOutput, isFromRaw } from '../model/output.ts';
 import type { OpenUpload } from '../model/store.ts';
 import { largestSize } from '../write/source-offsets.ts';
 import { streamedCopySizes } from '../write/streamed-copy.ts';
-import { downloadsOf } from '../write/write-encoded.ts';
+import { downloadsOf, memoryOf } from '../write/write-encoded.ts';
 import type { FullPlan } from './list-and-plan.ts';
 
 /** Classes in which S3 prices requests. */
@@ -244,7 +244,6 @@ function requestsOf(
   { streamsCopies, isForeignStore }: Pick<EstimateInput, 'streamsCopies' | 'isForeignStore'>,
 ): Partial<RequestCounts> {
   const { size, expectedSize, pieces, mode } = output;
-  const { partSize } = settings;
   switch (actionOf(output, fullPlan, destination)) {
     case 'reuse':
       // An output of joined sources takes its HEAD and those of its sources. An encoded one takes its HEAD, its sidecar, its
@@ -259,8 +258,10 @@ function requestsOf(
       return { put: 2, copy: Math.ceil(size / COPY_PART) };
     }
     case 'write': {
-      const sidecar = mode === 'encode' ? 1 : 0;
-      return { get: downloadsOf(output, settings), put: sidecar + putsOf(expectedSize, partSize) };
+      const get = downloadsOf(output, settings);
+      if (mode !== 'encode') return { get, put: putsOf(expectedSize, settings.partSize) };
+      // Its sidecar is one more.
+      return { get, put: 1 + putsOf(expectedSize, memoryOf(settings).part) };
     }
   }
 }

@@ -13,18 +13,29 @@ import { readAhead } from './read-ahead.ts';
 /** The parts in a streamed copy's memory that are being uploaded; the others are being downloaded. */
 const PARTS_UPLOADED = PARTS_IN_FLIGHT / 2;
 
-/** The sizes, in bytes, in which a source is streamed: `range` of each download, `part` of each part of the upload. */
-export function streamedCopySizes(size: number, { partSize }: Pick<Settings, 'partSize'>) {
+/** Bytes of a part of a streamed copy, if the part size is no less and outputs are of 32 MiB. */
+const USUAL_PART = 8 * MiB;
+
+/**
+ * The sizes, in bytes, in which a source is streamed: `range` of each download, `part` of each part of the upload, and the
+ * memory for either, which is together that of an output unless the source is very large.
+ */
+export function streamedCopySizes(size: number, settings: Pick<Settings, 'targetSize' | 'partSize'>) {
+  const { targetSize, partSize } = settings;
+  const each = Math.min(partSize, Math.max(USUAL_PART, Math.floor(targetSize / PARTS_IN_FLIGHT)));
+  // Very large sources need larger parts, of which S3 takes no more than 10,000.
+  const part = Math.max(each, Math.ceil(size / MOST_PARTS / MiB) * MiB);
   return {
-    range: Math.floor(partSize / 2),
-    // Very large sources need larger parts, of which S3 takes no more than 10,000.
-    part: Math.max(partSize, Math.ceil(size / MOST_PARTS / MiB) * MiB),
+    range: Math.floor(each / 2),
+    part,
+    download: PARTS_UPLOADED * each,
+    upload: Math.max(PARTS_UPLOADED * each, part),
   };
 }
 
 /**
  * Copies a large source, as it is, where S3 cannot be asked to: downloads ranges that are pinned to its ETag and uploads
- * them as parts, in the memory of four parts whatever its size.
+ * them as parts, in the memory of an output.
  *
  * @throws RollupError as `Store.read` and `Store.uploadStream` do; `ChecksumMismatch` where the bytes have another CRC-32
  *   than S3 holds of the source; `InvalidArgument` where the part size is too small for it
@@ -35,13 +46,12 @@ export function streamCopy(
   { buffers, downloads, signal }: WriteResources,
 ): Promise<Written> {
   const { store, destination, settings } = context;
-  const { partSize } = settings;
   const [piece] = output.pieces as [Piece];
-  const { range, part } = streamedCopySizes(output.size, settings);
-  if (part > PARTS_UPLOADED * partSize) throw tooLarge(piece.source.key, output.size, settings);
-  return buffers.use(PARTS_IN_FLIGHT * partSize, async (buffer) => {
-    const uploadMemory = buffer.subarray(0, PARTS_UPLOADED * partSize);
-    const downloadMemory = buffer.subarray(uploadMemory.length, PARTS_IN_FLIGHT * partSize);
+  const { range, part, upload, download: ahead } = streamedCopySizes(output.size, settings);
+  if (part > PARTS_UPLOADED * settings.partSize) throw tooLarge(piece.source.key, output.size, settings);
+  return buffers.use(upload + ahead, async (buffer) => {
+    const uploadMemory = buffer.subarray(0, upload);
+    const downloadMemory = buffer.subarray(upload, upload + ahead);
     const stop = new AbortController();
     const stopped = AbortSignal.any([stop.signal, signal]);
     const read = (range: SourceRange, into: Buffer) => download(downloads, range, into, stopped);

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { hasCode } from '../../errors.ts';
 import type { Settings } from '../../settings/table.ts';
+import { PARTS_IN_FLIGHT, SMALLEST_PART } from '../../settings/settings.ts';
 import { MiB } from '../../size.ts';
 import { RANGE } from '../codec/committed-text.ts';
 import { decode } from '../codec/decode.ts';
@@ -26,7 +27,8 @@ import { writtenText } from './written-output.ts';
 
 /** The share of a buffer that is downloaded into is a quarter, within these bounds; the rest holds parts that are uploaded. */
 const DOWNLOAD_MEMORY = { divisor: 4, least: 4 * MiB, most: 32 * MiB };
-const PARTS_HELD = 4;
+/** Parts that there should be room for: one is filled while another is uploaded. */
+const PARTS_HELD = 2;
 
 /**
  * Writes an output whose sources are decoded: they are downloaded, decoded, encoded and uploaded at the same time, in the
@@ -42,7 +44,6 @@ export function writeEncoded(
   unproven: WrittenOutput | undefined,
 ): Promise<WrittenOutput> {
   const { store, raw, source, destination, settings } = context;
-  const { partSize } = settings;
   const at = { bucket: destination.bucket, key: output.key };
   const sidecarAt = { bucket: at.bucket, key: sidecarKeyOf(output.key, destination) };
   const sizes = memoryOf(settings);
@@ -92,7 +93,7 @@ export function writeEncoded(
       taken = isSame ? other : undefined;
       return isSame;
     };
-    const options = { partSize, memory: uploadMemory, isOurs, metadata: encodingMetadata(output) };
+    const options = { partSize: sizes.part, memory: uploadMemory, isOurs, metadata: encodingMetadata(output) };
     const written = await store.uploadStream(at, bytes(), options, signal);
     const crc = await crc32OfObject(store, { ...at, etag: written.etag }, taken ?? written, signal);
     return writtenText(output, 'written', { ...written, crc32: crc }, transcoding.text);
@@ -147,11 +148,19 @@ function headerReads(from: Origin | undefined): number {
   return from?.header === undefined ? 0 : 1;
 }
 
-/** The bytes of a buffer that are downloaded into, and those that hold parts which are uploaded. */
-function memoryOf({ targetSize, partSize }: Settings): { download: number; upload: number } {
+/**
+ * The bytes of a buffer that are downloaded into, and those that hold parts which are uploaded; and those of a part, which is
+ * smaller than `partSize` where the buffer, of the size of an output, has no room for two.
+ */
+export function memoryOf({ targetSize, partSize }: Pick<Settings, 'targetSize' | 'partSize'>): {
+  download: number;
+  upload: number;
+  part: number;
+} {
   const { divisor, least, most } = DOWNLOAD_MEMORY;
-  const all = Math.max(targetSize, partSize + least);
+  const all = Math.max(targetSize, SMALLEST_PART + least);
   const download = Math.min(most, Math.max(least, Math.floor(all / divisor)));
-  const parts = Math.min(PARTS_HELD, Math.floor((all - download) / partSize));
-  return { download, upload: Math.max(1, parts) * partSize };
+  const part = Math.max(SMALLEST_PART, Math.min(partSize, Math.floor((all - download) / PARTS_HELD)));
+  const parts = Math.min(PARTS_IN_FLIGHT, Math.floor((all - download) / part));
+  return { download, upload: parts * part, part };
 }

@@ -33,5 +33,10 @@ export const SLOW_FACTOR = 6;
 /** The slowest upload that is waited for, in bytes a millisecond (1 Mbit/s): what is uploaded is sent before the headers come. */
 export const SLOWEST_UPLOAD = 128;
 
-/** Milliseconds for a request that uploads a part: its response headers come only after the last byte was sent. */
+/** Milliseconds for the completion of an upload, and the least for one of its parts. */
 export const PART_MS = 120_000;
+
+/** Milliseconds for a request that uploads a part of so many bytes: its response headers come after the last of them was sent. */
+export function partMs(bytes: number): number {
+  return Math.max(PART_MS, Math.ceil(bytes / SLOWEST_UPLOAD));
+}
