@@ -45,6 +45,8 @@ export type Fault =
    * without one of the headers.
    */
   | { kind: 'ignore-conditions'; only?: 'if-match' | 'if-none-match' }
+  /** For PutObject and UploadPart: whatever bytes come are stored, with their own checksum. */
+  | { kind: 'ignore-checksums' }
   /** For listings: `encoding-type` is ignored and not named in the answer, as versitygw does. */
   | { kind: 'keys-as-they-are' }
   /**

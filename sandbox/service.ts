@@ -145,6 +145,7 @@ async function answer(
     case 'unannounced':
     case 'refuse-keys':
     case 'ignore-conditions':
+    case 'ignore-checksums':
     case 'keys-as-they-are':
     case 'unkept':
       break;
@@ -198,7 +199,8 @@ async function execute(
     refuses: fault?.kind === 'refuse-keys' ? fault.code : undefined,
     ignoresConditions,
     now: () => Math.floor(context.now().getTime() / 1000) * 1000,
-    receive: (sink) => receiveBody(request, { signer, about }, sink),
+    receive: (sink) =>
+      receiveBody(request, { signer, about, ignoresChecksum: fault?.kind === 'ignore-checksums' }, sink),
   };
   return HANDLERS[operation](call);
 }

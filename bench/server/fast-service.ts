@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AwsChunkedDecoder } from '../../sandbox/http/aws-chunked.ts';
 import type { Call } from '../../sandbox/http/call.ts';
@@ -67,9 +68,11 @@ function receiveFast(request: IncomingMessage, operation: Operation, sink: Sink)
   const isOfBody = operation === 'PutObject' || operation === 'UploadPart';
   return new Promise((resolve, reject) => {
     let size = 0;
+    let crc = 0;
     request.on('data', (chunk: Buffer) => {
       for (const bytes of chunked?.decode(chunk) ?? [chunk]) {
         size += bytes.length;
+        crc = crc32(bytes, crc);
         void sink(bytes);
       }
     });
@@ -82,9 +85,17 @@ function receiveFast(request: IncomingMessage, operation: Operation, sink: Sink)
       // A different ETag for every body, as with objects that S3 encrypts by KMS, where it is no MD5 either.
       const md5 = createHash('md5').update(String(++received)).digest('hex');
       const name = checksumHeader('CRC32');
-      const crc32 = headers[name] ?? chunked?.trailers[name];
-      const checksum = { algorithm: 'CRC32', value: String(crc32) } as const;
-      resolve({ size, md5, ...(isOfBody && crc32 !== undefined && { checksum }) });
+      const given = headers[name] ?? chunked?.trailers[name];
+      const checksum = { algorithm: 'CRC32', value: String(given) } as const;
+      if (isOfBody && given !== undefined && given !== base64(crc))
+        reject(new S3Error('BadDigest', `Bytes of CRC-32 ${base64(crc)} came, and not of ${String(given)}.`));
+      resolve({ size, md5, ...(isOfBody && given !== undefined && { checksum }) });
     });
   });
+}
+
+function base64(crc: number): string {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(crc);
+  return bytes.toString('base64');
 }

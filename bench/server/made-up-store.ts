@@ -81,6 +81,10 @@ export class MadeUpStore implements Store {
     return Promise.resolve(true);
   }
 
+  verifiesUploads(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
+
   keepsChanged(): Promise<boolean> {
     return Promise.resolve(true);
   }

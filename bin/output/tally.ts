@@ -65,6 +65,7 @@ export class RunTally {
         this.#deleted = event;
         break;
       case 'committed':
+      case 'damaged':
       case 'swept':
         break;
     }

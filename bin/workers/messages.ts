@@ -1,4 +1,4 @@
-import { itemSchema } from '../../lambda/rollup/index.ts';
+import { RUN_WARNINGS, itemSchema } from '../../lambda/rollup/index.ts';
 import { z } from 'zod';
 
 /** The messages between a run and its worker processes. */
@@ -69,6 +69,13 @@ export const fromWorkerSchema = z.discriminatedUnion('type', [
         counts,
         bytes: count,
         peakInFlightBytes: count,
+        warnings: z.array(
+          z.strictObject({
+            code: z.enum(RUN_WARNINGS),
+            message: z.string(),
+            key: z.string().exactOptional(),
+          }),
+        ),
       }),
     ]),
     ...usage,

@@ -151,6 +151,7 @@ const NOTHING: WriteStep = {
   counts: { written: 0, copied: 0, reused: 0 },
   bytes: 0,
   peakInFlightBytes: 0,
+  warnings: [],
 };
 
 function added(one: WriteStep, other: WriteStep): WriteStep {
@@ -159,6 +160,7 @@ function added(one: WriteStep, other: WriteStep): WriteStep {
     status: one.status === 'incomplete' ? one.status : other.status,
     counts: sumOf([one.counts, other.counts], ['written', 'copied', 'reused']),
     ...sumOf([one, other], ['bytes', 'peakInFlightBytes']),
+    warnings: [...one.warnings, ...other.warnings],
   };
 }
 

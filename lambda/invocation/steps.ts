@@ -171,7 +171,7 @@ export async function writeStep(
   event: Extract<StepEvent, { step: 'write' }>,
   request: RollupRequest,
   context: Omit<RollupContext, 'now'>,
-): Promise<{ status: 'written' | 'lost' }> {
+): Promise<{ status: 'written' | 'lost'; warnings?: RunWarning[] }> {
   const { items } = event;
   const plan = planOf(event, request);
   const stray = items.find((item) => item.plan !== event.plan);
@@ -179,7 +179,8 @@ export async function writeStep(
     throw badPlan(planFiles(plan.at).items.key, `it has an item of ${stray.plan}, which is another plan`);
   const step = await writeItems(plan, items, request, context);
   if (step.status === 'incomplete') throw outOfTime(step.counts.written + step.counts.copied);
-  return { status: step.status };
+  const noticed = step.status === 'lost' ? [] : step.warnings;
+  return { status: step.status, ...(noticed.length === 0 ? {} : { warnings: noticed }) };
 }
 
 /** Throws `InvalidArgument`, and `BadPlan` for a plan that is not under the request's destination. */

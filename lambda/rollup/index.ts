@@ -64,6 +64,7 @@ export {
   type RollupRequest,
   type RunProblem,
   type RunSoFar,
+  RUN_WARNINGS,
   type RunWarning,
 } from './model/run.ts';
 export { Lookup } from './model/side-by-side.ts';

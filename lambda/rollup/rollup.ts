@@ -64,7 +64,7 @@ async function attempt(
       const planned = listAndPlan(request, { ...context, readsOutputs }, planner, state.previous);
       for await (const output of writer.write(planned)) await draft.add(output);
       if (draft.isEmpty) warnings.push((await warnOfEmpty(source, context, planner)).warning);
-      warnings.push(...planner.joined.warnings);
+      warnings.push(...planner.joined.warnings, ...writer.warnings);
       const { peakInFlightBytes } = writer;
       return commit(request, context, draft, state.previous, { peakInFlightBytes });
     },

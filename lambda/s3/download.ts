@@ -3,8 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { GetObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { RollupError, hasCode } from '../errors.ts';
 import { release } from '../chunk.ts';
+import { crc32 as crc32Of } from '../rollup/model/crc32.ts';
 import type { ObjectAt } from '../rollup/model/location.ts';
-import type { Found, ReadResult, ReadFrom } from '../rollup/model/store.ts';
+import type { Found, ReadFrom, ReadOptions, ReadResult } from '../rollup/model/store.ts';
 import { matches, parseChecksums } from './checksums.ts';
 import { decodeKey, formatRange, quoteEtag, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
@@ -36,24 +37,30 @@ export class ObjectReader {
   }
 
   /**
-   * Fills a buffer of just the length that is read, and checks it against S3's checksums.
+   * Fills a buffer of just the length that is read, and checks it against S3's checksums, unless it is `trusted`.
    *
    * @throws RollupError `SourceChanged`, `SourceVanished`, `ShortBody`, `BodyStalled`, `ChecksumMismatch`
    */
-  read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<ReadResult> {
+  read(from: ReadFrom, into: Buffer, signal: AbortSignal, options: ReadOptions = {}): Promise<ReadResult> {
     return this.#repeated(signal, async () => {
-      const landed = await this.#read(from, into, signal);
+      const landed = await this.#read(from, into, signal, options);
       if ('length' in landed) throw otherLength(from.key, landed.length, into.length);
       const { crc32, checksums, contentEncoding } = landed;
+      if (crc32 === undefined) return { crc32: checksums.crc32 ?? crc32Of(into), contentEncoding };
       if (!matches(into, crc32, checksums)) throw mismatch(from.key);
       return { crc32, contentEncoding };
     });
   }
 
   /** Sends a GET over a connection of our own, or else by Node's HTTP client, and reads its body into a buffer. */
-  async #read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<Landed | { length: number }> {
+  async #read(
+    from: ReadFrom,
+    into: Buffer,
+    signal: AbortSignal,
+    { trusted = false }: ReadOptions,
+  ): Promise<Landed | { length: number }> {
     const lends = await this.#directGet.lends(from.bucket);
-    const landed = lends ? await this.#directGet.read(from, into, signal) : undefined;
+    const landed = lends ? await this.#directGet.read(from, { into, trusted }, signal) : undefined;
     if (landed !== undefined) return landed;
     const opened = lends ? this.#open(from, signal) : this.#get(from, signal);
     const { body, length, ...described } = requireLength(from.key, await opened);

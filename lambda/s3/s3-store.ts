@@ -12,6 +12,7 @@ import type {
   ArchiveState,
   FirstKeys,
   Found,
+  ReadOptions,
   ReadResult,
   ListedObject,
   ObjectHead,
@@ -29,7 +30,7 @@ import { type OutputAttributes, accessParams, contentParams, outputParams } from
 import { encodeCrc32, parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
 import { confirmed } from './confirm.ts';
 import { copyObject } from './copy.ts';
-import { keepsChanged, keepsConditions } from './trials.ts';
+import { keepsChanged, keepsConditions, verifiesUploads } from './trials.ts';
 import { deleteKeys, deleteUnchanged } from './delete.ts';
 import { type Operation, toRollupError } from './errors.ts';
 import type { RequestPath } from './client/direct-get.ts';
@@ -50,10 +51,11 @@ export interface StoreOptions {
   service: string | undefined;
 }
 
-/** What was found out about the store, by bucket: whether conditional deletes, and writes, were seen to hold. */
+/** What was found out about the store, by bucket: whether conditional deletes and writes, and checksums, were seen to hold. */
 interface Trials {
   deletes: Map<string, Promise<boolean>>;
   writes: Map<string, Promise<boolean>>;
+  uploads: Map<string, Promise<boolean>>;
 }
 
 /** The `Store` over S3, where each method is documented. This class puts the functions of this folder behind it. */
@@ -82,7 +84,7 @@ export class S3Store implements Store {
   }
 
   static over(path: RequestPath, options: StoreOptions): S3Store {
-    const trials = { deletes: new Map(), writes: new Map() };
+    const trials = { deletes: new Map(), writes: new Map(), uploads: new Map() };
     return new S3Store(path.client, new ObjectReader(path), options, trials, new AbortController().signal);
   }
 
@@ -138,8 +140,8 @@ export class S3Store implements Store {
     return absentAsUndefined(this.#reader.readBounded(at, most, this.#signal));
   }
 
-  read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<ReadResult> {
-    return this.#reader.read(from, into, signal);
+  read(from: ReadFrom, into: Buffer, signal: AbortSignal, options?: ReadOptions): Promise<ReadResult> {
+    return this.#reader.read(from, into, signal, options);
   }
 
   stream(from: ReadFrom, signal = this.#signal): AsyncGenerator<Buffer> {
@@ -223,6 +225,13 @@ export class S3Store implements Store {
 
   keepsConditions(at: Location): Promise<boolean> {
     return once(this.#trials.writes, at.bucket, () => keepsConditions(this, this.#client, at, this.#signal));
+  }
+
+  async verifiesUploads(at: Location): Promise<boolean> {
+    if (this.service === undefined) return true;
+    return once(this.#trials.uploads, at.bucket, () =>
+      verifiesUploads(this.#client, at, accessParams(this.#options.attributes), this.#signal),
+    );
   }
 
   async abortUpload({ bucket, key, uploadId }: OpenUpload): Promise<void> {

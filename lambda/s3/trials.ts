@@ -1,9 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { type S3Client, S3ServiceException } from '@aws-sdk/client-s3';
+import { PutObjectCommand, type S3Client, S3ServiceException } from '@aws-sdk/client-s3';
 import { RollupError, hasCode } from '../errors.ts';
 import type { Location } from '../rollup/model/location.ts';
 import { DELETE_PROOF_NAME, type Store, type WriteCondition } from '../rollup/model/store.ts';
+import { crc32 } from '../rollup/model/crc32.ts';
+import type { accessParams } from './attributes.ts';
+import { encodeCrc32 } from './conditions.ts';
 import { deleteKeys, deleteOneUnchanged } from './delete.ts';
+import { toRollupError } from './errors.ts';
 import { withGrace } from './grace.ts';
 
 /** An ETag that no object has: the MD5 that it would be is not that of an empty object, nor of anything known. */
@@ -75,6 +79,36 @@ export async function keepsConditions(
     // Who may write, and not delete, learns what the trial has shown all the same.
     await removeTrial(client, bucket, key, signal).catch(() => undefined);
   }
+}
+
+/**
+ * Finds out by trial if a store refuses bytes that do not have the checksum that they are sent with: it sends none with the
+ * checksum of some, under a key of our own, and deletes the empty object that was written if they were not refused.
+ *
+ * @param access encryption and ACL, without which a bucket may refuse every write
+ * @returns false where the bytes were written, and where nothing was proven
+ */
+export async function verifiesUploads(
+  client: S3Client,
+  { bucket, prefix }: Location,
+  access: ReturnType<typeof accessParams>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const key = keyOfTrial(prefix);
+  const command = new PutObjectCommand({
+    ...access,
+    Bucket: bucket,
+    Key: key,
+    Body: Buffer.alloc(0),
+    ChecksumCRC32: encodeCrc32(crc32(Buffer.from('bytes'))),
+  });
+  try {
+    await client.send(command, { abortSignal: signal });
+  } catch (error) {
+    return hasCode(toRollupError(error, { operation: 'PutObject', bucket, key }), 'ChecksumMismatch');
+  }
+  await removeTrial(client, bucket, key, signal).catch(() => undefined);
+  return false;
 }
 
 /** True for a status by which a store says that it failed. 501 is a refusal: it does not have such conditions. */

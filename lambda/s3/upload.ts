@@ -95,7 +95,10 @@ function guarded(
       command.input.ChecksumCRC32 = encodeCrc32(crc32);
       Object.assign(command.input, condition);
     }
-    return client.send(command, { abortSignal: signal, requestTimeout: partMs(Math.min(body.length, partSize)) });
+    return client.send(command, {
+      abortSignal: signal,
+      requestTimeout: partMs(Math.min(body.length, partSize)),
+    });
   };
   return Object.create(client, { send: { value: send } }) as S3Client;
 }

@@ -91,7 +91,6 @@ const PASSING: [string, Victim, Fault][] = [
   ],
   ['the answer to a copy stalls', requests('CopyObject'), { kind: 'stall', afterBytes: 10 }],
   ['a listing that is cut', listing, { kind: 'cut', afterBytes: 500, how: 'close' }],
-  ['a flipped byte, against a CRC-32', download, { kind: 'corrupt', atByte: 2 * MiB }],
   ['a flipped byte, against a CRC-64', requests('GetObject', `${RAW}d.log`), { kind: 'corrupt', atByte: 7 }],
   [
     'a completion with an error in its body',

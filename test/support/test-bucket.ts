@@ -103,9 +103,10 @@ export class TestBucket implements AsyncDisposable {
     });
   }
 
-  /** Tries conditional writes out, as the first commit of a process does. */
+  /** Tries writes out, their conditions and their checksums, as the first commit of a process does. */
   async tryWritesOut(): Promise<void> {
     await this.connection.store.keepsConditions(DESTINATION);
+    await this.connection.store.verifiesUploads(DESTINATION);
     this.sandbox.clearRequests();
   }
 

@@ -26,11 +26,12 @@ export async function rollUpByPlan(
     if (plan.status === 'done') return plan.outcome;
     if (plan.status === 'lost') return 'lost';
     const written = await distribute(plan, request);
-    const peakInFlightBytes = written.status === 'lost' ? 0 : written.peakInFlightBytes;
+    const { peakInFlightBytes, warnings: noticed } =
+      written.status === 'lost' ? { peakInFlightBytes: 0, warnings: [] } : written;
     const describeRun = context.describeRun && (() => context.describeRun?.({ peakInFlightBytes }) ?? {});
     const outcome = await commitPlan(plan, request, { ...context, describeRun });
     return outcome === 'lost'
       ? 'lost'
-      : { ...outcome, peakInFlightBytes, warnings: [...plan.warnings, ...outcome.warnings, ...warnings] };
+      : { ...outcome, peakInFlightBytes, warnings: [...plan.warnings, ...noticed, ...outcome.warnings, ...warnings] };
   });
 }

@@ -4,7 +4,7 @@ import { untilStopped } from '../model/endpoints.ts';
 import type { Location } from '../model/location.ts';
 import { MANIFEST_NAME, MOST_MANIFEST, badManifest, parseManifest } from '../model/manifest.ts';
 import type { OutputCounts, PlannedOutput } from '../model/output.ts';
-import type { RollupContext, RollupRequest } from '../model/run.ts';
+import type { RollupContext, RollupRequest, RunWarning } from '../model/run.ts';
 import type { Store } from '../model/store.ts';
 import { OutputWriter } from '../write/output-writer.ts';
 import { type Basis, checkBasis, checkHeader, createLineCheck, settingsOf } from './check-plan.ts';
@@ -20,7 +20,13 @@ type Item = Pick<PlanItem, 'offset' | 'length'>;
  */
 export type WriteStep =
   | { status: 'lost' }
-  | { status: 'written' | 'incomplete'; counts: OutputCounts; bytes: number; peakInFlightBytes: number };
+  | {
+      status: 'written' | 'incomplete';
+      counts: OutputCounts;
+      bytes: number;
+      peakInFlightBytes: number;
+      warnings: RunWarning[];
+    };
 
 /**
  * The second step of a rollup that many carry out: writes the outputs of some lines of a plan.
@@ -93,8 +99,8 @@ export async function writeItems(
     }
     return { status: 'lost' };
   }
-  const { peakInFlightBytes } = writer;
-  return { status: isComplete ? 'written' : 'incomplete', counts, bytes, peakInFlightBytes };
+  const { peakInFlightBytes, warnings } = writer;
+  return { status: isComplete ? 'written' : 'incomplete', counts, bytes, peakInFlightBytes, warnings };
 }
 
 /** The manifest that the plan was made from, undefined if there was none; `replaced` if it is not the current one. */

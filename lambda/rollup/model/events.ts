@@ -10,6 +10,8 @@ export type RollupEvent =
   | { type: 'begun'; key: string; bytes: number }
   /** An output is complete in the destination. */
   | { type: 'output'; key: string; how: HowWritten; bytes: number; sources: number }
+  /** Bytes arrived that are not those of their source, or of the output with this key: they are downloaded again. */
+  | { type: 'damaged'; key: string; message: string }
   /** Another run committed first; `attempt` counts from 1. */
   | { type: 'lost'; attempt: number }
   /** A source is of another format than it was planned as: the hour is planned again. */

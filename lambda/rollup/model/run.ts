@@ -109,6 +109,20 @@ export interface RollupOutcome extends Partial<TidyUpResult> {
   warnings: RunWarning[];
 }
 
+/** The codes of warnings: see `RunWarning`. */
+export const RUN_WARNINGS = [
+  'NoObjects',
+  'AllLeftOut',
+  'FolderAndBeside',
+  'OutputMissing',
+  'UnsafeCommit',
+  'PlannedAgain',
+  'SourcesKept',
+  'LastNewlineMissing',
+  'JoinedCompressed',
+  'ArrivedDamaged',
+] as const;
+
 /**
  * What a run noticed, and went on.
  *
@@ -121,18 +135,10 @@ export interface RollupOutcome extends Partial<TidyUpResult> {
  * - `SourcesKept`: the settings ask to delete sources, and an earlier request to keep those of this hour: they were kept.
  * - `LastNewlineMissing`: compressed sources that are joined as they are do not end with a newline; `plan` alone says so.
  * - `JoinedCompressed`: outputs are several zstd frames, or bzip2 or xz streams, of which many readers take the first alone.
+ * - `ArrivedDamaged`: bytes came with another checksum than S3 has of them, and were downloaded again.
  */
 export interface RunWarning {
-  code:
-    | 'NoObjects'
-    | 'AllLeftOut'
-    | 'FolderAndBeside'
-    | 'OutputMissing'
-    | 'UnsafeCommit'
-    | 'PlannedAgain'
-    | 'SourcesKept'
-    | 'LastNewlineMissing'
-    | 'JoinedCompressed';
+  code: (typeof RUN_WARNINGS)[number];
   message: string;
   /** Key of the first object that it is about. */
   key?: string;

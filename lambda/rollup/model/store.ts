@@ -43,9 +43,20 @@ export interface Written {
   crc32: number;
 }
 
+/** How a read into a buffer is checked. */
+export interface ReadOptions {
+  /**
+   * True to take the CRC-32 that the store holds of the object for that of its bytes, without a look at them: they are proven
+   * once the store has verified an upload of them by it. Where it holds none, the bytes are looked at.
+   *
+   * @defaultValue false
+   */
+  trusted?: boolean;
+}
+
 /** The result of a read into a buffer. */
 export interface ReadResult {
-  /** CRC-32 of the bytes that were read. */
+  /** CRC-32 of the bytes that were read; of a read that is `trusted`, the one that they should have. */
   crc32: number;
   /** The header Content-Encoding; undefined if there is none. */
   contentEncoding: string | undefined;
@@ -164,7 +175,7 @@ export interface Store {
    * Reads into a buffer, whose length is the number of bytes to read. Throws `SourceChanged` if the object has another ETag,
    * `SourceVanished` if it is gone, `ShortBody` if it has fewer bytes, `BodyStalled` if they stop to arrive.
    */
-  read(from: ReadFrom, into: Buffer, signal: AbortSignal): Promise<ReadResult>;
+  read(from: ReadFrom, into: Buffer, signal: AbortSignal, options?: ReadOptions): Promise<ReadResult>;
   /**
    * Streams the bytes, for reading what memory should not hold as a whole. A chunk is valid until the next one is asked for:
    * whoever keeps bytes of it copies them.
@@ -185,7 +196,7 @@ export interface Store {
   ): Promise<{ etag: string }>;
   /**
    * Uploads a buffer in parts. S3 refuses content that does not have these CRC-32s. A failed upload leaves no parts behind.
-   * Throws `NoSuchUpload` if somebody else ended the upload.
+   * Throws `ChecksumMismatch` for content that was refused, `NoSuchUpload` if somebody else ended the upload.
    */
   upload(at: ObjectAt, content: UploadContent, signal: AbortSignal): Promise<Written>;
   /**
@@ -221,6 +232,11 @@ export interface Store {
    * in a process.
    */
   keepsConditions(at: Location): Promise<boolean>;
+  /**
+   * True if the store refuses bytes that do not have the checksum that they are sent with, as Amazon S3 does. Others are tried
+   * out under the prefix, once in a process.
+   */
+  verifiesUploads(at: Location): Promise<boolean>;
   /** The open multipart uploads under a prefix. */
   listUploads(at: Location): Promise<OpenUpload[]>;
   /** Ends an upload and deletes its parts. */

@@ -189,6 +189,10 @@ function estimateCommit({
   // A large index is looked for before it is uploaded.
   if (index > MOST_HELD) counts.get++;
   counts.put += 1 + indexPuts(index);
+  // Checksums of uploads are tried out: see `Store.verifiesUploads`.
+  const isJoined = (output: PlannedOutput): boolean =>
+    output.mode === 'assemble' && actionOf(output, fullPlan, destination) === 'write';
+  if (isForeignStore && plan.planned.some(isJoined)) counts.put += 1;
   // Conditional writes are tried out: see `Store.keepsConditions`.
   if (isForeignStore) counts.put += 3;
   if (isForeignStore) counts.delete += 1;

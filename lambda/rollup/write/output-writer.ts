@@ -2,7 +2,9 @@ import pLimit, { type LimitFunction } from 'p-limit';
 import { keysOf } from '../codec/sidecar.ts';
 import { aborted, inOrder } from '../../concurrency.ts';
 import { hasCode } from '../../errors.ts';
+import type { Report } from '../model/events.ts';
 import { type PlannedOutput, type WrittenOutput, isFromRaw } from '../model/output.ts';
+import type { RunWarning } from '../model/run.ts';
 import { assemble } from './assemble.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { compareChecksums } from './compare-checksums.ts';
@@ -25,9 +27,17 @@ export class OutputWriter {
   /** The keys that were written so far: those of outputs, and of their sidecars. */
   readonly keys: string[] = [];
 
+  /** What was noticed, and mended. */
+  readonly warnings: RunWarning[] = [];
+
   constructor(context: WriteContext) {
     const { outputsInFlight, concurrency, targetSize } = context.settings;
-    this.#context = context;
+    const report: Report = (event) => {
+      if (event.type === 'damaged')
+        this.warnings.push({ code: 'ArrivedDamaged', message: event.message, key: event.key });
+      context.report(event);
+    };
+    this.#context = { ...context, report };
     this.#outputs = pLimit(outputsInFlight);
     this.#buffers = new BufferPool(targetSize);
     this.#resources = {

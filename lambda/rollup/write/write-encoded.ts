@@ -93,7 +93,12 @@ export function writeEncoded(
       taken = isSame ? other : undefined;
       return isSame;
     };
-    const options = { partSize: sizes.part, memory: uploadMemory, isOurs, metadata: encodingMetadata(output) };
+    const options = {
+      partSize: sizes.part,
+      memory: uploadMemory,
+      isOurs,
+      metadata: encodingMetadata(output),
+    };
     const written = await store.uploadStream(at, bytes(), options, signal);
     const crc = await crc32OfObject(store, { ...at, etag: written.etag }, taken ?? written, signal);
     return writtenText(output, 'written', { ...written, crc32: crc }, transcoding.text);

@@ -43,8 +43,8 @@ export interface OpenedObject {
 
 /** A body that was read to its place. */
 export interface Landed extends Omit<OpenedObject, 'body' | 'length'> {
-  /** CRC-32 of its bytes. */
-  crc32: number;
+  /** CRC-32 of its bytes; undefined where S3's own is trusted, and `checksums` has it. */
+  crc32: number | undefined;
 }
 
 /** The parts that every request to one endpoint goes through. */
@@ -134,7 +134,7 @@ export class DirectGet {
 
   /**
    * Reads an object that still has its ETag into a buffer of just the length that is read, over a connection that the
-   * client's agent lends.
+   * client's agent lends. A CRC-32 that S3 has of the object is `trusted` where that is true: then none is computed.
    *
    * @returns the length of the object where it has another; undefined for any response but the expected one, and for a failed
    * connection: the caller then sends the SDK's GET
@@ -142,7 +142,7 @@ export class DirectGet {
    */
   async read(
     from: ReadFrom,
-    into: Buffer,
+    { into, trusted }: { into: Buffer; trusted: boolean },
     signal: AbortSignal,
   ): Promise<Landed | { length: number } | undefined> {
     const { bucket, key } = from;
@@ -156,7 +156,8 @@ export class DirectGet {
     const request = signed && formatRequest(signed);
     if (request === undefined) return undefined;
     const host = { name: hostname(url), port: portOf(url), header: url.host };
-    const get = { host, request, status: expectedStatus(from), into, key } as const;
+    const isTrusted = (head: ResponseHead): boolean => trusted && described(head).checksums.crc32 !== undefined;
+    const get = { host, request, status: expectedStatus(from), into, key, isTrusted } as const;
     for (let wasKept = true; wasKept;) {
       this.#counter.count('GetObject', 1);
       const got = await getInto(agent, get, this.#timeouts, signal);

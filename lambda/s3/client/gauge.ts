@@ -10,7 +10,9 @@ export interface Peaks {
   rssBytes: number;
 }
 
-const SAMPLE_MS = 100;
+const SAMPLE_MS = 500;
+/** Milliseconds after a new peak of connections until descriptors are counted: a start opens dozens, one behind another. */
+const PEAK_MS = 20;
 
 /** The number of open file descriptors of this process; undefined where there is no /proc. */
 export function openDescriptors(): number | undefined {
@@ -24,12 +26,14 @@ export function openDescriptors(): number | undefined {
 
 /**
  * Measures connections, descriptors and memory. Connections are counted when they open, so their peak is exact. Descriptors
- * and memory are sampled ten times a second, and descriptors also at every new peak of connections.
+ * and memory are sampled twice a second, and descriptors also after a new peak of connections: reading either takes the kernel
+ * as long as a small request takes here.
  */
 export class Gauge {
   #peaks: Peaks = { connections: 0, rssBytes: 0 };
   #connections = 0;
   #timer: NodeJS.Timeout | undefined;
+  #afterPeak: NodeJS.Timeout | undefined;
 
   /** Forgets the peaks and begins with what is in use now. */
   start(): void {
@@ -49,7 +53,9 @@ export class Gauge {
   /** The peaks since `start`. */
   stop(): Peaks {
     clearInterval(this.#timer);
+    clearTimeout(this.#afterPeak);
     this.#timer = undefined;
+    this.#afterPeak = undefined;
     this.#sample();
     return { ...this.#peaks };
   }
@@ -58,7 +64,10 @@ export class Gauge {
     this.#connections++;
     if (this.#connections <= this.#peaks.connections) return;
     this.#peaks.connections = this.#connections;
-    this.#sampleDescriptors();
+    this.#afterPeak ??= setTimeout(() => {
+      this.#afterPeak = undefined;
+      this.#sampleDescriptors();
+    }, PEAK_MS).unref();
   }
 
   connectionClosed(): void {

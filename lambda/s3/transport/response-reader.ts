@@ -29,18 +29,21 @@ const ODD: ReaderState = { is: 'odd' };
 export class ResponseReader {
   readonly #into: Buffer;
   readonly #status: number;
+  readonly #isTrusted: (head: ResponseHead) => boolean;
   #text = '';
   #head: ResponseHead | undefined;
   #at = 0;
-  #crc32 = 0;
+  #crc32: number | undefined = 0;
 
   /**
    * @param into the place of the body, of just its length
    * @param status the one that is expected: 200, or 206 for a range
+   * @param isTrusted true of a response of whose body no CRC-32 is computed
    */
-  constructor(into: Buffer, status: number) {
+  constructor(into: Buffer, status: number, isTrusted: (head: ResponseHead) => boolean = () => false) {
     this.#into = into;
     this.#status = status;
+    this.#isTrusted = isTrusted;
   }
 
   /** Bytes of the body that have come. */
@@ -48,8 +51,8 @@ export class ResponseReader {
     return this.#at;
   }
 
-  /** CRC-32 of the bytes of the body that have come. */
-  get crc32(): number {
+  /** CRC-32 of the bytes of the body that have come; undefined where the response is trusted. */
+  get crc32(): number | undefined {
     return this.#crc32;
   }
 
@@ -72,6 +75,7 @@ export class ResponseReader {
     if (announced === undefined) return ODD;
     if (announced !== this.#into.length) return { is: 'length', length: announced };
     this.#head = head;
+    if (this.#isTrusted(head)) this.#crc32 = undefined;
     this.#text = '';
     return this.#takeBody(head, bytes, end + END_OF_HEAD.length - before, length);
   }
@@ -82,7 +86,7 @@ export class ResponseReader {
     if (next > this.#into.length) return ODD;
     if (to > from) {
       bytes.copy(this.#into, this.#at, from, to);
-      this.#crc32 = crc32(bytes.subarray(from, to), this.#crc32);
+      if (this.#crc32 !== undefined) this.#crc32 = crc32(bytes.subarray(from, to), this.#crc32);
       this.#at = next;
     }
     return next === this.#into.length ? { is: 'read', head } : IN_BODY;
