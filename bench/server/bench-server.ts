@@ -4,7 +4,10 @@ import { createCRC64 } from 'hash-wasm';
 import type { Checksum } from '../../sandbox/checksums.ts';
 import { Gauges } from '../../sandbox/gauges.ts';
 import { createCertificate, listen } from '../../sandbox/http/server.ts';
+import type { Operation } from '../../sandbox/http/route.ts';
 import { ObjectTable } from '../../sandbox/storage/object-table.ts';
+import { startRelay } from '../network/relay.ts';
+import { type Shape, drawLatencies, latencyOf } from '../network/shape.ts';
 import { say } from '../report/say.ts';
 import { type DataSetOptions, type RawObject, rawObjects } from './data-set.ts';
 import { DigestedContent } from './digested-content.ts';
@@ -15,6 +18,8 @@ export const RAW_PREFIX = 'raw/checkout/20261121/08/';
 export const OUTPUT_PREFIX = 'aggregated/checkout/20261121/08/';
 
 const CLOSING_MS = 5;
+/** Of the latencies. */
+const SEED = 1;
 
 /** Length and CRC-32 of bytes in key order. */
 export interface Stream {
@@ -40,30 +45,35 @@ export interface Seen {
 
 /**
  * Serves the sandbox's operations over TLS. Raw objects are views of one buffer, and of outputs only digests are kept.
+ *
+ * @param shape the network and the latencies to imitate
  */
-export async function startBenchServer(options: DataSetOptions) {
+export async function startBenchServer(options: DataSetOptions, shape?: Shape) {
   const content = new DigestedContent();
   const table = new ObjectTable(content);
   table.commit({ type: 'bucket-created', bucket: BUCKET, at: Date.now() });
   const raw = await fill(table, options);
 
   const gauges = new Gauges();
+  const draw = drawLatencies(SEED);
+  const latency = shape && ((operation: Operation) => draw(latencyOf(shape, operation)));
   const certificate = await createCertificate();
   const listener = await listen(0, certificate, gauges);
   listener.server.on('request', (request, response) => {
-    serveFast({ table, gauges }, request, response).catch((error: unknown) => {
+    serveFast({ table, gauges, latency }, request, response).catch((error: unknown) => {
       say(`the server failed at ${request.method} ${request.url}: ${String(error)}`);
       response.destroy(error instanceof Error ? error : undefined);
     });
   });
 
+  const port = shape === undefined ? listener.port : await startRelay(listener.port, shape);
   const outputKeys = (): string[] =>
     table
       .bucket(BUCKET)
       .keys.all()
       .filter((key) => key.startsWith(OUTPUT_PREFIX));
   let cpu = process.cpuUsage();
-  const started: Started = { endpoint: `https://127.0.0.1:${listener.port}`, ca: certificate.cert, raw };
+  const started: Started = { endpoint: `https://127.0.0.1:${port}`, ca: certificate.cert, raw };
   return {
     started,
     /** Deletes all outputs and resets all counts. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AwsChunkedDecoder } from '../../sandbox/http/aws-chunked.ts';
@@ -15,6 +16,8 @@ import type { ObjectTable } from '../../sandbox/storage/object-table.ts';
 export interface FastHost {
   table: ObjectTable;
   gauges: Gauges;
+  /** Milliseconds until the answer to an operation. */
+  latency?: ((operation: Operation) => number) | undefined;
 }
 
 let received = 0;
@@ -25,7 +28,7 @@ let received = 0;
  * the end of each run.
  */
 export async function serveFast(
-  { table, gauges }: FastHost,
+  { table, gauges, latency }: FastHost,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -37,6 +40,7 @@ export async function serveFast(
   const receive = (sink: Sink): Promise<Received> => receiveFast(request, operation, sink);
   const now = (): number => Math.floor(Date.now() / 1000) * 1000;
   const reply = await answer({ ...address, operation, headers, table, now, receive });
+  if (latency !== undefined) await sleep(latency(operation));
   await sendReply(response, reply, {
     content: table.content,
     fault: undefined,

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { REGION } from '../../sandbox/operations/buckets.ts';
+import type { Shape } from '../network/shape.ts';
 import { Worker } from '../process/worker.ts';
 import type { Seen, Started, Stream } from './bench-server.ts';
 import type { DataSetOptions } from './data-set.ts';
@@ -18,7 +19,8 @@ export interface RemoteServer {
   close(): Promise<void>;
 }
 
-export async function startRemoteServer(dataSet: DataSetOptions): Promise<RemoteServer> {
+/** @param shape the network and the latencies to imitate; by default this machine's own */
+export async function startRemoteServer(dataSet: DataSetOptions, shape?: Shape): Promise<RemoteServer> {
   const worker = new Worker<ServerOrder>(join(import.meta.dirname, 'server-process.ts'));
   const folder = mkdtempSync(join(tmpdir(), 's3-log-rollup-bench-'));
   const close = async (): Promise<void> => {
@@ -26,7 +28,7 @@ export async function startRemoteServer(dataSet: DataSetOptions): Promise<Remote
     rmSync(folder, { recursive: true });
   };
   try {
-    const { endpoint, ca, raw } = await worker.ask<Started>({ type: 'start', dataSet });
+    const { endpoint, ca, raw } = await worker.ask<Started>({ type: 'start', dataSet, shape });
     const caFile = join(folder, 'ca.pem');
     writeFileSync(caFile, ca);
     return {
