@@ -2,8 +2,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { PRICES, type RequestClass } from '../../bin/output/prices.ts';
+import { MiB } from '../../lambda/size.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { environment, json } from '../bin/command-line.ts';
+import { page } from '../lib/markdown.ts';
 import { runInShell, stepsOf } from './page-shell.ts';
 
 /*
@@ -54,5 +57,55 @@ describe('the guides', () => {
     await walk('guides/undo.md');
     expect(sandbox.keys(BUCKET, '')).toEqual(before);
     expect(sandbox.get(BUCKET, `${RAW}app-107.log`)?.toString()).toBe('a line of app 107\n'.repeat(3_000));
+  });
+
+  it('a year of archive: the hours that are missing or late are listed, rolled up and compared', async () => {
+    const at = (hour: string, prefix: string): string =>
+      `s3://${BUCKET}/${prefix}/checkout/20261121/${hour}/`;
+    for (const hour of ['06', '07']) sandbox.put(BUCKET, `raw/checkout/20261121/${hour}/a.log`, `${hour}\n`);
+    await json(sandbox, ['run', at('06', 'raw'), at('06', 'aggregated')]);
+    await json(sandbox, ['run', at('07', 'raw'), at('07', 'aggregated')]);
+    sandbox.put(BUCKET, 'raw/checkout/20261121/07/late.log', 'late\n');
+    const [settings] = stepsOf('guides/first-hour.md');
+    await runInShell(settings?.commands ?? '', folder, environment(sandbox.endpoint));
+    await walk('guides/year-of-archive.md');
+    expect(sandbox.get(BUCKET, `${ROLLUP}_manifest.json`)?.toString()).toContain('"count": 120');
+  });
+});
+
+describe('the table of a year of archive', () => {
+  const HOURS = 8_760;
+  const RAW_BYTES = 16e9 / 30_000;
+  const counts = [3_000, 30_000, 300_000];
+  const outputsOf = (objects: number): number =>
+    Math.round((objects * RAW_BYTES) / (32 * MiB + RAW_BYTES / 2));
+  const dollars = (value: number): string =>
+    `$${value.toLocaleString('en-US', { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
+  const inAll = (value: number): string => (value * HOURS).toLocaleString('en-US');
+  const of = (requestClass: RequestClass, requests: number): string =>
+    dollars((HOURS * requests * PRICES.per1000[requestClass]) / 1000);
+  const uploads = (objects: number, parts: number): number => outputsOf(objects) * (parts + 2) + 2;
+  const tera = (objects: number): string =>
+    `${((objects * RAW_BYTES * HOURS) / 1e12).toLocaleString('en-US', { minimumFractionDigits: 1, maximumFractionDigits: 1 })} TB`;
+
+  it.each<[string, (objects: number) => string]>([
+    ['raw objects', inAll],
+    ['raw bytes', tera],
+    ['outputs', (objects) => inAll(outputsOf(objects))],
+    ['LIST', (objects) => of('list', objects / 1000 + 3)],
+    ['GET', (objects) => of('get', objects)],
+    ['PUT, in parts of 8 MiB', (objects) => of('put', uploads(objects, 5))],
+    ['PUT, in parts of 16 MiB', (objects) => of('put', uploads(objects, 3))],
+    ['`verify --deep` of all', (objects) => of('get', objects + outputsOf(objects))],
+    [
+      'a month of one copy, S3 Standard',
+      (objects) => dollars(((objects * RAW_BYTES * HOURS) / 1e9) * PRICES.storedGBMonth),
+    ],
+  ])('says of "%s" what the prices of plan give', (name, value) => {
+    const row = page('guides/year-of-archive.md')
+      .split('\n')
+      .find((line) => line.startsWith(`| ${name} `));
+    const cells = row?.split('|').slice(2, -1) ?? [];
+    expect(cells.map((cell) => cell.trim())).toEqual(counts.map(value));
   });
 });

@@ -32,7 +32,7 @@ export async function runInShell(commands: string, folder: string, env: NodeJS.P
     writeFileSync(join(tools, name), `#!/bin/sh\nexec '${process.execPath}' '${file}' "$@"\n`, {
       mode: 0o755,
     });
-  const child = spawn('bash', ['-euo', 'pipefail', '-c', commands], {
+  const child = spawn('bash', ['-eu', '-c', commands], {
     cwd: folder,
     env: { ...env, PATH: `${tools}:${process.env['PATH'] ?? ''}` },
     stdio: ['ignore', 'pipe', 'pipe'],
