@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PRICES, type RequestClass } from '../../bin/output/prices.ts';
+import { parseContext } from '../../lib/config/context.ts';
 import { MiB } from '../../lambda/size.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { environment, json } from '../bin/command-line.ts';
@@ -59,6 +60,11 @@ describe('the guides', () => {
     expect(sandbox.get(BUCKET, `${RAW}app-107.log`)?.toString()).toBe('a line of app 107\n'.repeat(3_000));
   });
 
+  it('tuning: the same hour to two places', async () => {
+    await walk('guides/tuning.md');
+    expect(sandbox.keys(BUCKET, 'trial/').filter((key) => key.endsWith('_manifest.json'))).toHaveLength(2);
+  });
+
   it('a year of archive: the hours that are missing or late are listed, rolled up and compared', async () => {
     const at = (hour: string, prefix: string): string =>
       `s3://${BUCKET}/${prefix}/checkout/20261121/${hour}/`;
@@ -108,4 +114,9 @@ describe('the table of a year of archive', () => {
     const cells = row?.split('|').slice(2, -1) ?? [];
     expect(cells.map((cell) => cell.trim())).toEqual(counts.map(value));
   });
+});
+
+it('the guide to tuning shows what a deployment says whose outputs do not fit into its memory', () => {
+  const [, shown = ''] = /^ {4}(memorySize: .*)$/m.exec(page('guides/tuning.md')) ?? [];
+  expect(() => parseContext({ targetSize: '128MiB', outputsInFlight: 8, memorySize: 1_024 })).toThrow(shown);
 });
