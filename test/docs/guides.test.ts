@@ -8,7 +8,7 @@ import { MiB } from '../../lambda/size.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { environment, json } from '../bin/command-line.ts';
 import { page } from '../lib/markdown.ts';
-import { runInShell, stepsOf } from './page-shell.ts';
+import { ROOT, runInShell, stepsOf } from './page-shell.ts';
 
 /*
  * The commands of the guides, run one after the other as they stand in the page, over an hour of 120 objects; what they print is
@@ -49,6 +49,18 @@ describe('the guides', () => {
     const before = sandbox.keys(BUCKET, 'raw/');
     await walk('guides/first-hour.md');
     expect(sandbox.keys(BUCKET, '')).toEqual(before);
+  });
+
+  it('a local S3: it has the objects of the guides, and its own commands roll them up', async () => {
+    const objects = sandbox.keys(BUCKET, 'raw/').map((key) => [key, sandbox.get(BUCKET, key)?.toString()]);
+    for (const [key = ''] of objects) sandbox.delete(BUCKET, key);
+    const [, ...steps] = stepsOf('local-s3.md');
+    const commands = steps.map((step) => step.commands).join('');
+    expect(commands).toContain('AWS_ENDPOINT_URL=http://127.0.0.1:9000');
+    const here = commands.replace('http://127.0.0.1:9000', sandbox.endpoint);
+    const stdout = await runInShell(here, folder, environment(sandbox.endpoint), ROOT);
+    expect(stdout).toContain('compared     every byte of both sides\na line of app 107\na line of app 107\n');
+    for (const [key = '', body] of objects) expect(sandbox.get(BUCKET, key)?.toString()).toBe(body);
   });
 
   it('undo an hour: what has expired in raw is restored, and the rollup deleted', async () => {

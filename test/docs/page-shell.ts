@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { page } from '../lib/markdown.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
+/** The folder of this repository. */
+export const ROOT = join(import.meta.dirname, '../..');
 
 /** A block of shell commands of a page, and what the page says that it prints. */
 export interface Step {
@@ -22,9 +23,16 @@ export function stepsOf(name: string): Step[] {
 /**
  * Runs commands of a page as they stand there, in a folder: `s3-rollup` is that of this checkout, and `aws` a stand-in.
  *
+ * @param folder programs are put there, too
+ * @param cwd where they are run, if it is not that folder
  * @throws Error with the commands and what they said, if one of them fails
  */
-export async function runInShell(commands: string, folder: string, env: NodeJS.ProcessEnv): Promise<string> {
+export async function runInShell(
+  commands: string,
+  folder: string,
+  env: NodeJS.ProcessEnv,
+  cwd = folder,
+): Promise<string> {
   const tools = join(folder, '.tools');
   mkdirSync(tools, { recursive: true });
   const programs = { 's3-rollup': join(ROOT, 'bin/s3-rollup.ts'), aws: join(ROOT, 'test/docs/aws.ts') };
@@ -33,8 +41,12 @@ export async function runInShell(commands: string, folder: string, env: NodeJS.P
       mode: 0o755,
     });
   const child = spawn('bash', ['-eu', '-c', commands], {
-    cwd: folder,
-    env: { ...env, PATH: `${tools}:${process.env['PATH'] ?? ''}` },
+    cwd,
+    env: {
+      ...env,
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
+      PATH: `${tools}:${process.env['PATH'] ?? ''}`,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exited = new Promise<number | null>((resolve, reject) => {
