@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { flattenReference } from '../../lib/flatten-reference.ts';
+import { page } from './markdown.ts';
 import { DEPLOYMENTS, synthesize } from './synthesis.ts';
 import { resources, roleStatements } from './template.ts';
 
@@ -135,3 +137,16 @@ function formatStatement(statement: ReturnType<typeof roleStatements>[number]): 
     ' | ',
   );
 }
+
+it('docs/permissions.md has the policy of the function in S3 as the template of an existing bucket has it', () => {
+  const [, json = ''] = /^## function\n[^#]*?```json\n([^]*?)```/m.exec(page('permissions.md')) ?? [];
+  const { Statement } = z.object({ Statement: z.array(z.unknown()) }).parse(JSON.parse(json));
+  const inTemplate = roleStatements(synthesize(DEPLOYMENTS['existing bucket']))
+    .filter(({ Action }) => [Action].flat().every((action) => action.startsWith('s3:')))
+    .map((statement) => ({
+      ...statement,
+      Action: statement.Action.length === 1 ? statement.Action[0] : statement.Action,
+      Resource: flattenReference(statement.Resource).replace('<AWS::Partition>', 'aws'),
+    }));
+  expect(Statement).toEqual(inTemplate);
+});

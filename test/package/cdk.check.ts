@@ -11,6 +11,8 @@ import {
   rolledUp,
   TEMPLATE,
 } from '../invocation/support/raw-logs.ts';
+import { stepsOf } from '../docs/page-shell.ts';
+import { page } from '../lib/markdown.ts';
 import { exec, npmInstall, outsideEnv } from './outside.ts';
 
 const PROJECT = join(import.meta.dirname, '..', '..');
@@ -155,6 +157,34 @@ describe('s3-log-rollup/cdk', () => {
     cpSync(join(PROJECT, 'examples', 'cdk-typescript'), app, { recursive: true });
     await npmInstall(app, [inject('tarball')]);
     await exec('npx', ['cdk', 'synth', '--quiet'], { cwd: app, env });
+    expectPrebundled(codeOf(join(app, 'cdk.out'), 'Logs').get(FUNCTION), 'function', app);
+  });
+
+  it('in the app of the guide to existing buckets, by its own commands: nothing of S3 is in the template', async () => {
+    const app = join(inject('outside'), 'guide');
+    const env = outsideEnv(inject('nodes')['24.5.0'], { CDK_DOCKER: 'false' });
+    const guide = page('guides/beside-existing-buckets.md');
+    const block = (of: string): string =>
+      new RegExp(`^\`\`\`${of}\\n([^]*?)^\`\`\``, 'm').exec(guide)?.[1] ?? '';
+    mkdirSync(app);
+    writeFileSync(join(app, 'app.ts'), block('ts'));
+    writeFileSync(join(app, 'cdk.json'), block('json'));
+    const packages = [...block('sh').matchAll(/^npm install (?:--\S+ )?(.*)$/gm)].flatMap(([, names = '']) =>
+      names.split(' '),
+    );
+    expect(packages).toContain('aws-cdk@2');
+    const here: Record<string, string> = { 's3-log-rollup': inject('tarball'), 'aws-cdk@2': CDK };
+    await npmInstall(
+      app,
+      packages.map((name) => here[name] ?? name),
+    );
+    const synth = stepsOf('guides/beside-existing-buckets.md').find(({ printed }) => printed !== undefined);
+    const { stdout } = await exec('bash', ['-euo', 'pipefail', '-c', synth?.commands ?? ''], {
+      cwd: app,
+      env,
+    });
+    expect(stdout).toContain(synth?.printed);
+    expect(stdout).toContain('"Type": "AWS::Lambda::Function"');
     expectPrebundled(codeOf(join(app, 'cdk.out'), 'Logs').get(FUNCTION), 'function', app);
   });
 

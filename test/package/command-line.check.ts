@@ -27,6 +27,19 @@ it('brings nothing along', () => {
   ]);
 });
 
+it('tells on an older Node which one it needs', async () => {
+  const folder = join(inject('outside'), 'node-old');
+  mkdirSync(folder);
+  await npmInstall(folder, ['node@20.20.2']);
+  const program = join(installed, 'node_modules', '.bin', 's3-rollup');
+  const env = outsideEnv(join(folder, 'node_modules', 'node', 'bin'), { HOME: home });
+  const { stdout, stderr } = await exec(program, ['--help'], { cwd: home, env, codes: [1] });
+  expect(stdout).toBe('');
+  expect(stderr).toBe(
+    'error: s3-rollup needs Node 22.21 or 24.5, or later: this is 20.20.2. Node 23 will not do.\n',
+  );
+});
+
 describe.each(Object.entries(inject('nodes')))('s3-rollup on Node %s', (version, node) => {
   const program = join(installed, 'node_modules', '.bin', 's3-rollup');
   const env = () => outsideEnv(node, { HOME: home, ...awsEnvironment(sandbox.endpoint) });

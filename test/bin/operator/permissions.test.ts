@@ -1,10 +1,13 @@
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { GetObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { commands } from '../../../bin/commands.ts';
 import { type Sandbox, type SandboxRequest, startSandbox } from '../../../sandbox/sandbox.ts';
-import { cli } from '../command-line.ts';
+import { cli, environment } from '../command-line.ts';
 import { STACK, TEMPLATE, openAccount } from './operator-line.ts';
 import { byFunction, openWorld } from './smoke-world.ts';
 
@@ -152,6 +155,44 @@ async function ofSmoke(): Promise<Call[]> {
   return [...calls, ...s3Calls(world.sandbox), ...world.calls.map(awsCall)];
 }
 
+/** Rolls an hour up, has somebody read it, and returns what was asked for. */
+async function ofReader(read: (sandbox: Sandbox) => Promise<string>): Promise<Call[]> {
+  const sandbox = await startSandbox({ buckets: [BUCKET] });
+  try {
+    sandbox.put(BUCKET, 'raw/checkout/20251121/08/0.log', 'line\n');
+    expect(await cli(sandbox, run)).toMatchObject({ code: 0 });
+    sandbox.clearRequests();
+    expect(await read(sandbox)).toBe('line\n');
+    return s3Calls(sandbox);
+  } finally {
+    await sandbox.close();
+  }
+}
+
+/** The example that reads by the manifest. */
+async function byManifest({ endpoint }: Sandbox): Promise<string> {
+  const example = join(import.meta.dirname, '../../../examples/read-committed.mjs');
+  const { stdout } = await promisify(execFile)(process.execPath, [example, TO], {
+    env: environment(endpoint),
+  });
+  return stdout;
+}
+
+/** Lists the hour, and gets what is not hidden. */
+async function byPrefix({ endpoint }: Sandbox): Promise<string> {
+  const credentials = { accessKeyId: 'reader', secretAccessKey: 'secret' };
+  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
+  try {
+    const Prefix = 'aggregated/checkout/20251121/08/';
+    const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: BUCKET, Prefix }));
+    const Key = Contents.map(({ Key = '' }) => Key).find((key) => key.startsWith(`${Prefix}part-`));
+    const { Body } = await client.send(new GetObjectCommand({ Bucket: BUCKET, Key }));
+    return (await Body?.transformToString()) ?? '';
+  } finally {
+    client.destroy();
+  }
+}
+
 const run = ['run', FROM, TO];
 const range = ['--from', HOUR, '--to', HOUR];
 const USED: Record<string, () => Promise<Call[]>> = {
@@ -189,7 +230,21 @@ const WITHOUT_AWS = new Set(['completion', 'ddl']);
 describe('docs/permissions.md', () => {
   it('has a policy for every command, and for no other', () => {
     const names = commands.map((command) => command.name()).filter((name) => !WITHOUT_AWS.has(name));
-    expect([...POLICIES.keys()].toSorted()).toEqual(names.toSorted());
+    const others = /^(function|readers: )/;
+    expect([...POLICIES.keys()].filter((name) => !others.test(name)).toSorted()).toEqual(names.toSorted());
+  });
+
+  it.each([
+    ['by the manifest or the list', byManifest],
+    ['by the prefix', byPrefix],
+  ])('allows readers %s what they do', async (way, read) => {
+    const policy = POLICIES.get(`readers: ${way}`);
+    if (policy === undefined) throw new Error(`no policy of readers ${way}`);
+    const calls = await ofReader(read);
+    expect(calls.filter((call) => !isAllowed(policy, call))).toEqual([]);
+    expect(new Set(calls.map(({ action }) => action))).toEqual(
+      new Set(policy.Statement.flatMap(({ Action }) => Action)),
+    );
   });
 
   it.each(Object.keys(USED))(
