@@ -5,7 +5,7 @@ import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { DEFAULT_SETTINGS } from '../lambda/settings/settings.ts';
 import type { CapacityProps } from './config/capacity.ts';
-import { type Capacity, capacitySchema, refuseTooLittleMemory } from './config/capacity.ts';
+import { type Capacity, capacitySchema, outputsInFlightOf, refuseTooLittleMemory } from './config/capacity.ts';
 import type { EngineProps } from './config/engine.ts';
 import { type Engine, engineSchema } from './config/engine.ts';
 import { InvalidConfiguration, formatIssues } from './config/invalid-configuration.ts';
@@ -125,7 +125,9 @@ export function parseLogRollupProps(props: LogRollupProps): ParsedLogRollupProps
     source: `${formatRoot(raw)}${path}`,
     minute,
   }));
-  return { raw, aggregated, streams: rooted, engine: engine.data, capacity: capacity.data };
+  const outputsInFlight = outputsInFlightOf(engine.data, capacity.data);
+  const whole = { ...engine.data, outputsInFlight };
+  return { raw, aggregated, streams: rooted, engine: whole, capacity: capacity.data };
 }
 
 function bucketProblems(property: string, { bucket: { bucketName } }: Root): string[] {

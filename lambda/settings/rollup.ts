@@ -54,7 +54,8 @@ export const rollup = group('Options:', {
     example: '32',
   }),
   /**
-   * Outputs that are assembled or uploaded at once. Each has a buffer of its size, so that memory bounds their number.
+   * Outputs that are assembled or uploaded at once. Each has a buffer of its size, so that memory bounds their number. The
+   * constructs give a function 6, or as many as its memory holds.
    *
    * @defaultValue 3
    */

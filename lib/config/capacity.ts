@@ -79,6 +79,23 @@ const BASE = 350;
 /** MiB that an output may have above its target before it closes. */
 const MARGIN = 1;
 
+/** Outputs in flight of a function that has memory for them: with more, its network is no busier (docs/performance.md). */
+const USUAL_OUTPUTS = 6;
+
+/** The outputs in flight: those that are set, otherwise `USUAL_OUTPUTS`, or as many as fit into memory, one at least. */
+export function outputsInFlightOf(
+  engine: Pick<Engine, 'outputsInFlight' | 'targetSize'>,
+  { memorySize }: Pick<Capacity, 'memorySize'>,
+): number {
+  const fitting = Math.floor((memorySize - BASE) / (targetOf(engine) + MARGIN));
+  return engine.outputsInFlight ?? Math.max(1, Math.min(USUAL_OUTPUTS, fitting));
+}
+
+/** MiB at which an output closes. */
+function targetOf({ targetSize = DEFAULT_SETTINGS.targetSize }: Pick<Engine, 'targetSize'>): number {
+  return targetSize / MIB;
+}
+
 /**
  * Adds an issue if the outputs in flight do not fit into memory. Lambda would kill such a run, and each of its retries: it is
  * refused before it is deployed.
@@ -88,8 +105,8 @@ export function refuseTooLittleMemory(
   engine: Engine,
   context: z.core.$RefinementCtx,
 ): void {
-  const outputs = engine.outputsInFlight ?? DEFAULT_SETTINGS.outputsInFlight;
-  const target = (engine.targetSize ?? DEFAULT_SETTINGS.targetSize) / MIB;
+  const outputs = outputsInFlightOf(engine, { memorySize });
+  const target = targetOf(engine);
   const needed = Math.ceil(outputs * (target + MARGIN) + BASE);
   if (needed <= memorySize) return;
   const sum = `outputsInFlight ${outputs} x (targetSize ${Number(target.toFixed(1))} MiB + ${MARGIN} MiB) + ${BASE} MiB`;

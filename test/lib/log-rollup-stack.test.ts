@@ -162,7 +162,7 @@ describe('the function', () => {
     });
   });
 
-  it('is given the settings that the context has, and no others', () => {
+  it('is given the settings that the context has, the outputs that its memory holds, and no others', () => {
     const environment = (context: Record<string, unknown> | undefined) => {
       const { Environment } = onlyResource(synthesize(context), 'AWS::Lambda::Function').Properties;
       return (Environment as { Variables: Record<string, unknown> }).Variables;
@@ -171,11 +171,19 @@ describe('the function', () => {
     expect(Object.keys(environment({})).sort()).toEqual(
       [
         'NODE_OPTIONS',
+        'OUTPUTS_IN_FLIGHT',
         'POWERTOOLS_METRICS_NAMESPACE',
         'POWERTOOLS_SERVICE_NAME',
         ...always.map((name) => ENV[name]),
       ].sort(),
     );
+    const outputs = (context: Record<string, unknown>) => environment(context)['OUTPUTS_IN_FLIGHT'];
+    expect([
+      outputs({}),
+      outputs({ memorySize: 512 }),
+      outputs({ targetSize: '256MiB' }),
+      outputs({ targetSize: '512MiB' }),
+    ]).toEqual(['6', '4', '2', '1']);
     expect(environment(DEPLOYMENTS['two existing buckets with keys'])).toMatchObject({
       NODE_OPTIONS: '--enable-source-maps',
       POWERTOOLS_SERVICE_NAME: 'LogRollup-prod',
