@@ -14,7 +14,7 @@ import { sides } from '../../lambda/settings/endpoints.ts';
 import type { RawSettings } from '../../lambda/settings/settings.ts';
 import type { Settings } from '../../lambda/settings/table.ts';
 import { parseAll } from '../refusals.ts';
-import { parseLocations, parseTypedHour } from './locations.ts';
+import { parseFolder, parseLocations, parseTypedHour } from './locations.ts';
 import { addSettingOptions, typedSettings } from './setting-options.ts';
 import { SETTINGS_FILE, type SettingsFile, readSettingsFile, settingsOver } from './settings-file.ts';
 
@@ -110,6 +110,8 @@ interface DestinationOptions {
   typed?: RawSettings;
   /** Defaults of this command that differ from the usual ones. */
   byDefault?: RawSettings;
+  /** The URI of another folder that was typed, as `--to`. */
+  to?: string | undefined;
 }
 
 /**
@@ -118,15 +120,17 @@ interface DestinationOptions {
 export async function parseDestination(
   destination: string | undefined,
   options: ConnectedOptions,
-  { file = readSettingsFile(options.config), typed = {}, byDefault = {} }: DestinationOptions = {},
-): Promise<{ destination: Location; connection: Connection; settings: Settings }> {
-  const { locations, settings, endpointUrl } = parseAll({
-    locations: () => parseLocations({ destination }, options.hour, file),
+  { file = readSettingsFile(options.config), typed = {}, byDefault = {}, to }: DestinationOptions = {},
+): Promise<{ destination: Location; to: Location | undefined; connection: Connection; settings: Settings }> {
+  const isFilled = to !== undefined && hasPlaceholders(to);
+  const { locations, settings, endpointUrl, ...other } = parseAll({
+    locations: () => parseLocations({ destination }, options.hour, file, isFilled),
+    to: () => (to === undefined ? undefined : parseFolder('--to', to, hourOrNone(options.hour))),
     settings: () => settingsOver({ ...file, settings: { ...byDefault, ...file.settings } }, typed),
     endpointUrl: () => parseEndpoint(options.endpointUrl),
   });
   const connection = await open(settings, endpointUrl, options);
-  return { destination: locations.destination, settings, connection };
+  return { destination: locations.destination, to: other.to, settings, connection };
 }
 
 /** Connects. Only here the SDK is loaded, which takes long: help and wrong usage do without it. */

@@ -234,7 +234,7 @@ describe.each(['keep', 'zstd'])('extract --folder, of a rollup with the codec %s
 
   it.each<[string, string[], RegExp]>([
     ['a folder with something in it', ['app/a.log', '--folder', '.'], /has something in it already/],
-    ['several keys without a folder', ['app/a.log', 'app/b.log'], /--folder is missing/],
+    ['several keys without a folder', ['app/a.log', 'app/b.log'], /--folder or --to is missing/],
     [
       'a file beside a folder',
       ['app/a.log', '--folder', 'new', '--output', 'x'],
