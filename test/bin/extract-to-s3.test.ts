@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { BUCKET, cli, environment, json, lines, parseObject, start } from './command-line.ts';
@@ -273,7 +273,8 @@ it('extract --to that is stopped leaves no upload, and is continued by the next'
   let puts = 0;
   sandbox.hook = ({ operation }) => {
     if (operation !== 'PutObject' || ++puts < 3) return undefined;
-    child.kill('SIGTERM');
+    // A second signal would kill it.
+    if (puts === 3) child.kill('SIGTERM');
     return { kind: 'hang' };
   };
   expect(await ended).toMatchObject({
@@ -373,6 +374,21 @@ describe('extract --to, into the prefix that is rolled up', () => {
       objects: 2,
     });
     expect(outputs().map((key) => sandbox.get(BUCKET, key))).toEqual([body]);
+    expect(await json(sandbox, ['verify', destination, '--deep'])).toMatchObject({ status: 'ok' });
+  });
+
+  it('has the next run take the text of a source that was decoded, in its place', async () => {
+    put('c.log.gz', gzipSync('c\n'));
+    const gzip = ['--codec', 'gzip', '--repack'];
+    await json(sandbox, ['run', from, destination, ...gzip]);
+    const text = () => outputs().map((key) => gunzipSync(sandbox.get(BUCKET, key) ?? '').toString());
+    const before = text();
+    await restore();
+    expect(sandbox.get(BUCKET, 'raw/in-place/c.log.gz')?.toString()).toBe('c\n');
+    const again = ['run', from, destination, '--codec', 'gzip'];
+    expect(await json(sandbox, again)).toMatchObject({ status: 'committed', objects: 3 });
+    expect(text()).toEqual(before);
+    expect(await json(sandbox, again)).toMatchObject({ status: 'unchanged' });
     expect(await json(sandbox, ['verify', destination, '--deep'])).toMatchObject({ status: 'ok' });
   });
 
