@@ -13,7 +13,7 @@ import { destinationCommand, parseDestination } from '../options/options.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { KeyFolder } from '../output/folder.ts';
 import { resolveTyped, writeWhole } from '../output/output-file.ts';
-import { formatCount, formatJson, formatLines, formatNoun, printResult } from '../output/output.ts';
+import { formatJson, formatLines, formatNoun, printResult } from '../output/output.ts';
 import { typedSettings } from '../options/setting-options.ts';
 import { type SettingsFile, readSettingsFile } from '../options/settings-file.ts';
 import { outputs } from '../../lambda/settings/outputs.ts';
@@ -69,6 +69,8 @@ export const extract = destinationCommand('extract', 'write original objects, by
     const typed = hasDestination ? first : undefined;
     const several = { keys, prefixes: options.prefix ?? [], keysFrom: options.keysFrom };
     refuseMixture(several, options);
+    // Read before anything is connected: a list that is not there is told before a region that is not known.
+    const wanted = (options.folder ?? options.to) === undefined ? NONE : wantedOf(several);
     const { destination, to, connection, settings } = await parseDestination(typed, options, {
       file: forRestored(file),
       typed: typedSettings(options),
@@ -79,14 +81,9 @@ export const extract = destinationCommand('extract', 'write original objects, by
       const [key = ''] = keys;
       if (to !== undefined) {
         const overwrite = options.overwrite === true;
-        await writeToS3(
-          connection,
-          { destination, wanted: wantedOf(several), to, overwrite },
-          settings,
-          options,
-        );
+        await writeToS3(connection, { destination, wanted, to, overwrite }, settings, options);
       } else if (options.folder === undefined) await writeOne(connection.store, destination, key, options);
-      else await writeSeveral(connection.store, destination, several, { ...options, folder: options.folder });
+      else await writeSeveral(connection.store, destination, wanted, { ...options, folder: options.folder });
     } finally {
       connection.close();
     }
@@ -97,6 +94,8 @@ function forRestored(file: SettingsFile): SettingsFile {
   const kept = Object.entries(file.settings).filter(([name]) => !Object.hasOwn(outputs, name));
   return { ...file, settings: Object.fromEntries(kept) };
 }
+
+const NONE: WantedKeys = { keys: new Set(), prefixes: [] };
 
 interface Several {
   keys: string[];
@@ -164,7 +163,8 @@ async function writeOne(
   if (options.output === undefined) return writeOut(bytes);
   const output = resolveTyped(options.output);
   const written = await writeWhole(output, bytes);
-  if (options.progress) process.stderr.write(formatLines([`wrote ${output}, ${formatCount(written)} bytes`]));
+  if (options.progress)
+    process.stderr.write(formatLines([`wrote ${output}, ${formatNoun(written, 'byte')}`]));
   if (options.json === true) process.stdout.write(formatJson({ key: source.key, bytes: written, output }));
 }
 
@@ -182,10 +182,9 @@ export interface Extracted {
 async function writeSeveral(
   store: Store,
   destination: Location,
-  several: Several,
+  wanted: WantedKeys,
   options: { folder: string; json?: true | undefined },
 ): Promise<void> {
-  const wanted = wantedOf(several);
   const folder = resolveTyped(options.folder);
   const files = await KeyFolder.open(folder);
   // Another run may commit meanwhile, and the reading begin again.
@@ -209,7 +208,7 @@ async function writeSeveral(
 
 function formatExtracted({ folder, objects, bytes, refused, missing }: Extracted): string[] {
   return [
-    `wrote ${formatNoun(objects, 'object')}, ${formatCount(bytes)} bytes, below ${folder}`,
+    `wrote ${formatNoun(objects, 'object')}, ${formatNoun(bytes, 'byte')}, below ${folder}`,
     ...refused.map(({ key, why }) => `not written: ${key}: ${why}`),
     ...missing.map((key) => `not in the rollup: ${key}`),
   ];

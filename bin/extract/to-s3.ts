@@ -67,7 +67,7 @@ function describe(done: RestoreProgress | undefined, ms: number): Progress {
 function formatExtracted({ to, objects, bytes, present, refused, failed, missing }: ExtractedToS3): string[] {
   const there = present === 0 ? '' : `; ${formatNoun(present, 'object')} there already`;
   return [
-    `wrote ${formatNoun(objects, 'object')}, ${formatCount(bytes)} bytes, under ${to}${there}`,
+    `wrote ${formatNoun(objects, 'object')}, ${formatNoun(bytes, 'byte')}, under ${to}${there}`,
     ...refused.map(({ key, why }) => `not written: ${key}: ${why}`),
     ...failed.map(({ key, code, message }) => `failed: ${key}: ${message} (${code})`),
     ...missing.map((key) => `not in the rollup: ${key}`),

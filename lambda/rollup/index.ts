@@ -52,6 +52,7 @@ export {
   asFolder,
   formatLocation,
   isFolder,
+  isNameOfToday,
   parseLocation,
   parseSource,
   refuseOverlap,
