@@ -8,7 +8,7 @@ import {
 import { readFileSync } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { RollupError } from '../../lambda/errors.ts';
-import { writeToS3 } from '../extract/to-s3.ts';
+import { writeToS3 } from '../output/to-s3.ts';
 import { destinationCommand, parseDestination } from '../options/options.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { KeyFolder } from '../output/folder.ts';

@@ -10,9 +10,9 @@ import type { Connection } from '../../lambda/s3/connection.ts';
 import type { Settings } from '../../lambda/settings/table.ts';
 import { MiB, formatSize } from '../../lambda/size.ts';
 import { interruptible } from '../interrupt.ts';
-import { EXIT } from '../output/exit-code.ts';
-import { formatCount, formatNoun, printResult } from '../output/output.ts';
-import { type Progress, formatTimeLeft, showProgress } from '../output/progress.ts';
+import { EXIT } from './exit-code.ts';
+import { formatCount, formatNoun, printResult } from './output.ts';
+import { type Progress, formatTimeLeft, showProgress } from './progress.ts';
 
 /** The result of `extract --to`. */
 export interface ExtractedToS3 extends Restored {
