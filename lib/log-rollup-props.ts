@@ -5,7 +5,12 @@ import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { DEFAULT_SETTINGS } from '../lambda/settings/settings.ts';
 import type { CapacityProps } from './config/capacity.ts';
-import { type Capacity, capacitySchema, outputsInFlightOf, refuseTooLittleMemory } from './config/capacity.ts';
+import {
+  type Capacity,
+  capacitySchema,
+  outputsInFlightOf,
+  refuseTooLittleMemory,
+} from './config/capacity.ts';
 import type { EngineProps } from './config/engine.ts';
 import { type Engine, engineSchema } from './config/engine.ts';
 import { InvalidConfiguration, formatIssues } from './config/invalid-configuration.ts';

@@ -15,6 +15,13 @@ const ROOT = {
   ConstraintDescription: 'must be empty or end with a slash, and have no empty segment and none of * ? { } $',
 };
 
+const KEY = {
+  Type: 'String',
+  Default: '',
+  AllowedPattern: '^(arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+)?$',
+  ConstraintDescription: 'must be the ARN of a KMS key, not an alias, or empty',
+};
+
 /** The Parameters that stand for texts, in the order in which they are shown. */
 export const PARAMETERS = {
   RawBucket: {
@@ -49,6 +56,20 @@ export const PARAMETERS = {
       ...ROOT,
       Default: 'aggregated/',
       Description: 'Prefix that every rollup is under; in one bucket neither root may lie inside the other',
+    },
+  },
+  RawKmsKeyArn: {
+    stand: 'arn:aws:kms:eu-west-1:111122223333:key/raw-key-parameter',
+    definition: {
+      ...KEY,
+      Description: 'KMS key that raw logs are encrypted with, in the region of the stack; empty for none',
+    },
+  },
+  AggregatedKmsKeyArn: {
+    stand: 'arn:aws:kms:eu-west-1:111122223333:key/aggregated-key-parameter',
+    definition: {
+      ...KEY,
+      Description: 'KMS key of the bucket for rollups, also where it is that of raw logs; empty for none',
     },
   },
   AlarmEmail: {

@@ -19,6 +19,8 @@ export interface Features {
 const CONDITIONS = {
   HasFanOut: { 'Fn::Equals': [{ Ref: 'FanOut' }, 'true'] },
   HasAlarmEmail: { 'Fn::Not': [{ 'Fn::Equals': [{ Ref: 'AlarmEmail' }, ''] }] },
+  HasRawKmsKey: { 'Fn::Not': [{ 'Fn::Equals': [{ Ref: 'RawKmsKeyArn' }, ''] }] },
+  HasAggregatedKmsKey: { 'Fn::Not': [{ 'Fn::Equals': [{ Ref: 'AggregatedKmsKeyArn' }, ''] }] },
 } satisfies JsonObject;
 
 /**
@@ -39,7 +41,7 @@ export function plainTemplate(version: string): JsonObject {
     Description: `s3-log-rollup ${version}: rolls hours of raw S3 logs up into 32 MiB outputs`,
     Parameters: { ...(Object.fromEntries(definitions) as JsonObject), ...CHOICES },
     Conditions: CONDITIONS,
-    Resources: referToParameters(withoutMetadata(withCodec(Resources ?? {}))),
+    Resources: referToParameters(withKeys(withoutMetadata(withCodec(Resources ?? {})))),
     Outputs: referToParameters(Outputs ?? {}),
   };
 }
@@ -79,6 +81,8 @@ export function synthesise({ fanOut, alarmEmail }: Features, values: Values = ST
       streams: [{ name: 'default', source: values.SourcePattern, minute: values.minute }],
       codec: values.codec,
       fanOut,
+      ...(values.RawKmsKeyArn === '' ? {} : { rawKmsKeyArn: values.RawKmsKeyArn }),
+      ...(values.AggregatedKmsKeyArn === '' ? {} : { aggregatedKmsKeyArn: values.AggregatedKmsKeyArn }),
       ...(alarmEmail ? { alarmEmail: values.AlarmEmail } : {}),
     },
   });
@@ -102,6 +106,26 @@ function withCodec(part: Json): Json {
       name === 'CODEC' ? { Ref: 'Codec' } : withCodec(value),
     ]),
   );
+}
+
+/** The condition by which each key's Parameter is given. */
+const KEYS = { RawKmsKeyArn: 'HasRawKmsKey', AggregatedKmsKeyArn: 'HasAggregatedKmsKey' } as const;
+
+/**
+ * Resources in which the statements that permit the use of a key depend on whether there is one. Statements are all that a key
+ * brings: to synthesise with and without each of them, as with other features, would take four times as long.
+ */
+function withKeys(part: Json): Json {
+  if (part === null || typeof part !== 'object') return part;
+  if (!Array.isArray(part))
+    return Object.fromEntries(Object.entries(part).map(([name, value]) => [name, withKeys(value)]));
+  return part.map((item) => {
+    const isStatement = item !== null && typeof item === 'object' && 'Effect' in item && 'Resource' in item;
+    if (!isStatement) return withKeys(item);
+    const names = Object.keys(KEYS) as (keyof typeof KEYS)[];
+    const name = names.find((key) => JSON.stringify(item).includes(STANDS[key]));
+    return name === undefined ? item : { 'Fn::If': [KEYS[name], item, { Ref: 'AWS::NoValue' }] };
+  });
 }
 
 /** Resources without what CDK notes for itself. */

@@ -74,7 +74,7 @@ export const backfill = operatorCommand('backfill', 'have a range of hours rolle
       const read = () => ({
         phase: latest.waiting ? 'waiting' : 'queueing',
         done: latest.sent / hours.length,
-        brief: `${latest.sent}/${hours.length} hours`,
+        brief: `${latest.sent}/${formatNoun(hours.length, 'hour')}`,
         full: `${formatCount(latest.sent)} of ${formatNoun(hours.length, 'hour')}, ${formatCount(latest.inQueue)} in the queue`,
       });
       const display = showProgress(read, { enabled: options.progress });

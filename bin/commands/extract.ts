@@ -1,14 +1,22 @@
-import { type Location, type Store, extract as extractOnce, extractAll } from '../../lambda/rollup/index.ts';
+import {
+  type Location,
+  type Store,
+  type WantedKeys,
+  extract as extractOnce,
+  extractAll,
+} from '../../lambda/rollup/index.ts';
 import { readFileSync } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { RollupError } from '../../lambda/errors.ts';
+import { writeToS3 } from '../output/to-s3.ts';
 import { destinationCommand, parseDestination } from '../options/options.ts';
 import { EXIT } from '../output/exit-code.ts';
 import { KeyFolder } from '../output/folder.ts';
 import { resolveTyped, writeWhole } from '../output/output-file.ts';
-import { formatCount, formatJson, formatLines, formatNoun, printResult } from '../output/output.ts';
+import { formatJson, formatLines, formatNoun, printResult } from '../output/output.ts';
 import { typedSettings } from '../options/setting-options.ts';
-import { readSettingsFile } from '../options/settings-file.ts';
+import { type SettingsFile, readSettingsFile } from '../options/settings-file.ts';
+import { outputs } from '../../lambda/settings/outputs.ts';
 
 const EXAMPLES = `
 Examples:
@@ -21,10 +29,17 @@ Examples:
       raw/checkout/20261121/08/i-0a1b/app-000123.log.gz
   $ s3-rollup extract --folder restored --prefix i-0a1b/ \\
       s3://application-logs/aggregated/checkout/20261121/08/
+  $ s3-rollup extract --to s3://application-logs/restored/ --prefix '' \\
+      s3://application-logs/aggregated/checkout/20261121/08/
 
 The objects need not be in raw any more. Of several, each becomes a file below
-an empty --folder. A key that would lead out of it, or to the file of another
-key, is named and left out, and the command ends with 1.`;
+an empty --folder, or an object under --to. A key that would lead out of it, or
+to the file of another key, is named and left out, and the command ends with 1.
+In S3 nothing is replaced without --overwrite; what is there already with the
+same bytes is done, so that the same command goes on where one was stopped.`;
+
+/** Objects in work at once, where the settings do not say. */
+const DEFAULT_CONCURRENCY = 16;
 
 const collect = (text: string, before: string[] = []): string[] => [...before, text];
 
@@ -33,8 +48,15 @@ export const extract = destinationCommand('extract', 'write original objects, by
   .argument('[source-key...]', 'key of the object, whole or behind the source prefix')
   .option('--output <file>', 'write to this file instead of stdout; it appears once it is whole')
   .option('--folder <folder>', 'write several objects, each to a file below this folder, which is empty')
-  .option('--prefix <prefix>', 'with --folder, all whose keys begin so; repeatable; "" for all', collect)
-  .option('--keys-from <file>', 'with --folder, keys of a file, one a line')
+  .option('--to <uri>', 'write objects to S3, each under this prefix, which is reached as the source is')
+  .option('--prefix <prefix>', 'several: all whose keys begin so; repeatable; "" for all', collect)
+  .option('--keys-from <file>', 'several: keys of a file, one a line')
+  .optionsGroup('Objects in S3, with --to:')
+  .option('--overwrite', 'replace objects that are there with other bytes')
+  .option('--concurrency <number>', `objects in work at once (default: ${DEFAULT_CONCURRENCY})`)
+  .option('--storage-class <class>', "storage class; otherwise S3's own default, STANDARD")
+  .option('--kms-key-id <key>', "KMS key; otherwise the bucket's own encryption")
+  .option('--sse <algorithm>', 'encryption header, for buckets that refuse uploads without one: AES256')
   .addHelpText('after', EXAMPLES)
   .action(async (first, others, options) => {
     const file = readSettingsFile(options.config);
@@ -46,21 +68,34 @@ export const extract = destinationCommand('extract', 'write original objects, by
     const keys = hasDestination ? given.slice(1) : given;
     const typed = hasDestination ? first : undefined;
     const several = { keys, prefixes: options.prefix ?? [], keysFrom: options.keysFrom };
-    if (options.folder === undefined) refuseSeveral(several, options);
-    else if (options.output !== undefined)
-      throw wrong('--output is for one object: leave it out beside --folder.');
-    const { destination, connection } = await parseDestination(typed, options, {
-      file,
+    refuseMixture(several, options);
+    // Read before anything is connected: a list that is not there is told before a region that is not known.
+    const wanted = (options.folder ?? options.to) === undefined ? NONE : wantedOf(several);
+    const { destination, to, connection, settings } = await parseDestination(typed, options, {
+      file: forRestored(file),
       typed: typedSettings(options),
+      byDefault: { concurrency: DEFAULT_CONCURRENCY },
+      to: options.to,
     });
     try {
       const [key = ''] = keys;
-      if (options.folder === undefined) await writeOne(connection.store, destination, key, options);
-      else await writeSeveral(connection.store, destination, several, { ...options, folder: options.folder });
+      if (to !== undefined) {
+        const overwrite = options.overwrite === true;
+        await writeToS3(connection, { destination, wanted, to, overwrite }, settings, options);
+      } else if (options.folder === undefined) await writeOne(connection.store, destination, key, options);
+      else await writeSeveral(connection.store, destination, wanted, { ...options, folder: options.folder });
     } finally {
       connection.close();
     }
   });
+
+/** The settings file without what it says of outputs: objects that are restored are none. */
+function forRestored(file: SettingsFile): SettingsFile {
+  const kept = Object.entries(file.settings).filter(([name]) => !Object.hasOwn(outputs, name));
+  return { ...file, settings: Object.fromEntries(kept) };
+}
+
+const NONE: WantedKeys = { keys: new Set(), prefixes: [] };
 
 interface Several {
   keys: string[];
@@ -68,15 +103,50 @@ interface Several {
   keysFrom: string | undefined;
 }
 
-function refuseSeveral(
-  { keys, prefixes, keysFrom }: Several,
-  { json, output }: { json?: true | undefined; output?: string | undefined },
-): void {
+/** The flags that say where to, and how. */
+interface Whither {
+  json?: true | undefined;
+  output?: string | undefined;
+  folder?: string | undefined;
+  to?: string | undefined;
+  overwrite?: true | undefined;
+  storageClass?: string | undefined;
+  kmsKeyId?: string | undefined;
+  sse?: string | undefined;
+}
+
+/** Throws `InvalidArgument` for flags that do not go together. */
+function refuseMixture({ keys, prefixes, keysFrom }: Several, options: Whither): void {
+  const { json, output, folder, to } = options;
+  if (folder !== undefined && to !== undefined)
+    throw wrong('--folder and --to are two places: give one of them.');
+  if (folder?.startsWith('s3://') === true)
+    throw wrong(`--folder ${folder} must be a folder of this machine: to write to S3, give --to ${folder}.`);
+  if (output?.startsWith('s3://') === true)
+    throw wrong(`--output ${output} must be a file of this machine: to write to S3, give --to and a prefix.`);
+  if (output !== undefined && (folder ?? to) !== undefined)
+    throw wrong(`--output is for one object: leave it out beside ${to === undefined ? '--folder' : '--to'}.`);
+  if (to === undefined) {
+    const { overwrite, storageClass, kmsKeyId, sse } = options;
+    const ofObjects = { overwrite, 'storage-class': storageClass, 'kms-key-id': kmsKeyId, sse };
+    const [idle] = Object.entries(ofObjects).find(([, value]) => value !== undefined) ?? [];
+    if (idle !== undefined) throw wrong(`--${idle} is for objects in S3: it needs --to.`);
+  }
+  if ((folder ?? to) !== undefined) return;
   if (keys.length > 1 || prefixes.length > 0 || keysFrom !== undefined)
-    throw wrong('--folder is missing: several objects are written to files below it.');
+    throw wrong('--folder or --to is missing: several objects are written to files or to S3.');
   if (keys.length === 0) throw wrong('source-key is missing.');
   if (json === true && output === undefined)
-    throw wrong('--json needs --output or --folder: without them, stdout is for the object.');
+    throw wrong('--json needs --output, --folder or --to: without them, stdout is for the object.');
+}
+
+/** The keys that are asked for. Throws `InvalidArgument` if there are none. */
+function wantedOf({ keys, prefixes, keysFrom }: Several): WantedKeys {
+  const listed = keysFrom === undefined ? [] : readKeys(keysFrom);
+  const wanted = { keys: new Set([...keys, ...listed]), prefixes };
+  if (wanted.keys.size + prefixes.length === 0)
+    throw wrong('Nothing is asked for: give keys, --keys-from, or --prefix, which may be "" for all.');
+  return wanted;
 }
 
 function wrong(message: string): RollupError {
@@ -93,7 +163,8 @@ async function writeOne(
   if (options.output === undefined) return writeOut(bytes);
   const output = resolveTyped(options.output);
   const written = await writeWhole(output, bytes);
-  if (options.progress) process.stderr.write(formatLines([`wrote ${output}, ${formatCount(written)} bytes`]));
+  if (options.progress)
+    process.stderr.write(formatLines([`wrote ${output}, ${formatNoun(written, 'byte')}`]));
   if (options.json === true) process.stdout.write(formatJson({ key: source.key, bytes: written, output }));
 }
 
@@ -111,13 +182,9 @@ export interface Extracted {
 async function writeSeveral(
   store: Store,
   destination: Location,
-  { keys, prefixes, keysFrom }: Several,
+  wanted: WantedKeys,
   options: { folder: string; json?: true | undefined },
 ): Promise<void> {
-  const listed = keysFrom === undefined ? [] : readKeys(keysFrom);
-  const wanted = { keys: new Set([...keys, ...listed]), prefixes };
-  if (wanted.keys.size + prefixes.length === 0)
-    throw wrong('Nothing is asked for: give keys, --keys-from, or --prefix, which may be "" for all.');
   const folder = resolveTyped(options.folder);
   const files = await KeyFolder.open(folder);
   // Another run may commit meanwhile, and the reading begin again.
@@ -141,7 +208,7 @@ async function writeSeveral(
 
 function formatExtracted({ folder, objects, bytes, refused, missing }: Extracted): string[] {
   return [
-    `wrote ${formatNoun(objects, 'object')}, ${formatCount(bytes)} bytes, below ${folder}`,
+    `wrote ${formatNoun(objects, 'object')}, ${formatNoun(bytes, 'byte')}, below ${folder}`,
     ...refused.map(({ key, why }) => `not written: ${key}: ${why}`),
     ...missing.map((key) => `not in the rollup: ${key}`),
   ];

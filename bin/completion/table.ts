@@ -38,7 +38,7 @@ export function completionTable(commands: readonly CommandUnknownOpts[]): Comple
 
 function valueOf(name: string, flags: string): Flag['value'] {
   if (!flags.includes('<')) return 'none';
-  if (flags.includes('<file>')) return 'file';
+  if (/<(file|folder)>/.test(flags)) return 'file';
   const schema: object = ROWS.find((row) => row.name === name)?.schema ?? {};
   const options: unknown = Reflect.get(schema, 'options');
   const words = Array.isArray(options) ? options.filter((word) => typeof word === 'string') : [];

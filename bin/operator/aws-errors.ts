@@ -1,5 +1,5 @@
 import { proxyAdvice } from '../../lambda/proxy.ts';
-import { credentialsAdvice } from '../../lambda/s3/errors.ts';
+import { credentialsAdvice, regionAdvice } from '../../lambda/s3/errors.ts';
 import { OperatorError } from './operator-error.ts';
 
 const BY_NAME: Partial<Record<string, string>> = {
@@ -17,7 +17,6 @@ const BY_NAME: Partial<Record<string, string>> = {
 };
 
 const ADVICE: Partial<Record<string, string>> = {
-  NoRegion: 'Set AWS_REGION or --region.',
   NoSuchStack: 'Check its name and the region.',
   NoSuchQueue: 'Check its URL and the region.',
   NotFound: 'Check its name and the region.',
@@ -44,7 +43,12 @@ export function toOperatorError(error: unknown, what: string): OperatorError {
           .replaceAll(/\s*\n\s*/g, ' ')
           .replace(/\.$/, '');
   const proxy = code === 'EndpointUnreachable' ? proxyAdvice() : undefined;
-  const known = code === 'NoCredentials' ? `${credentialsAdvice()}.` : ADVICE[code];
+  const known =
+    code === 'NoCredentials'
+      ? `${credentialsAdvice()}.`
+      : code === 'NoRegion'
+        ? `${regionAdvice()}.`
+        : ADVICE[code];
   const advice = proxy === undefined ? known : `${known ?? ''} ${proxy}.`;
   return new OperatorError(code, `${what}: ${text}.${advice === undefined ? '' : ` ${advice}`}`, error);
 }

@@ -1,6 +1,6 @@
 import { Command } from '@commander-js/extra-typings';
 import { RollupError } from '../../lambda/errors.ts';
-import { parseEndpoint } from '../options/options.ts';
+import { parseEndpoint, parseRegion } from '../options/options.ts';
 import type { Services } from './services.ts';
 
 /** A command for a deployed stack, with the options that all of these share. */
@@ -38,9 +38,10 @@ export function parseWhole(flag: string, text: string, least: number): number {
   throw new RollupError('InvalidArgument', `${flag} must be a whole number from ${least}, not "${text}".`);
 }
 
-/** Throws `InvalidArgument` if `--endpoint-url` is no URL. */
-export function refuseBadEndpoint({ endpointUrl }: OperatorOptions): void {
+/** Throws `InvalidArgument` if `--endpoint-url` is no URL, or the region cannot be one. */
+export function refuseBadEndpoint({ endpointUrl, region }: OperatorOptions): void {
   if (endpointUrl !== undefined) parseEndpoint(endpointUrl);
+  parseRegion(region);
 }
 
 /** Runs work with AWS clients and closes them. The SDK, which takes long to load, is loaded only here. */

@@ -16,6 +16,7 @@ import type { Connection } from '../../lambda/s3/connection.ts';
 import { formatCount, formatNoun } from '../output/output.ts';
 import { showProgress } from '../output/progress.ts';
 import { named, parseAll } from '../refusals.ts';
+import { open } from '../options/options.ts';
 import { SETTINGS_FILE, readSettingsFile, settingsOver } from '../options/settings-file.ts';
 import { type Deployment, findDeployment } from './deployment.ts';
 import { parseRange, refuseShared } from './hours.ts';
@@ -82,9 +83,10 @@ export async function readRange<T extends { stream?: string }>(
     ...locate({ source, destination }, hour, deployment?.roots),
     ...(name === undefined ? {} : { stream: name }),
   }));
-  const { connect } = await import('../../lambda/s3/connection.ts');
   const { region, endpointUrl } = options;
-  const connection = connect({ settings: settingsOver(file, {}), region, endpointUrl });
+  const [first] = locations;
+  const buckets = first === undefined ? [] : [first.source, first.destination];
+  const connection = await open(settingsOver(file, {}), endpointUrl, region, buckets);
   let done = 0;
   const read = () => {
     const text = `${formatCount(done)} of ${formatNoun(locations.length, 'hour')}`;

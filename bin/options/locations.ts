@@ -42,6 +42,11 @@ export function parseLocations<Name extends 'source' | 'destination'>(
   return parseAll(Object.fromEntries(parsers) as Record<Name, () => Location>);
 }
 
+/** Parses a folder that was typed behind a flag, and fills in the hour. Throws `InvalidArgument`. */
+export function parseFolder(flag: string, uri: string, hour: Hour | undefined): Location {
+  return named(flag, () => parseTyped(uri, hour, parseLocation));
+}
+
 /** Parses the value of `--hour`. Throws `InvalidArgument`. */
 export function parseTypedHour(text: string | undefined): Hour | undefined {
   return text === undefined ? undefined : named('--hour', () => parseHour(text));

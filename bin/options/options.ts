@@ -2,19 +2,21 @@ import {
   type Location,
   type RollupRequest,
   fillSelection,
+  formatLocation,
   hasPlaceholders,
+  isNameOfToday,
   refuseOverlap,
   refuseUnlistable,
 } from '../../lambda/rollup/index.ts';
 import { Command } from '@commander-js/extra-typings';
-import { RollupError } from '../../lambda/errors.ts';
+import { RollupError, hasCode } from '../../lambda/errors.ts';
 import { findPlaceholder } from '../../lambda/settings/placeholders.ts';
 import type { Connection } from '../../lambda/s3/connection.ts';
 import { sides } from '../../lambda/settings/endpoints.ts';
 import type { RawSettings } from '../../lambda/settings/settings.ts';
 import type { Settings } from '../../lambda/settings/table.ts';
 import { parseAll } from '../refusals.ts';
-import { parseLocations, parseTypedHour } from './locations.ts';
+import { parseFolder, parseLocations, parseTypedHour } from './locations.ts';
 import { addSettingOptions, typedSettings } from './setting-options.ts';
 import { SETTINGS_FILE, type SettingsFile, readSettingsFile, settingsOver } from './settings-file.ts';
 
@@ -86,13 +88,15 @@ export async function parseRollup(
     },
     settings: () => fillSelection(settingsOver(file, typed), hourOrNone(options.hour), 'give --hour'),
     endpointUrl: () => parseEndpoint(options.endpointUrl),
+    region: () => parseRegion(options.region),
   });
   refuseUnlistable(locations.destination, settings);
   // What is typed is said by this request, and stays with the hour; what a settings file says is not.
   const deleteSource = typed.deleteSource === undefined ? undefined : settings.deleteSource;
   const asWritten = hasPlaceholders(source ?? file.source ?? '');
   const request = { ...locations, asWritten, repack: options.repack === true, deleteSource };
-  return { request, settings, endpointUrl, connection: await open(settings, endpointUrl, options) };
+  const connection = await open(settings, endpointUrl, options.region, Object.values(locations));
+  return { request, settings, endpointUrl, connection };
 }
 
 /** The hour that was typed. Undefined also for a text that is none, which is refused with the locations. */
@@ -110,6 +114,8 @@ interface DestinationOptions {
   typed?: RawSettings;
   /** Defaults of this command that differ from the usual ones. */
   byDefault?: RawSettings;
+  /** The URI of another folder that was typed, as `--to`. */
+  to?: string | undefined;
 }
 
 /**
@@ -118,25 +124,45 @@ interface DestinationOptions {
 export async function parseDestination(
   destination: string | undefined,
   options: ConnectedOptions,
-  { file = readSettingsFile(options.config), typed = {}, byDefault = {} }: DestinationOptions = {},
-): Promise<{ destination: Location; connection: Connection; settings: Settings }> {
-  const { locations, settings, endpointUrl } = parseAll({
-    locations: () => parseLocations({ destination }, options.hour, file),
+  { file = readSettingsFile(options.config), typed = {}, byDefault = {}, to }: DestinationOptions = {},
+): Promise<{ destination: Location; to: Location | undefined; connection: Connection; settings: Settings }> {
+  const isFilled = to !== undefined && hasPlaceholders(to);
+  const { locations, settings, endpointUrl, ...other } = parseAll({
+    locations: () => parseLocations({ destination }, options.hour, file, isFilled),
+    to: () => (to === undefined ? undefined : parseFolder('--to', to, hourOrNone(options.hour))),
     settings: () => settingsOver({ ...file, settings: { ...byDefault, ...file.settings } }, typed),
     endpointUrl: () => parseEndpoint(options.endpointUrl),
+    region: () => parseRegion(options.region),
   });
-  const connection = await open(settings, endpointUrl, options);
-  return { destination: locations.destination, settings, connection };
+  const { destination: at } = locations;
+  const all = other.to === undefined ? [at] : [at, other.to];
+  const connection = await open(settings, endpointUrl, options.region, all);
+  return { destination: locations.destination, to: other.to, settings, connection };
 }
 
-/** Connects. Only here the SDK is loaded, which takes long: help and wrong usage do without it. */
-async function open(
+/**
+ * Connects. Only here the SDK is loaded, which takes long: help and wrong usage do without it.
+ *
+ * @throws RollupError `NoRegion`; before it `InvalidArgument` for the name of a bucket that S3 does not give any more
+ */
+export async function open(
   settings: Settings,
   endpointUrl: string | undefined,
-  { region }: ConnectedOptions,
+  region: string | undefined,
+  locations: Location[],
 ): Promise<Connection> {
   const { connect } = await import('../../lambda/s3/connection.ts');
-  return connect({ settings, endpointUrl, region });
+  const connection = connect({ settings, endpointUrl, region });
+  try {
+    await connection.requireRegions();
+    return connection;
+  } catch (error) {
+    connection.close();
+    const old = locations.find(({ bucket }) => !isNameOfToday(bucket));
+    if (old === undefined || !hasCode(error, 'NoRegion')) throw error;
+    const message = `"${old.bucket}" of ${formatLocation(old)} is no name that S3 gives a bucket: it has 3 to 63 lower-case letters, digits, dots and hyphens. If it is an old bucket, say --region us-east-1, where those are.`;
+    throw new RollupError('InvalidArgument', message, { cause: error });
+  }
 }
 
 /** The endpoint that was typed or set in the environment. Throws `InvalidArgument` if it is no URL. */
@@ -150,4 +176,15 @@ export function parseEndpoint(flag: string | undefined): string | undefined {
   if (url === undefined || (URL.canParse(url) && /^https?:/.test(url))) return url;
   const message = `${name ?? ''} must be a URL such as http://127.0.0.1:9000, not "${url}".`;
   throw new RollupError('InvalidArgument', message);
+}
+
+/** As the SDK has it, which refuses others with the first request. */
+const REGION = /^(?!-)[A-Za-z0-9-]{1,63}(?<!-)$/;
+
+/** Throws `InvalidArgument` if the region that was typed or set in the environment cannot be one. */
+export function parseRegion(flag: string | undefined): string | undefined {
+  const [name, region = ''] =
+    flag === undefined ? ['AWS_REGION', process.env['AWS_REGION']] : ['--region', flag];
+  if (REGION.test(region) || (region === '' && flag === undefined)) return flag;
+  throw new RollupError('InvalidArgument', `${name} must be a region such as eu-west-1, not "${region}".`);
 }

@@ -8,10 +8,11 @@
 # CODE_BUCKET is a bucket of yours in the region of the stack. The files of the release lie in RELEASE.
 set -euo pipefail
 
-stack=$1
+stack=${1:?give the name of the stack, and Parameters behind it: RawBucket=application-logs}
 shift
 release=${RELEASE:-release}
-prefix=s3-log-rollup/$VERSION
+prefix=s3-log-rollup/${VERSION:?set it to the version of the release}
+: "${CODE_BUCKET:?set it to a bucket of yours in the region of the stack}"
 
 for file in function.zip steps.zip; do
   aws s3 cp "$release/$file" "s3://$CODE_BUCKET/$prefix/$file"

@@ -4,7 +4,7 @@
  * - `rollUp` does the whole job in one process. `planAll` tells what it would do, `estimateRequests` what that takes.
  * - `rollUpByPlan` has many processes write the outputs of one hour, in three steps: `planToFile`, `writeItems`,
  *   `commitPlan`.
- * - `verify` and `extract` read what is committed.
+ * - `verify` and `extract` read what is committed; `restore` writes sources of it to S3 as they were.
  */
 export { ATTEMPTS, CommittedVanished, lostToOthers } from './attempts.ts';
 export { refuseUnlistable } from './commit/markers.ts';
@@ -29,6 +29,7 @@ export { type WriteStep, writeItems } from './fan-out/write-step.ts';
 export { type WantedKeys, extract, extractAll } from './inspect/extract.ts';
 export { findUnendedText } from './inspect/newline-hint.ts';
 export { type VerifyProblem, type VerifyReport } from './inspect/report.ts';
+export { type RestoreProgress, type Restored, restore } from './inspect/restore.ts';
 export { verify } from './inspect/verify.ts';
 export { combineCrc32 } from './model/crc32.ts';
 export { type Endpoints, sourceStore } from './model/endpoints.ts';
@@ -51,6 +52,7 @@ export {
   asFolder,
   formatLocation,
   isFolder,
+  isNameOfToday,
   parseLocation,
   parseSource,
   refuseOverlap,

@@ -1,4 +1,4 @@
-import { createCRC64 } from 'hash-wasm';
+import { type IHasher, createCRC64 } from 'hash-wasm';
 import { parseCrc32 } from './conditions.ts';
 
 /**
@@ -14,8 +14,13 @@ export interface Checksums {
 /** The request header that makes S3 send its checksums along. */
 export const CHECKSUM_MODE = { 'x-amz-checksum-mode': 'ENABLED' } as const;
 
-// The polynomial of CRC-64/NVME, reflected. WebAssembly, at twice the speed or more of the SDK's JavaScript.
-const crc64nvme = await createCRC64('9a6c9329ac4bc9b5');
+/** The polynomial of CRC-64/NVME, reflected. */
+const CRC64_NVME = '9a6c9329ac4bc9b5';
+/**
+ * WebAssembly, at twice the speed or more of the SDK's JavaScript. It is loaded for the first object that needs it, and not with
+ * this module: one that waits where it is loaded cannot be required by CommonJS.
+ */
+let crc64nvme: IHasher | undefined;
 
 /**
  * Reads S3's `x-amz-checksum-crc32` and `x-amz-checksum-crc64nvme`: base64 of the bytes. A checksum of checksums (`…-3`) is
@@ -34,7 +39,9 @@ export function parseChecksums(crc32: string | undefined, crc64: string | undefi
  *
  * @param crc32 of `bytes`
  */
-export function matches(bytes: Buffer, crc32: number, expected: Checksums): boolean {
+export async function matches(bytes: Buffer, crc32: number, expected: Checksums): Promise<boolean> {
   if (expected.crc32 !== undefined) return expected.crc32 === crc32;
-  return expected.crc64 === undefined || crc64nvme.init().update(bytes).digest() === expected.crc64;
+  if (expected.crc64 === undefined) return true;
+  crc64nvme ??= await createCRC64(CRC64_NVME);
+  return crc64nvme.init().update(bytes).digest() === expected.crc64;
 }

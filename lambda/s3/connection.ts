@@ -1,5 +1,6 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import { isDeepStrictEqual } from 'node:util';
+import { RollupError } from '../errors.ts';
 import { maxSockets } from '../settings/settings.ts';
 import { type Settings } from '../settings/table.ts';
 import {
@@ -14,6 +15,7 @@ import { Gauge, type Peaks } from './client/gauge.ts';
 import { RequestCounter, type Requests } from './client/request-counter.ts';
 import { CappedRequestHandler } from './client/request-handler.ts';
 import { TIMEOUTS, type Timeouts } from './client/timeouts.ts';
+import { regionAdvice } from './errors.ts';
 import { S3Store } from './s3-store.ts';
 
 /** Options of `connect`. */
@@ -60,6 +62,8 @@ export interface Connection {
   countRequests(): Requests;
   /** The number of requests to both endpoints since the last call. */
   takeRequests(): Requests;
+  /** Throws `NoRegion` if the region of a side is not known: no request could be sent. */
+  requireRegions(): Promise<void>;
   /** Ends the clients and their agent. */
   close(): void;
 }
@@ -98,10 +102,21 @@ export function connect({
     gauge,
     countRequests: () => counter.counts,
     takeRequests: () => counter.take(),
+    requireRegions: async () => {
+      for (const { client } of [to, from]) await requireRegion(client);
+    },
     close: () => {
       // Either one destroys the agent that they share.
       to.client.destroy();
       from.client.destroy();
     },
   };
+}
+
+async function requireRegion(client: S3Client): Promise<void> {
+  try {
+    await client.config.region();
+  } catch (cause) {
+    throw new RollupError('NoRegion', `The region is not known. ${regionAdvice()}.`, { cause });
+  }
 }

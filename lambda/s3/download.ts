@@ -47,7 +47,7 @@ export class ObjectReader {
       if ('length' in landed) throw otherLength(from.key, landed.length, into.length);
       const { crc32, checksums, contentEncoding } = landed;
       if (crc32 === undefined) return { crc32: checksums.crc32 ?? crc32Of(into), contentEncoding };
-      if (!matches(into, crc32, checksums)) throw mismatch(from.key);
+      if (!(await matches(into, crc32, checksums))) throw mismatch(from.key);
       return { crc32, contentEncoding };
     });
   }
@@ -88,7 +88,7 @@ export class ObjectReader {
         if (length > most) return { body: undefined, etag, size: length };
         const into = Buffer.allocUnsafe(length);
         const crc32 = await readInto(body, into, key, signal, this.#timeouts.bodyIdle);
-        if (!matches(into, crc32, checksums)) throw mismatch(key);
+        if (!(await matches(into, crc32, checksums))) throw mismatch(key);
         return { body: into, etag, size: length, metadata };
       } finally {
         body.destroy();

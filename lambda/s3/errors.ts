@@ -56,7 +56,6 @@ const UNREACHABLE = new Set([
 const ADVICE: Partial<Record<ErrorCode, string>> = {
   AccessDenied: 'Check the credentials and their permissions',
   EndpointUnreachable: 'Check the endpoint (http or https), the network and the region',
-  NoRegion: 'Set AWS_REGION or --region',
   NoSuchBucket: 'Check its name and the region',
   SlowDown: 'Lower the concurrency or run again later; what is written is kept',
 };
@@ -73,9 +72,12 @@ export function toRollupError(error: unknown, { operation, bucket, key }: Operat
       ? credentialsAdvice()
       : code === 'EndpointUnreachable'
         ? [ADVICE[code], proxyAdvice()].filter(Boolean).join('. ')
-        : ADVICE[code];
+        : code === 'NoRegion'
+          ? regionAdvice()
+          : ADVICE[code];
   const advice = known === undefined ? '' : ` ${known}.`;
-  const what = message === '' || message === name ? name : `${name}: ${message.replace(/\.$/, '')}`;
+  const text = message.replace(/\.$/, '');
+  const what = message === '' || message === name ? name : name === 'Error' ? text : `${name}: ${text}`;
   return new RollupError(code, `${operation} ${where}: ${what}${tries}.${advice}`, { key, cause: error });
 }
 
@@ -83,6 +85,15 @@ export function toRollupError(error: unknown, { operation, bucket, key }: Operat
 export function credentialsAdvice({ AWS_PROFILE: profile = '' } = process.env): string {
   if (profile === '') return 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role';
   return `AWS_PROFILE is "${profile}": check that there is such a profile, and that it has credentials`;
+}
+
+/** Advice where no region is known. The SDK's own message does not say where it has looked. */
+export function regionAdvice(
+  { AWS_PROFILE: profile = '', AWS_DEFAULT_REGION: other = '' } = process.env,
+): string {
+  const advice = 'Set AWS_REGION or --region';
+  if (other !== '') return `${advice}: AWS_DEFAULT_REGION is read by the AWS CLI and not here`;
+  return profile === '' ? advice : `${advice}: the profile "${profile}" gives none`;
 }
 
 function codeOf(error: unknown, name: string, message: string, status: number | undefined): ErrorCode {

@@ -327,6 +327,75 @@ describe('failures end with 1, a code, advice and the key to blame', () => {
   });
 });
 
+describe('where no region is known', () => {
+  const nowhere = { AWS_ENDPOINT_URL: undefined, AWS_REGION: undefined };
+  const hour = ['--from', '2026-11-21T08', '--to', '2026-11-21T08'];
+  const template = '{yyyy}{MM}{dd}/{HH}/';
+
+  it.each<[string, string[]]>([
+    ['run', ['run', 's3://My_Logs/raw/', 's3://lake/rolled/']],
+    ['plan', ['plan', 's3://application-logs/raw/', 's3://My_Logs/rolled/']],
+    ['verify', ['verify', 's3://My_Logs/rolled/']],
+    ['extract', ['extract', 's3://My_Logs/rolled/', 'a.log', '--output', 'never']],
+    ['extract --to', ['extract', 's3://lake/rolled/', 'a.log', '--to', 's3://My_Logs/back/']],
+    [
+      'status',
+      ['status', ...hour, '--source', `s3://My_Logs/${template}`, '--destination', `s3://lake/${template}`],
+    ],
+  ])('%s refuses the name of a bucket that is no name first', async (_, args) => {
+    const { code, error } = await fail(args, nowhere);
+    expect(error['message']).toMatch(/^"My_Logs" of s3:\/\/My_Logs\/.* is no name .* say --region us-east-1/);
+    expect(code).toBe(2);
+  });
+
+  it.each<[string, string[], RegExp]>([
+    [
+      'a list of keys that is not there',
+      ['extract', DESTINATION, '--folder', 'never', '--keys-from', 'none'],
+      /--keys-from none cannot be read/,
+    ],
+    ['a region that is none', ['verify', DESTINATION, '--region', 'eu_west'], /^--region must be a region/],
+    [
+      'a bucket, a flag, and so on at once',
+      ['verify', 's3://a b/', '--region', 'x y'],
+      /"a b" is not .*--region/,
+    ],
+    [
+      'a region that is none, of a stack',
+      ['status', '--stack', 'X', ...hour, '--region', 'eu west'],
+      /^--region/,
+    ],
+  ])('%s is told first', async (_, args, message) => {
+    const { code, error } = await fail(args, nowhere);
+    expect(error['message']).toMatch(message);
+    expect(code).toBe(2);
+  });
+
+  it.each<[string, Record<string, string>, RegExp]>([
+    ['says what to set', {}, /^The region is not known\. Set AWS_REGION or --region\.$/],
+    [
+      'names the profile that has none',
+      { AWS_PROFILE: 'prod' },
+      /--region: the profile "prod" gives none\.$/,
+    ],
+    [
+      'says whose AWS_DEFAULT_REGION is',
+      { AWS_DEFAULT_REGION: 'eu-west-1' },
+      /read by the AWS CLI and not here/,
+    ],
+  ])('it %s', async (_, env, message) => {
+    const { code, error } = await fail(['run', ...BOTH], { ...nowhere, ...env });
+    expect(error).toMatchObject({ code: 'NoRegion', message: expect.stringMatching(message) as string });
+    expect(code).toBe(1);
+  });
+
+  it('AWS_REGION that is none is told as it is set', async () => {
+    const { code, error } = await fail(['run', ...BOTH], { AWS_REGION: 'eu_west_1' });
+    expect(error['message']).toBe('AWS_REGION must be a region such as eu-west-1, not "eu_west_1".');
+    expect(code).toBe(2);
+  });
+});
+
 it('an error without --json is one line, wrong usage with where to look', async () => {
   const { stderr } = await cli(sandbox, ['run', SOURCE, SOURCE]);
   expect(stderr).toMatch(/^error: [^\n]+ \(InvalidArgument\)\n\(--help shows the options\)\n$/);

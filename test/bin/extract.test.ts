@@ -55,7 +55,7 @@ it.each(Object.keys(BODIES))('extract gives %j back byte for byte after it has l
   expect({ code, stdout, stderr }).toEqual({
     code: 0,
     stdout: '',
-    stderr: `wrote ${file}, ${size} bytes\n`,
+    stderr: `wrote ${file}, ${size} byte${size === '1' ? '' : 's'}\n`,
   });
   expect(readFileSync(file).equals(BODIES[name] ?? Buffer.of())).toBe(true);
   expect(readdirSync(folder)).toEqual(['object']);
@@ -105,7 +105,7 @@ it("takes a relative file from where npm's user is", async () => {
   const env = environment(sandbox.endpoint, { INIT_CWD: folder });
   const args = ['extract', DESTINATION, 'e.log', '--output', './object'];
   const { code, stderr } = await runInProcess(args, env);
-  expect({ code, stderr }).toEqual({ code: 0, stderr: `wrote ${join(folder, 'object')}, 1 bytes\n` });
+  expect({ code, stderr }).toEqual({ code: 0, stderr: `wrote ${join(folder, 'object')}, 1 byte\n` });
   expect(readFileSync(join(folder, 'object'), 'utf8')).toBe('x');
 });
 
@@ -234,7 +234,7 @@ describe.each(['keep', 'zstd'])('extract --folder, of a rollup with the codec %s
 
   it.each<[string, string[], RegExp]>([
     ['a folder with something in it', ['app/a.log', '--folder', '.'], /has something in it already/],
-    ['several keys without a folder', ['app/a.log', 'app/b.log'], /--folder is missing/],
+    ['several keys without a folder', ['app/a.log', 'app/b.log'], /--folder or --to is missing/],
     [
       'a file beside a folder',
       ['app/a.log', '--folder', 'new', '--output', 'x'],

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
@@ -77,4 +77,36 @@ it('is imported by a script, which rolls up, verifies and reads back', async () 
     codes: ['InvalidArgument', 'NoManifest', 'Aborted'],
     committed: true,
   });
+});
+
+/** A script of an app that is CommonJS: its compiler makes `require` of the import. */
+const COMMONJS = `
+import s3LogRollup = require('s3-log-rollup');
+
+const destination = 's3://${BUCKET}/nothing/';
+s3LogRollup.verify({ destination }).catch((error: unknown) => {
+  console.log(error instanceof s3LogRollup.RollupError ? error.code : error);
+});
+`;
+
+it('is required by CommonJS, on every Node that is admitted', async () => {
+  const app = join(folder, 'commonjs');
+  mkdirSync(app);
+  writeFileSync(join(app, 'app.cts'), COMMONJS);
+  const env = (node: string | undefined) =>
+    outsideEnv(node, {
+      AWS_ENDPOINT_URL: sandbox.endpoint,
+      AWS_REGION: 'us-east-1',
+      AWS_ACCESS_KEY_ID: 'test',
+      AWS_SECRET_ACCESS_KEY: 'test-secret',
+    });
+  const nodes = inject('nodes');
+  const compile = ['tsc', '--strict', '--module', 'nodenext', '--types', 'node', 'app.cts'];
+  await exec('npx', compile, { cwd: app, env: env(nodes['24.5.0']) });
+  expect(readFileSync(join(app, 'app.cjs'), 'utf8')).toContain('require("s3-log-rollup")');
+  for (const node of Object.values(nodes))
+    expect(await exec('node', ['app.cjs'], { cwd: app, env: env(node) })).toEqual({
+      stdout: 'NoManifest\n',
+      stderr: '',
+    });
 });

@@ -34,7 +34,7 @@ describe('the packed package', () => {
   });
 
   it('has types that every way of importing finds', async () => {
-    // The engine waits for WebAssembly where it is loaded, so that no CommonJS can require it: docs/decisions/0008-packaging.md.
+    // The engine is an ES module, which CommonJS requires on every Node that `engines` admits: engine.check.ts does.
     await run('npx', ['attw', tarball, '--ignore-rules', 'cjs-resolves-to-esm']);
   });
 

@@ -174,7 +174,9 @@ export const MUTATIONS: Mutation[] = [
   {
     what: 'no check of the checksum',
     patch: {
-      'lambda/s3/download.ts': [['if (!matches(into, crc32, checksums)) throw mismatch(from.key);', '']],
+      'lambda/s3/download.ts': [
+        ['if (!(await matches(into, crc32, checksums))) throw mismatch(from.key);', ''],
+      ],
     },
     test: promises('faults', 'a flipped byte, against a CRC-64'),
   },
@@ -567,6 +569,24 @@ export const MUTATIONS: Mutation[] = [
     test: rollup('header-lines', 'is exact'),
   },
   {
+    what: 'a restore that replaces what others write',
+    patch: {
+      'lambda/rollup/inspect/restore.ts': [
+        ["(this.#request.overwrite ? {} : { condition: 'absent' })", '{}'],
+      ],
+    },
+    test: { file: 'test/bin/extract-to-s3.test.ts', name: 'never overwrites' },
+  },
+  {
+    what: 'a restore that compares sizes alone',
+    patch: {
+      'lambda/rollup/inspect/restore.ts': [
+        ["(await this.#holds(at, existing, whole)) ? 'present'", "existing.size >= 0 ? 'present'"],
+      ],
+    },
+    test: { file: 'test/bin/extract-to-s3.test.ts', name: 'of the same size' },
+  },
+  {
     what: 'a repack that forgets headers',
     patch: { 'lambda/rollup/plan/reconcile.ts': [['...(header === undefined ? {} : { header }),', '']] },
     test: rollup('header-lines', 'is exact'),
@@ -682,7 +702,9 @@ function copyTree(): string {
   for (const folder of [
     'bin',
     'lambda',
+    'lib',
     'sandbox',
+    'test/bin',
     'test/promises',
     'test/rollup',
     'test/s3',

@@ -68,7 +68,7 @@ describe('a failure of S3, or of the way to it,', () => {
       code: 'EPROTO',
     });
     expect(toRollupError(error, DOING).message).toBe(
-      'GetObject s3://b/k: Error: write EPROTO 40:error:0A00010B: ssl3_get_record.c:354:. Check the endpoint (http or https), the network and the region.',
+      'GetObject s3://b/k: write EPROTO 40:error:0A00010B: ssl3_get_record.c:354:. Check the endpoint (http or https), the network and the region.',
     );
   });
 

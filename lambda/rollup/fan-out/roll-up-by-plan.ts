@@ -32,6 +32,10 @@ export async function rollUpByPlan(
     const outcome = await commitPlan(plan, request, { ...context, describeRun });
     return outcome === 'lost'
       ? 'lost'
-      : { ...outcome, peakInFlightBytes, warnings: [...plan.warnings, ...noticed, ...outcome.warnings, ...warnings] };
+      : {
+          ...outcome,
+          peakInFlightBytes,
+          warnings: [...plan.warnings, ...noticed, ...outcome.warnings, ...warnings],
+        };
   });
 }

@@ -7,6 +7,7 @@ import {
   type CommittedOutput,
   type CommittedSource,
   MANIFEST_NAME,
+  type Rollup,
   type SourcesReader,
 } from '../model/manifest.ts';
 import type { Store } from '../model/store.ts';
@@ -56,6 +57,42 @@ export interface WantedKeys {
   prefixes: readonly string[];
 }
 
+/** A source that is wanted, with its name: its key behind the last slash of the source prefix. */
+export interface WantedSource {
+  source: CommittedSource;
+  name: string;
+}
+
+/** The wanted sources of a rollup. */
+export class WantedSources {
+  readonly #rollup: Rollup;
+  readonly #wanted: WantedKeys;
+  /** Wanted keys that no source has had so far. */
+  readonly missing: Set<string>;
+
+  constructor(rollup: Rollup, wanted: WantedKeys) {
+    this.#rollup = rollup;
+    this.#wanted = wanted;
+    this.missing = new Set(wanted.keys);
+  }
+
+  /** Finds them, in the order in which outputs hold them. The index is read once more with every call. */
+  async *find(): AsyncGenerator<WantedSource> {
+    const { keys, prefixes } = this.#wanted;
+    const { bucket, prefix } = parseSource(this.#rollup.manifest.source);
+    const base = baseOf(prefix);
+    for await (const lines of this.#rollup.sources.stored())
+      for (const source of lines) {
+        const name = source.key.slice(base.length);
+        const names = [source.key, name, `s3://${bucket}/${source.key}`];
+        const found = names.filter((one) => keys.has(one));
+        for (const one of found) this.missing.delete(one);
+        const isWanted = prefixes.some((beginning) => names.some((one) => one.startsWith(beginning)));
+        if (found.length > 0 || isWanted) yield { source, name };
+      }
+  }
+}
+
 /**
  * Finds several sources in a rollup, and calls `use` with each of them and its bytes, one after the other, in the order in which
  * outputs hold them. An output that was compressed is decoded once. The bytes must be read before `use` ends.
@@ -67,62 +104,68 @@ export interface WantedKeys {
 export async function extractAll(
   store: Store,
   destination: Location,
-  { keys, prefixes }: WantedKeys,
+  wanted: WantedKeys,
   use: (source: CommittedSource, name: string, bytes: AsyncIterable<Buffer>) => Promise<void>,
 ): Promise<string[]> {
   return withCommitted(store, destination, undefined, async (rollup) => {
     if (rollup === undefined) throw nothingUnder(destination);
-    const { bucket, prefix } = parseSource(rollup.manifest.source);
-    const base = baseOf(prefix);
-    const outputs = new Map(rollup.manifest.outputs.map((output) => [output.key, output]));
-    const missing = new Set(keys);
-    const reader = new OutputReader(store, destination);
+    const found = new WantedSources(rollup, wanted);
+    const reader = new OutputReader(store, destination, rollup);
     try {
-      for await (const lines of rollup.sources.stored())
-        for (const source of lines) {
-          const name = source.key.slice(base.length);
-          const names = [source.key, name, `s3://${bucket}/${source.key}`];
-          const found = names.filter((one) => keys.has(one));
-          for (const one of found) missing.delete(one);
-          const isWanted = prefixes.some((beginning) => names.some((one) => one.startsWith(beginning)));
-          if (found.length === 0 && !isWanted) continue;
-          await use(source, name, kept(reader.bytesOf(source, outputs.get(source.output))));
-        }
+      for await (const { source, name } of found.find())
+        await use(source, name, kept(reader.bytesOf(source)));
     } finally {
       await reader.close();
     }
-    return [...missing];
+    return [...found.missing];
   });
 }
 
 /** Reads sources in the order of their outputs, and decodes each output once. */
-class OutputReader {
+export class OutputReader {
   readonly #store: Store;
   readonly #destination: Location;
+  readonly #outputs: Map<string, CommittedOutput>;
   #open: { key: string; reader: ByteReader; kept: number } | undefined;
+  /** An output that could not be decoded to its end: its later sources fail as the first did. */
+  #failed: { key: string; error: unknown } | undefined;
 
-  constructor(store: Store, destination: Location) {
+  constructor(store: Store, destination: Location, { manifest }: Pick<Rollup, 'manifest'>) {
     this.#store = store;
     this.#destination = destination;
+    this.#outputs = new Map(manifest.outputs.map((output) => [output.key, output]));
   }
 
-  async *bytesOf(source: CommittedSource, output: CommittedOutput | undefined): AsyncGenerator<Buffer> {
+  /** True of a source whose output is decoded: its bytes have to be read before those of the next one. */
+  isInTurn({ output }: CommittedSource): boolean {
+    return (this.#outputs.get(output)?.codec ?? 'none') !== 'none';
+  }
+
+  /** The bytes of a source. A chunk is valid until the next one is asked for. */
+  async *bytesOf(source: CommittedSource): AsyncGenerator<Buffer> {
+    const output = this.#outputs.get(source.output);
     const { etag = '', codec = 'none' } = output ?? {};
     if (codec === 'none') {
       yield* bytesOf(this.#store, this.#destination, source, output);
       return;
     }
     const { output: key, offset, length, header = 0 } = source;
-    if (this.#open?.key !== key || this.#open.reader.position > offset || this.#open.kept < header) {
-      await this.close();
-      const from = { bucket: this.#destination.bucket, key, etag };
-      const reader = new ByteReader(decode(codec, this.#store.stream(from), key), header);
-      this.#open = { key, reader, kept: header };
+    if (this.#failed?.key === key) throw this.#failed.error;
+    try {
+      if (this.#open?.key !== key || this.#open.reader.position > offset || this.#open.kept < header) {
+        await this.close();
+        const from = { bucket: this.#destination.bucket, key, etag };
+        const reader = new ByteReader(decode(codec, this.#store.stream(from), key), header);
+        this.#open = { key, reader, kept: header };
+      }
+      const { reader } = this.#open;
+      await reader.skip(offset - reader.position);
+      if (header !== 0) yield reader.head(header);
+      yield* reader.take(length);
+    } catch (error) {
+      this.#failed = { key, error };
+      throw error;
     }
-    const { reader } = this.#open;
-    await reader.skip(offset - reader.position);
-    if (header !== 0) yield reader.head(header);
-    yield* reader.take(length);
   }
 
   async close(): Promise<void> {
@@ -131,7 +174,8 @@ class OutputReader {
   }
 }
 
-function nothingUnder(destination: Location): RollupError {
+/** The error of a destination under which nothing is committed. */
+export function nothingUnder(destination: Location): RollupError {
   const key = destination.prefix + MANIFEST_NAME;
   return new RollupError('NoManifest', `Nothing is rolled up under ${formatLocation(destination)}.`, { key });
 }

@@ -23,6 +23,14 @@ const ACCESS_POINT = /^arn:[\w-]+:s3:[a-z0-9-]+:\d{12}:accesspoint\/[a-z0-9][a-z
 /** Bucket and key of a URI. The ARN of an access point, which stands for a bucket, has a slash in it. */
 const URI = /^s3:\/\/(arn:[^/]*\/[^/]*|[^/]*)(?:\/(.*))?$/s;
 
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+const BUCKET_OF_TODAY = /^(?!.*\.\.)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
+
+/** True of a name that Amazon S3 gives a bucket today, and of an access point. Some buckets in us-east-1 have older names. */
+export function isNameOfToday(bucket: string): boolean {
+  return BUCKET_OF_TODAY.test(bucket) || isAccessPoint(bucket);
+}
+
 /** True of the ARN of an access point in the place of a bucket's name. */
 export function isAccessPoint(bucket: string): boolean {
   return ACCESS_POINT.test(bucket);

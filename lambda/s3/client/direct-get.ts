@@ -156,7 +156,8 @@ export class DirectGet {
     const request = signed && formatRequest(signed);
     if (request === undefined) return undefined;
     const host = { name: hostname(url), port: portOf(url), header: url.host };
-    const isTrusted = (head: ResponseHead): boolean => trusted && described(head).checksums.crc32 !== undefined;
+    const isTrusted = (head: ResponseHead): boolean =>
+      trusted && described(head).checksums.crc32 !== undefined;
     const get = { host, request, status: expectedStatus(from), into, key, isTrusted } as const;
     for (let wasKept = true; wasKept;) {
       this.#counter.count('GetObject', 1);

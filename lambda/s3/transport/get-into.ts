@@ -35,7 +35,7 @@ export interface Get {
  *   ended meanwhile, before a byte of the response: the request may be sent again.
  */
 export type Got =
- | { is: 'read'; head: ResponseHead; crc32: number | undefined }
+  | { is: 'read'; head: ResponseHead; crc32: number | undefined }
   | { is: 'other'; head: ResponseHead }
   | { is: 'length'; length: number }
   | { is: 'odd' }

@@ -37,8 +37,12 @@ const POLICIES = new Map(
   PAGE.split(/^## /m)
     .slice(1)
     .map((section) => {
-      const [, json = ''] = /```json\n([^]*?)```/.exec(section) ?? [];
-      return [section.split('\n')[0] ?? '', policySchema.parse(JSON.parse(json))];
+      // What is for one of its options has a policy of its own: together they are the command's.
+      const policies = Array.from(section.matchAll(/```json\n([^]*?)```/g), ([, json = '']) =>
+        policySchema.parse(JSON.parse(json)),
+      );
+      const Statement = policies.flatMap((policy) => policy.Statement);
+      return [section.split('\n')[0] ?? '', { Version: '2012-10-17' as const, Statement }];
     }),
 );
 
@@ -194,12 +198,20 @@ async function byPrefix({ endpoint }: Sandbox): Promise<string> {
 }
 
 const run = ['run', FROM, TO];
+const restored = ['--to', `s3://${BUCKET}/restored/`];
 const range = ['--from', HOUR, '--to', HOUR];
 const USED: Record<string, () => Promise<Call[]>> = {
   run: async () => [...(await ofBucket(run)), ...(await ofBucket(run, [...run, '--repack']))],
   plan: async () => [...(await ofBucket(['plan', FROM, TO])), ...(await ofBucket(run, ['plan', FROM, TO]))],
   verify: () => ofBucket(run, ['verify', '--deep', TO]),
-  extract: () => ofBucket(run, ['extract', TO, '1.log']),
+  extract: async () => [
+    ...(await ofBucket(run, ['extract', TO, '1.log'])),
+    ...(await ofBucket(
+      run,
+      ['extract', TO, '1.log', ...restored],
+      ['extract', TO, '--prefix', '', ...restored],
+    )),
+  ],
   status: () => ofStack(['status', '--stack', STACK, ...range]),
   report: () => ofStack(['report', '--stack', STACK, ...range, '--json']),
   rerun: () =>
@@ -216,8 +228,8 @@ const USED: Record<string, () => Promise<Call[]>> = {
 const UNSEEN: Record<string, string[]> = {
   // Where a run fails or is stopped, and to find out whether S3 has the last part.
   run: ['s3:AbortMultipartUpload', 's3:ListMultipartUploadParts', 's3:DeleteObject'],
-  // They let S3 answer 404 where there is no object.
-  extract: ['s3:ListBucket'],
+  // They let S3 answer 404 where there is no object; where a large object fails or is stopped.
+  extract: ['s3:ListBucket', 's3:AbortMultipartUpload'],
   // What SQS does in the name of whoever starts a move.
   redrive: ['sqs:DeleteMessage', 'sqs:SendMessage'],
   // Only where a step is stopped.

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   baseOf,
   formatLocation,
+  isNameOfToday,
   parseLocation,
   parseSource,
   refuseOverlap,
@@ -41,6 +42,21 @@ describe('location', () => {
     expect(parseLocation(uri)).toEqual({ bucket, prefix });
     expect(formatLocation({ bucket, prefix })).toBe(formatted);
     expect(parseLocation(formatted)).toEqual({ bucket, prefix });
+  });
+
+  it.each([
+    ['logs', true],
+    ['my.logs-1', true],
+    ['arn:aws:s3:eu-west-1:111122223333:accesspoint/logs', true],
+    ['My_Old.Bucket-1', false],
+    ['ab', false],
+    ['logs-', false],
+    ['a..b', false],
+    ['192.168.0.1', false],
+    ['a'.repeat(63), true],
+    ['a'.repeat(64), false],
+  ])('%s is a name that S3 gives a bucket today: %s', (bucket, is) => {
+    expect(isNameOfToday(bucket)).toBe(is);
   });
 
   it.each([
