@@ -17,7 +17,9 @@ import { formatCount, formatNoun } from '../output/output.ts';
 import { showProgress } from '../output/progress.ts';
 import { named, parseAll } from '../refusals.ts';
 import { SETTINGS_FILE, readSettingsFile, settingsOver } from '../options/settings-file.ts';
-import { type Deployment, findDeployment } from './deployment.ts';
+import { type DeadLetters, withDeadLetters } from './dead-letters.ts';
+import { findDeployment } from './deployment.ts';
+import type { HourStatus } from './hour-status.ts';
 import { parseRange, refuseShared } from './hours.ts';
 import { operatorCommand, refuseBadEndpoint, requireOneOf, withServices } from './options.ts';
 
@@ -40,16 +42,16 @@ export type RangeOptions = ReturnType<ReturnType<typeof rangeCommand>['opts']>;
 export interface RangeRead<T> {
   rows: T[];
   /** Undefined unless locations came from a stack. */
-  deployment: Deployment | undefined;
+  deadLetters: DeadLetters | undefined;
 }
 
 /**
- * Reads every hour of every stream, a few at once, with progress on stderr.
+ * Reads every hour of every stream, a few at once, with progress on stderr; then the dead letters of the stack.
  *
  * @param readHour reads one hour; `now` is the same for all of them
  * @throws RollupError `InvalidArgument` for options that say no hours, and the first failure of `readHour`
  */
-export async function readRange<T extends { stream?: string }>(
+export async function readRange<T extends HourStatus>(
   options: RangeOptions,
   readHour: (connection: Connection, hour: Hour, request: RollupRequest, now: Date) => Promise<T>,
 ): Promise<RangeRead<T>> {
@@ -105,8 +107,12 @@ export async function readRange<T extends { stream?: string }>(
       }),
     );
     const rows = await allOrFirstFailure(reads, stop);
+    const result =
+      deployment === undefined
+        ? { rows, deadLetters: undefined }
+        : await withServices(options, (services) => withDeadLetters(services, deployment, rows));
     display.finish();
-    return { rows, deployment };
+    return result;
   } finally {
     display.stop();
     connection.close();

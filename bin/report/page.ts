@@ -91,9 +91,23 @@ function volume({ committed, bytes }: Hour): number {
 }
 
 /** All of an hour in one line. */
-function describe({ hour, stream, state, objects, bytes, late, committed, run, problem }: Hour): string {
+function describe({
+  hour,
+  stream,
+  state,
+  failed,
+  objects,
+  bytes,
+  late,
+  committed,
+  run,
+  problem,
+}: Hour): string {
   return [
     `${hour.replace('T', ' ')}:00${stream === undefined ? '' : ` ${stream}`}: ${state}`,
+    ...(failed === undefined
+      ? []
+      : [`${formatNoun(failed.requests, 'request')} in the dead-letter queue; in S3 ${failed.state}`]),
     `${formatNoun(objects, 'raw object')}, ${formatSize(bytes)}`,
     ...(late === 0 ? [] : [`${formatCount(late)} late`]),
     ...(committed === undefined

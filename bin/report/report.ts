@@ -1,10 +1,11 @@
+import { type DeadLetters, type DeadLettersInJson, deadLettersInJson } from '../operator/dead-letters.ts';
 import type { HourState } from '../operator/hour-status.ts';
 import { PRICES, totalCost } from '../output/prices.ts';
 import { type Attention, attentionOf } from './attention.ts';
 import { type HourReport, type Sizes, addSizes } from './hour-report.ts';
 
 /** What `report --json` prints, and what is in the page. Sizes are in bytes, money in US dollars. */
-export interface Report {
+export interface Report extends DeadLettersInJson {
   status: 'complete' | 'incomplete';
   from: string;
   to: string;
@@ -23,8 +24,6 @@ export interface Report {
   cost: Cost;
   sizes: { sources: Sizes; outputs: Sizes };
   attention: Attention[];
-  /** Undefined unless a stack was named. */
-  deadLetters?: number;
   hours: Omit<HourReport, 'sizes'>[];
 }
 
@@ -45,7 +44,7 @@ export interface ReportInput {
   to: string;
   now: Date;
   stack: string | undefined;
-  deadLetters: number | undefined;
+  deadLetters: DeadLetters | undefined;
 }
 
 /** Adds hours up to a report. */
@@ -55,7 +54,7 @@ export function reportOf(
 ): Report {
   const hours: Record<HourState, number> = {
     ...{ 'rolled-up': 0, late: 0, missing: 0 },
-    ...{ open: 0, empty: 0, unreadable: 0 },
+    ...{ open: 0, empty: 0, unreadable: 0, failed: 0 },
   };
   const totals = { hours, objects: 0, bytes: 0, outputs: 0, outputBytes: 0, late: 0 };
   const sizes: Report['sizes'] = { sources: [], outputs: [] };
@@ -92,7 +91,7 @@ export function reportOf(
     },
     sizes,
     attention,
-    ...(deadLetters === undefined ? {} : { deadLetters }),
+    ...deadLettersInJson(deadLetters),
     hours: rows.map(withoutSizes),
   };
 }

@@ -134,6 +134,7 @@ test('dead letters of the stack need attention, and their command shows them fir
   expect(printed).toMatchObject({
     status: 'incomplete',
     deadLetters: 1,
+    deadLettersRead: { read: 1, elsewhere: 1 },
     attention: [{ kind: 'dead-letters', command: 's3-rollup redrive --stack LogRollup --dry-run' }],
   });
 });
