@@ -1,4 +1,4 @@
-import { readHourReport } from '../report/hour-report.ts';
+import { type SizesOfBoth, readHourReport } from '../report/hour-report.ts';
 import { type Report, reportOf } from '../report/report.ts';
 import { rangeCommand, readRange } from '../operator/read-range.ts';
 import { formatColumns, formatCount, formatDollars, formatNoun, printResult } from '../output/output.ts';
@@ -25,8 +25,9 @@ export const report = rangeCommand('report', 'hours as one page: state, volume, 
   .addHelpText('after', EXAMPLES)
   .action(async (options) => {
     const { from, to, stack, json } = options;
-    const { rows, deadLetters } = await readRange(options, readHourReport);
-    const made = reportOf(rows, { from, to, now: new Date(), stack, deadLetters });
+    const sizes: SizesOfBoth = { sources: [], outputs: [] };
+    const { rows, deadLetters } = await readRange(options, (...hour) => readHourReport(...hour, sizes));
+    const made = reportOf(rows, { from, to, now: new Date(), stack, deadLetters, sizes });
     const output = options.output ?? (json === true ? undefined : DEFAULT_FILE);
     let bytes = 0;
     if (output !== undefined) {
