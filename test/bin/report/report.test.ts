@@ -22,15 +22,18 @@ describe('a report of 30 days of 4 streams', () => {
   let report: Report;
   let page: string;
   let requests: number;
+  let connections: number;
 
   beforeAll(async () => {
     account = await openAccount();
     folder = await mkdtemp(join(tmpdir(), 'report-'));
     kinds = await fillMonth(account, DAYS);
     account.sandbox.clearRequests();
+    account.sandbox.resetPeaks();
     const output = join(folder, 'page.html');
     const { code, printed } = await account.json(['report', ...RANGE, '--output', output]);
     requests = account.sandbox.requests.length;
+    connections = account.sandbox.stats().peakConnections;
     expect(code).toBe(0);
     report = printed as unknown as Report;
     page = readFileSync(output, 'utf8');
@@ -102,8 +105,9 @@ describe('a report of 30 days of 4 streams', () => {
     expect(hostile?.command).toContain(`'s3://application-logs/raw/x'\\''</script><b>/`);
   });
 
-  test('an hour takes at most a manifest, an index, and a listing of raw', () => {
+  test('an hour takes at most a manifest, an index, and a listing of raw; eight are read at once', () => {
     expect(requests).toBeLessThanOrEqual(3 * kinds.size + 5);
+    expect(connections).toBeLessThanOrEqual(8);
   });
 
   test('the page is of a size that can be sent by mail, and names nothing to load', () => {
@@ -124,6 +128,15 @@ describe('a report of 30 days of 4 streams', () => {
     expect(page.includes('x&quot;&#39;&lt;/script&gt;&lt;b&gt;\\u202e&amp;')).toBe(true);
     expect(hasUnprintable(page.replaceAll('\n', ''))).toBe(false);
   });
+});
+
+test('a range of more than ten years is refused before anything is read', async () => {
+  await using account = await openAccount();
+  const args = ['report', '--stack', STACK, '--from', '2010-01-01T00', '--to', '2025-01-01T00'];
+  const { code, error } = await account.failure(args);
+  expect(code).toBe(2);
+  expect(error['message']).toBe('From 2010-01-01T00 to 2025-01-01T00 are more than ten years.');
+  expect([account.stub.calls, account.sandbox.requests]).toEqual([[], []]);
 });
 
 test('dead letters of the stack need attention, and their command shows them first', async () => {
