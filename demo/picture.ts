@@ -15,6 +15,7 @@ import { type RawObject, rawLogs } from './raw-logs.ts';
  */
 const PICTURE = join(import.meta.dirname, '../docs/report.png');
 const MOST_BYTES = 200_000;
+const WIDTH = 1_024;
 const BUCKET = 'application-logs';
 const DAYS = ['2026-11-19', '2026-11-20', '2026-11-21'];
 const SOURCE = `s3://${BUCKET}/raw/checkout/{yyyy}{MM}{dd}/{HH}/`;
@@ -25,8 +26,7 @@ const SETTINGS = ['--target-size', '5MiB', '--part-size', '5MiB'];
 /** Hours that are not as they should be, for the picture. */
 const EMPTY = ['2026-11-19T03', '2026-11-20T04'];
 const MISSING = ['2026-11-20T17'];
-const LATE = ['2026-11-21T09', '2026-11-21T10'];
-const DAMAGED = ['2026-11-19T15'];
+const LATE = ['2026-11-21T09'];
 
 const executablePath = findChromium();
 if (executablePath === undefined) {
@@ -71,8 +71,6 @@ async function makePage(): Promise<void> {
     });
     if (LATE.includes(hour) && late !== undefined)
       await bucket.putAll(under(hour, [{ ...late, key: 'late.log' }]));
-    if (DAMAGED.includes(hour))
-      await bucket.putAll([{ key: `${pathOf('aggregated', hour)}_manifest.json`, body: Buffer.from('{') }]);
   }
   const range = ['--from', hours[0] ?? '', '--to', hours.at(-1) ?? ''];
   const where = ['--source', SOURCE, '--destination', DESTINATION];
@@ -88,25 +86,24 @@ function objectsIn(hour: string): number {
   return Math.round(22 - 16 * Math.cos(((ofDay - 3) / 12) * Math.PI));
 }
 
-function pathOf(root: string, hour: string): string {
-  return `${root}/checkout/${hour.slice(0, 10).replaceAll('-', '')}/${hour.slice(11)}/`;
-}
-
 function under(hour: string, logs: RawObject[]): RawObject[] {
-  return logs.map(({ key, body }) => ({ key: pathOf('raw', hour) + key, body }));
+  const prefix = `raw/checkout/${hour.slice(0, 10).replaceAll('-', '')}/${hour.slice(11)}/`;
+  return logs.map(({ key, body }) => ({ key: prefix + key, body }));
 }
 
-/** The top of the page, in the light. */
+/** The page from its top to the end of its first chart, in the light. */
 async function photograph(path: string): Promise<Buffer> {
   const browser = await chromium.launch({ executablePath: path, args: ['--no-sandbox'] });
   try {
     const context = await browser.newContext({
-      viewport: { width: 1_024, height: 1_400 },
+      viewport: { width: WIDTH, height: 2_000 },
       colorScheme: 'light',
     });
     const tab = await context.newPage();
     await tab.goto(pathToFileURL(page).href);
-    return await tab.screenshot();
+    const chart = await tab.locator('figure').first().boundingBox();
+    if (chart === null) throw new Error('The page has no chart.');
+    return await tab.screenshot({ clip: { x: 0, y: 0, width: WIDTH, height: chart.y + chart.height } });
   } finally {
     await browser.close();
   }

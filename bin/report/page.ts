@@ -79,7 +79,7 @@ function* heatMaps(hours: readonly Hour[]): Generator<string> {
           row += '<td></td>';
           continue;
         }
-        const shade = (Math.log1p(volume(cell)) / Math.log1p(most)).toFixed(2);
+        const shade = Math.sqrt(volume(cell) / most).toFixed(2);
         row += `<td data-state="${cell.state}" style="--shade:${shade}" tabindex="${isFirst ? 0 : -1}" aria-label="${escapeHtml(describe(cell))}">${STATES[cell.state].letter}</td>`;
         isFirst = false;
       }

@@ -1,6 +1,7 @@
 import { type DeadLetters, type DeadLettersInJson, deadLettersInJson } from '../operator/dead-letters.ts';
 import type { HourState } from '../operator/hour-status.ts';
-import { PRICES, totalCost } from '../output/prices.ts';
+import { PRICES } from '../../lambda/prices.ts';
+import { totalCost } from '../output/prices.ts';
 import { type Attention, attentionOf } from './attention.ts';
 import type { HourReport, SizesOfBoth } from './hour-report.ts';
 
