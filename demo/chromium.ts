@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs';
 
 const CANDIDATES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
-/** The path of an installed Chromium: that of the variable CHROMIUM, or one of the usual ones. Undefined where there is none. */
+/** The path of an installed Chromium: that of the variable CHROMIUM where it is set, or one of the usual ones; undefined where there is none. */
 export function findChromium(): string | undefined {
-  return [process.env['CHROMIUM'], ...CANDIDATES].find((path) => path !== undefined && existsSync(path));
+  const named = process.env['CHROMIUM'];
+  return (named === undefined ? CANDIDATES : [named]).find((path) => existsSync(path));
 }

@@ -4,7 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Report } from '../../../bin/report/report.ts';
+import { formatCount } from '../../../bin/output/output.ts';
 import { hasUnprintable } from '../../../lambda/printable.ts';
+import { formatSize } from '../../../lambda/size.ts';
+import { VERSION } from '../../../lambda/version.ts';
 import { type Account, STACK, openAccount } from '../operator/operator-line.ts';
 import { FROM, STREAMS, fillMonth, hoursOf } from './month.ts';
 
@@ -120,6 +123,26 @@ describe('a report of 30 days of 4 streams', () => {
   test('the data in the page are those of --json', () => {
     const [, text = ''] = /<script type="application\/json" id="data">(.*?)<\/script>/s.exec(page) ?? [];
     expect(JSON.parse(text)).toEqual(report);
+  });
+
+  test('what the page shows are the data', () => {
+    const cells = [...page.matchAll(/<td data-state="([\w-]+)"[^>]* aria-label="([^"]*)">/g)];
+    expect(cells).toHaveLength(report.hours.length);
+    const counts = Object.entries(report.totals.hours).filter(([, count]) => count > 0);
+    const shown = Map.groupBy(cells, ([, state]) => state);
+    expect(new Map([...shown].map(([state, of]) => [state, of.length]))).toEqual(new Map(counts));
+    const [late] = report.hours.filter(({ state }) => state === 'late');
+    expect(cells.map(([, , label]) => label)).toContain(
+      `${(late?.hour ?? '').replace('T', ' ')}:00 ${late?.stream ?? ''}: late; 2 raw objects, 10 B; 1 late; ` +
+        `1 rolled up into 1 output of 5 B; in ${late?.run?.durationSeconds.toFixed(1) ?? ''} s by command-line ${VERSION}`,
+    );
+    const { objects, outputs, bytes } = report.totals;
+    const facts = [...page.matchAll(/<th scope="row">([^<]*)<\/th><td>([^<]*)<\/td>/g)];
+    const fact = new Map(facts.map(([, name, value]) => [name, value]));
+    expect(fact.get('sources rolled up')).toBe(`${formatCount(objects)}, ${formatSize(bytes)}`);
+    expect(fact.get('outputs')).toMatch(new RegExp(`^${formatCount(outputs)}, `));
+    expect(fact.get('hours missing')).toBe(formatCount(report.totals.hours.missing));
+    expect(page.match(/<tr><td>(late|missing|unreadable)<\/td>/g)).toHaveLength(report.attention.length);
   });
 
   test('names with markup, quotes and marks of direction stay text', () => {
