@@ -55,8 +55,8 @@ module.exports = {
     only(
       'lib',
       '^lib/',
-      ['^lib/', '^lambda/names\\.ts$', '^lambda/settings/'],
-      'The stack sees names and settings of the function, and nothing that runs in it.',
+      ['^lib/', '^lambda/(names|prices)\\.ts$', '^lambda/settings/'],
+      'The stack sees names, prices and settings of the function, and nothing that runs in it.',
     ),
     only('lambda', '^lambda/', ['^lambda/'], 'The function is deployed by itself.'),
     only(

@@ -98,6 +98,7 @@ export class LogRollup extends Construct {
       fanOut: this.fanOut,
       streams: streams.map(({ name }) => name),
       capacity,
+      partSize: engine.partSize ?? DEFAULT_SETTINGS.partSize,
       serviceName,
       alarms: this.alarms,
     });

@@ -14,7 +14,8 @@ import {
   printResult,
   printWarnings,
 } from '../output/output.ts';
-import { PRICES, REQUEST_CLASSES, costOf } from '../output/prices.ts';
+import { REQUEST_CLASSES, costOf } from '../output/prices.ts';
+import { PRICES } from '../../lambda/prices.ts';
 import { showProgress } from '../output/progress.ts';
 import { RunTally } from '../output/tally.ts';
 

@@ -1,7 +1,6 @@
-import { readHourReport } from '../report/hour-report.ts';
+import { type SizesOfBoth, readHourReport } from '../report/hour-report.ts';
 import { type Report, reportOf } from '../report/report.ts';
 import { rangeCommand, readRange } from '../operator/read-range.ts';
-import { withServices } from '../operator/options.ts';
 import { formatColumns, formatCount, formatDollars, formatNoun, printResult } from '../output/output.ts';
 import { resolveTyped, writeWhole } from '../output/output-file.ts';
 import { formatSize } from '../../lambda/size.ts';
@@ -26,15 +25,9 @@ export const report = rangeCommand('report', 'hours as one page: state, volume, 
   .addHelpText('after', EXAMPLES)
   .action(async (options) => {
     const { from, to, stack, json } = options;
-    const { rows, deployment } = await readRange(options, readHourReport);
-    const deadLetters =
-      deployment === undefined
-        ? undefined
-        : await withServices(options, async ({ queue }) => {
-            const { waiting, inWork } = await queue(deployment.deadLetterUrl);
-            return waiting + inWork;
-          });
-    const made = reportOf(rows, { from, to, now: new Date(), stack, deadLetters });
+    const sizes: SizesOfBoth = { sources: [], outputs: [] };
+    const { rows, deadLetters } = await readRange(options, (...hour) => readHourReport(...hour, sizes));
+    const made = reportOf(rows, { from, to, now: new Date(), stack, deadLetters, sizes });
     const output = options.output ?? (json === true ? undefined : DEFAULT_FILE);
     let bytes = 0;
     if (output !== undefined) {

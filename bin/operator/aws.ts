@@ -14,17 +14,18 @@ import { z } from 'zod';
 import { handlerProxy } from '../../lambda/proxy.ts';
 import { translated } from './aws-errors.ts';
 import { OperatorError } from './operator-error.ts';
-import type { Message, Move, QueueState, Services } from './services.ts';
+import type { Message, Move, PeekOptions, QueueState, Services } from './services.ts';
 
 /** Timeout of an invocation, longer than a function can run: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html */
 const INVOKE_MS = 910_000;
 const ANSWER_MS = 20_000;
 const CONNECT_MS = 5_000;
-const SAMPLE = 10;
-/** Receives of one look at a queue: each may return only some of the messages. */
+/** Messages of one receive, and of one change of visibility, at most. */
+const BATCH = 10;
+/** Receives of one look at a queue, for each full one that would do: each may return only some of the messages. */
 const PEEK_RECEIVES = 5;
 /** Seconds for which a message that was looked at stays hidden, if this process ends before it releases it. */
-const PEEK_SECONDS = 10;
+const PEEK_SECONDS = 30;
 
 const moveStatus = z.enum(['RUNNING', 'COMPLETED', 'CANCELLING', 'CANCELLED', 'FAILED']);
 const functionError = z.object({ errorType: z.string().optional(), errorMessage: z.string() });
@@ -77,7 +78,7 @@ export function openServices(given: AwsOptions): Services {
         return (await sqs.send(command)).MessageId ?? '';
       }),
     queue: (queueUrl) => translated(`Queue ${queueUrl}`, () => readQueue(sqs, queueUrl)),
-    peek: (queueUrl) => translated(`Queue ${queueUrl}`, () => peek(sqs, queueUrl)),
+    peek: (queueUrl, options) => translated(`Queue ${queueUrl}`, () => peek(sqs, queueUrl, options)),
     startMove: (deadLetterArn, to) =>
       translated(`Queue ${deadLetterArn}`, async () => {
         await sqs.send(new StartMessageMoveTaskCommand({ SourceArn: deadLetterArn, DestinationArn: to }));
@@ -105,15 +106,21 @@ async function readQueue(sqs: SQSClient, queueUrl: string): Promise<QueueState> 
   };
 }
 
-async function peek(sqs: SQSClient, queueUrl: string): Promise<Message[]> {
+async function peek(
+  sqs: SQSClient,
+  queueUrl: string,
+  { most = BATCH, waitSeconds = 0 }: PeekOptions = {},
+): Promise<Message[]> {
   const seen = new Map<string, SqsMessage>();
+  const receives = PEEK_RECEIVES * Math.ceil(most / BATCH);
   try {
-    for (let i = 0; i < PEEK_RECEIVES && seen.size < SAMPLE; i++) {
+    for (let i = 0; i < receives && seen.size < most; i++) {
       const { Messages = [] } = await sqs.send(
         new ReceiveMessageCommand({
           QueueUrl: queueUrl,
-          MaxNumberOfMessages: SAMPLE - seen.size,
+          MaxNumberOfMessages: Math.min(BATCH, most - seen.size),
           VisibilityTimeout: PEEK_SECONDS,
+          WaitTimeSeconds: waitSeconds,
           MessageSystemAttributeNames: ['SentTimestamp', 'ApproximateReceiveCount'],
           MessageAttributeNames: ['All'],
         }),
@@ -127,8 +134,10 @@ async function peek(sqs: SQSClient, queueUrl: string): Promise<Message[]> {
       ReceiptHandle,
       VisibilityTimeout: 0,
     }));
-    if (Entries.length > 0)
-      await sqs.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl: queueUrl, Entries }));
+    for (let i = 0; i < Entries.length; i += BATCH) {
+      const some = { QueueUrl: queueUrl, Entries: Entries.slice(i, i + BATCH) };
+      await sqs.send(new ChangeMessageVisibilityBatchCommand(some));
+    }
   }
   return Array.from(seen, ([id, { Body = '', Attributes = {}, MessageAttributes = {} }]) => ({
     id,

@@ -20,11 +20,12 @@ import { hasCode } from '../../lambda/errors.ts';
 /**
  * `rolled-up`: every raw object is in the rollup. `late`: a raw object came, or was changed, after the commit.
  * `missing`: raw objects, and no manifest. `open`: likewise, but the hour has not ended. `empty`: neither.
- * `unreadable`: a manifest that cannot be read, or that is of another source.
+ * `unreadable`: a manifest that cannot be read, or that is of another source. `failed`: a request for the hour is in the
+ * dead-letter queue of the stack.
  */
-export type HourState = 'rolled-up' | 'late' | 'missing' | 'open' | 'empty' | 'unreadable';
+export type HourState = 'rolled-up' | 'late' | 'missing' | 'open' | 'empty' | 'unreadable' | 'failed';
 
-export const BAD_STATES: readonly HourState[] = ['late', 'missing', 'unreadable'];
+export const BAD_STATES: readonly HourState[] = ['late', 'missing', 'unreadable', 'failed'];
 
 export interface HourStatus {
   hour: Hour;
@@ -43,6 +44,8 @@ export interface HourStatus {
   late: number;
   /** The reason for `unreadable`. */
   problem?: string;
+  /** Of `failed`: the dead letters of the hour, some of the reasons that they give, and the state that it has in S3. */
+  failed?: { requests: number; reasons: string[]; state: HourState };
 }
 
 /**

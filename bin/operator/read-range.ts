@@ -8,7 +8,6 @@ import {
   parseSource,
   refuseOverlap,
 } from '../../lambda/rollup/index.ts';
-import pLimit from 'p-limit';
 import { allOrFirstFailure } from '../../lambda/concurrency.ts';
 import { RollupError } from '../../lambda/errors.ts';
 import { type Roots, replaceRoot } from '../../lambda/invocation/streams.ts';
@@ -18,7 +17,9 @@ import { showProgress } from '../output/progress.ts';
 import { named, parseAll } from '../refusals.ts';
 import { open } from '../options/options.ts';
 import { SETTINGS_FILE, readSettingsFile, settingsOver } from '../options/settings-file.ts';
-import { type Deployment, findDeployment } from './deployment.ts';
+import { type DeadLetters, withDeadLetters } from './dead-letters.ts';
+import { findDeployment } from './deployment.ts';
+import type { HourStatus } from './hour-status.ts';
 import { parseRange, refuseShared } from './hours.ts';
 import { operatorCommand, refuseBadEndpoint, requireOneOf, withServices } from './options.ts';
 
@@ -41,16 +42,16 @@ export type RangeOptions = ReturnType<ReturnType<typeof rangeCommand>['opts']>;
 export interface RangeRead<T> {
   rows: T[];
   /** Undefined unless locations came from a stack. */
-  deployment: Deployment | undefined;
+  deadLetters: DeadLetters | undefined;
 }
 
 /**
- * Reads every hour of every stream, a few at once, with progress on stderr.
+ * Reads every hour of every stream, a few at once, with progress on stderr; then the dead letters of the stack.
  *
  * @param readHour reads one hour; `now` is the same for all of them
  * @throws RollupError `InvalidArgument` for options that say no hours, and the first failure of `readHour`
  */
-export async function readRange<T extends { stream?: string }>(
+export async function readRange<T extends HourStatus>(
   options: RangeOptions,
   readHour: (connection: Connection, hour: Hour, request: RollupRequest, now: Date) => Promise<T>,
 ): Promise<RangeRead<T>> {
@@ -78,37 +79,47 @@ export async function readRange<T extends { stream?: string }>(
       ? await withServices(options, (services) => findDeployment(services, stack))
       : undefined;
   const streams = source === undefined ? (deployment?.streams ?? []) : [{ name: undefined, source }];
-  const rowsOf = hours.flatMap((hour) => streams.map((stream) => ({ hour, stream })));
-  const locations = rowsOf.map(({ hour, stream: { name, source } }) => ({
-    ...locate({ source, destination }, hour, deployment?.roots),
-    ...(name === undefined ? {} : { stream: name }),
-  }));
+  let count = 0;
+  const placesOf = function* () {
+    let row = 0;
+    for (const hour of hours)
+      for (const { name: stream, source } of streams)
+        yield { row: row++, stream, ...locate({ source, destination }, hour, deployment?.roots) };
+  };
+  // Each is made once before any is read: locations that are wrong are refused first.
+  for (const { row } of placesOf()) count = row + 1;
   const { region, endpointUrl } = options;
-  const [first] = locations;
+  const [first] = placesOf();
   const buckets = first === undefined ? [] : [first.source, first.destination];
   const connection = await open(settingsOver(file, {}), endpointUrl, region, buckets);
   let done = 0;
   const read = () => {
-    const text = `${formatCount(done)} of ${formatNoun(locations.length, 'hour')}`;
-    return { phase: 'reading', done: done / locations.length, brief: text, full: text };
+    const text = `${formatCount(done)} of ${formatNoun(count, 'hour')}`;
+    return { phase: 'reading', done: done / count, brief: text, full: text };
   };
   const display = showProgress(read, { enabled: options.progress });
   try {
-    const limit = pLimit(AT_ONCE);
     const stop = new AbortController();
     const now = new Date();
-    const reads = locations.map(({ hour, stream, ...at }) =>
-      limit(async () => {
+    const rows: T[] = [];
+    // All take from one list, so that an hour takes no memory before it is read.
+    const left = placesOf();
+    const readSome = async (): Promise<void> => {
+      for (const { row, hour, stream, ...at } of left) {
         stop.signal.throwIfAborted();
-        const row = await readHour(connection, hour, at, now);
+        const read = await readHour(connection, hour, at, now);
+        rows[row] = stream === undefined ? read : { stream, ...read };
         done++;
         display.update();
-        return stream === undefined ? row : { stream, ...row };
-      }),
-    );
-    const rows = await allOrFirstFailure(reads, stop);
+      }
+    };
+    await allOrFirstFailure(Array.from({ length: AT_ONCE }, readSome), stop);
+    const result =
+      deployment === undefined
+        ? { rows, deadLetters: undefined }
+        : await withServices(options, (services) => withDeadLetters(services, deployment, rows));
     display.finish();
-    return { rows, deployment };
+    return result;
   } finally {
     display.stop();
     connection.close();

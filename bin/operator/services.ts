@@ -5,8 +5,8 @@ export interface Services {
   /** Sends a message and returns its id. */
   send: (queueUrl: string, body: unknown) => Promise<string>;
   queue: (queueUrl: string) => Promise<QueueState>;
-  /** Some of the messages, at most ten. They stay in the queue. */
-  peek: (queueUrl: string) => Promise<Message[]>;
+  /** Some of the messages. They stay in the queue, and are hidden from other readers meanwhile. */
+  peek: (queueUrl: string, options?: PeekOptions) => Promise<Message[]>;
   /**
    * Begins to move every message of a dead-letter queue to `to`, or, if that is undefined, back to the queue that it came
    * from. Messages that EventBridge sent came from no queue, and need `to`.
@@ -28,6 +28,17 @@ export interface QueueState {
   waiting: number;
   /** Messages that were received and not deleted yet. */
   inWork: number;
+}
+
+export interface PeekOptions {
+  /** @defaultValue 10 */
+  most?: number;
+  /**
+   * Seconds for which SQS looks for a message, up to 20. Without waiting it asks a part of its servers alone.
+   *
+   * @defaultValue 0
+   */
+  waitSeconds?: number;
 }
 
 export interface Message {

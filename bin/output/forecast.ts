@@ -1,6 +1,7 @@
 import type { PlanResult } from '../../lambda/plan.ts';
+import { PRICES } from '../../lambda/prices.ts';
 import { type Bucket, bucketsOf } from './histogram.ts';
-import { PRICES, totalCost } from './prices.ts';
+import { totalCost } from './prices.ts';
 
 /** The result that `plan` prints: what `run` would do, and its cost. */
 export interface Forecast extends PlanResult {

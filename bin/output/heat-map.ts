@@ -10,6 +10,7 @@ export const STATES: Record<HourState, { letter: string; style: Parameters<typeo
   open: { letter: 'o', style: 'cyan' },
   empty: { letter: '.', style: 'dim' },
   unreadable: { letter: '!', style: ['white', 'bgRed', 'bold'] },
+  failed: { letter: 'F', style: ['white', 'bgMagenta', 'bold'] },
 };
 
 /** What a heat map needs of an hour. */

@@ -2,13 +2,13 @@
 export const STYLE = `
 :root { color-scheme: light dark;
   --ground: #fff; --ink: #1c2024; --faint: #d5dade; --one: #0b63b8; --two: #a04300; --limit: #b3261e;
-  --good: 22 122 60; --late: 176 112 0; --bad: 190 30 30; --open: 0 110 160; --none: 110 118 126; }
+  --good: 22 122 60; --late: 176 112 0; --bad: 190 30 30; --open: 0 110 160; --none: 110 118 126; --fail: 130 40 160; }
 @media (prefers-color-scheme: dark) { :root {
   --ground: #14171a; --ink: #eceff1; --faint: #3a4147; --one: #6db4ff; --two: #ffab70; --limit: #ff8a80;
-  --good: 60 180 100; --late: 220 150 20; --bad: 240 80 80; --open: 60 160 220; --none: 130 140 150; } }
+  --good: 60 180 100; --late: 220 150 20; --bad: 240 80 80; --open: 60 160 220; --none: 130 140 150; --fail: 190 110 230; } }
 @media print { :root { color-scheme: light;
   --ground: #fff; --ink: #000; --faint: #ccc; --one: #0b63b8; --two: #a04300; --limit: #b3261e;
-  --good: 22 122 60; --late: 176 112 0; --bad: 190 30 30; --open: 0 110 160; --none: 110 118 126; }
+  --good: 22 122 60; --late: 176 112 0; --bad: 190 30 30; --open: 0 110 160; --none: 110 118 126; --fail: 130 40 160; }
   * { print-color-adjust: exact; } figure, tr { break-inside: avoid; } #detail { display: none; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1rem; max-width: 64rem; background: var(--ground); color: var(--ink); font: 15px/1.45 system-ui, sans-serif; }
@@ -25,6 +25,7 @@ code { font: 13px/1.4 ui-monospace, monospace; }
 .map td[data-state] { background: rgb(var(--of) / calc(.1 + .22 * var(--shade, 0))); cursor: default; }
 [data-state=rolled-up] { --of: var(--good); } [data-state=late] { --of: var(--late); font-weight: 700; }
 [data-state=missing], [data-state=unreadable] { --of: var(--bad); font-weight: 700; }
+[data-state=failed] { --of: var(--fail); font-weight: 700; }
 [data-state=open] { --of: var(--open); } [data-state=empty] { --of: var(--none); }
 .map td:focus-visible { outline: 2px solid var(--ink); outline-offset: -1px; }
 .key { padding: .1rem .4rem; background: rgb(var(--of) / .25); }

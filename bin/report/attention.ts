@@ -1,9 +1,10 @@
 import { formatCount, formatNoun } from '../output/output.ts';
+import { type DeadLetters, describeDeadLetters } from '../operator/dead-letters.ts';
 import type { HourReport } from './hour-report.ts';
 
 /** Something that a person should do. */
 export interface Attention {
-  kind: 'late' | 'missing' | 'unreadable' | 'limit' | 'dead-letters';
+  kind: 'failed' | 'late' | 'missing' | 'unreadable' | 'limit' | 'dead-letters';
   /** Absent for what is of no hour. */
   hour?: string;
   stream?: string;
@@ -21,26 +22,36 @@ export const DESCRIPTOR_LIMIT = 1_024;
 /** What needs attention: dead letters, then hours in their order. */
 export function attentionOf(
   hours: readonly HourReport[],
-  { stack, deadLetters = 0 }: { stack: string | undefined; deadLetters: number | undefined },
+  { stack = '', deadLetters }: { stack: string | undefined; deadLetters: DeadLetters | undefined },
 ): Attention[] {
-  const letters: Attention[] =
-    deadLetters === 0
-      ? []
-      : [
-          {
-            kind: 'dead-letters',
-            what: `${formatNoun(deadLetters, 'request')} failed and ${deadLetters === 1 ? 'lies' : 'lie'} in the dead-letter queue.`,
-            command: commandOf('redrive', '--stack', stack ?? '', '--dry-run'),
-          },
-        ];
-  return [...letters, ...hours.flatMap((hour) => [...stateOf(hour, stack), ...limitsOf(hour)])];
+  const letters = deadLetters === undefined ? [] : describeDeadLetters(deadLetters);
+  return [
+    ...letters.map((what): Attention => ({
+      kind: 'dead-letters',
+      what,
+      command: commandOf('redrive', '--stack', stack, '--dry-run'),
+    })),
+    ...hours.flatMap((hour) => [...failedOf(hour, stack), ...stateOf(hour, stack), ...limitsOf(hour)]),
+  ];
 }
 
-function stateOf(row: HourReport, stack: string | undefined): Attention[] {
-  const { state, hour, stream, objects, late, source, destination, problem = '' } = row;
+/** A request that failed is carried out again by a redrive, whatever the hour lacks. */
+function failedOf({ hour, stream, failed }: HourReport, stack: string): Attention[] {
+  if (failed === undefined) return [];
+  const { requests, reasons, state } = failed;
+  const why = reasons.length === 0 ? '' : ` (${reasons.join('; ')})`;
+  const what = `${formatNoun(requests, 'request')} for this hour failed for good${why}. In S3 the hour is ${state}.`;
+  const command = commandOf('redrive', '--stack', stack);
+  return [{ kind: 'failed', hour, ...(stream === undefined ? {} : { stream }), what, command }];
+}
+
+function stateOf(row: HourReport, stack: string): Attention[] {
+  const { hour, stream, objects, late, source, destination, problem = '' } = row;
   const at = { hour, ...(stream === undefined ? {} : { stream }) };
+  // A redrive adds what is late or missing; what cannot be read it meets again.
+  const state = row.failed?.state === 'unreadable' ? 'unreadable' : row.state;
   const again =
-    stack === undefined
+    stack === ''
       ? commandOf('run', source, destination)
       : commandOf('rerun', '--stack', stack, '--source', source);
   if (state === 'late')

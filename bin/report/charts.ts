@@ -1,14 +1,10 @@
-import { BarChart, LineChart } from 'echarts/charts';
-import { GridComponent, LegendComponent, MarkLineComponent } from 'echarts/components';
-import { type EChartsCoreOption, init, use } from 'echarts/core';
-import { SVGRenderer } from 'echarts/renderers';
+import type { EChartsCoreOption } from 'echarts/core';
 import { formatSize } from '../../lambda/size.ts';
 import { formatCount } from '../output/output.ts';
 import { totalCost } from '../output/prices.ts';
 import { DESCRIPTOR_LIMIT } from './attention.ts';
 import type { Report } from './report.ts';
-
-use([BarChart, LineChart, GridComponent, LegendComponent, MarkLineComponent, SVGRenderer]);
+import { drawSvg } from './svg.ts';
 
 /** A picture with its title, and what it shows as a sentence for those who do not see it. */
 export interface Chart {
@@ -31,8 +27,7 @@ const VARIABLES = {
 } as const;
 const [INK, FAINT, ONE, TWO, LIMIT] = Object.keys(VARIABLES) as [string, string, string, string, string];
 
-const WIDTH = 960;
-const HEIGHT = 240;
+const SIZE = { width: 960, height: 240 };
 /** Points on an axis of time, at most: more hours are drawn as days. */
 const MOST_POINTS = 800;
 
@@ -52,7 +47,7 @@ export function chartsOf(report: Report): Chart[] {
     time.fold(hours.map(value), (a, b) => a + b);
   const most = (value: (hour: Report['hours'][number]) => number | undefined) =>
     time.fold(hours.map(value), Math.max);
-  const limitOfMemory = Math.max(...hours.map(({ run }) => run?.memoryLimitBytes ?? 0));
+  const limitOfMemory = hours.reduce((most, { run }) => Math.max(most, run?.memoryLimitBytes ?? 0), 0);
   const objects = sum(({ committed }) => committed?.objects);
   const outputs = sum(({ committed }) => committed?.outputs);
   const overTime = (title: string, series: Series[], format: (value: number) => string): Chart[] =>
@@ -177,7 +172,6 @@ function draw(
   { format, bars }: { format: (value: number) => string; bars: boolean },
 ): Chart {
   const option: EChartsCoreOption = {
-    animation: false,
     color: [ONE, TWO],
     textStyle: { color: INK, fontFamily: 'system-ui, sans-serif' },
     grid: { left: 80, right: 70, top: 30, bottom: 30 },
@@ -217,14 +211,8 @@ function draw(
   const limits = series.flatMap(({ limit }) => (limit === undefined ? [] : [limit * 1.05]));
   const highest = Math.max(...series.flatMap(({ values }) => values.map((value) => value ?? 0)), ...limits);
   if (limits.length > 0) Object.assign(option['yAxis'] as object, { max: highest });
-  const chart = init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height: HEIGHT });
-  try {
-    chart.setOption(option);
-    const svg = chart.renderToSVGString({ useViewBox: true });
-    return { title, summary: summaryOf(title, series, format), svg: withVariables(svg) };
-  } finally {
-    chart.dispose();
-  }
+  const svg = withVariables(drawSvg(option, SIZE));
+  return { title, summary: summaryOf(title, series, format), svg };
 }
 
 /** `Outputs by hour. outputs: from 3 to 12.` */

@@ -26,19 +26,29 @@ export interface HourReport extends HourStatus {
   committed?: Committed;
   /** Absent where the manifest has no figures. */
   run?: RunFigures;
-  /** Of the sources in the rollup, as they were, and of the outputs. */
-  sizes: { sources: Sizes; outputs: Sizes };
 }
 
-/** Reads what `readHourStatus` reads, and the index of sources once more where it is too large to be kept. */
+/** Of the sources in rollups, as they were, and of the outputs. */
+export interface SizesOfBoth {
+  sources: Sizes;
+  outputs: Sizes;
+}
+
+/**
+ * Reads what `readHourStatus` reads, and the index of sources once more where it is too large to be kept. What is returned does
+ * not grow with what is in the hour.
+ *
+ * @param total the sizes in the hour are added to it
+ */
 export async function readHourReport(
   endpoints: Endpoints,
   hour: Hour,
   request: RollupRequest,
   now: Date,
+  total: SizesOfBoth,
 ): Promise<HourReport> {
   let found: Pick<HourReport, 'committed' | 'run'> = {};
-  let sizes: HourReport['sizes'] = { sources: [], outputs: [] };
+  let sizes: SizesOfBoth = { sources: [], outputs: [] };
   const status = await readHourStatus(
     endpoints,
     hour,
@@ -58,8 +68,10 @@ export async function readHourReport(
     },
   );
   // An index that turned out to be damaged leaves nothing that is believed.
-  if (status.state === 'unreadable') return { ...status, sizes: { sources: [], outputs: [] } };
-  return { ...status, ...found, sizes };
+  if (status.state === 'unreadable') return status;
+  addSizes(total.sources, sizes.sources);
+  addSizes(total.outputs, sizes.outputs);
+  return { ...status, ...found };
 }
 
 function addSize(sizes: Sizes, bytes: number): void {
@@ -69,7 +81,7 @@ function addSize(sizes: Sizes, bytes: number): void {
 }
 
 /** Adds counts to others, in place. */
-export function addSizes(to: Sizes, sizes: Sizes): void {
+function addSizes(to: Sizes, sizes: Sizes): void {
   for (const [power, count] of sizes.entries()) {
     while (to.length <= power) to.push(0);
     to[power] = (to[power] ?? 0) + count;

@@ -24,16 +24,21 @@ export function* formatPage(report: Report, charts: readonly Chart[]): Generator
 `;
   yield facts(report);
   yield* heatMaps(report.hours);
-  yield attention(report);
+  yield* attention(report);
   yield '<h2>Volume, limits and cost</h2>\n';
   for (const { title: name, summary, svg } of charts)
     yield `<figure><figcaption>${escapeHtml(name)}</figcaption><div role="img" aria-label="${escapeHtml(summary)}">${svg}</div></figure>\n`;
   yield costs(report);
-  yield `</main>
-<script type="application/json" id="data">${escapeJson(report)}</script>
-<script>${SCRIPT}</script>
-</body></html>
-`;
+  yield '</main>\n<script type="application/json" id="data">';
+  yield* dataOf(report);
+  yield `</script>\n<script>${SCRIPT}</script>\n</body></html>\n`;
+}
+
+/** The report as JSON, hour by hour: of many hours one text would be large. */
+function* dataOf({ hours, ...report }: Report): Generator<string> {
+  yield escapeJson({ ...report, hours: [] }).replace(/\]\}$/, '');
+  for (const [i, hour] of hours.entries()) yield `${i === 0 ? '' : ','}\n${escapeJson(hour)}`;
+  yield ']}';
 }
 
 function facts({ totals, deadLetters }: Report): string {
@@ -60,7 +65,7 @@ function* heatMaps(hours: readonly Hour[]): Generator<string> {
     .map((state) => `<span class="key" data-state="${state}">${STATES[state].letter} ${state}</span>`)
     .join(' ');
   yield `<h2>Hours</h2>\n<p>${legend} The more bytes, the deeper the shade. Arrow keys go from hour to hour.</p>\n`;
-  const most = Math.max(1, ...hours.map(volume));
+  const most = hours.reduce((largest, hour) => Math.max(largest, volume(hour)), 1);
   const columns = Array.from({ length: 24 }, (_, hour) => String(hour).padStart(2, '0'));
   for (const { stream, days } of gridsOf(hours)) {
     const name = stream === undefined ? 'Hours by day' : `Hours by day of ${stream}`;
@@ -74,7 +79,7 @@ function* heatMaps(hours: readonly Hour[]): Generator<string> {
           row += '<td></td>';
           continue;
         }
-        const shade = (Math.log1p(volume(cell)) / Math.log1p(most)).toFixed(2);
+        const shade = Math.sqrt(volume(cell) / most).toFixed(2);
         row += `<td data-state="${cell.state}" style="--shade:${shade}" tabindex="${isFirst ? 0 : -1}" aria-label="${escapeHtml(describe(cell))}">${STATES[cell.state].letter}</td>`;
         isFirst = false;
       }
@@ -91,9 +96,23 @@ function volume({ committed, bytes }: Hour): number {
 }
 
 /** All of an hour in one line. */
-function describe({ hour, stream, state, objects, bytes, late, committed, run, problem }: Hour): string {
+function describe({
+  hour,
+  stream,
+  state,
+  failed,
+  objects,
+  bytes,
+  late,
+  committed,
+  run,
+  problem,
+}: Hour): string {
   return [
     `${hour.replace('T', ' ')}:00${stream === undefined ? '' : ` ${stream}`}: ${state}`,
+    ...(failed === undefined
+      ? []
+      : [`${formatNoun(failed.requests, 'request')} in the dead-letter queue; in S3 ${failed.state}`]),
     `${formatNoun(objects, 'raw object')}, ${formatSize(bytes)}`,
     ...(late === 0 ? [] : [`${formatCount(late)} late`]),
     ...(committed === undefined
@@ -106,16 +125,19 @@ function describe({ hour, stream, state, objects, bytes, late, committed, run, p
   ].join('; ');
 }
 
-function attention({ attention: matters }: Report): string {
-  if (matters.length === 0) return '<h2>What needs attention</h2>\n<p>Nothing.</p>\n';
-  const rows = matters.map(
-    ({ kind, hour = '', stream = '', what, command }) =>
-      `<tr><td>${kind}</td><td>${escapeHtml(hour)}</td><td>${escapeHtml(stream)}</td><td>${escapeHtml(what)}</td><td><code>${escapeHtml(command)}</code></td></tr>\n`,
-  );
+function* attention({ attention: matters }: Report): Generator<string> {
+  yield '<h2>What needs attention</h2>\n';
+  if (matters.length === 0) {
+    yield '<p>Nothing.</p>\n';
+    return;
+  }
   const head = ['what', 'hour', 'stream', 'why', 'command that mends it'].map(
     (name) => `<th scope="col">${name}</th>`,
   );
-  return `<h2>What needs attention</h2>\n<div class="scroll" tabindex="0" role="region" aria-label="What needs attention"><table class="wide"><thead><tr>${head.join('')}</tr></thead><tbody>\n${rows.join('')}</tbody></table></div>\n`;
+  yield `<div class="scroll" tabindex="0" role="region" aria-label="What needs attention"><table class="wide"><thead><tr>${head.join('')}</tr></thead><tbody>\n`;
+  for (const { kind, hour = '', stream = '', what, command } of matters)
+    yield `<tr><td>${kind}</td><td>${escapeHtml(hour)}</td><td>${escapeHtml(stream)}</td><td>${escapeHtml(what)}</td><td><code>${escapeHtml(command)}</code></td></tr>\n`;
+  yield '</tbody></table></div>\n';
 }
 
 function costs({ cost: { prices, requests, hoursWithFigures, storageMonth, readOnce } }: Report): string {

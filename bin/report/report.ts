@@ -1,10 +1,12 @@
+import { type DeadLetters, type DeadLettersInJson, deadLettersInJson } from '../operator/dead-letters.ts';
 import type { HourState } from '../operator/hour-status.ts';
-import { PRICES, totalCost } from '../output/prices.ts';
+import { PRICES } from '../../lambda/prices.ts';
+import { totalCost } from '../output/prices.ts';
 import { type Attention, attentionOf } from './attention.ts';
-import { type HourReport, type Sizes, addSizes } from './hour-report.ts';
+import type { HourReport, SizesOfBoth } from './hour-report.ts';
 
 /** What `report --json` prints, and what is in the page. Sizes are in bytes, money in US dollars. */
-export interface Report {
+export interface Report extends DeadLettersInJson {
   status: 'complete' | 'incomplete';
   from: string;
   to: string;
@@ -21,11 +23,9 @@ export interface Report {
     late: number;
   };
   cost: Cost;
-  sizes: { sources: Sizes; outputs: Sizes };
+  sizes: SizesOfBoth;
   attention: Attention[];
-  /** Undefined unless a stack was named. */
-  deadLetters?: number;
-  hours: Omit<HourReport, 'sizes'>[];
+  hours: readonly HourReport[];
 }
 
 /** Dollars. `without`: for the objects as they lie in raw; `with`: for the outputs. */
@@ -45,20 +45,20 @@ export interface ReportInput {
   to: string;
   now: Date;
   stack: string | undefined;
-  deadLetters: number | undefined;
+  deadLetters: DeadLetters | undefined;
+  sizes: SizesOfBoth;
 }
 
 /** Adds hours up to a report. */
 export function reportOf(
   rows: readonly HourReport[],
-  { from, to, now, stack, deadLetters }: ReportInput,
+  { from, to, now, stack, deadLetters, sizes }: ReportInput,
 ): Report {
   const hours: Record<HourState, number> = {
     ...{ 'rolled-up': 0, late: 0, missing: 0 },
-    ...{ open: 0, empty: 0, unreadable: 0 },
+    ...{ open: 0, empty: 0, unreadable: 0, failed: 0 },
   };
   const totals = { hours, objects: 0, bytes: 0, outputs: 0, outputBytes: 0, late: 0 };
-  const sizes: Report['sizes'] = { sources: [], outputs: [] };
   let requests = 0;
   let hoursWithFigures = 0;
   for (const row of rows) {
@@ -68,8 +68,6 @@ export function reportOf(
     totals.outputs += row.committed?.outputs ?? 0;
     totals.outputBytes += row.committed?.outputBytes ?? 0;
     totals.late += row.late;
-    addSizes(sizes.sources, row.sizes.sources);
-    addSizes(sizes.outputs, row.sizes.outputs);
     if (row.run === undefined) continue;
     requests += totalCost(row.run.requests);
     hoursWithFigures++;
@@ -92,14 +90,7 @@ export function reportOf(
     },
     sizes,
     attention,
-    ...(deadLetters === undefined ? {} : { deadLetters }),
-    hours: rows.map(withoutSizes),
+    ...deadLettersInJson(deadLetters),
+    hours: rows,
   };
-}
-
-/** An hour without its sizes, which are told in sum: they would be most of the page. */
-function withoutSizes(row: HourReport): Report['hours'][number] {
-  const rest: Report['hours'][number] & Partial<HourReport> = { ...row };
-  delete rest.sizes;
-  return rest;
 }

@@ -62,6 +62,28 @@ export function everyStream(
   });
 }
 
+/**
+ * The hourly sum of a metric over all streams, for arithmetic with others of the same graph.
+ *
+ * @param id a name for it within the graph, in lower case
+ * @returns an expression of the name, and the metrics that it needs
+ */
+export function sumOfStreams(
+  serviceName: string,
+  streams: readonly string[],
+  metricName: string,
+  id: string,
+): { expression: string; usingMetrics: Record<string, MathExpression> } {
+  const searches = everyStream(serviceName, streams, metricName, 'Sum').flat();
+  const names = searches.map((_, i) => `${id}${i}`);
+  const sums = names.map((name) => `SUM(${name})`);
+  return {
+    // An expression of no stream that reported is none, and would make the sum none.
+    expression: sums.length === 1 ? `SUM(${id}0)` : `(${sums.map((sum) => `FILL(${sum}, 0)`).join(' + ')})`,
+    usingMetrics: Object.fromEntries(searches.map((search, i) => [`${id}${i}`, search])),
+  };
+}
+
 /** A list in pieces of at most `most`: 250 -> 100, 100, 50. */
 export function chunks<T>(list: readonly T[], most: number): T[][] {
   return Array.from({ length: Math.ceil(list.length / most) }, (_, i) =>

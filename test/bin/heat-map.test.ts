@@ -18,12 +18,13 @@ test('a heat map has a row for each day and a letter for each hour, under a rule
     cell('2026-11-21T01', 'empty'),
     cell('2026-11-21T02', 'unreadable'),
     cell('2026-11-21T03', 'open'),
+    cell('2026-11-21T04', 'failed'),
   ];
   const [ruler = '', first = '', second = '', legend] = formatHeatMap(cells, { colours: false });
   expect(first).toBe(`  2026-11-20  ${' '.repeat(44)}R L`);
-  expect(second).toBe('  2026-11-21  M . ! o');
+  expect(second).toBe('  2026-11-21  M . ! o F');
   expect(ruler.indexOf('21')).toBe(14 + 2 * 21);
-  expect(legend).toBe('  R rolled-up   L late   M missing   o open   . empty   ! unreadable');
+  expect(legend).toBe('  R rolled-up   L late   M missing   o open   . empty   ! unreadable   F failed');
 });
 
 test('streams have a grid each, and their names cannot reach the terminal', () => {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
+import { figuresOf } from '../support/figures.ts';
 import {
   BUCKET,
   DESTINATION,
@@ -73,6 +74,13 @@ it('run --workers shares the outputs out among processes, to the same outputs', 
   expect(shared).toMatchObject({ status: 'committed', objects: 41, outputs: 9, written: 9, reused: 0 });
   expect(outputs('rolled/app/')).toEqual(outputs('alone/'));
   const [one, two] = [shared, alone].map(({ peak }) => peak as Record<string, number>);
+  const [figures, figuresAlone] = ['rolled/app/', 'alone/'].map((prefix) =>
+    figuresOf(sandbox, BUCKET, `${prefix}_manifest.json`),
+  );
+  expect([figures?.by, figuresAlone?.by]).toEqual(['workers', 'command-line']);
+  // All processes together: each source is read once, and their memory is added up.
+  expect(figures?.requests.get).toBeGreaterThanOrEqual(41);
+  expect(figures?.peak.rssBytes).toBeGreaterThan(1.5 * (figuresAlone?.peak.rssBytes ?? Infinity));
   // Two processes, each with an output in memory.
   expect(one?.['inFlightBytes']).toBe(2 * (two?.['inFlightBytes'] ?? 0));
   expect(one?.['rssBytes']).toBeGreaterThan(1.5 * (two?.['rssBytes'] ?? Infinity));

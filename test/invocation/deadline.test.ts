@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MiB } from '../../lambda/size.ts';
 import type { Hook, Sandbox } from '../../sandbox/sandbox.ts';
+import { figuresOf } from '../support/figures.ts';
 import { type QueueServer, startQueues } from '../support/queue-server.ts';
 import { INVOCATION_MS, type LambdaProcess, startLambda } from './support/lambda-process.ts';
 import {
@@ -16,6 +17,7 @@ import {
   openBucket,
   outputKeys,
   putHour,
+  rawPrefix,
   rolledUp,
 } from './support/raw-logs.ts';
 import { isSample } from '../support/hooks.ts';
@@ -41,6 +43,9 @@ afterEach(async () => {
   await sandbox.close();
 });
 
+const AGGREGATED_KEY = rawPrefix(8, 'aggregated');
+/** The function's memory. */
+const GIB = 1024 * MiB;
 /** Two sources an output, two parts an output. */
 const OUTPUTS = 10;
 const putOutputs = (): string => putHour(sandbox, 8, { objects: 2 * OUTPUTS, bytes: 2.75 * MiB });
@@ -107,6 +112,11 @@ describe('a run that runs out of time', () => {
       metrics: [{ HoursCommitted: 1 }],
     });
     expect(rolledUp(sandbox, 8)).toBe(logs);
+    // What the last invocation left with the manifest is of itself.
+    const last = runs.at(-1)?.result as { requests: { get: number } };
+    const figures = figuresOf(sandbox, BUCKET, `${AGGREGATED_KEY}_manifest.json`);
+    expect(figures).toMatchObject({ by: 'function', continuations: runs.length - 1, memoryLimitBytes: GIB });
+    expect(figures?.requests.get).toBe(last.requests.get);
     expect(Object.keys(writes()).sort()).toEqual(outputKeys(sandbox, 8));
     expect(new Set(Object.values(writes()))).toEqual(new Set([1]));
     expect(runs.reduce((sum, { result }) => sum + (result as { written: number }).written, 0)).toBe(OUTPUTS);

@@ -13,6 +13,7 @@ import { createStepInvocation } from '../../lambda/invocation/step-invocation.ts
 import { parseManifest } from '../../lambda/rollup/model/manifest.ts';
 import { fanOutDefinition } from '../../lib/fan-out-definition.ts';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../../sandbox/sandbox.ts';
+import { figuresOf } from '../support/figures.ts';
 import { isSample } from '../support/hooks.ts';
 import { Execution, type StatesWorld } from '../support/states.ts';
 import {
@@ -130,6 +131,11 @@ describe('an execution', () => {
       status: 'SUCCEEDED',
       output: { status: 'done', outcome: { status: 'committed', written: 5 } },
     });
+    const memoryLimitBytes = 1_769 * KiB ** 2;
+    const figures = figuresOf(sandbox, BUCKET, `${AGGREGATED}_manifest.json`);
+    expect(figures).toMatchObject({ by: 'state-machine', continuations: 0, memoryLimitBytes });
+    // The commit step knows of its own requests alone: it reads no source, and writes no output.
+    expect(figures?.requests.get).toBeLessThan(10);
     stubEnvironment(alone);
     const single = createInvocation(process.env);
     for (const message of parseEvent(REQUEST))

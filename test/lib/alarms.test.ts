@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { METRICS } from '../../lambda/names.ts';
+import { PRICES } from '../../lambda/prices.ts';
 import { flattenReference } from '../../lib/flatten-reference.ts';
 import { anchors, page } from './markdown.ts';
 import { DEPLOYMENTS, FAN_OUT, synthesize } from './synthesis.ts';
@@ -142,6 +143,30 @@ describe('alarms', () => {
   });
 });
 
+const widgetSchema = z.looseObject({
+  properties: z.looseObject({
+    markdown: z.string().optional(),
+    metrics: z.array(z.array(z.unknown())).default([]),
+  }),
+});
+
+function widgetsOf(template: ReturnType<typeof synthesize>) {
+  const body = onlyResource(template, 'AWS::CloudWatch::Dashboard').Properties['DashboardBody'];
+  return z.object({ widgets: z.array(widgetSchema) }).parse(JSON.parse(flattenReference(body))).widgets;
+}
+
+/** Expressions of all graphs, by their labels. */
+function expressionsOf(template: ReturnType<typeof synthesize>): Map<string, string> {
+  const shown = z.looseObject({ label: z.string(), expression: z.string() });
+  const metrics = widgetsOf(template).flatMap(({ properties }) => properties.metrics.map((row) => row[0]));
+  return new Map(
+    metrics.flatMap((metric) => {
+      const { success, data } = shown.safeParse(metric);
+      return success ? [[data.label, data.expression] as const] : [];
+    }),
+  );
+}
+
 describe('the dashboard', () => {
   it.each(Object.entries(DEPLOYMENTS))('with %s shows every metric that the function has', (_, context) => {
     const body = onlyResource(synthesize(context), 'AWS::CloudWatch::Dashboard').Properties['DashboardBody'];
@@ -173,6 +198,41 @@ describe('the dashboard', () => {
     expect(body).toContain('Large rollups: steps');
   });
 
+  it.each(Object.entries(WITH_FAN_OUT))(
+    'with %s asks the questions of a report in its order',
+    (_, context) => {
+      const markdowns = widgetsOf(synthesize(context)).flatMap(({ properties }) => properties.markdown ?? []);
+      expect(markdowns).toEqual([
+        '## Is everything rolled up?',
+        '## How much is it?',
+        '## How near are the limits?',
+        '## What does it cost?',
+        ...(context === FAN_OUT ? ['## Large rollups, by fan-out'] : []),
+      ]);
+    },
+  );
+
+  it('shows ratio and dollars by arithmetic over all streams, with the prices of plan and report', () => {
+    const memory = { ...FAN_OUT, memorySize: 2_048, partSize: '16MiB' };
+    const expressions = expressionsOf(synthesize(memory));
+    expect(expressions.get('objects for one output')).toBe('SUM(objects0) / SUM(outputs0)');
+    expect(expressions.get('Lambda')).toBe(`duration / 1000 * 2 * ${PRICES.lambdaGBSecond}`);
+    expect(expressions.get('Lambda, fan-out')).toBe(`steps / 1000 * 2 * ${PRICES.lambdaGBSecond}`);
+    expect(expressions.get('S3 requests, estimated by objects and bytes')).toBe(
+      `SUM(objects0) * 0.0000004 + (SUM(bytes0) / ${16 * 1024 ** 2} + 3 * SUM(outputs0)) * 0.0000050`,
+    );
+  });
+
+  it('adds streams up that no single search may name', () => {
+    const streams = Array.from({ length: 110 }, (_, i) => ({ name: `service-${i}` }));
+    const expressions = expressionsOf(synthesize({ rawBucketName: 'application-logs', streams }));
+    const ratio = expressions.get('objects for one output') ?? '';
+    const named = [...ratio.matchAll(/FILL\(SUM\((objects\d+)\), 0\)/g)];
+    expect(named.length).toBeGreaterThan(1);
+    const [objects, outputs = ''] = ratio.split(' / ');
+    expect(outputs.replaceAll('outputs', 'objects')).toBe(objects);
+  });
+
   it('has no widget with more than 100 alarms or streams, and leaves none out', () => {
     const streams = Array.from({ length: 110 }, (_, i) => ({ name: `service-${i}` }));
     const template = synthesize({ rawBucketName: 'application-logs', streams });
@@ -185,7 +245,7 @@ describe('the dashboard', () => {
           z.looseObject({
             type: z.string(),
             properties: z.looseObject({
-              title: z.string(),
+              title: z.string().default(''),
               alarms: z.array(z.string()).default([]),
               metrics: z.array(z.array(z.unknown())).default([]),
             }),

@@ -10,11 +10,14 @@ import { type Location, type ObjectAt, formatLocation } from '../model/location.
 import type { CommittedSource, Rollup } from '../model/manifest.ts';
 import type { ObjectHead, Store, StreamOptions } from '../model/store.ts';
 import { BufferPool } from '../write/buffer-pool.ts';
+import { MiB } from '../../size.ts';
 import { streamedCopySizes } from '../write/streamed-copy.ts';
 import { OutputReader, type WantedKeys, type WantedSource, WantedSources, nothingUnder } from './extract.ts';
 
 /** Objects of more than one part that are uploaded at once; each has the memory of four parts. */
 const LARGE_AT_ONCE = 2;
+/** Bytes of a part, at most: several objects are restored at once, each in memory of its own. */
+const LARGEST_PART = 8 * MiB;
 /** Most bytes of a key in UTF-8: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html */
 const LONGEST_KEY = 1024;
 
@@ -207,7 +210,7 @@ class ObjectWriter {
   readonly #largeAtOnce = pLimit(LARGE_AT_ONCE);
 
   constructor(request: RestoreRequest, context: RestoreContext) {
-    const { partSize } = context.settings;
+    const partSize = partOf(context.settings);
     this.#request = request;
     this.#context = context;
     this.#small = new BufferPool(partSize - 1);
@@ -271,18 +274,24 @@ class ObjectWriter {
       metadata: {},
       ...(this.#request.overwrite ? {} : { condition: 'absent' }),
     };
-    const send = (partSize: number, memory: Buffer): Promise<{ etag: string }> =>
-      target.uploadStream(at, whole.chunks(), { ...options, partSize, memory }, signal);
-    if (size <= settings.partSize) {
-      const partSize = Math.max(1, size);
-      return this.#small.use(partSize, (memory) => send(partSize, memory.subarray(0, partSize)));
+    const send = (part: number, memory: Buffer): Promise<{ etag: string }> =>
+      target.uploadStream(at, whole.chunks(), { ...options, partSize: part, memory }, signal);
+    const partSize = partOf(settings);
+    if (size <= partSize) {
+      const one = Math.max(1, size);
+      return this.#small.use(one, (memory) => send(one, memory.subarray(0, one)));
     }
-    const { part } = streamedCopySizes(size, settings);
-    const memory = Math.max(part, PARTS_IN_FLIGHT * settings.partSize);
+    const { part } = streamedCopySizes(size, { targetSize: partSize, partSize });
+    const memory = Math.max(part, PARTS_IN_FLIGHT * partSize);
     return this.#largeAtOnce(() =>
       this.#large.use(memory, (buffer) => send(part, buffer.subarray(0, memory))),
     );
   }
+}
+
+/** Bytes of a part. */
+function partOf({ partSize }: Pick<Settings, 'partSize'>): number {
+  return Math.min(partSize, LARGEST_PART);
 }
 
 /** Bytes of a source. A source may have been decoded, and a header may have been left out of its output. */

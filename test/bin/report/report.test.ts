@@ -4,7 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Report } from '../../../bin/report/report.ts';
+import { formatCount } from '../../../bin/output/output.ts';
 import { hasUnprintable } from '../../../lambda/printable.ts';
+import { formatSize } from '../../../lambda/size.ts';
+import { VERSION } from '../../../lambda/version.ts';
 import { type Account, STACK, openAccount } from '../operator/operator-line.ts';
 import { FROM, STREAMS, fillMonth, hoursOf } from './month.ts';
 
@@ -22,15 +25,18 @@ describe('a report of 30 days of 4 streams', () => {
   let report: Report;
   let page: string;
   let requests: number;
+  let connections: number;
 
   beforeAll(async () => {
     account = await openAccount();
     folder = await mkdtemp(join(tmpdir(), 'report-'));
     kinds = await fillMonth(account, DAYS);
     account.sandbox.clearRequests();
+    account.sandbox.resetPeaks();
     const output = join(folder, 'page.html');
     const { code, printed } = await account.json(['report', ...RANGE, '--output', output]);
     requests = account.sandbox.requests.length;
+    connections = account.sandbox.stats().peakConnections;
     expect(code).toBe(0);
     report = printed as unknown as Report;
     page = readFileSync(output, 'utf8');
@@ -102,8 +108,9 @@ describe('a report of 30 days of 4 streams', () => {
     expect(hostile?.command).toContain(`'s3://application-logs/raw/x'\\''</script><b>/`);
   });
 
-  test('an hour takes at most a manifest, an index, and a listing of raw', () => {
+  test('an hour takes at most a manifest, an index, and a listing of raw; eight are read at once', () => {
     expect(requests).toBeLessThanOrEqual(3 * kinds.size + 5);
+    expect(connections).toBeLessThanOrEqual(8);
   });
 
   test('the page is of a size that can be sent by mail, and names nothing to load', () => {
@@ -118,12 +125,41 @@ describe('a report of 30 days of 4 streams', () => {
     expect(JSON.parse(text)).toEqual(report);
   });
 
+  test('what the page shows are the data', () => {
+    const cells = [...page.matchAll(/<td data-state="([\w-]+)"[^>]* aria-label="([^"]*)">/g)];
+    expect(cells).toHaveLength(report.hours.length);
+    const counts = Object.entries(report.totals.hours).filter(([, count]) => count > 0);
+    const shown = Map.groupBy(cells, ([, state]) => state);
+    expect(new Map([...shown].map(([state, of]) => [state, of.length]))).toEqual(new Map(counts));
+    const [late] = report.hours.filter(({ state }) => state === 'late');
+    expect(cells.map(([, , label]) => label)).toContain(
+      `${(late?.hour ?? '').replace('T', ' ')}:00 ${late?.stream ?? ''}: late; 2 raw objects, 10 B; 1 late; ` +
+        `1 rolled up into 1 output of 5 B; in ${late?.run?.durationSeconds.toFixed(1) ?? ''} s by command-line ${VERSION}`,
+    );
+    const { objects, outputs, bytes } = report.totals;
+    const facts = [...page.matchAll(/<th scope="row">([^<]*)<\/th><td>([^<]*)<\/td>/g)];
+    const fact = new Map(facts.map(([, name, value]) => [name, value]));
+    expect(fact.get('sources rolled up')).toBe(`${formatCount(objects)}, ${formatSize(bytes)}`);
+    expect(fact.get('outputs')).toMatch(new RegExp(`^${formatCount(outputs)}, `));
+    expect(fact.get('hours missing')).toBe(formatCount(report.totals.hours.missing));
+    expect(page.match(/<tr><td>(late|missing|unreadable)<\/td>/g)).toHaveLength(report.attention.length);
+  });
+
   test('names with markup, quotes and marks of direction stay text', () => {
     expect(page.match(/<\/script>/g)).toHaveLength(2);
     expect(page.includes('<b>')).toBe(false);
     expect(page.includes('x&quot;&#39;&lt;/script&gt;&lt;b&gt;\\u202e&amp;')).toBe(true);
     expect(hasUnprintable(page.replaceAll('\n', ''))).toBe(false);
   });
+});
+
+test('a range of more than ten years is refused before anything is read', async () => {
+  await using account = await openAccount();
+  const args = ['report', '--stack', STACK, '--from', '2010-01-01T00', '--to', '2025-01-01T00'];
+  const { code, error } = await account.failure(args);
+  expect(code).toBe(2);
+  expect(error['message']).toBe('From 2010-01-01T00 to 2025-01-01T00 are more than ten years.');
+  expect([account.stub.calls, account.sandbox.requests]).toEqual([[], []]);
 });
 
 test('dead letters of the stack need attention, and their command shows them first', async () => {
@@ -134,6 +170,7 @@ test('dead letters of the stack need attention, and their command shows them fir
   expect(printed).toMatchObject({
     status: 'incomplete',
     deadLetters: 1,
+    deadLettersRead: { read: 1, elsewhere: 1 },
     attention: [{ kind: 'dead-letters', command: 's3-rollup redrive --stack LogRollup --dry-run' }],
   });
 });
