@@ -98,7 +98,10 @@ export class LogRollup extends Construct {
       fanOut: this.fanOut,
       streams: streams.map(({ name }) => name),
       capacity,
-      partSize: engine.partSize ?? DEFAULT_SETTINGS.partSize,
+      sizes: {
+        part: engine.partSize ?? DEFAULT_SETTINGS.partSize,
+        target: engine.targetSize ?? DEFAULT_SETTINGS.targetSize,
+      },
       serviceName,
       alarms: this.alarms,
     });

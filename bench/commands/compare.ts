@@ -8,7 +8,9 @@ import { comparisonChart } from '../report/comparison-chart.ts';
 import { type Comparison, formatComparison, ratios } from '../report/comparison.ts';
 import { summarize } from '../report/summary.ts';
 import { startRemoteServer } from '../server/remote-server.ts';
-import { type GoName, GO_MODES, buildGo, measureGo } from '../variants/go.ts';
+import { goPrograms } from '../variants/go.ts';
+import { installedProgram } from '../variants/installed.ts';
+import { measureProgram } from '../variants/program.ts';
 import { VARIANTS, type VariantName } from '../variants/variant.ts';
 
 const EXAMPLES = `
@@ -29,6 +31,7 @@ export const compare = measuringCommand(
       .choices(STARTS)
       .default('own' as const),
   )
+  .option('--no-installed', 'leave out the command line as it is installed, which is built for it')
   .option('--no-go', 'leave out the programs in Go, which are built where there is a Go toolchain')
   .option('--svg <file>', 'write a chart')
   .addHelpText('after', EXAMPLES)
@@ -39,21 +42,24 @@ export const compare = measuringCommand(
       VariantName,
       Measured[]
     >;
-    const executable = options.go ? buildGo() : undefined;
-    const goNames = executable === undefined ? [] : (Object.keys(GO_MODES) as GoName[]);
-    const goRuns = new Map(goNames.map((name) => [name, [] as Measured[]]));
     const server = await startRemoteServer(dataSet);
+    const programRuns = new Map<string, Measured[]>();
     try {
+      const programs = [
+        ...(options.installed ? [installedProgram(settings)] : []),
+        ...(options.go ? goPrograms(server, settings) : []),
+      ];
+      for (const { name } of programs) programRuns.set(name, []);
       for (let round = 1; round <= options.rounds; round++) {
         for (const name of VARIANTS) {
           const run = await measure(server, name, settings, options.start);
           runs[name].push(run);
           say(`round ${round} of ${options.rounds}, ${name}: ${run.cpuSeconds.toFixed(2)} CPU s`);
         }
-        for (const [name, done] of goRuns) {
-          const run = await measureGo(server, executable ?? '', name, settings);
-          done.push(run);
-          say(`round ${round} of ${options.rounds}, ${name}: ${run.cpuSeconds.toFixed(2)} CPU s`);
+        for (const program of programs) {
+          const run = await measureProgram(server, program);
+          programRuns.get(program.name)?.push(run);
+          say(`round ${round} of ${options.rounds}, ${program.name}: ${run.cpuSeconds.toFixed(2)} CPU s`);
         }
       }
     } finally {
@@ -68,7 +74,7 @@ export const compare = measuringCommand(
       rounds: options.rounds,
       settings,
       variants: summaries,
-      go: Object.fromEntries([...goRuns].map(([name, done]) => [name, summarize(done)])),
+      programs: Object.fromEntries([...programRuns].map(([name, done]) => [name, summarize(done)])),
       ratios: ratios(summaries),
     };
     if (options.svg !== undefined) writeFileSync(options.svg, comparisonChart(comparison));

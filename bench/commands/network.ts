@@ -1,9 +1,11 @@
+import { writeFileSync } from 'node:fs';
 import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
 import type { Settings } from '../../lambda/settings/table.ts';
 import { MiB, formatSize } from '../../lambda/size.ts';
 import { measure } from '../measure.ts';
 import { LAMBDA, type Shape } from '../network/shape.ts';
 import { dataSetOf, machine, measuringCommand } from '../options.ts';
+import { type NetworkBar, networkChart } from '../report/network-chart.ts';
 import { say } from '../report/say.ts';
 import { formatMegabytes, formatNumber, formatTable } from '../report/table.ts';
 import { startRemoteServer } from '../server/remote-server.ts';
@@ -37,12 +39,27 @@ const SERIES: Record<string, Series[]> = {
   ],
 };
 
+const PANELS: Record<string, { title: string; label: (point: Point) => string }> = {
+  outputs: { title: 'Outputs in flight', label: (point) => String(point.outputsInFlight) },
+  concurrency: { title: 'Concurrency', label: (point) => String(point.concurrency) },
+  parts: { title: 'Part size', label: (point) => formatSize(point.partSize) },
+};
+
+function barOf(result: Point & { name: string; wallSeconds: number }): NetworkBar {
+  const { title, label } = PANELS[result.name] ?? { title: result.name, label: () => '' };
+  const isDefault = (Object.keys(FUNCTION) as (keyof Point)[]).every(
+    (name) => result[name] === FUNCTION[name],
+  );
+  return { panel: title, label: label(result), seconds: result.wallSeconds, isDefault };
+}
+
 export const network = measuringCommand(
   'network',
   's3-log-rollup behind the network of a function: how long it takes, against bytes divided by bandwidth',
   3000,
 )
   .option('--series <name...>', `only these of ${Object.keys(SERIES).join(', ')}`, Object.keys(SERIES))
+  .option('--svg <file>', 'write a chart')
   .addHelpText('after', EXAMPLES)
   .action(async (options) => {
     const dataSet = dataSetOf(options);
@@ -64,6 +81,13 @@ export const network = measuringCommand(
           await server.close();
         }
       }
+    if (options.svg !== undefined) {
+      const bars = results.filter(({ shape }) => shape === undefined).map((each) => barOf(each));
+      const bytes = results[0]?.bytes ?? 0;
+      const least = results[0]?.least ?? 0;
+      const about = `${dataSet.objects.toLocaleString('en-US')} objects, ${formatNumber(bytes / 1e9)} GB at ${formatMegabytes(LAMBDA.bytesPerSecond)} MB/s each way; the dashed line is bytes / bandwidth; ${machine().date}`;
+      writeFileSync(options.svg, networkChart(bars, { about, least }));
+    }
     const rows = results.map((each) => [
       each.shape === undefined ? each.name : JSON.stringify(each.shape),
       String(each.outputsInFlight),

@@ -1,7 +1,7 @@
 import type { Settings } from '../../lambda/settings/table.ts';
 import type { machine } from '../options.ts';
 import type { DataSetOptions } from '../server/data-set.ts';
-import type { GoName } from '../variants/go.ts';
+import { INSTALLED } from '../variants/installed.ts';
 import { VARIANTS, type VariantName } from '../variants/variant.ts';
 import type { Summary } from './summary.ts';
 import { formatMegabytes, formatNumber, formatTable } from './table.ts';
@@ -12,8 +12,8 @@ export interface Comparison {
   rounds: number;
   settings: Settings;
   variants: Record<VariantName, Summary>;
-  /** The programs in Go, where there is a Go toolchain: whole processes. */
-  go: Partial<Record<GoName, Summary>>;
+  /** Whole processes: the command line as it is installed, and programs in Go where there is a Go toolchain. */
+  programs: Record<string, Summary>;
   /** Figures of s3-log-rollup divided by those of the others. */
   ratios: Record<Other, Ratios>;
 }
@@ -57,13 +57,14 @@ export function formatComparison(comparison: Comparison): string {
   const { dataSet, rounds, settings, variants, machine } = comparison;
   const gigabytes = formatNumber(dataSet.bytes / 1e9);
   const rows = VARIANTS.map((name) => [name, ...cells(variants[name])]);
-  for (const [name, summary] of Object.entries(comparison.go))
+  for (const [name, summary] of Object.entries(comparison.programs))
     rows.push([name, '', '', ...cells(summary).slice(2)]);
   for (const other of ['floor', 'https', 'simple'] as const) {
     const { cpu, wall, rss } = comparison.ratios[other];
     const [cpuRatio, wallRatio, rssRatio] = [cpu, wall, rss].map(formatNumber) as [string, string, string];
     rows.push([`against ${other}`, cpuRatio, cpuRatio, '', wallRatio, rssRatio, '', '', '']);
   }
+  rows.push(...processRatios(comparison));
   return [
     `${dataSet.objects.toLocaleString('en-US')} objects, ${gigabytes} GB, ${dataSet.checksum}; concurrency ${settings.concurrency}, ` +
       `${settings.outputsInFlight} outputs in flight; medians of ${rounds}; ` +
@@ -73,6 +74,18 @@ export function formatComparison(comparison: Comparison): string {
     '',
     serverLine(variants),
   ].join('\n');
+}
+
+/** The installed command line against the others, by the CPU time and the memory of whole processes. */
+function processRatios({ variants, programs }: Comparison): string[][] {
+  const { [INSTALLED]: own, ...others } = programs;
+  if (own?.processCpuSecondsPerGb === undefined) return [];
+  const { processCpuSecondsPerGb: cpu, rssBytes } = own;
+  return Object.entries({ floor: variants.floor, ...others }).map(([name, other]) => {
+    const ratio = cpu / (other.processCpuSecondsPerGb ?? NaN);
+    const memory = formatNumber(rssBytes / other.rssBytes);
+    return [`${INSTALLED}, against ${name}`, '', '', formatNumber(ratio), '', memory, '', '', ''];
+  });
 }
 
 function cells(summary: Summary): string[] {

@@ -51,8 +51,8 @@ export interface RollupDashboardProps {
   /** Names of the streams. */
   readonly streams: readonly string[];
   readonly capacity: Capacity;
-  /** Bytes of a part of a multipart upload, each of which is a request. */
-  readonly partSize: number;
+  /** Bytes of a part of a multipart upload, each of which is a request, and those at which an output closes. */
+  readonly sizes: { readonly part: number; readonly target: number };
   readonly serviceName: string;
   readonly alarms: readonly Alarm[];
 }
@@ -192,8 +192,11 @@ function dollars(props: RollupDashboardProps): MathExpression[] {
       label,
       period: HOUR,
     });
-  // A GET for each object; of an output its full parts, the last one, and a request before and behind them.
-  const puts = `(${bytes.expression} / ${props.partSize} + 3 * ${outputs.expression})`;
+  // A GET for each object; of an output one PUT where a part holds it, and otherwise its full parts, the last one, and a
+  // request before and behind them.
+  const { part, target } = props.sizes;
+  const puts =
+    part > target ? outputs.expression : `(${bytes.expression} / ${part} + 3 * ${outputs.expression})`;
   return [
     lambda('Lambda', 'duration', props.function),
     ...(props.fanOut === undefined ? [] : [lambda('Lambda, fan-out', 'steps', props.fanOut.function)]),

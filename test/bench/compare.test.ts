@@ -24,6 +24,7 @@ describe('the benchmark, small', () => {
       '--rounds',
       '1',
       '--no-go',
+      '--no-installed',
       '--json',
       '--svg',
       join(folder, 'bench.svg'),

@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { PRICES, type RequestClass } from '../../bin/output/prices.ts';
+import { PRICES } from '../../lambda/prices.ts';
+import type { RequestClass } from '../../lambda/rollup/index.ts';
 import { parseContext } from '../../lib/config/context.ts';
 import { MiB } from '../../lambda/size.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
@@ -112,8 +113,8 @@ describe('the table of a year of archive', () => {
     ['outputs', (objects) => inAll(outputsOf(objects))],
     ['LIST', (objects) => of('list', objects / 1000 + 3)],
     ['GET', (objects) => of('get', objects)],
-    ['PUT, in parts of 8 MiB', (objects) => of('put', uploads(objects, 5))],
-    ['PUT, in parts of 16 MiB', (objects) => of('put', uploads(objects, 3))],
+    ['PUT, in parts of 32 MiB', (objects) => of('put', uploads(objects, 2))],
+    ['PUT, one an output (`partSize` 64 MiB)', (objects) => of('put', outputsOf(objects) + 2)],
     ['`verify --deep` of all', (objects) => of('get', objects + outputsOf(objects))],
     [
       'a month of one copy, S3 Standard',

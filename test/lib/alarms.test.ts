@@ -221,6 +221,10 @@ describe('the dashboard', () => {
     expect(expressions.get('S3 requests, estimated by objects and bytes')).toBe(
       `SUM(objects0) * 0.0000004 + (SUM(bytes0) / ${16 * 1024 ** 2} + 3 * SUM(outputs0)) * 0.0000050`,
     );
+    const whole = expressionsOf(synthesize({ ...memory, partSize: '64MiB' }));
+    expect(whole.get('S3 requests, estimated by objects and bytes')).toBe(
+      'SUM(objects0) * 0.0000004 + SUM(outputs0) * 0.0000050',
+    );
   });
 
   it('adds streams up that no single search may name', () => {
