@@ -90,6 +90,27 @@ export const MUTATIONS: Mutation[] = [
     test: rollup('commit/proofs', 'where index and manifest were replaced since its commit'),
   },
   {
+    what: 'a format, and an end, that unproven bytes say',
+    patch: {
+      'lambda/rollup/write/assemble.ts': [
+        [
+          "if (!trusted || !hasCode(error, 'FormatMistaken'",
+          "if (trusted || !hasCode(error, 'FormatMistaken'",
+        ],
+      ],
+    },
+    test: rollup('write/trusted-checksums', 'is not taken for another format'),
+  },
+  {
+    what: 'a store that is trusted though it stores whatever comes',
+    patch: {
+      'lambda/s3/s3-store.ts': [
+        ['if (this.service === undefined) return true;', 'if (at.bucket) return true;'],
+      ],
+    },
+    test: rollup('write/trusted-checksums', 'a store that stores whatever comes'),
+  },
+  {
     what: 'an output reused by its size',
     patch: {
       'lambda/rollup/write/output-writer.ts': [
