@@ -6,15 +6,15 @@ import { gzipSync } from 'node:zlib';
 import type { Context } from 'aws-lambda';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
-import { createInvocation } from '../../lambda/invocation/invocation.ts';
-import { ENV } from '../../lambda/names.ts';
-import { parseEvent } from '../../lambda/invocation/request.ts';
-import { createStepInvocation } from '../../lambda/invocation/step-invocation.ts';
-import { parseManifest } from '../../lambda/rollup/model/manifest.ts';
-import { fanOutDefinition } from '../../lib/fan-out-definition.ts';
-import { type Sandbox, type SandboxOptions, startSandbox } from '../../sandbox/sandbox.ts';
-import { isSample } from '../support/hooks.ts';
-import { Execution, type StatesWorld } from '../support/states.ts';
+import { createInvocation } from '../../../lambda/invocation/invocation.ts';
+import { ENV } from '../../../lambda/names.ts';
+import { parseEvent } from '../../../lambda/invocation/request.ts';
+import { createStepInvocation } from '../../../lambda/invocation/step-invocation.ts';
+import { parseManifest } from '../../../lambda/rollup/model/manifest.ts';
+import { fanOutDefinition } from '../../../lib/fan-out-definition.ts';
+import { type Sandbox, type SandboxOptions, startSandbox } from '../../../sandbox/sandbox.ts';
+import { isSample } from '../../support/hooks.ts';
+import { Execution, type StatesWorld } from '../../support/states.ts';
 import {
   AGGREGATED_ROOT,
   BUCKET,
@@ -24,7 +24,7 @@ import {
   outputKeys,
   outsideRequests,
   rawPrefix,
-} from './support/raw-logs.ts';
+} from '../support/raw-logs.ts';
 
 // The modules below read these when they are loaded.
 vi.hoisted(() => {
