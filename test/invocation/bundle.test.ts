@@ -52,9 +52,10 @@ describe('the bundle that synthesis makes', () => {
 
   it('is imported in under 400 ms', async () => {
     // The best of three: other work on the machine makes a processor slower, never faster.
-    const measured = [lambda.importMs];
+    const uncached = { ...environmentOf(sandbox), NODE_DISABLE_COMPILE_CACHE: '1' };
+    const measured: number[] = [];
     while (measured.length < 3) {
-      await using another = await startLambda({ env: environmentOf(sandbox) });
+      await using another = await startLambda({ env: uncached });
       measured.push(another.importMs);
     }
     expect(Math.min(...measured)).toBeLessThan(400);

@@ -22,9 +22,16 @@ afterAll(() => {
   rmSync(assemblies, { recursive: true });
 });
 
-/** An app whose output folder is deleted after the tests: CDK would leave one an app. */
-export function createApp(context: Record<string, unknown> = {}): App {
-  return new App({ context, outdir: mkdtempSync(join(assemblies, 'app-')) });
+/**
+ * An app whose output folder is deleted after the tests: CDK would leave one an app. CDK's own validation of templates, which
+ * takes longer than all else of a synthesis, is left out but where a test asks for it.
+ */
+export function createApp(
+  context: Record<string, unknown> = {},
+  { validates = false }: { validates?: boolean } = {},
+): App {
+  const outdir = mkdtempSync(join(assemblies, 'app-'));
+  return new App({ context, outdir, builtinCloudFormationValidation: validates });
 }
 
 /** Code in place of a bundle, so that a synthesis is fast. */

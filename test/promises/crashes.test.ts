@@ -13,23 +13,26 @@ import {
 /** A little more than the least part that S3 takes. */
 const TARGET = 5.25 * MiB;
 
-/** A multipart upload, a small output, and a copy; with a codec, all are written as streams, beside their sidecars. */
-async function openVariedHour(codec: 'keep' | 'none', headerLines: number): Promise<WatchedBucket> {
-  const bucket = await openWatchedBucket({ targetSize: TARGET, concurrency: 2, codec, headerLines });
+/**
+ * The objects of an hour that becomes a multipart upload, a small output, and a copy; with a codec, all are written as streams,
+ * beside their sidecars.
+ */
+function variedHour(codec: 'keep' | 'none', headerLines: number): [name: string, body: Buffer][] {
+  const small: [string, Buffer] = ['d.log', bodyOf('d', 2, 100)];
   if (headerLines > 0) {
     const [header, other] = ['#header\n', '#other\n'].map((text) => Buffer.from(text)) as [Buffer, Buffer];
-    bucket.putLog('a.log', Buffer.concat([header, bodyOf('a', 1, TARGET / 2)]));
-    bucket.putLog('b.log', Buffer.concat([header, bodyOf('b', 1, 50)]));
-    bucket.putLog('c.log', Buffer.concat([other, bodyOf('c', 1, TARGET / 2)]));
-  } else if (codec === 'keep') {
-    for (const name of ['a', 'b']) bucket.putLog(`${name}.log`, bodyOf(name, 1, TARGET / 2));
-    bucket.putLog('c.log', bodyOf('c', 1, TARGET));
-  } else {
-    bucket.putLog('a.log.gz', bodyOf('a', 1, 50));
-    bucket.putLog('b.log', bodyOf('b', 1, TARGET));
+    return [
+      ['a.log', Buffer.concat([header, bodyOf('a', 1, TARGET / 2)])],
+      ['b.log', Buffer.concat([header, bodyOf('b', 1, 50)])],
+      ['c.log', Buffer.concat([other, bodyOf('c', 1, TARGET / 2)])],
+      small,
+    ];
   }
-  bucket.putLog('d.log', bodyOf('d', 2, 100));
-  return bucket;
+  if (codec === 'keep') {
+    const [a, b] = ['a', 'b'].map((name) => bodyOf(name, 1, TARGET / 2)) as [Buffer, Buffer];
+    return [['a.log', a], ['b.log', b], ['c.log', bodyOf('c', 1, TARGET)], small];
+  }
+  return [['a.log.gz', bodyOf('a', 1, 50)], ['b.log', bodyOf('b', 1, TARGET)], small];
 }
 
 /**
@@ -60,12 +63,18 @@ describe.concurrent('a process that is killed', () => {
   ])(
     'at any of its requests, leaves nothing behind that the next run does not bring in order: %s, %i header lines',
     async (codec, headerLines, least) => {
-      await using calm = await openVariedHour(codec, headerLines);
+      const hour = variedHour(codec, headerLines);
+      const open = async (): Promise<WatchedBucket> => {
+        const bucket = await openWatchedBucket({ targetSize: TARGET, concurrency: 2, codec, headerLines });
+        for (const [name, body] of hour) bucket.putLog(name, body);
+        return bucket;
+      };
+      await using calm = await open();
       expect(endOf(await calm.roll())).toBe('committed');
       const expected = committed(calm);
       let kills = 0;
       for (let request = 1; ; request++) {
-        await using bucket = await openVariedHour(codec, headerLines);
+        await using bucket = await open();
         const wasKilled = await runners.runAndKill(bucket, { request, effect: request % 2 === 0 });
         expect(['committed', 'unchanged']).toContain(endOf(await bucket.tryRoll()));
         expect(committed(bucket)).toEqual(expected);

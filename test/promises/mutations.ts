@@ -596,7 +596,7 @@ export const MUTATIONS: Mutation[] = [
         ["(this.#request.overwrite ? {} : { condition: 'absent' })", '{}'],
       ],
     },
-    test: { file: 'test/bin/extract-to-s3.test.ts', name: 'never overwrites' },
+    test: { file: 'test/bin/extract/extract-to-s3.test.ts', name: 'never overwrites' },
   },
   {
     what: 'a restore that compares sizes alone',
@@ -605,7 +605,7 @@ export const MUTATIONS: Mutation[] = [
         ["(await this.#holds(at, existing, whole)) ? 'present'", "existing.size >= 0 ? 'present'"],
       ],
     },
-    test: { file: 'test/bin/extract-to-s3.test.ts', name: 'of the same size' },
+    test: { file: 'test/bin/extract/extract-to-s3.test.ts', name: 'of the same size' },
   },
   {
     what: 'a repack that forgets headers',

@@ -50,7 +50,9 @@ describe('an archived source', () => {
     expect(await bucket.roll()).toMatchObject({ status: 'committed', objects: 3 });
     await bucket.expectSound();
     await bucket.roll({ repack: true });
-    expect(Buffer.concat(bucket.outputs().map(({ body }) => body))).toEqual(joinedInKeyOrder(bodies));
+    expect(Buffer.concat(bucket.outputs().map(({ body }) => body)).equals(joinedInKeyOrder(bodies))).toBe(
+      true,
+    );
     await bucket.expectSound();
   });
 

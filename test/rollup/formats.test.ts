@@ -233,7 +233,7 @@ describe('a source that is of another kind than its class', () => {
     expect(events.filter((type) => type === 'mistaken')).toHaveLength(1);
     bodies.delete('17.log');
     const plain = bucket.outputs().filter(({ key }) => key.endsWith('.log'));
-    expect(Buffer.concat(plain.map(({ body }) => body))).toEqual(joinedInKeyOrder(bodies));
+    expect(Buffer.concat(plain.map(({ body }) => body)).equals(joinedInKeyOrder(bodies))).toBe(true);
     expect(textsByExtension(bucket).get('.log.gz')).toBe(line(7));
     await bucket.expectSound();
   });

@@ -260,14 +260,17 @@ export function seeded(seed: number): (below: number) => number {
 
 /** Lines of JSON, `bytes` in all, the last one ended. No two are alike. */
 export function logLines(bytes: number, random = seeded(bytes)): Buffer {
-  const lines: string[] = [];
-  let length = 0;
-  while (length < bytes) {
-    const line = `{"at":"2026-11-21T08:${random(60)}Z","id":${random(2 ** 31)},"message":"${'x'.repeat(random(400))}"}\n`;
-    lines.push(line);
-    length += line.length;
+  const body = Buffer.alloc(bytes, 'x');
+  let at = 0;
+  while (at < bytes) {
+    at += body.write(
+      `{"at":"2026-11-21T08:${random(60)}Z","id":${random(2 ** 31)},"message":"`,
+      at,
+      'latin1',
+    );
+    at += random(400);
+    if (at < bytes) at += body.write('"}\n', at, 'latin1');
   }
-  const body = Buffer.from(lines.join('')).subarray(0, bytes);
   if (bytes > 0) body[bytes - 1] = 0x0a;
   return body;
 }

@@ -4,10 +4,11 @@
  * each invocation writes.
  */
 import { readdirSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { setImmediate } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
-import type { Answer, Invocation, Passing, Usage } from './lambda-process.ts';
+import type { Answer, Invocation, Measuring, Passing, Usage } from './lambda-process.ts';
 
 type Handler = (event: unknown, context: unknown) => Promise<unknown>;
 
@@ -45,7 +46,11 @@ const imported = z.object({ handler: z.custom<Handler>() }).parse(await import(p
 const { user, system } = process.cpuUsage(began);
 const importMs = (user + system) / 1000;
 
-process.on('message', (invocation: Invocation | Passing) => {
+process.on('message', (invocation: Invocation | Passing | Measuring) => {
+  if ('measures' in invocation) {
+    void measure().then((usage) => process.send?.({ usage }));
+    return;
+  }
   if ('passMs' in invocation) {
     pass(invocation.passMs);
     process.send?.({ passedMs });
@@ -55,6 +60,8 @@ process.on('message', (invocation: Invocation | Passing) => {
     for (const stream of [process.stdout, process.stderr])
       stream.write(`${JSON.stringify({ endOf: invocation.id })}\n`);
     process.send?.(message);
+    // Node itself writes it at an end of the process, which is killed.
+    flushCompileCache();
   });
 });
 process.send?.({ importMs });
@@ -72,16 +79,16 @@ async function answer({ id, event, remainingMs }: Invocation): Promise<Answer> {
   };
   try {
     const result = await imported.handler(event, context);
-    return { id, result, leftMs: left(), usage: await usage() };
+    return { id, result, leftMs: left() };
   } catch (thrown) {
     // Lambda's runtime for Node answers with these fields.
     const error = thrown instanceof Error ? thrown : new Error(String(thrown));
     const failure = { errorType: error.name, errorMessage: error.message };
-    return { id, failure, leftMs: left(), usage: await usage() };
+    return { id, failure, leftMs: left() };
   }
 }
 
-async function usage(): Promise<Usage> {
+async function measure(): Promise<Usage> {
   await setImmediate();
   globalThis.gc?.();
   return { descriptors: readdirSync('/proc/self/fd').length, rssBytes: process.memoryUsage.rss() };

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { connect } from '../../../lambda/s3/connection.ts';
 import { run } from '../../../lambda/run.ts';
 import { DESTINATION, SMALL, SOURCE } from './watched-bucket.ts';
@@ -19,6 +20,8 @@ const nobody = connect({ settings: SMALL, endpointUrl: 'http://127.0.0.1:1', tim
 await nobody.store.head({ bucket: SOURCE.bucket, key: 'a' }).catch(() => undefined);
 nobody.close();
 
+// Nothing writes it when this process is killed.
+flushCompileCache();
 process.stdout.write('ready\n');
 process.stdin.once('data', (line: Buffer) => {
   const { endpoint, repack, targetSize, codec, headerLines } = JSON.parse(line.toString()) as Order;

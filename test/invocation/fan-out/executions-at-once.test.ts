@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { fanOutDefinition } from '../../lib/fan-out-definition.ts';
-import { Execution, type StatesWorld } from '../support/states.ts';
-import { VirtualTime } from '../support/virtual-time.ts';
+import { fanOutDefinition } from '../../../lib/fan-out-definition.ts';
+import { Execution, type StatesWorld } from '../../support/states.ts';
+import { VirtualTime } from '../../support/virtual-time.ts';
 
 describe('executions at once', () => {
   /** An hour of 300,000 objects, 154 batches, carried out by a function with so many slots. */

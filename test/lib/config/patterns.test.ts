@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Templates, findMeeting, findOverlaps } from '../../lib/config/patterns.ts';
-import { type Hour, fillHour, hourBefore, parseHour } from '../../lambda/rollup/model/hour.ts';
+import { type Templates, findMeeting, findOverlaps } from '../../../lib/config/patterns.ts';
+import { type Hour, fillHour, hourBefore, parseHour } from '../../../lambda/rollup/model/hour.ts';
 
 /** True if one template, filled, begins with the other, filled. */
 const meets = (one: string, other: string, [a, b]: readonly [string, string]): boolean => {

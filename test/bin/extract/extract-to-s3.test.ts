@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
-import { BUCKET, cli, environment, json, lines, parseObject, start } from './command-line.ts';
+import { type Sandbox, startSandbox } from '../../../sandbox/sandbox.ts';
+import { BUCKET, cli, environment, json, lines, parseObject, start } from '../command-line.ts';
 
 const SOURCE = `s3://${BUCKET}/raw/08/`;
 const TO = `s3://${BUCKET}/back/08/`;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
-import { figuresOf } from '../support/figures.ts';
+import { type Sandbox, startSandbox } from '../../../sandbox/sandbox.ts';
+import { figuresOf } from '../../support/figures.ts';
 import {
   BUCKET,
   DESTINATION,
@@ -12,7 +12,7 @@ import {
   lines,
   parseObject,
   start,
-} from './command-line.ts';
+} from '../command-line.ts';
 
 const MiB = 2 ** 20;
 const FLAGS = ['--target-size', '5MiB', '--outputs-in-flight', '1', '--json', '--no-progress'];

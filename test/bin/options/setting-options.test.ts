@@ -6,10 +6,10 @@ import {
   addSettingOptions,
   flagOf,
   typedSettings,
-} from '../../bin/options/setting-options.ts';
-import { checkValues } from '../../lambda/settings/settings.ts';
+} from '../../../bin/options/setting-options.ts';
+import { checkValues } from '../../../lambda/settings/settings.ts';
 
-const PAGE = readFileSync(new URL('../../docs/command-line.md', import.meta.url), 'utf8');
+const PAGE = readFileSync(new URL('../../../docs/command-line.md', import.meta.url), 'utf8');
 
 /** The cells of a line of a Markdown table, without the blanks that align them. */
 function cells(line: string): string[] {

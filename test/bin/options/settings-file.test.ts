@@ -2,11 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readSettingsFile, settingsOver } from '../../bin/options/settings-file.ts';
-import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
-import { MiB } from '../../lambda/size.ts';
-import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
-import { BUCKET, environment, lines, parseObject, runInProcess } from './command-line.ts';
+import { readSettingsFile, settingsOver } from '../../../bin/options/settings-file.ts';
+import { DEFAULT_SETTINGS } from '../../../lambda/settings/settings.ts';
+import { MiB } from '../../../lambda/size.ts';
+import { type Sandbox, startSandbox } from '../../../sandbox/sandbox.ts';
+import { BUCKET, environment, lines, parseObject, runInProcess } from '../command-line.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 's3-log-rollup-config-'));
 afterAll(() => {

@@ -6,16 +6,16 @@ import { gzipSync } from 'node:zlib';
 import type { Context } from 'aws-lambda';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
-import { createInvocation } from '../../lambda/invocation/invocation.ts';
-import { ENV } from '../../lambda/names.ts';
-import { parseEvent } from '../../lambda/invocation/request.ts';
-import { createStepInvocation } from '../../lambda/invocation/step-invocation.ts';
-import { parseManifest } from '../../lambda/rollup/model/manifest.ts';
-import { fanOutDefinition } from '../../lib/fan-out-definition.ts';
-import { type Sandbox, type SandboxOptions, startSandbox } from '../../sandbox/sandbox.ts';
-import { figuresOf } from '../support/figures.ts';
-import { isSample } from '../support/hooks.ts';
-import { Execution, type StatesWorld } from '../support/states.ts';
+import { createInvocation } from '../../../lambda/invocation/invocation.ts';
+import { ENV } from '../../../lambda/names.ts';
+import { parseEvent } from '../../../lambda/invocation/request.ts';
+import { createStepInvocation } from '../../../lambda/invocation/step-invocation.ts';
+import { parseManifest } from '../../../lambda/rollup/model/manifest.ts';
+import { fanOutDefinition } from '../../../lib/fan-out-definition.ts';
+import { type Sandbox, type SandboxOptions, startSandbox } from '../../../sandbox/sandbox.ts';
+import { figuresOf } from '../../support/figures.ts';
+import { isSample } from '../../support/hooks.ts';
+import { Execution, type StatesWorld } from '../../support/states.ts';
 import {
   AGGREGATED_ROOT,
   BUCKET,
@@ -25,7 +25,7 @@ import {
   outputKeys,
   outsideRequests,
   rawPrefix,
-} from './support/raw-logs.ts';
+} from '../support/raw-logs.ts';
 
 // The modules below read these when they are loaded.
 vi.hoisted(() => {
@@ -66,12 +66,15 @@ function stubEnvironment(to: Sandbox, more: Record<string, string> = {}): void {
   for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
 }
 
-/** 120 objects of 200 KiB: five outputs, three batches. Every third lacks its last newline. */
-function putHour(to: Sandbox = sandbox, count = 120): void {
-  for (let i = 0; i < count; i++) {
-    const body = `${i} `.padEnd(200 * KiB - 1, 'x') + (i % 3 === 0 ? 'x' : '\n');
+/** 200 KiB each. Every third lacks its last newline. */
+const BODIES = Array.from({ length: 120 }, (_, i) =>
+  Buffer.from(`${i} `.padEnd(200 * KiB - 1, 'x') + (i % 3 === 0 ? 'x' : '\n')),
+);
+
+/** All of the bodies: five outputs, three batches. */
+function putHour(to: Sandbox = sandbox, count = BODIES.length): void {
+  for (const [i, body] of BODIES.slice(0, count).entries())
     to.put(BUCKET, `${rawPrefix(8)}${String(i).padStart(5, '0')}.log`, body);
-  }
 }
 
 /** The state machine over the sandbox, with the function's own code behind it. */

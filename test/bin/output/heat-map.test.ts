@@ -1,8 +1,8 @@
 import { stripVTControlCharacters } from 'node:util';
 import { expect, test } from 'vitest';
-import { parseHour } from '../../lambda/rollup/index.ts';
-import { hasUnprintable } from '../../lambda/printable.ts';
-import { type Cell, formatHeatMap } from '../../bin/output/heat-map.ts';
+import { parseHour } from '../../../lambda/rollup/index.ts';
+import { hasUnprintable } from '../../../lambda/printable.ts';
+import { type Cell, formatHeatMap } from '../../../bin/output/heat-map.ts';
 
 const cell = (hour: string, state: Cell['state'], stream?: string): Cell => ({
   hour: parseHour(hour),

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
-import { membersOf } from '../rollup/codec/members.ts';
-import { BUCKET, DESTINATION, SOURCE, cli, json, lines } from './command-line.ts';
+import { type Sandbox, startSandbox } from '../../../sandbox/sandbox.ts';
+import { membersOf } from '../../rollup/codec/members.ts';
+import { BUCKET, DESTINATION, SOURCE, cli, json, lines } from '../command-line.ts';
 
 const BOTH = [SOURCE, DESTINATION];
 const SMALL = ['--target-size', '5MiB', '--part-size', '5MiB'];

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
+import { type Sandbox, startSandbox } from '../../../sandbox/sandbox.ts';
 import {
   BUCKET,
   DESTINATION,
@@ -15,7 +15,7 @@ import {
   parseObject,
   runInProcess,
   start,
-} from './command-line.ts';
+} from '../command-line.ts';
 
 const BODIES: Record<string, Buffer> = {
   'a.log': Buffer.from(lines(70_000, 'a')),

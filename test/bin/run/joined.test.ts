@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
+import { type Sandbox, startSandbox } from '../../../sandbox/sandbox.ts';
 import {
   BUCKET,
   DESTINATION,
@@ -12,7 +12,7 @@ import {
   lines,
   parseObject,
   start,
-} from './command-line.ts';
+} from '../command-line.ts';
 
 let sandbox: Sandbox;
 beforeEach(async () => {

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { formatFailure } from '../../bin/output/failure.ts';
-import { formatLines } from '../../bin/output/output.ts';
-import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
-import { BUCKET, DESTINATION, type Ended, SOURCE, cli, lines, parseObject } from './command-line.ts';
+import { formatFailure } from '../../../bin/output/failure.ts';
+import { formatLines } from '../../../bin/output/output.ts';
+import { type Sandbox, startSandbox } from '../../../sandbox/sandbox.ts';
+import { BUCKET, DESTINATION, type Ended, SOURCE, cli, lines, parseObject } from '../command-line.ts';
 
 /** Names that log writers may give objects, with control characters that a terminal obeys. */
 const NAMES = [

@@ -1,12 +1,12 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { formatFailure } from '../../bin/output/failure.ts';
-import { bucketsOf, formatHistogram } from '../../bin/output/histogram.ts';
-import { formatDollars, formatNoun } from '../../bin/output/output.ts';
-import { type Progress, formatTimeLeft, showProgress } from '../../bin/output/progress.ts';
-import { RunTally } from '../../bin/output/tally.ts';
-import { RollupError } from '../../lambda/errors.ts';
-import type { RollupEvent } from '../../lambda/rollup/model/events.ts';
+import { formatFailure } from '../../../bin/output/failure.ts';
+import { bucketsOf, formatHistogram } from '../../../bin/output/histogram.ts';
+import { formatDollars, formatNoun } from '../../../bin/output/output.ts';
+import { type Progress, formatTimeLeft, showProgress } from '../../../bin/output/progress.ts';
+import { RunTally } from '../../../bin/output/tally.ts';
+import { RollupError } from '../../../lambda/errors.ts';
+import type { RollupEvent } from '../../../lambda/rollup/model/events.ts';
 
 const MiB = 2 ** 20;
 

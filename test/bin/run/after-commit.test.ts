@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
-import { BUCKET, DESTINATION, SOURCE, json, lines } from './command-line.ts';
+import { type Sandbox, startSandbox } from '../../../sandbox/sandbox.ts';
+import { BUCKET, DESTINATION, SOURCE, json, lines } from '../command-line.ts';
 
 const BOTH = [SOURCE, DESTINATION, '--target-size', '5MiB', '--part-size', '5MiB'];
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type StreamProps, streamsSchema } from '../../lib/config/streams.ts';
-import { formatIssues } from '../../lib/config/invalid-configuration.ts';
+import { type StreamProps, streamsSchema } from '../../../lib/config/streams.ts';
+import { formatIssues } from '../../../lib/config/invalid-configuration.ts';
 
 const HOUR = '{yyyy}{MM}{dd}/{HH}/';
 const schema = streamsSchema('s3://logs/raw/', 's3://logs/aggregated/', 300);

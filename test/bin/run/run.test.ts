@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
+import { type Sandbox, startSandbox } from '../../../sandbox/sandbox.ts';
 import {
   BUCKET,
   DESTINATION,
@@ -10,7 +10,7 @@ import {
   lines,
   parseObject,
   start,
-} from './command-line.ts';
+} from '../command-line.ts';
 
 const MiB = 2 ** 20;
 const RUN = ['run', SOURCE, DESTINATION];

@@ -1,10 +1,10 @@
 import type { Context } from 'aws-lambda';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createStepInvocation } from '../../lambda/invocation/step-invocation.ts';
-import { fanOutDefinition } from '../../lib/fan-out-definition.ts';
-import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
-import { Execution, type StatesWorld } from '../support/states.ts';
-import { BUCKET, TEMPLATE, environmentOf, rawPrefix } from './support/raw-logs.ts';
+import { createStepInvocation } from '../../../lambda/invocation/step-invocation.ts';
+import { fanOutDefinition } from '../../../lib/fan-out-definition.ts';
+import { type Sandbox, startSandbox } from '../../../sandbox/sandbox.ts';
+import { Execution, type StatesWorld } from '../../support/states.ts';
+import { BUCKET, TEMPLATE, environmentOf, rawPrefix } from '../support/raw-logs.ts';
 
 // The modules below read these when they are loaded.
 vi.hoisted(() => {

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { gzipSync, zstdDecompressSync } from 'node:zlib';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
-import { REFUSED, matching, onNth } from '../support/hooks.ts';
-import { BUCKET, DESTINATION, SOURCE, cli, json, start } from './command-line.ts';
+import { type Sandbox, startSandbox } from '../../../sandbox/sandbox.ts';
+import { REFUSED, matching, onNth } from '../../support/hooks.ts';
+import { BUCKET, DESTINATION, SOURCE, cli, json, start } from '../command-line.ts';
 
 const FILES = 50;
 const RAW = 'raw/app/';

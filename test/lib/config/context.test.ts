@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { CONTEXT_KEYS, parseContext } from '../../lib/config/context.ts';
-import { InvalidConfiguration } from '../../lib/config/invalid-configuration.ts';
-import { page } from './markdown.ts';
-import { appContext, DEPLOYMENTS, VARIANTS } from './synthesis.ts';
+import { CONTEXT_KEYS, parseContext } from '../../../lib/config/context.ts';
+import { InvalidConfiguration } from '../../../lib/config/invalid-configuration.ts';
+import { page } from '../markdown.ts';
+import { appContext, DEPLOYMENTS, VARIANTS } from '../synthesis.ts';
 
 const HOUR = '{yyyy}{MM}{dd}/{HH}/';
 const SIZE = "must be a size from 5 MiB (S3's smallest part) to 1 GiB, such as 32MiB";

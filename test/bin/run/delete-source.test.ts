@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
-import { BUCKET, DESTINATION, SOURCE, cli, json, parseObject } from './command-line.ts';
+import { type Sandbox, startSandbox } from '../../../sandbox/sandbox.ts';
+import { BUCKET, DESTINATION, SOURCE, cli, json, parseObject } from '../command-line.ts';
 
 const RUN = ['run', SOURCE, DESTINATION, '--delete-source'];
 
