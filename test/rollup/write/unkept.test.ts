@@ -32,9 +32,9 @@ describe('a run ends committed, with every byte there, where', () => {
     ['a completion meets a conflict', 'CompleteMultipartUpload', OUTPUT, CONFLICT],
   ])('%s', async (_, operation, key, fault) => {
     for (const codec of ['keep', 'gzip'] as const) {
-      await using bucket = await openTestBucket({ targetSize: 9 * MiB });
-      for (let i = 0; i < 8; i++) bucket.put(`${i}.log`, noise(1.5 * MiB));
-      if (codec === 'keep') bucket.put('large.log', noise(10 * MiB));
+      await using bucket = await openTestBucket({ targetSize: 7 * MiB });
+      for (let i = 0; i < 7; i++) bucket.put(`${i}.log`, noise(1.2 * MiB));
+      if (codec === 'keep') bucket.put('large.log', noise(7.5 * MiB));
       bucket.sandbox.hook = onNth(1, matching(operation, key), fault);
       const settings = { ...bucket.settings, codec };
       const expectsFault = codec === 'keep' || !/Copy|Put/.test(operation) || !key.startsWith(OUTPUT);
