@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { PutObjectCommand, type S3Client, S3ServiceException } from '@aws-sdk/client-s3';
+import { PutObjectCommand, type S3Client, S3ServiceException, UploadPartCommand } from '@aws-sdk/client-s3';
 import { RollupError, hasCode } from '../errors.ts';
 import type { Location } from '../rollup/model/location.ts';
 import { DELETE_PROOF_NAME, type Store, type WriteCondition } from '../rollup/model/store.ts';
@@ -9,6 +9,8 @@ import { encodeCrc32 } from './conditions.ts';
 import { deleteKeys, deleteOneUnchanged } from './delete.ts';
 import { toRollupError } from './errors.ts';
 import { withGrace } from './grace.ts';
+import { inParts } from './multipart.ts';
+import { PART_MS } from './client/timeouts.ts';
 
 /** An ETag that no object has: the MD5 that it would be is not that of an empty object, nor of anything known. */
 const OTHER_ETAG = '0'.repeat(32);
@@ -82,11 +84,11 @@ export async function keepsConditions(
 }
 
 /**
- * Finds out by trial if a store refuses bytes that do not have the checksum that they are sent with: it sends none with the
- * checksum of some, under a key of our own, and deletes the empty object that was written if they were not refused.
+ * Finds out by trial if a store refuses bytes that do not have the checksum that they are sent with: as an object, of no bytes,
+ * and as a part of an upload, which is aborted. Both go under a key of our own; the object is deleted if it was written.
  *
  * @param access encryption and ACL, without which a bucket may refuse every write
- * @returns false where the bytes were written, and where nothing was proven
+ * @returns false where one of them was taken, and where nothing was proven
  */
 export async function verifiesUploads(
   client: S3Client,
@@ -95,20 +97,26 @@ export async function verifiesUploads(
   signal: AbortSignal,
 ): Promise<boolean> {
   const key = keyOfTrial(prefix);
-  const command = new PutObjectCommand({
-    ...access,
-    Bucket: bucket,
-    Key: key,
-    Body: Buffer.alloc(0),
-    ChecksumCRC32: encodeCrc32(crc32(Buffer.from('bytes'))),
-  });
-  try {
-    await client.send(command, { abortSignal: signal });
-  } catch (error) {
-    return hasCode(toRollupError(error, { operation: 'PutObject', bucket, key }), 'ChecksumMismatch');
+  const target = { Bucket: bucket, Key: key };
+  const wrong = { ChecksumCRC32: encodeCrc32(crc32(Buffer.from('others'))) };
+  const isRefused = async (sent: Promise<unknown>, operation: string): Promise<boolean> => {
+    try {
+      await sent;
+      return false;
+    } catch (error) {
+      return hasCode(toRollupError(error, { operation, bucket, key }), 'ChecksumMismatch');
+    }
+  };
+  const options = { abortSignal: signal };
+  const object = new PutObjectCommand({ ...target, ...access, ...wrong, Body: Buffer.alloc(0) });
+  if (!(await isRefused(client.send(object, options), 'PutObject'))) {
+    await removeTrial(client, bucket, key, signal).catch(() => undefined);
+    return false;
   }
-  await removeTrial(client, bucket, key, signal).catch(() => undefined);
-  return false;
+  return inParts(client, { ...target, ...access }, { signal, completeMs: PART_MS }, ({ upload }) => {
+    const part = { ...upload, ...wrong, PartNumber: 1, Body: Buffer.from('bytes') };
+    return isRefused(client.send(new UploadPartCommand(part), options), 'UploadPart');
+  }).catch(() => false);
 }
 
 /** True for a status by which a store says that it failed. 501 is a refusal: it does not have such conditions. */

@@ -192,7 +192,11 @@ function estimateCommit({
   // Checksums of uploads are tried out: see `Store.verifiesUploads`.
   const isJoined = (output: PlannedOutput): boolean =>
     output.mode === 'assemble' && actionOf(output, fullPlan, destination) === 'write';
-  if (isForeignStore && plan.planned.some(isJoined)) counts.put += 1;
+  if (isForeignStore && plan.planned.some(isJoined)) {
+    // An object, and an upload with a part, which is aborted.
+    counts.put += 3;
+    counts.delete += 1;
+  }
   // Conditional writes are tried out: see `Store.keepsConditions`.
   if (isForeignStore) counts.put += 3;
   if (isForeignStore) counts.delete += 1;

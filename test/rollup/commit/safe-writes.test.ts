@@ -15,7 +15,7 @@ import {
 
 /** PUTs of a trial of conditions: of its object, and on either condition. */
 const TRIAL = 3;
-/** The PUT that a store has to refuse for its checksum. */
+/** The PutObject that a store has to refuse for its checksum. */
 const CHECKSUM_TRIAL = 1;
 
 /** The warnings of a first and of a second commit, the trial's PUTs, and what is left of them. */
