@@ -17,7 +17,7 @@ import {
   endOf,
   openWatchedBucket,
 } from './support/watched-bucket.ts';
-import { isSample } from '../support/hooks.ts';
+import { isSample, isTrial } from '../support/hooks.ts';
 
 const error = (status: number, code: string): Fault => ({ kind: 'error', status, code });
 const SLOW_DOWN = error(503, 'SlowDown');
@@ -45,7 +45,8 @@ const requests =
   (request) =>
     request.operation === operation &&
     (request.key ?? request.prefix ?? '').startsWith(key) &&
-    !isSample(request);
+    !isSample(request) &&
+    !isTrial(request);
 const download = requests('GetObject', VICTIM);
 const listing = requests('ListObjectsV2', RAW);
 const smallOutput: Victim = ({ operation, key = '' }) =>

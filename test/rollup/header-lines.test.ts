@@ -138,7 +138,8 @@ describe('a rollup with header lines', () => {
           if (change.codec === 'keep' && change.headerLines === 0 && wasEncoded) continue;
           const others = { ...bucket.settings, ...change };
           const again = await bucket.roll({ repack: true, settings: others });
-          expect(again.status).toMatch(/committed|empty/);
+          // Of an hour without sources nothing is repacked.
+          expect(again.status).toMatch(byKey.size === 0 ? /unchanged|empty/ : /committed/);
           const kept = await expectExact(bucket, byKey, others);
           expect(again.headersKept).toBe(change.headerLines === 0 ? undefined : kept);
         }

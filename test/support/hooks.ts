@@ -1,4 +1,5 @@
 import { FIRST_BYTES } from '../../lambda/rollup/model/format.ts';
+import { DELETE_PROOF_NAME } from '../../lambda/rollup/model/store.ts';
 import type { Fault, Hook, Operation, SandboxRequest } from '../../sandbox/sandbox.ts';
 
 type Matcher = (request: SandboxRequest) => boolean;
@@ -17,6 +18,11 @@ export function isSample({ operation, range = '', key = '' }: SandboxRequest): b
   const last = /^bytes=0-(\d+)$/.exec(range)?.[1];
   const isOurs = /\/(_|part-)/.test(key);
   return operation === 'GetObject' && last !== undefined && Number(last) < FIRST_BYTES && !isOurs;
+}
+
+/** True of a request by which a run tries out what its store does. */
+export function isTrial({ key = '' }: SandboxRequest): boolean {
+  return key.includes(DELETE_PROOF_NAME);
 }
 
 /** A fault for the n-th matching request alone, counted from 1. */
