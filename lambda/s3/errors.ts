@@ -28,6 +28,8 @@ const BY_NAME: Partial<Record<string, ErrorCode>> = {
   PreconditionFailed: 'PreconditionFailed',
   SlowDown: 'SlowDown',
   ThrottlingException: 'SlowDown',
+  // What MinIO calls BadDigest.
+  XAmzContentChecksumMismatch: 'ChecksumMismatch',
   TooManyRequestsException: 'SlowDown',
   TimeoutError: 'Timeout',
 };

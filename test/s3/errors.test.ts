@@ -33,6 +33,7 @@ describe('a failure of S3, or of the way to it,', () => {
     ['a throttle', refused('SlowDown', 503), 'SlowDown'],
     ['a throttle of another name', refused('RequestLimitExceeded', 503), 'SlowDown'],
     ['a wrong checksum', refused('BadDigest', 400), 'ChecksumMismatch'],
+    ["MinIO's name for it", refused('XAmzContentChecksumMismatch', 400), 'ChecksumMismatch'],
     ['what it has no name for', refused('InternalError', 500), 'S3Error'],
     ['a refused connection', failed('ECONNREFUSED'), 'EndpointUnreachable'],
     ['a name that does not resolve', failed('ENOTFOUND'), 'EndpointUnreachable'],
