@@ -232,9 +232,11 @@ export class S3Store implements Store {
 
   async verifiesUploads(at: Location): Promise<boolean> {
     if (await this.#isAmazonS3()) return true;
-    return once(this.#trials.uploads, at.bucket, () =>
+    const trial = once(this.#trials.uploads, at.bucket, () =>
       verifiesUploads(this.#client, at, accessParams(this.#options.attributes), this.#signal),
     );
+    // Of a trial that another run began, and was stopped in, nothing is known: what is not verified is checked as it arrives.
+    return trial.catch(() => false);
   }
 
   /** Amazon S3 holds what others are tried out for. */
