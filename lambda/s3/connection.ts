@@ -8,6 +8,7 @@ import {
   bucketHeaders,
   createClient,
   endpointsOf,
+  isConfiguredElsewhere,
   reachOf,
   serviceOf,
 } from './client/endpoint.ts';
@@ -90,7 +91,12 @@ export function connect({
   const open = (endpoint: Endpoint): { store: S3Store; client: S3Client } => {
     const { client, pace } = createClient(endpoint, { handler, counter, timeouts, copySourceOwner });
     const path = { client, handler, counter, pace, timeouts, headers: bucketHeaders(endpoint) };
-    const options = { attributes: settings, reach: reachOf(endpoint), service: serviceOf(endpoint) };
+    const options = {
+      attributes: settings,
+      reach: reachOf(endpoint),
+      service: serviceOf(endpoint),
+      isElsewhere: () => isConfiguredElsewhere(endpoint, client),
+    };
     return { client, store: S3Store.over(path, options) };
   };
   const to = open(destination);

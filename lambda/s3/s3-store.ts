@@ -49,6 +49,8 @@ export interface StoreOptions {
   reach: string;
   /** URL of the service, where it is another than Amazon S3. */
   service: string | undefined;
+  /** True if it may be another although no URL of it was given: the AWS configuration files name one. */
+  isElsewhere: () => Promise<boolean>;
 }
 
 /** What was found out about the store, by bucket: whether conditional deletes and writes, and checksums, were seen to hold. */
@@ -223,15 +225,23 @@ export class S3Store implements Store {
     return once(this.#trials.deletes, at.bucket, () => keepsChanged(this, this.#client, at, signal));
   }
 
-  keepsConditions(at: Location): Promise<boolean> {
+  async keepsConditions(at: Location): Promise<boolean> {
+    if (await this.#isAmazonS3()) return true;
     return once(this.#trials.writes, at.bucket, () => keepsConditions(this, this.#client, at, this.#signal));
   }
 
   async verifiesUploads(at: Location): Promise<boolean> {
-    if (this.service === undefined) return true;
-    return once(this.#trials.uploads, at.bucket, () =>
+    if (await this.#isAmazonS3()) return true;
+    const trial = once(this.#trials.uploads, at.bucket, () =>
       verifiesUploads(this.#client, at, accessParams(this.#options.attributes), this.#signal),
     );
+    // Of a trial that another run began, and was stopped in, nothing is known: what is not verified is checked as it arrives.
+    return trial.catch(() => false);
+  }
+
+  /** Amazon S3 holds what others are tried out for. */
+  async #isAmazonS3(): Promise<boolean> {
+    return this.service === undefined && !(await this.#options.isElsewhere());
   }
 
   async abortUpload({ bucket, key, uploadId }: OpenUpload): Promise<void> {

@@ -89,6 +89,7 @@ export async function keepsConditions(
  *
  * @param access encryption and ACL, without which a bucket may refuse every write
  * @returns false where one of them was taken, and where nothing was proven
+ * @throws what the signal was aborted with, where that ended the trial
  */
 export async function verifiesUploads(
   client: S3Client,
@@ -111,12 +112,16 @@ export async function verifiesUploads(
   const object = new PutObjectCommand({ ...target, ...access, ...wrong, Body: Buffer.alloc(0) });
   if (!(await isRefused(client.send(object, options), 'PutObject'))) {
     await removeTrial(client, bucket, key, signal).catch(() => undefined);
+    signal.throwIfAborted();
     return false;
   }
-  return inParts(client, { ...target, ...access }, { signal, completeMs: PART_MS }, ({ upload }) => {
+  const open = { ...target, ...access };
+  const isPartRefused = await inParts(client, open, { signal, completeMs: PART_MS }, ({ upload }) => {
     const part = { ...upload, ...wrong, PartNumber: 1, Body: Buffer.from('bytes') };
     return isRefused(client.send(new UploadPartCommand(part), options), 'UploadPart');
   }).catch(() => false);
+  if (!isPartRefused) signal.throwIfAborted();
+  return isPartRefused;
 }
 
 /** True for a status by which a store says that it failed. 501 is a refusal: it does not have such conditions. */

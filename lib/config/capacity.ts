@@ -82,12 +82,17 @@ const MARGIN = 1;
 /** Outputs in flight of a function that has memory for them: with more, its network is no busier (docs/performance.md). */
 const USUAL_OUTPUTS = 6;
 
+/** MiB of an encoder of zstd by its level, as measured: from level 10 on it holds tables of 25 to 90. */
+const ZSTD_ENCODER = { from: 10, most: 90 };
+
 /** The outputs in flight: those that are set, otherwise `USUAL_OUTPUTS`, or as many as fit into memory, one at least. */
 export function outputsInFlightOf(
-  engine: Pick<Engine, 'outputsInFlight' | 'targetSize'>,
+  engine: Pick<Engine, 'outputsInFlight' | 'targetSize' | 'codec' | 'level'>,
   { memorySize }: Pick<Capacity, 'memorySize'>,
 ): number {
-  const fitting = Math.floor((memorySize - BASE) / (targetOf(engine) + MARGIN));
+  const { codec, level = 0 } = engine;
+  const encoder = codec === 'zstd' && level >= ZSTD_ENCODER.from ? ZSTD_ENCODER.most : 0;
+  const fitting = Math.floor((memorySize - BASE) / (targetOf(engine) + MARGIN + encoder));
   return engine.outputsInFlight ?? Math.max(1, Math.min(USUAL_OUTPUTS, fitting));
 }
 

@@ -183,7 +183,12 @@ describe('the function', () => {
       outputs({ memorySize: 512 }),
       outputs({ targetSize: '256MiB' }),
       outputs({ targetSize: '512MiB' }),
-    ]).toEqual(['6', '4', '2', '1']);
+      outputs({ codec: 'zstd' }),
+      // An encoder of a high level has as much memory as three outputs.
+      outputs({ codec: 'zstd', level: 19 }),
+      outputs({ codec: 'zstd', level: 19, memorySize: 512 }),
+      outputs({ codec: 'gzip', level: 9 }),
+    ]).toEqual(['6', '4', '2', '1', '6', '5', '1', '6']);
     expect(environment(DEPLOYMENTS['two existing buckets with keys'])).toMatchObject({
       NODE_OPTIONS: '--enable-source-maps',
       POWERTOOLS_SERVICE_NAME: 'LogRollup-prod',

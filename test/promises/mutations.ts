@@ -105,7 +105,7 @@ export const MUTATIONS: Mutation[] = [
     what: 'a store that is trusted though it stores whatever comes',
     patch: {
       'lambda/s3/s3-store.ts': [
-        ['if (this.service === undefined) return true;', 'if (at.bucket) return true;'],
+        ['return this.service === undefined && !(await this.#options.isElsewhere());', 'return true;'],
       ],
     },
     test: rollup('write/trusted-checksums', 'a store that stores whatever comes'),

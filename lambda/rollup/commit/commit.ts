@@ -67,8 +67,7 @@ export async function commit(
   // They are listed before the commit: a run that begins an upload after it has planned from the new manifest.
   const replacedUploads = ourUploads(await store.listUploads(destination), destination);
   const { generation, skipped, sealed } = draft.plan;
-  // Amazon S3 holds its conditions: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
-  const isSafe = store.service === undefined || (await store.keepsConditions(destination));
+  const isSafe = await store.keepsConditions(destination);
   const outcome = await putManifest({
     store,
     source,

@@ -100,13 +100,14 @@ export async function restore(request: RestoreRequest, given: RestoreContext): P
     const message = `${formatLocation(to)} is in the rollup ${formatLocation(destination)}: restored objects would lie among its outputs. Give another prefix.`;
     throw new RollupError('InvalidArgument', message);
   }
-  const stop = new AbortController();
-  const signal = AbortSignal.any([stop.signal, given.signal]);
-  const context = { ...given, store: given.store.until(signal), target: given.target.until(signal), signal };
-  return withCommitted(context.store, destination, undefined, (rollup) => {
+  return withCommitted(given.store.until(given.signal), destination, undefined, (rollup) => {
     if (rollup === undefined) throw nothingUnder(destination);
-    // Where the reading begins again, because another run has committed, what is restored counts as present.
-    return restoreFrom(rollup, request, { ...context, stop });
+    // Where the reading begins again, because another run has committed, what is restored counts as present. What was in
+    // flight then was stopped: each reading has a signal of its own.
+    const stop = new AbortController();
+    const signal = AbortSignal.any([stop.signal, given.signal]);
+    const stores = { store: given.store.until(signal), target: given.target.until(signal) };
+    return restoreFrom(rollup, request, { ...given, ...stores, signal, stop });
   });
 }
 

@@ -228,7 +228,8 @@ export interface Store {
    */
   keepsChanged(at: Location, signal: AbortSignal): Promise<boolean>;
   /**
-   * False if the store was seen to write an object although its condition did not hold. It is tried out under the prefix, once
+   * False if the store was seen to write an object although its condition did not hold. Amazon S3 holds its conditions:
+   * https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html. Others are tried out under the prefix, once
    * in a process.
    */
   keepsConditions(at: Location): Promise<boolean>;

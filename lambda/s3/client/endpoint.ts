@@ -1,4 +1,5 @@
-import { S3Client } from '@aws-sdk/client-s3';
+import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { getEndpointFromInstructions } from '@smithy/core/endpoints';
 import type { Settings } from '../../settings/table.ts';
 import { addHeaders, leavePayloadUnsigned } from './middleware.ts';
 import type { RequestCounter } from './request-counter.ts';
@@ -87,6 +88,21 @@ export function reachOf({
 /** URL of the endpoint that is used; undefined for Amazon S3's own. */
 export function serviceOf({ endpointUrl }: Endpoint): string | undefined {
   return endpointUrl ?? process.env['AWS_ENDPOINT_URL_S3'] ?? process.env['AWS_ENDPOINT_URL'];
+}
+
+/**
+ * True if the AWS configuration files name an endpoint (`endpoint_url`), which the SDK takes where `serviceOf` gives none. What
+ * cannot be read of them may name one.
+ */
+export async function isConfiguredElsewhere(endpoint: Endpoint, client: S3Client): Promise<boolean> {
+  if (serviceOf(endpoint) !== undefined) return false;
+  const config = { ...client.config };
+  try {
+    await getEndpointFromInstructions({ Bucket: 'bucket', Key: 'key' }, GetObjectCommand, config);
+    return config.isCustomEndpoint === true;
+  } catch {
+    return true;
+  }
 }
 
 /** Objects that the clients of both endpoints share. */
