@@ -95,7 +95,8 @@ export function reportResult(
 
 /** Logs one step of many and publishes its usage. The commit step reports the hour. */
 export function reportStep(stream: string, answer: object, usage: RunUsage): void {
-  logger.info('step', { ...answer, ...usage });
+  if ('warnings' in answer) logger.warn('step', { ...answer, ...usage });
+  else logger.info('step', { ...answer, ...usage });
   addUsage(usage);
   publish(stream);
 }

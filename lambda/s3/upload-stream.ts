@@ -228,6 +228,6 @@ class Parts {
 }
 
 function tooMany(key: string, partSize: number): RollupError {
-  const message = `${key} would take more than S3's ${MOST_PARTS} parts of ${formatSize(partSize)}. Raise the part size.`;
+  const message = `${key} would take more than S3's ${MOST_PARTS} parts of ${formatSize(partSize)}. Raise the target size, and the part size with it.`;
   return new RollupError('InvalidArgument', message, { key });
 }
