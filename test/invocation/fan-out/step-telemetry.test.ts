@@ -1,6 +1,11 @@
 import { expect, it, vi } from 'vitest';
 import { logger, reportStep } from '../../../lambda/invocation/telemetry.ts';
 
+// Metrics would be printed among the results of tests.
+vi.hoisted(() => {
+  process.env['POWERTOOLS_METRICS_DISABLED'] = 'true';
+});
+
 const USAGE = {
   durationSeconds: 1,
   requests: { list: 0, get: 1, put: 1, copy: 0, delete: 0, retries: 0 },
