@@ -91,11 +91,13 @@ export function connect({
   const open = (endpoint: Endpoint): { store: S3Store; client: S3Client } => {
     const { client, pace } = createClient(endpoint, { handler, counter, timeouts, copySourceOwner });
     const path = { client, handler, counter, pace, timeouts, headers: bucketHeaders(endpoint) };
+    let elsewhere: Promise<boolean> | undefined;
     const options = {
       attributes: settings,
       reach: reachOf(endpoint),
       service: serviceOf(endpoint),
-      isElsewhere: () => isConfiguredElsewhere(endpoint, client),
+      // Asked before every output is written.
+      isElsewhere: () => (elsewhere ??= isConfiguredElsewhere(endpoint, client)),
     };
     return { client, store: S3Store.over(path, options) };
   };

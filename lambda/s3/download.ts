@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { GetObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { RollupError, hasCode } from '../errors.ts';
 import { release } from '../chunk.ts';
-import { crc32 as crc32Of } from '../rollup/model/crc32.ts';
+import { otherBytes } from '../rollup/model/checksum.ts';
 import type { ObjectAt } from '../rollup/model/location.ts';
 import type { Found, ReadFrom, ReadOptions, ReadResult } from '../rollup/model/store.ts';
 import { matches, parseChecksums } from './checksums.ts';
@@ -46,8 +46,7 @@ export class ObjectReader {
       const landed = await this.#read(from, into, signal, options);
       if ('length' in landed) throw otherLength(from.key, landed.length, into.length);
       const { crc32, checksums, contentEncoding } = landed;
-      if (crc32 === undefined) return { crc32: checksums.crc32 ?? crc32Of(into), contentEncoding };
-      if (!(await matches(into, crc32, checksums))) throw mismatch(from.key);
+      if (!(await matches(into, crc32, checksums))) throw otherBytes(from.key);
       return { crc32, contentEncoding };
     });
   }
@@ -88,7 +87,7 @@ export class ObjectReader {
         if (length > most) return { body: undefined, etag, size: length };
         const into = Buffer.allocUnsafe(length);
         const crc32 = await readInto(body, into, key, signal, this.#timeouts.bodyIdle);
-        if (!(await matches(into, crc32, checksums))) throw mismatch(key);
+        if (!(await matches(into, crc32, checksums))) throw otherBytes(key);
         return { body: into, etag, size: length, metadata };
       } finally {
         body.destroy();
@@ -251,9 +250,4 @@ function requireLength<Opened extends OpenedObject>(key: string, opened: Opened)
 export function unannounced(operation: string, key: string): RollupError {
   const message = `${operation} ${key}: the response has no Content-Length. S3 always sends one: look at what stands between (a proxy that compresses), or at the store.`;
   return new RollupError('S3Error', message, { key });
-}
-
-function mismatch(key: string): RollupError {
-  const message = `${key} arrived with another checksum than S3 has for it.`;
-  return new RollupError('ChecksumMismatch', message, { key });
 }

@@ -196,7 +196,7 @@ export const MUTATIONS: Mutation[] = [
     what: 'no check of the checksum',
     patch: {
       'lambda/s3/download.ts': [
-        ['if (!(await matches(into, crc32, checksums))) throw mismatch(from.key);', ''],
+        ['if (!(await matches(into, crc32, checksums))) throw otherBytes(from.key);', ''],
       ],
     },
     test: promises('faults', 'a flipped byte, against a CRC-64'),

@@ -1,3 +1,4 @@
+import { RollupError } from '../../errors.ts';
 import { crc32 } from './crc32.ts';
 import type { ObjectHead, ReadFrom, Store } from './store.ts';
 
@@ -19,4 +20,10 @@ export async function crc32OfObject(
   let crc = 0;
   for await (const chunk of store.stream(from, signal)) crc = crc32(chunk, crc);
   return crc;
+}
+
+/** The error of an object whose bytes arrived with another checksum than S3 has of it. */
+export function otherBytes(key: string, cause?: unknown): RollupError {
+  const message = `${key} arrived with another checksum than S3 has for it.`;
+  return new RollupError('ChecksumMismatch', message, { key, cause });
 }

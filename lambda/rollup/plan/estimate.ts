@@ -189,17 +189,18 @@ function estimateCommit({
   // A large index is looked for before it is uploaded.
   if (index > MOST_HELD) counts.get++;
   counts.put += 1 + indexPuts(index);
-  // Checksums of uploads are tried out: see `Store.verifiesUploads`.
-  const isJoined = (output: PlannedOutput): boolean =>
-    output.mode === 'assemble' && actionOf(output, fullPlan, destination) === 'write';
-  if (isForeignStore && plan.planned.some(isJoined)) {
-    // An object, and an upload with a part, which is aborted.
+  if (isForeignStore) {
+    // Conditional writes are tried out: see `Store.keepsConditions`.
     counts.put += 3;
     counts.delete += 1;
+    const isJoined = (output: PlannedOutput): boolean =>
+      output.mode === 'assemble' && actionOf(output, fullPlan, destination) === 'write';
+    if (plan.planned.some(isJoined)) {
+      // So are checksums, by an object and by an upload with a part, which is aborted: see `Store.verifiesUploads`.
+      counts.put += 3;
+      counts.delete += 1;
+    }
   }
-  // Conditional writes are tried out: see `Store.keepsConditions`.
-  if (isForeignStore) counts.put += 3;
-  if (isForeignStore) counts.delete += 1;
   const kept = new Set([...plan.sealed, ...plan.planned].map(({ key }) => key));
   const replaced = previous?.manifest.outputs.filter(({ key }) => !kept.has(key)).length ?? -1;
   const swept = leftoverKeys(

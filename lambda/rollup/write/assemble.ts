@@ -4,6 +4,7 @@ import { asStream } from '../codec/byte-reader.ts';
 import { decode } from '../codec/decode.ts';
 import { type FirstRead, FormatMistaken, corrupt, formatOfSource } from '../codec/source-format.ts';
 import { endOf } from '../codec/whole.ts';
+import { otherBytes } from '../model/checksum.ts';
 import { combineCrc32, crc32 } from '../model/crc32.ts';
 import { originsOf } from '../model/endpoints.ts';
 import { nameOf } from '../model/format.ts';
@@ -150,11 +151,6 @@ function damagedOf(
       partSize === undefined || Math.floor(offset / partSize) !== Math.floor((end - 1) / partSize);
     return isCut && length > 0 && crc32(body.subarray(offset, end)) !== crcs[i];
   });
-}
-
-function otherBytes(key: string, cause?: unknown): RollupError {
-  const message = `${key} arrived with another checksum than S3 has for it.`;
-  return new RollupError('ChecksumMismatch', message, { key, cause });
 }
 
 /**

@@ -2,6 +2,7 @@ import { RollupError } from '../../errors.ts';
 import { MOST_PARTS, PARTS_IN_FLIGHT } from '../../settings/settings.ts';
 import { type Settings } from '../../settings/table.ts';
 import { MiB, formatSize } from '../../size.ts';
+import { otherBytes } from '../model/checksum.ts';
 import { combineCrc32 } from '../model/crc32.ts';
 import { originsOf } from '../model/endpoints.ts';
 import type { Piece, PlannedOutput } from '../model/output.ts';
@@ -73,16 +74,11 @@ export function streamCopy(
         await ranges.return(undefined);
       }
       // S3 sends no checksum of a range, but holds one of the whole, if it was written with one.
-      if (expected !== undefined && crc !== expected) throw mismatch(piece.source.key);
+      if (expected !== undefined && crc !== expected) throw otherBytes(piece.source.key);
     }
     const at = { bucket: destination.bucket, key: output.key };
     return store.uploadStream(at, bytes(), { partSize: part, metadata: {}, memory: uploadMemory }, signal);
   });
-}
-
-function mismatch(key: string): RollupError {
-  const message = `${key} arrived with another checksum than S3 has for it.`;
-  return new RollupError('ChecksumMismatch', message, { key });
 }
 
 function tooLarge(key: string, size: number, { partSize }: Pick<Settings, 'partSize'>): RollupError {

@@ -43,8 +43,8 @@ export interface OpenedObject {
 
 /** A body that was read to its place. */
 export interface Landed extends Omit<OpenedObject, 'body' | 'length'> {
-  /** CRC-32 of its bytes; undefined where S3's own is trusted, and `checksums` has it. */
-  crc32: number | undefined;
+  /** CRC-32 of its bytes, or S3's own where that is trusted. */
+  crc32: number;
 }
 
 /** The parts that every request to one endpoint goes through. */
@@ -156,9 +156,9 @@ export class DirectGet {
     const request = signed && formatRequest(signed);
     if (request === undefined) return undefined;
     const host = { name: hostname(url), port: portOf(url), header: url.host };
-    const isTrusted = (head: ResponseHead): boolean =>
-      trusted && described(head).checksums.crc32 !== undefined;
-    const get = { host, request, status: expectedStatus(from), into, key, isTrusted } as const;
+    const claimed = (head: ResponseHead): number | undefined =>
+      trusted ? described(head).checksums.crc32 : undefined;
+    const get = { host, request, status: expectedStatus(from), into, key, claimed } as const;
     for (let wasKept = true; wasKept;) {
       this.#counter.count('GetObject', 1);
       const got = await getInto(agent, get, this.#timeouts, signal);

@@ -20,8 +20,8 @@ export interface Get {
   into: Buffer;
   /** Key of the object, for errors. */
   key: string;
-  /** True of a response whose body needs no CRC-32. */
-  isTrusted: (head: ResponseHead) => boolean;
+  /** The CRC-32 that the body is taken to have, without a look at it; undefined to compute it. */
+  claimed: (head: ResponseHead) => number | undefined;
 }
 
 /**
@@ -35,7 +35,7 @@ export interface Get {
  *   ended meanwhile, before a byte of the response: the request may be sent again.
  */
 export type Got =
-  | { is: 'read'; head: ResponseHead; crc32: number | undefined }
+  | { is: 'read'; head: ResponseHead; crc32: number }
   | { is: 'other'; head: ResponseHead }
   | { is: 'length'; length: number }
   | { is: 'odd' }
@@ -79,7 +79,7 @@ class Exchange implements Reader {
     this.#timeouts = timeouts;
     this.#signal = signal;
     this.#settle = settle;
-    this.#reader = new ResponseReader(get.into, get.status, get.isTrusted);
+    this.#reader = new ResponseReader(get.into, get.status, get.claimed);
     this.#loan = new Loan(get.host, {
       lent: (socket) => {
         this.#send(socket);

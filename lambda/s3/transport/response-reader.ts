@@ -29,21 +29,26 @@ const ODD: ReaderState = { is: 'odd' };
 export class ResponseReader {
   readonly #into: Buffer;
   readonly #status: number;
-  readonly #isTrusted: (head: ResponseHead) => boolean;
+  readonly #claimed: (head: ResponseHead) => number | undefined;
   #text = '';
   #head: ResponseHead | undefined;
   #at = 0;
-  #crc32: number | undefined = 0;
+  #crc32 = 0;
+  #isClaimed = false;
 
   /**
    * @param into the place of the body, of just its length
    * @param status the one that is expected: 200, or 206 for a range
-   * @param isTrusted true of a response of whose body no CRC-32 is computed
+   * @param claimed the CRC-32 that a response's body is taken to have, without a look at it; undefined to compute it
    */
-  constructor(into: Buffer, status: number, isTrusted: (head: ResponseHead) => boolean = () => false) {
+  constructor(
+    into: Buffer,
+    status: number,
+    claimed: (head: ResponseHead) => number | undefined = () => undefined,
+  ) {
     this.#into = into;
     this.#status = status;
-    this.#isTrusted = isTrusted;
+    this.#claimed = claimed;
   }
 
   /** Bytes of the body that have come. */
@@ -51,8 +56,8 @@ export class ResponseReader {
     return this.#at;
   }
 
-  /** CRC-32 of the bytes of the body that have come; undefined where the response is trusted. */
-  get crc32(): number | undefined {
+  /** CRC-32 of the bytes of the body that have come, or the one that the whole is taken to have. */
+  get crc32(): number {
     return this.#crc32;
   }
 
@@ -75,7 +80,9 @@ export class ResponseReader {
     if (announced === undefined) return ODD;
     if (announced !== this.#into.length) return { is: 'length', length: announced };
     this.#head = head;
-    if (this.#isTrusted(head)) this.#crc32 = undefined;
+    const claimed = this.#claimed(head);
+    this.#isClaimed = claimed !== undefined;
+    this.#crc32 = claimed ?? 0;
     this.#text = '';
     return this.#takeBody(head, bytes, end + END_OF_HEAD.length - before, length);
   }
@@ -86,7 +93,7 @@ export class ResponseReader {
     if (next > this.#into.length) return ODD;
     if (to > from) {
       bytes.copy(this.#into, this.#at, from, to);
-      if (this.#crc32 !== undefined) this.#crc32 = crc32(bytes.subarray(from, to), this.#crc32);
+      if (!this.#isClaimed) this.#crc32 = crc32(bytes.subarray(from, to), this.#crc32);
       this.#at = next;
     }
     return next === this.#into.length ? { is: 'read', head } : IN_BODY;
