@@ -1,4 +1,3 @@
-import type { Context } from 'aws-lambda';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { createStepInvocation } from '../../lambda/invocation/step-invocation.ts';
@@ -13,6 +12,7 @@ import { Execution, type StatesWorld } from '../support/states.ts';
 import { drain } from './support/event-source.ts';
 import { type LambdaProcess, startLambda } from './support/lambda-process.ts';
 import { BUCKET, openBucket } from './support/raw-logs.ts';
+import { CONTEXT } from './support/step-context.ts';
 
 /*
  * Streams whose sources end anywhere: from their synthesis to what the function makes of the messages of their schedules.
@@ -53,14 +53,6 @@ const schedules = Object.values(resources(template, 'AWS::Scheduler::Schedule'))
 const own = Object.fromEntries(NAMES.map((name) => [name, z.string().parse(variables[name])]));
 const DEFINITION = fanOutDefinition({ functionArn: 'steps', batch: 2, timeoutSeconds: 900 });
 const CREDENTIALS = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test', AWS_REGION: 'us-east-1' };
-const CONTEXT = {
-  awsRequestId: 'request-1',
-  functionName: 'steps',
-  functionVersion: '1',
-  invokedFunctionArn: 'arn:aws:lambda:eu-central-1:111122223333:function:steps',
-  memoryLimitInMB: '1769',
-  getRemainingTimeInMillis: () => 900_000,
-} as Context;
 
 let sandbox: Sandbox;
 let queues: QueueServer;

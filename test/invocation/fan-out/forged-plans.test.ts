@@ -1,10 +1,10 @@
-import type { Context } from 'aws-lambda';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createStepInvocation } from '../../../lambda/invocation/step-invocation.ts';
 import { fanOutDefinition } from '../../../lib/fan-out-definition.ts';
 import { type Sandbox, startSandbox } from '../../../sandbox/sandbox.ts';
 import { Execution, type StatesWorld } from '../../support/states.ts';
 import { BUCKET, TEMPLATE, environmentOf, rawPrefix } from '../support/raw-logs.ts';
+import { CONTEXT } from '../support/step-context.ts';
 
 // The modules below read these when they are loaded.
 vi.hoisted(() => {
@@ -17,14 +17,6 @@ const REQUEST = { source: TEMPLATE, hour: '2025-11-21T08', stream: 'checkout' };
 const PLANS = `${rawPrefix(8, 'aggregated')}_plan/`;
 /** Prefix of another stream. Whoever may write under `PLANS` may neither read nor write here. */
 const OTHER = 'aggregated/payments/20251121/08/';
-const CONTEXT = {
-  awsRequestId: 'request-1',
-  functionName: 'steps',
-  functionVersion: '1',
-  invokedFunctionArn: 'arn:aws:lambda:eu-central-1:111122223333:function:steps',
-  memoryLimitInMB: '1769',
-  getRemainingTimeInMillis: () => 900_000,
-} as Context;
 
 let sandbox: Sandbox;
 beforeEach(async () => {

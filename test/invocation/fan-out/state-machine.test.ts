@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { json } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
-import type { Context } from 'aws-lambda';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { createInvocation } from '../../../lambda/invocation/invocation.ts';
@@ -26,6 +25,7 @@ import {
   outsideRequests,
   rawPrefix,
 } from '../support/raw-logs.ts';
+import { CONTEXT } from '../support/step-context.ts';
 
 // The modules below read these when they are loaded.
 vi.hoisted(() => {
@@ -38,15 +38,6 @@ const REQUEST = { source: TEMPLATE, hour: '2025-11-21T08', stream: 'checkout' };
 const REPACK = { ...REQUEST, repack: true };
 const AGGREGATED = rawPrefix(8, 'aggregated');
 const KiB = 1024;
-
-const CONTEXT = {
-  awsRequestId: 'request-1',
-  functionName: 'steps',
-  functionVersion: '1',
-  invokedFunctionArn: 'arn:aws:lambda:eu-central-1:111122223333:function:steps',
-  memoryLimitInMB: '1769',
-  getRemainingTimeInMillis: () => 900_000,
-} as Context;
 
 let sandbox: Sandbox;
 const options: SandboxOptions = { buckets: [BUCKET] };
