@@ -1,4 +1,5 @@
 import {
+  type Checksum,
   type FirstKeys,
   type Found,
   type ListedObject,
@@ -11,6 +12,7 @@ import {
   type Undeleted,
   type UploadContent,
   type Written,
+  asCrc32,
   parseLocation,
 } from '../../lambda/rollup/index.ts';
 import {
@@ -39,7 +41,7 @@ const TIME = '2026-11-21T08:12:34.000Z';
 interface Kept {
   size: number;
   etag: string;
-  crc32: number;
+  checksum: Checksum;
 }
 
 /**
@@ -81,8 +83,8 @@ export class MadeUpStore implements Store {
     return Promise.resolve(true);
   }
 
-  verifiesUploads(): Promise<boolean> {
-    return Promise.resolve(true);
+  verifiesUploadsBy(): Promise<ReadonlySet<'crc32'>> {
+    return Promise.resolve(new Set(['crc32'] as const));
   }
 
   keepsChanged(): Promise<boolean> {
@@ -146,7 +148,7 @@ export class MadeUpStore implements Store {
       readSync(file, into, 0, into.length, range?.offset ?? 0);
       closeSync(file);
     }
-    return Promise.resolve({ crc32: crc32(into), contentEncoding: undefined });
+    return Promise.resolve({ checksum: asCrc32(crc32(into)), contentEncoding: undefined });
   }
 
   async *stream(from: ReadFrom): AsyncGenerator<Buffer> {
@@ -164,14 +166,14 @@ export class MadeUpStore implements Store {
     writeFileSync(this.#pathOf(at), body);
     const crc = crc32(body);
     const etag = etagOf(crc);
-    this.#objects.set(at.key, { size: body.length, etag, crc32: crc });
+    this.#objects.set(at.key, { size: body.length, etag, checksum: asCrc32(crc) });
     return Promise.resolve({ etag });
   }
 
-  upload(at: ObjectAt, { body, crc32: crc }: UploadContent): Promise<Written> {
-    const etag = etagOf(crc);
-    this.#objects.set(at.key, { size: body.length, etag, crc32: crc });
-    return Promise.resolve({ etag, crc32: crc });
+  upload(at: ObjectAt, { body, checksum }: UploadContent): Promise<Written> {
+    const etag = etagOf(Number.parseInt(checksum.digits, 16));
+    this.#objects.set(at.key, { size: body.length, etag, checksum });
+    return Promise.resolve({ etag, checksum });
   }
 
   /** As `put`, for an index that memory does not hold. */
@@ -184,8 +186,9 @@ export class MadeUpStore implements Store {
     }
     closeSync(file);
     const etag = etagOf(crc);
-    this.#objects.set(at.key, { size, etag, crc32: crc });
-    return { size, etag, crc32: crc };
+    const checksum = asCrc32(crc);
+    this.#objects.set(at.key, { size, etag, checksum });
+    return { size, etag, checksum };
   }
 
   canCopyFrom(): boolean {

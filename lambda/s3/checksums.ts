@@ -1,47 +1,50 @@
-import { type IHasher, createCRC64 } from 'hash-wasm';
-import { parseCrc32 } from './conditions.ts';
+import type { CompletedPart } from '@aws-sdk/client-s3';
+import { type Checksum, crcBy, isSame } from '../rollup/model/checksum.ts';
 
-/**
- * The checksums that S3 has of a whole object. Mostly there is one: the CRC-32 that its writer gave, otherwise the
- * CRC-64/NVME that S3 computed itself.
- */
-export interface Checksums {
-  crc32: number | undefined;
-  /** CRC-64/NVME, 16 hex digits. */
-  crc64: string | undefined;
-}
-
-/** The request header that makes S3 send its checksums along. */
+/** The request header that makes S3 send its checksum along. */
 export const CHECKSUM_MODE = { 'x-amz-checksum-mode': 'ENABLED' } as const;
 
-/** The polynomial of CRC-64/NVME, reflected. */
-const CRC64_NVME = '9a6c9329ac4bc9b5';
-/**
- * WebAssembly, at twice the speed or more of the SDK's JavaScript. It is loaded for the first object that needs it, and not with
- * this module: one that waits where it is loaded cannot be required by CommonJS.
- */
-let crc64nvme: IHasher | undefined;
-
-/**
- * Reads S3's `x-amz-checksum-crc32` and `x-amz-checksum-crc64nvme`: base64 of the bytes. A checksum of checksums (`…-3`) is
- * not one of the whole object, and is left out.
- */
-export function parseChecksums(crc32: string | undefined, crc64: string | undefined): Checksums {
-  const whole = crc64 !== undefined && /^[A-Za-z0-9+/]{11}=$/.test(crc64);
-  return {
-    crc32: parseCrc32(crc32),
-    crc64: whole ? Buffer.from(crc64, 'base64').toString('hex') : undefined,
-  };
+/** The checksums of an object as S3's answers have them: base64 of the bytes. */
+export interface StatedChecksums {
+  ChecksumCRC32?: string | undefined;
+  ChecksumCRC64NVME?: string | undefined;
 }
 
 /**
- * True where bytes have the checksums that S3 has of the object, or where S3 has none.
- *
- * @param crc32 of `bytes`
+ * Reads the checksum that S3 has of a whole object: the CRC-32 that its writer gave, otherwise the CRC-64/NVME that S3 computed
+ * itself. A checksum of checksums (`…-3`) is not one of the whole object. Undefined where there is none of these.
  */
-export async function matches(bytes: Buffer, crc32: number, expected: Checksums): Promise<boolean> {
-  if (expected.crc32 !== undefined) return expected.crc32 === crc32;
-  if (expected.crc64 === undefined) return true;
-  crc64nvme ??= await createCRC64(CRC64_NVME);
-  return crc64nvme.init().update(bytes).digest() === expected.crc64;
+export function parseChecksum({ ChecksumCRC32, ChecksumCRC64NVME }: StatedChecksums): Checksum | undefined {
+  const crc32 = parseBytes(ChecksumCRC32, 4);
+  if (crc32 !== undefined) return { algorithm: 'crc32', digits: crc32 };
+  const crc64 = parseBytes(ChecksumCRC64NVME, 8);
+  return crc64 === undefined ? undefined : { algorithm: 'crc64nvme', digits: crc64 };
+}
+
+/** Returns the hex digits of so many bytes in base64; undefined for anything else. */
+function parseBytes(base64: string | undefined, length: number): string | undefined {
+  if (base64 === undefined) return undefined;
+  const bytes = Buffer.from(base64, 'base64');
+  return bytes.length === length && bytes.toString('base64') === base64 ? bytes.toString('hex') : undefined;
+}
+
+/** Parameters of a request that sends bytes, or names a part, with their checksum. */
+export function checksumParams({
+  algorithm,
+  digits,
+}: Checksum): Pick<CompletedPart, 'ChecksumCRC32' | 'ChecksumCRC64NVME'> {
+  const base64 = Buffer.from(digits, 'hex').toString('base64');
+  return algorithm === 'crc32' ? { ChecksumCRC32: base64 } : { ChecksumCRC64NVME: base64 };
+}
+
+/** The parameter that names the algorithm of an upload. */
+export function algorithmParam({ algorithm }: Pick<Checksum, 'algorithm'>): {
+  ChecksumAlgorithm: 'CRC32' | 'CRC64NVME';
+} {
+  return { ChecksumAlgorithm: algorithm === 'crc32' ? 'CRC32' : 'CRC64NVME' };
+}
+
+/** True where bytes have a checksum. */
+export async function hasChecksum(bytes: Buffer, checksum: Checksum): Promise<boolean> {
+  return isSame((await crcBy(checksum.algorithm)).of(bytes), checksum);
 }

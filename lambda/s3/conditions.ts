@@ -19,20 +19,6 @@ export function formatRange({ offset, length }: { offset: number; length: number
   return `bytes=${offset}-${offset + length - 1}`;
 }
 
-/** Reads a CRC-32 as S3 writes it: base64 of its four bytes. Undefined where there is none of the whole object. */
-export function parseCrc32(base64: string | undefined): number | undefined {
-  // A checksum of checksums (`…-3`) is not one of the whole object.
-  if (base64 === undefined || !/^[A-Za-z0-9+/]{6}==$/.test(base64)) return undefined;
-  return Buffer.from(base64, 'base64').readUInt32BE();
-}
-
-/** A CRC-32 as S3 writes it: base64 of its four bytes. */
-export function encodeCrc32(crc32: number): string {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(crc32 >>> 0);
-  return bytes.toString('base64');
-}
-
 /** The value of `x-amz-copy-source`. */
 export function copySource(bucket: string, key: string): string {
   const encoded = key.split('/').map(encodeURIComponent).join('/');

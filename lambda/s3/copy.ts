@@ -7,10 +7,11 @@ import {
 } from '@aws-sdk/client-s3';
 import pLimit from 'p-limit';
 import { RollupError, hasCode } from '../errors.ts';
-import { crc32OfObject } from '../rollup/model/checksum.ts';
+import type { Checksum } from '../rollup/model/checksum.ts';
 import { allOrFirstFailure } from '../concurrency.ts';
 import type { ObjectAt } from '../rollup/model/location.ts';
 import type { ReadFrom, Store, Written } from '../rollup/model/store.ts';
+import { checksumOfObject } from '../rollup/model/stored-checksum.ts';
 import { COPY_PART, LARGEST_COPY, PARTS_IN_FLIGHT } from '../settings/settings.ts';
 import { type OutputAttributes, contentParams, outputParams, storageParams } from './attributes.ts';
 import { copySource, formatRange, quoteEtag } from './conditions.ts';
@@ -50,19 +51,18 @@ export async function copyObject(
   const whole = from.range === undefined && size <= LARGEST_COPY;
   try {
     const answer = await (whole ? copyWhole : copyParts)(client, input, signal);
-    const { etag, crc32 } = await confirmed(store, to, answer, { size, crc32: undefined });
-    return {
-      etag,
-      crc32: await crc32OfObject(store, { ...to, etag }, crc32 === undefined ? {} : { crc32 }, signal),
-    };
+    const { etag, checksum: told } = await confirmed(store, to, answer, { size, checksum: undefined });
+    const stored = told ?? (await checksumOfObject(store, { ...to, etag }, undefined, 'crc32', signal));
+    return { etag, checksum: stored };
   } catch (error) {
     const failed = toRollupError(error, { operation: 'CopyObject', bucket: from.bucket, key: from.key });
     if (!hasCode(failed, 'PreconditionFailed', 'NoSuchUpload')) throw failed;
     // There is an object of another run, or our own whose answer was lost. It is kept: it may be committed under its ETag.
     const existing = await store.head(to);
     if (existing?.size === size) {
-      const crc32 = await crc32OfSource(store, from, size, signal);
-      if (await holds(store, to, existing, { size, crc32 }, signal)) return { etag: existing.etag, crc32 };
+      const checksum = await checksumOfSource(store, from, size, signal);
+      if (await holds(store, to, existing, { size, checksum }, signal))
+        return { etag: existing.etag, checksum };
     }
     if (hasCode(failed, 'NoSuchUpload')) throw failed;
     // The key is a digest of these bytes: an object that has others is of no use to anybody.
@@ -152,13 +152,13 @@ function conditionOf(replaces: string | undefined): OnceCondition {
 }
 
 /** The CRC-32 of the bytes that are copied: S3 holds none of a range. Throws as `copyObject` does. */
-async function crc32OfSource(
+async function checksumOfSource(
   store: Store,
   from: ReadFrom,
   size: number,
   signal: AbortSignal,
-): Promise<number> {
+): Promise<Checksum> {
   const head = from.range === undefined ? await store.head(from) : undefined;
-  const isSame = head?.etag === from.etag && head.size === size;
-  return crc32OfObject(store, from, isSame ? head : undefined, signal);
+  const isUnchanged = head?.etag === from.etag && head.size === size;
+  return checksumOfObject(store, from, isUnchanged ? head : undefined, 'crc32', signal);
 }

@@ -3,10 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { GetObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { RollupError, hasCode } from '../errors.ts';
 import { release } from '../chunk.ts';
-import { otherBytes } from '../rollup/model/checksum.ts';
+import { type Checksum, asCrc32, isSame } from '../rollup/model/checksum.ts';
 import type { ObjectAt } from '../rollup/model/location.ts';
 import type { Found, ReadFrom, ReadOptions, ReadResult } from '../rollup/model/store.ts';
-import { matches, parseChecksums } from './checksums.ts';
+import { otherBytes } from '../rollup/model/stored-checksum.ts';
+import { hasChecksum, parseChecksum } from './checksums.ts';
 import { decodeKey, formatRange, quoteEtag, unquoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
 import { DirectGet, type Landed, type RequestPath, type OpenedObject } from './client/direct-get.ts';
@@ -45,9 +46,10 @@ export class ObjectReader {
     return this.#repeated(signal, async () => {
       const landed = await this.#read(from, into, signal, options);
       if ('length' in landed) throw otherLength(from.key, landed.length, into.length);
-      const { crc32, checksums, contentEncoding } = landed;
-      if (!(await matches(into, crc32, checksums))) throw otherBytes(from.key);
-      return { crc32, contentEncoding };
+      const { crc32, stated, contentEncoding } = landed;
+      if (stated === undefined) return { checksum: asCrc32(crc32), contentEncoding };
+      if (options.trusted !== true && !(await hasArrived(into, landed))) throw otherBytes(from.key);
+      return { checksum: stated, contentEncoding };
     });
   }
 
@@ -82,12 +84,12 @@ export class ObjectReader {
   readBounded({ bucket, key }: ObjectAt, most: number, signal: AbortSignal): Promise<Found> {
     return this.#repeated(signal, async () => {
       const opened = requireLength(key, await this.#open({ bucket, key }, signal));
-      const { body, length, etag, checksums, metadata } = opened;
+      const { body, length, etag, stated, metadata } = opened;
       try {
         if (length > most) return { body: undefined, etag, size: length };
         const into = Buffer.allocUnsafe(length);
         const crc32 = await readInto(body, into, key, signal, this.#timeouts.bodyIdle);
-        if (!(await matches(into, crc32, checksums))) throw otherBytes(key);
+        if (!(await hasArrived(into, { crc32, stated }))) throw otherBytes(key);
         return { body: into, etag, size: length, metadata };
       } finally {
         body.destroy();
@@ -144,11 +146,11 @@ export class ObjectReader {
     if (range === undefined) askForChecksums(command);
     try {
       const found = await this.#client.send(command, { abortSignal: signal });
-      const checksums = parseChecksums(found.ChecksumCRC32, found.ChecksumCRC64NVME);
+      const stated = parseChecksum(found);
       const length = found.ContentLength ?? NaN;
       const { ContentEncoding: contentEncoding, ETag, Metadata: metadata = {} } = found;
       const etag = unquoteEtag(ETag);
-      return { body: found.Body as Readable, length, checksums, contentEncoding, etag, metadata };
+      return { body: found.Body as Readable, length, stated, contentEncoding, etag, metadata };
     } catch (error) {
       const failed = toRollupError(error, { operation: OPERATION, bucket, key });
       throw hasCode(failed, 'PreconditionFailed')
@@ -172,6 +174,19 @@ export class ObjectReader {
       }
     }
   }
+}
+
+/**
+ * True where a body has the checksum that S3 stated, or where it stated none.
+ *
+ * @param landed `crc32`: that of the body; it is not looked at where another checksum was stated
+ */
+async function hasArrived(
+  body: Buffer,
+  { crc32, stated }: { crc32: number; stated: Checksum | undefined },
+): Promise<boolean> {
+  if (stated?.algorithm === 'crc32') return isSame(stated, asCrc32(crc32));
+  return stated === undefined || hasChecksum(body, stated);
 }
 
 /** True for failures of a body that another download may not have. */

@@ -2,6 +2,7 @@ import {
   AbortMultipartUploadCommand,
   type CompletedPart,
   CompleteMultipartUploadCommand,
+  type CompleteMultipartUploadCommandInput,
   type CompleteMultipartUploadCommandOutput,
   CreateMultipartUploadCommand,
   type CreateMultipartUploadCommandInput,
@@ -12,7 +13,7 @@ import { withGrace } from './grace.ts';
 /** Completes an upload: makes an object of its parts. It may be called again where S3 refused the condition. */
 export type Complete = (
   parts: CompletedPart[],
-  input: Partial<Record<'IfNoneMatch' | 'IfMatch' | 'ChecksumCRC32', string>>,
+  input: Pick<CompleteMultipartUploadCommandInput, 'IfNoneMatch' | 'IfMatch' | 'ChecksumCRC32'>,
 ) => Promise<CompleteMultipartUploadCommandOutput>;
 
 /** A multipart upload that was created. */
@@ -22,7 +23,7 @@ export interface OpenMultipart {
 }
 
 /**
- * Creates a multipart upload with a CRC-32 of the whole, and lets `work` upload its parts and complete it. If `work` ends
+ * Creates a multipart upload with a checksum of the whole, a CRC-32 unless `begin` names another algorithm, and lets `work` upload its parts and complete it. If `work` ends
  * without that, the upload is aborted.
  *
  * @param begin parameters of CreateMultipartUpload
@@ -34,7 +35,7 @@ export async function inParts<T>(
   options: { signal: AbortSignal; completeMs: number },
   work: (open: OpenMultipart) => Promise<T>,
 ): Promise<T> {
-  const params = { ...begin, ChecksumAlgorithm: 'CRC32', ChecksumType: 'FULL_OBJECT' } as const;
+  const params = { ChecksumAlgorithm: 'CRC32', ...begin, ChecksumType: 'FULL_OBJECT' } as const;
   const { signal } = options;
   // Without the answer, which has the upload's id, nobody could end the upload.
   const created = await withGrace(signal, (abortSignal) =>

@@ -6,6 +6,7 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { RollupError, hasCode } from '../errors.ts';
+import { ALGORITHMS, type Algorithm, asCrc32 } from '../rollup/model/checksum.ts';
 import { crc32 } from '../rollup/model/crc32.ts';
 import type { Location, ObjectAt } from '../rollup/model/location.ts';
 import type {
@@ -27,7 +28,8 @@ import type {
   Written,
 } from '../rollup/model/store.ts';
 import { type OutputAttributes, accessParams, contentParams, outputParams } from './attributes.ts';
-import { encodeCrc32, parseCrc32, quoteEtag, unquoteEtag } from './conditions.ts';
+import { checksumParams, parseChecksum } from './checksums.ts';
+import { quoteEtag, unquoteEtag } from './conditions.ts';
 import { confirmed } from './confirm.ts';
 import { copyObject } from './copy.ts';
 import { keepsChanged, keepsConditions, verifiesUploads } from './trials.ts';
@@ -53,7 +55,10 @@ export interface StoreOptions {
   isElsewhere: () => Promise<boolean>;
 }
 
-/** What was found out about the store, by bucket: whether conditional deletes and writes, and checksums, were seen to hold. */
+/**
+ * What was found out about the store, by bucket: whether conditional deletes and writes, and checksums of each algorithm, were
+ * seen to hold.
+ */
 interface Trials {
   deletes: Map<string, Promise<boolean>>;
   writes: Map<string, Promise<boolean>>;
@@ -120,7 +125,7 @@ export class S3Store implements Store {
       }),
     );
     if (found === undefined) return undefined;
-    const crc32 = parseCrc32(found.ChecksumCRC32);
+    const checksum = parseChecksum(found);
     const etag = unquoteEtag(found.ETag);
     const metadata = found.Metadata ?? {};
     if (found.ContentLength === undefined) throw unannounced('HeadObject', key);
@@ -129,7 +134,7 @@ export class S3Store implements Store {
       size: found.ContentLength,
       etag,
       metadata,
-      ...(crc32 === undefined ? {} : { crc32 }),
+      ...(checksum === undefined ? {} : { checksum }),
       ...(archive === undefined ? {} : { archive }),
     };
   }
@@ -157,12 +162,12 @@ export class S3Store implements Store {
     condition?: WriteCondition,
     metadata?: Readonly<Record<string, string>>,
   ): Promise<{ etag: string }> {
-    const crc = crc32(body);
+    const checksum = asCrc32(crc32(body));
     const command = new PutObjectCommand({
       Bucket: bucket,
       Key: key,
       Body: body,
-      ChecksumCRC32: encodeCrc32(crc),
+      ...checksumParams(checksum),
       ContentType: contentType,
       ...(metadata === undefined ? {} : { Metadata: metadata }),
       ...accessParams(this.#options.attributes),
@@ -174,7 +179,7 @@ export class S3Store implements Store {
         this.#client.send(command, { abortSignal: this.#signal }),
       );
       try {
-        const { etag } = await confirmed(this, { bucket, key }, answer, { size: body.length, crc32: crc });
+        const { etag } = await confirmed(this, { bucket, key }, answer, { size: body.length, checksum });
         return { etag };
       } catch (error) {
         if (attempt === PUTS || !hasCode(error, 'OutputMissing')) throw error;
@@ -230,13 +235,17 @@ export class S3Store implements Store {
     return once(this.#trials.writes, at.bucket, () => keepsConditions(this, this.#client, at, this.#signal));
   }
 
-  async verifiesUploads(at: Location): Promise<boolean> {
-    if (await this.#isAmazonS3()) return true;
-    const trial = once(this.#trials.uploads, at.bucket, () =>
-      verifiesUploads(this.#client, at, accessParams(this.#options.attributes), this.#signal),
+  async verifiesUploadsBy(at: Location): Promise<ReadonlySet<Algorithm>> {
+    if (await this.#isAmazonS3()) return new Set(ALGORITHMS);
+    const access = accessParams(this.#options.attributes);
+    const trials = ALGORITHMS.map((algorithm) =>
+      once(this.#trials.uploads, `${algorithm} ${at.bucket}`, () =>
+        verifiesUploads(this.#client, at, { access, algorithm }, this.#signal),
+      ),
     );
     // Of a trial that another run began, and was stopped in, nothing is known: what is not verified is checked as it arrives.
-    return trial.catch(() => false);
+    const verifies = await Promise.all(trials.map((trial) => trial.catch(() => false)));
+    return new Set(ALGORITHMS.filter((_, i) => verifies[i] === true));
   }
 
   /** Amazon S3 holds what others are tried out for. */
@@ -271,17 +280,17 @@ function archiveStateOf({
   return isArchive || ArchiveStatus !== undefined ? 'archived' : undefined;
 }
 
-/** The result of a trial, which is made once for a bucket. One that failed has shown nothing, and may be made again. */
+/** The result of a trial, which is made once for what it is `of`. One that failed has shown nothing, and may be made again. */
 function once(
   trials: Map<string, Promise<boolean>>,
-  bucket: string,
+  of: string,
   begin: () => Promise<boolean>,
 ): Promise<boolean> {
-  const known = trials.get(bucket);
+  const known = trials.get(of);
   if (known !== undefined) return known;
   const trial = begin();
-  trials.set(bucket, trial);
-  trial.catch(() => trials.delete(bucket));
+  trials.set(of, trial);
+  trial.catch(() => trials.delete(of));
   return trial;
 }
 

@@ -3,9 +3,9 @@ import { PutObjectCommand, type S3Client, S3ServiceException, UploadPartCommand 
 import { RollupError, hasCode } from '../errors.ts';
 import type { Location } from '../rollup/model/location.ts';
 import { DELETE_PROOF_NAME, type Store, type WriteCondition } from '../rollup/model/store.ts';
-import { crc32 } from '../rollup/model/crc32.ts';
+import { type Algorithm, crcBy } from '../rollup/model/checksum.ts';
 import type { accessParams } from './attributes.ts';
-import { encodeCrc32 } from './conditions.ts';
+import { algorithmParam, checksumParams } from './checksums.ts';
 import { deleteKeys, deleteOneUnchanged } from './delete.ts';
 import { toRollupError } from './errors.ts';
 import { withGrace } from './grace.ts';
@@ -87,19 +87,19 @@ export async function keepsConditions(
  * Finds out by trial if a store refuses bytes that do not have the checksum that they are sent with: as an object, of no bytes,
  * and as a part of an upload, which is aborted. Both go under a key of our own; the object is deleted if it was written.
  *
- * @param access encryption and ACL, without which a bucket may refuse every write
+ * @param options `access`: encryption and ACL, without which a bucket may refuse every write
  * @returns false where one of them was taken, and where nothing was proven
  * @throws what the signal was aborted with, where that ended the trial
  */
 export async function verifiesUploads(
   client: S3Client,
   { bucket, prefix }: Location,
-  access: ReturnType<typeof accessParams>,
+  { access, algorithm }: { access: ReturnType<typeof accessParams>; algorithm: Algorithm },
   signal: AbortSignal,
 ): Promise<boolean> {
   const key = keyOfTrial(prefix);
   const target = { Bucket: bucket, Key: key };
-  const wrong = { ChecksumCRC32: encodeCrc32(crc32(Buffer.from('others'))) };
+  const wrong = checksumParams((await crcBy(algorithm)).of(Buffer.from('others')));
   const isRefused = async (sent: Promise<unknown>, operation: string): Promise<boolean> => {
     try {
       await sent;
@@ -115,7 +115,7 @@ export async function verifiesUploads(
     signal.throwIfAborted();
     return false;
   }
-  const open = { ...target, ...access };
+  const open = { ...target, ...access, ...algorithmParam({ algorithm }) };
   const isPartRefused = await inParts(client, open, { signal, completeMs: PART_MS }, ({ upload }) => {
     const part = { ...upload, ...wrong, PartNumber: 1, Body: Buffer.from('bytes') };
     return isRefused(client.send(new UploadPartCommand(part), options), 'UploadPart');

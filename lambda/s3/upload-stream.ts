@@ -1,5 +1,6 @@
 import { type CompletedPart, PutObjectCommand, type S3Client, UploadPartCommand } from '@aws-sdk/client-s3';
 import { RollupError, hasCode } from '../errors.ts';
+import { type Checksum, asCrc32 } from '../rollup/model/checksum.ts';
 import { combineCrc32, crc32 } from '../rollup/model/crc32.ts';
 import { aborted } from '../concurrency.ts';
 import type { ObjectAt } from '../rollup/model/location.ts';
@@ -7,7 +8,8 @@ import type { ObjectHead, Store, StreamOptions, Streamed } from '../rollup/model
 import { MOST_PARTS, PARTS_IN_FLIGHT } from '../settings/settings.ts';
 import { formatSize } from '../size.ts';
 import type { OutputParams } from './attributes.ts';
-import { encodeCrc32, quoteEtag } from './conditions.ts';
+import { checksumParams } from './checksums.ts';
+import { quoteEtag } from './conditions.ts';
 import { confirmed } from './confirm.ts';
 import { toRollupError } from './errors.ts';
 import { type OpenMultipart, inParts } from './multipart.ts';
@@ -64,13 +66,17 @@ async function putWhole(
   options: StreamOptions,
   signal: AbortSignal,
 ): Promise<Streamed> {
-  const whole = { size: body.length, crc32: crc };
+  const whole = { size: body.length, checksum: asCrc32(crc) };
   const stored = await written(store, at, options, {
     signal,
     isOurs: isOurs(whole, options, [store, at, signal]),
     write: async (condition) => {
-      const ChecksumCRC32 = encodeCrc32(crc);
-      const command = new PutObjectCommand({ ...target, ...condition, ChecksumCRC32, Body: body });
+      const command = new PutObjectCommand({
+        ...target,
+        ...condition,
+        ...checksumParams(whole.checksum),
+        Body: body,
+      });
       const done = await client.send(command, { abortSignal: signal, requestTimeout: partMs(body.length) });
       return { ...whole, etag: (await confirmed(store, at, done, whole)).etag };
     },
@@ -101,7 +107,8 @@ async function sendParts(
   const idle = buffers.slice(1);
   const busy = new Set<Promise<void>>();
   const completed: CompletedPart[] = [];
-  const whole = { size: 0, crc32: 0 };
+  let size = 0;
+  let crc = 0;
   let failure: { error: unknown } | undefined;
   const fail = (error: unknown): void => {
     failure ??= { error };
@@ -109,10 +116,10 @@ async function sendParts(
   };
 
   async function send(PartNumber: number, { body, crc32: crc }: Part): Promise<void> {
-    const ChecksumCRC32 = encodeCrc32(crc);
-    const command = new UploadPartCommand({ ...open.upload, PartNumber, ChecksumCRC32, Body: body });
+    const sent = checksumParams(asCrc32(crc));
+    const command = new UploadPartCommand({ ...open.upload, PartNumber, ...sent, Body: body });
     const { ETag } = await client.send(command, { abortSignal, requestTimeout: partMs(body.length) });
-    completed[PartNumber - 1] = { PartNumber, ETag, ChecksumCRC32 };
+    completed[PartNumber - 1] = { PartNumber, ETag, ...sent };
   }
 
   let [buffer] = buffers as [Buffer];
@@ -120,8 +127,8 @@ async function sendParts(
     for (let number = 1, part = first; ; number++, part = await parts.fill(buffer)) {
       abortSignal.throwIfAborted();
       if (number > MOST_PARTS) throw tooMany(at.key, buffer.length);
-      whole.crc32 = combineCrc32(whole.crc32, part.crc32, part.body.length);
-      whole.size += part.body.length;
+      crc = combineCrc32(crc, part.crc32, part.body.length);
+      size += part.body.length;
       const used = buffer;
       const sending = send(number, part)
         .catch(fail)
@@ -140,12 +147,13 @@ async function sendParts(
   await Promise.all(busy);
   if (failure !== undefined) throw failure.error;
 
+  const whole = { size, checksum: asCrc32(crc) };
   const stored = await written(store, at, options, {
     signal,
     isOurs: isOurs(whole, options, [store, at, signal]),
     mayRepeat: isRefusedCondition,
     write: async (condition) => {
-      const done = await open.complete(completed, { ...condition, ChecksumCRC32: encodeCrc32(whole.crc32) });
+      const done = await open.complete(completed, { ...condition, ...checksumParams(whole.checksum) });
       return { ...whole, etag: (await confirmed(store, at, done, whole)).etag };
     },
   });
@@ -169,7 +177,7 @@ function isRefusedCondition(error: unknown): boolean {
 
 /** Accepts an existing object that has the same bytes, or that `options.isOurs` accepts. */
 function isOurs(
-  whole: { size: number; crc32: number },
+  whole: { size: number; checksum: Checksum },
   options: StreamOptions,
   [store, at, signal]: [Store, ObjectAt, AbortSignal],
 ): (existing: ObjectHead) => Promise<boolean> {
@@ -177,9 +185,9 @@ function isOurs(
     (await holds(store, at, existing, whole, signal)) || (await options.isOurs?.(existing)) === true;
 }
 
-/** An existing object without a CRC-32 in its headers was accepted because it has the same bytes: theirs is known. */
-function streamed({ size, etag, crc32: stored }: ObjectHead, whole: { crc32: number }): Streamed {
-  return { size, etag, crc32: stored ?? whole.crc32 };
+/** An existing object without a checksum in its headers was accepted because it has the same bytes: theirs is known. */
+function streamed({ size, etag, checksum }: ObjectHead, whole: { checksum: Checksum }): Streamed {
+  return { size, etag, checksum: checksum ?? whole.checksum };
 }
 
 /** Buffers of one part each: as many as there is memory for, one at least, and no more than may be in flight. */

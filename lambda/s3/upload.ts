@@ -11,14 +11,14 @@ import type { ObjectAt } from '../rollup/model/location.ts';
 import type { ObjectHead, Store, UploadContent, Written } from '../rollup/model/store.ts';
 import { PARTS_IN_FLIGHT } from '../settings/settings.ts';
 import type { OutputParams } from './attributes.ts';
-import { encodeCrc32 } from './conditions.ts';
+import { algorithmParam, checksumParams } from './checksums.ts';
 import { withGrace } from './grace.ts';
 import { confirmed } from './confirm.ts';
 import { type OnceCondition, holds, writeOnce } from './write-once.ts';
 import { partMs } from './client/timeouts.ts';
 
 /**
- * Uploads a buffer in parts. S3 checks each part, and the whole against `crc32` before the object becomes visible. An
+ * Uploads a buffer in parts. S3 checks each part, and the whole against `checksum` before the object becomes visible. An
  * existing object that has these bytes is kept: another run may have committed it under its ETag.
  *
  * @throws RollupError `ChecksumMismatch`, `NoSuchUpload` where somebody else ended the upload, and those of S3
@@ -30,13 +30,13 @@ export async function uploadObject(
   content: UploadContent & { params: OutputParams },
   signal: AbortSignal,
 ): Promise<Written> {
-  const { body, crc32 } = content;
+  const { body, checksum } = content;
   const { etag } = await writeOnce(store, at, {
     signal,
-    isOurs: (existing) => holds(store, at, existing, { size: body.length, crc32 }, signal),
+    isOurs: (existing) => holds(store, at, existing, { size: body.length, checksum }, signal),
     write: (condition) => uploadOnce(store, client, at, { ...content, condition }, signal),
   });
-  return { etag, crc32 };
+  return { etag, checksum };
 }
 
 async function uploadOnce(
@@ -46,7 +46,7 @@ async function uploadOnce(
   content: UploadContent & { params: OutputParams; condition: OnceCondition },
   signal: AbortSignal,
 ): Promise<ObjectHead> {
-  const { body, crc32, partSize, metadata, params } = content;
+  const { body, checksum, partSize, metadata, params } = content;
   const { bucket, key } = at;
   const upload = new Upload({
     client: guarded(client, content, signal),
@@ -58,13 +58,13 @@ async function uploadOnce(
       Body: body,
       Metadata: metadata,
       ...params,
-      ChecksumAlgorithm: 'CRC32',
+      ...algorithmParam(checksum),
       ...(body.length > partSize ? { ChecksumType: 'FULL_OBJECT' } : {}),
     },
   });
   const done = await upload.done();
-  const { etag } = await confirmed(store, at, done, { size: body.length, crc32 });
-  return { size: body.length, etag, crc32 };
+  const { etag } = await confirmed(store, at, done, { size: body.length, checksum });
+  return { size: body.length, etag, checksum };
 }
 
 /**
@@ -76,7 +76,7 @@ async function uploadOnce(
  */
 function guarded(
   client: S3Client,
-  { body, crc32, partSize, partCrcs, condition }: UploadContent & { condition: OnceCondition },
+  { body, checksum, partSize, partChecksums, condition }: UploadContent & { condition: OnceCondition },
   signal: AbortSignal,
 ): S3Client {
   const send = async (command: Parameters<S3Client['send']>[0]): Promise<unknown> => {
@@ -88,12 +88,18 @@ function guarded(
       return withGrace(signal, (abortSignal) => client.send(command, { abortSignal }));
     if (command instanceof UploadPartCommand) {
       // Known since the part was downloaded: the SDK does not have to read the part for it.
-      const crc = partCrcs[(command.input.PartNumber ?? 0) - 1];
-      if (crc !== undefined) command.input.ChecksumCRC32 = encodeCrc32(crc);
+      const part = partChecksums[(command.input.PartNumber ?? 0) - 1];
+      if (part !== undefined) Object.assign(command.input, checksumParams(part));
+    }
+    if (command instanceof CompleteMultipartUploadCommand) {
+      // lib-storage leaves out a part's CRC-64/NVME.
+      for (const part of command.input.MultipartUpload?.Parts ?? []) {
+        const sent = partChecksums[(part.PartNumber ?? 0) - 1];
+        if (sent !== undefined) Object.assign(part, checksumParams(sent));
+      }
     }
     if (command instanceof CompleteMultipartUploadCommand || command instanceof PutObjectCommand) {
-      command.input.ChecksumCRC32 = encodeCrc32(crc32);
-      Object.assign(command.input, condition);
+      Object.assign(command.input, checksumParams(checksum), condition);
     }
     return client.send(command, {
       abortSignal: signal,

@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type RollupError, hasCode } from '../errors.ts';
-import { crc32OfObject } from '../rollup/model/checksum.ts';
+import { type Checksum, isSame } from '../rollup/model/checksum.ts';
 import type { ObjectAt } from '../rollup/model/location.ts';
 import type { ObjectHead, Store } from '../rollup/model/store.ts';
+import { checksumOfObject } from '../rollup/model/stored-checksum.ts';
 import { quoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
 import { backoff } from './client/retry.ts';
@@ -85,15 +86,16 @@ async function examine(
   }
 }
 
-/** True where an object has these bytes, by its size and its CRC-32: that in its headers, otherwise that of its bytes. */
+/** True where an object has these bytes, by its size and its checksum: that in its headers, otherwise that of its bytes. */
 export async function holds(
   store: Store,
   at: ObjectAt,
   existing: ObjectHead,
-  bytes: { size: number; crc32: number },
+  bytes: { size: number; checksum: Checksum },
   signal: AbortSignal,
 ): Promise<boolean> {
   if (existing.size !== bytes.size) return false;
   const from = { bucket: at.bucket, key: at.key, etag: existing.etag };
-  return (await crc32OfObject(store, from, existing, signal)) === bytes.crc32;
+  const { checksum } = bytes;
+  return isSame(await checksumOfObject(store, from, existing, checksum.algorithm, signal), checksum);
 }

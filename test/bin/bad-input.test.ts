@@ -248,7 +248,7 @@ describe('failures end with 1, a code, advice and the key to blame', () => {
     ],
     [
       'a manifest of a newer version',
-      () => sandbox.put(BUCKET, manifestKey, '{"version":3}'),
+      () => sandbox.put(BUCKET, manifestKey, '{"version":4}'),
       run,
       { code: 'ManifestVersion', key: manifestKey },
     ],

@@ -9,6 +9,7 @@ import { synthesize } from '../lib/synthesis.ts';
 import { onlyResource, resources, roleStatements } from '../lib/template.ts';
 import { type QueueServer, startQueues } from '../support/queue-server.ts';
 import { Execution, type StatesWorld } from '../support/states.ts';
+import { withCrc32 } from '../support/test-bucket.ts';
 import { drain } from './support/event-source.ts';
 import { type LambdaProcess, startLambda } from './support/lambda-process.ts';
 import { BUCKET, openBucket } from './support/raw-logs.ts';
@@ -77,7 +78,7 @@ afterEach(async () => {
 });
 
 const put = (key: string): void => {
-  sandbox.put(BUCKET, key, `${key}\n`);
+  sandbox.put(BUCKET, key, `${key}\n`, { headers: withCrc32(`${key}\n`) });
 };
 const trail = (region: string, at: string): string =>
   `/logs//AWSLogs/1/CloudTrail/${region}/2025/11/21/1_CloudTrail_${region}_20251121T${at}Z_x.json`;

@@ -80,7 +80,7 @@ describe('a run', () => {
         written: 1,
         reused: 0,
         copied: 0,
-        requests: { list: 4, get: 9, put: 9, copy: 0, delete: 2, retries: 0 },
+        requests: { list: 4, get: 9, put: 12, copy: 0, delete: 3, retries: 0 },
         durationSeconds: expect.any(Number) as number,
         peak: {
           fileDescriptors: expect.any(Number) as number,

@@ -128,7 +128,7 @@ describe('a manifest', () => {
     ['that is empty', () => '', { code: 'BadManifest', key: MANIFEST_KEY }],
     [
       'of a newer version',
-      (text) => text.replace('"version": 1', '"version": 3'),
+      (text) => text.replace('"version": 1', '"version": 4'),
       { code: 'ManifestVersion', key: MANIFEST_KEY },
     ],
     [

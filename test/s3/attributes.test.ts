@@ -1,8 +1,8 @@
-import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import type { OutputAttributes } from '../../lambda/s3/attributes.ts';
 import { connect } from '../../lambda/s3/connection.ts';
 import { MiB } from '../../lambda/size.ts';
+import { crc32Of } from '../support/checksums.ts';
 import { BUCKET, SETTINGS, type TestBucket, openTestBucket } from '../support/test-bucket.ts';
 
 const KEY_ID = 'arn:aws:kms:eu-central-1:111122223333:key/11111111-2222-3333-4444-555555555555';
@@ -31,12 +31,12 @@ async function writeAll(bucket: TestBucket, attributes: OutputAttributes): Promi
   });
   for (const size of [1 * MiB, 6 * MiB]) {
     const body = Buffer.alloc(size);
-    const crc = crc32(body);
-    const partCrcs = [crc32(body.subarray(0, 5 * MiB)), crc32(body.subarray(5 * MiB))].slice(
+    const checksum = crc32Of(body);
+    const partChecksums = [crc32Of(body.subarray(0, 5 * MiB)), crc32Of(body.subarray(5 * MiB))].slice(
       0,
       size > 5 * MiB ? 2 : 1,
     );
-    const content = { body, crc32: crc, partSize: 5 * MiB, partCrcs, metadata: { of: 'upload' } };
+    const content = { body, checksum, partSize: 5 * MiB, partChecksums, metadata: { of: 'upload' } };
     await store.upload(at(`agg/upload-${size}`), content, signal);
     async function* stream(): AsyncGenerator<Buffer> {
       yield await Promise.resolve(body);

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import type { Checksum } from '../../lambda/rollup/model/checksum.ts';
 import { MiB } from '../../lambda/size.ts';
 import type { Fault } from '../../sandbox/sandbox.ts';
+import { crc32Of, crc64Of } from '../support/checksums.ts';
 import { LOST_ANSWER, REFUSED, fromNth, matching, onNth } from '../support/hooks.ts';
 import { BUCKET, type TestBucket, failureOf, openTestBucket } from '../support/test-bucket.ts';
 
@@ -12,43 +13,51 @@ const unstopped = (): AbortSignal => new AbortController().signal;
 
 const METADATA = { 'added-newlines': 'AQ' };
 
-function upload(bucket: TestBucket, body: Buffer, crc = crc32(body)) {
+function upload(bucket: TestBucket, body: Buffer, sumOf = crc32Of, checksum = sumOf(body)) {
   const partSize = 5 * MiB;
-  const partCrcs: number[] = [];
+  const partChecksums: Checksum[] = [];
   for (let start = 0; start < body.length; start += partSize) {
-    partCrcs.push(crc32(body.subarray(start, start + partSize)));
+    partChecksums.push(sumOf(body.subarray(start, start + partSize)));
   }
-  const content = { body, crc32: crc, partSize, partCrcs, metadata: METADATA };
+  const content = { body, checksum, partSize, partChecksums, metadata: METADATA };
   return bucket.connection.store.upload(AT, content, unstopped());
 }
 
 describe('an upload', () => {
   it.each([
-    ['of one part', 4 * MiB],
-    ['of just a part', 5 * MiB],
-    ['of many parts', 23 * MiB + 1],
-    ['of one byte', 1],
-  ])('%s is there as it was sent, its CRC-32 and metadata kept by S3', async (_, size) => {
+    ['of one part', 4 * MiB, crc32Of],
+    ['of just a part', 5 * MiB, crc32Of],
+    ['of many parts', 23 * MiB + 1, crc32Of],
+    ['of one byte', 1, crc32Of],
+    ['of one part with a CRC-64/NVME', 4 * MiB, crc64Of],
+    ['of many parts with a CRC-64/NVME', 23 * MiB + 1, crc64Of],
+  ])('%s is there as it was sent, its checksum and metadata kept by S3', async (_, size, sumOf) => {
     await using bucket = await openTestBucket();
     const body = Buffer.alloc(size, 'line of a log\n');
-    const written = await upload(bucket, body);
+    const written = await upload(bucket, body, sumOf);
     const head = bucket.sandbox.head(BUCKET, KEY);
-    expect(written).toEqual({ etag: head?.etag, crc32: crc32(body) });
+    expect(written).toEqual({ etag: head?.etag, checksum: sumOf(body) });
     expect(await bucket.connection.store.head(AT)).toEqual({ size, ...written, metadata: METADATA });
     expect(bucket.sandbox.get(BUCKET, KEY)?.equals(body)).toBe(true);
   });
 
   it.each([
-    ['in one request', 1 * MiB],
-    ['in parts', 11 * MiB],
-  ])('%s whose bytes are not those of its CRC-32 is refused by S3, and leaves nothing', async (_, size) => {
-    await using bucket = await openTestBucket();
-    expect(await failureOf(upload(bucket, Buffer.alloc(size), 1))).toMatchObject({
-      code: 'ChecksumMismatch',
-    });
-    expect(bucket.sandbox.keys(BUCKET)).toEqual([]);
-    expect(bucket.sandbox.openUploads(BUCKET)).toEqual([]);
-  });
+    ['in one request', 1 * MiB, crc32Of],
+    ['in parts', 11 * MiB, crc32Of],
+    ['in one request, with a CRC-64/NVME', 1 * MiB, crc64Of],
+    ['in parts, with a CRC-64/NVME', 11 * MiB, crc64Of],
+  ])(
+    '%s whose bytes are not those of its checksum is refused by S3, and leaves nothing',
+    async (_, size, sumOf) => {
+      await using bucket = await openTestBucket();
+      const other = sumOf('others');
+      expect(await failureOf(upload(bucket, Buffer.alloc(size), sumOf, other))).toMatchObject({
+        code: 'ChecksumMismatch',
+      });
+      expect(bucket.sandbox.keys(BUCKET)).toEqual([]);
+      expect(bucket.sandbox.openUploads(BUCKET)).toEqual([]);
+    },
+  );
 
   it('of which a part is refused is aborted once no part is in flight', async () => {
     await using bucket = await openTestBucket();
@@ -124,7 +133,7 @@ describe('a read', () => {
     const into = Buffer.alloc(body.length);
     const { store } = bucket.connection;
     expect(await store.read({ bucket: BUCKET, key: 'raw/a', etag }, into, unstopped())).toEqual({
-      crc32: crc32(body),
+      checksum: crc64Of(body),
       contentEncoding: undefined,
     });
     expect(into.equals(body)).toBe(true);
@@ -149,7 +158,7 @@ describe('a read', () => {
     const into = Buffer.alloc(4);
     const from = { bucket: BUCKET, key: 'raw/a', etag, range: { offset: 3, length: 4 } };
     expect(await bucket.connection.store.read(from, into, unstopped())).toMatchObject({
-      crc32: crc32('3456'),
+      checksum: crc32Of('3456'),
     });
     expect(into.toString()).toBe('3456');
   });

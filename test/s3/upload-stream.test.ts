@@ -1,9 +1,9 @@
-import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { RollupError } from '../../lambda/errors.ts';
 import type { StreamOptions } from '../../lambda/rollup/model/store.ts';
 import { MiB } from '../../lambda/size.ts';
 import type { Fault } from '../../sandbox/sandbox.ts';
+import { crc32Of } from '../support/checksums.ts';
 import { LOST_ANSWER, REFUSED, fromNth, matching, onNth } from '../support/hooks.ts';
 import { BUCKET, type TestBucket, failureOf, openTestBucket } from '../support/test-bucket.ts';
 
@@ -58,7 +58,7 @@ describe('a stream that is uploaded', () => {
     const body = bytes(size);
     const written = await send(bucket, inChunks(body));
     const head = bucket.sandbox.head(BUCKET, KEY);
-    expect(written).toEqual({ size, etag: head?.etag, crc32: crc32(body) });
+    expect(written).toEqual({ size, etag: head?.etag, checksum: crc32Of(body) });
     for (const { headers } of bucket.requests('CompleteMultipartUpload'))
       expect(headers).toMatchObject({
         'x-amz-checksum-crc32': expect.any(String) as unknown,

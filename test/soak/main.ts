@@ -51,7 +51,7 @@ let races = 0;
 function judge(problem: string): keyof typeof counts {
   if (/orphan|open upload/.test(problem)) return 'orphaned';
   if (/twice|bytes of no source|do not add up/.test(problem)) return 'duplicated';
-  return /missing|lost|not committed|not there|gone|overwritten|CRC-32|has \d+ bytes/.test(problem)
+  return /missing|lost|not committed|not there|gone|overwritten|CRC|has \d+ bytes/.test(problem)
     ? 'lost'
     : 'other';
 }

@@ -18,7 +18,8 @@ import {
 } from '@aws-sdk/client-s3';
 import { compareKeys } from '../../lambda/rollup/model/key-order.ts';
 import { connect } from '../../lambda/s3/connection.ts';
-import { encodeCrc32 } from '../../lambda/s3/conditions.ts';
+import { asCrc32 } from '../../lambda/rollup/model/checksum.ts';
+import { checksumParams } from '../../lambda/s3/checksums.ts';
 import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
 import { MiB } from '../../lambda/size.ts';
 
@@ -50,7 +51,8 @@ const OTHER_ETAG = `"${'0'.repeat(32)}"`;
 const PART = Buffer.alloc(5 * MiB, 'x');
 const LAST = Buffer.from('the end\n');
 const WHOLE = Buffer.concat([PART, LAST]);
-const crcOf = (body: Buffer): string => encodeCrc32(crc32(body));
+const encoded = (crc: number): string => checksumParams(asCrc32(crc)).ChecksumCRC32 ?? '';
+const crcOf = (body: Buffer): string => encoded(crc32(body));
 
 /** Every check, in the order of the table. */
 export const CHECKS: Check[] = [
@@ -122,7 +124,7 @@ export const CHECKS: Check[] = [
     otherwise: 'outputs larger than a part cannot be written: set `--part-size` above the size of outputs',
     run: async (at) => {
       const Key = `${at.prefix}a`;
-      const wrong = await outcome(complete(at, Key, { ChecksumCRC32: encodeCrc32(1) }));
+      const wrong = await outcome(complete(at, Key, { ChecksumCRC32: encoded(1) }));
       if (wrong === 'done') return ['unsafe', 'a wrong CRC-32 is accepted'];
       const code = await outcome(complete(at, Key, {}));
       if (code !== 'done') return ['refused', code];
@@ -144,7 +146,7 @@ export const CHECKS: Check[] = [
     feature: 'A damaged upload is refused (PUT with a wrong CRC-32)',
     otherwise: 'damage on the way to the store is found by `verify --deep` alone',
     run: async ({ client, bucket: Bucket, prefix }) => {
-      const input = { Bucket, Key: `${prefix}a`, Body: 'a', ChecksumCRC32: encodeCrc32(1) };
+      const input = { Bucket, Key: `${prefix}a`, Body: 'a', ChecksumCRC32: encoded(1) };
       return (await outcome(client.send(new PutObjectCommand(input)))) === 'done' ? 'unsafe' : 'works';
     },
   },

@@ -106,7 +106,7 @@ export class TestBucket implements AsyncDisposable {
   /** Tries writes out, their conditions and their checksums, as the first commit of a process does. */
   async tryWritesOut(): Promise<void> {
     await this.connection.store.keepsConditions(DESTINATION);
-    await this.connection.store.verifiesUploads(DESTINATION);
+    await this.connection.store.verifiesUploadsBy(DESTINATION);
     this.sandbox.clearRequests();
   }
 

@@ -293,7 +293,7 @@ export async function replaceManifestByItself(
   const { version, source, destination, settings, totals, outputs, sources } = manifest;
   const next: Manifest = {
     // The index is not read again: what made the version a later one may be in there.
-    version: versionOf({ totals, keepSource }, { hasHeaders: version > 1 }),
+    version: versionOf({ totals, keepSource, outputs }, { hasHeaders: version > 1 }),
     generation: manifest.generation + 1,
     ...{ source, destination, createdAt: laterThan(manifest, now), settings },
     // JSON leaves out what is undefined.

@@ -2,7 +2,8 @@ import pLimit from 'p-limit';
 import { RollupError } from '../../errors.ts';
 import { isSuperseded, readCommitted } from '../committed/read-committed.ts';
 import { OutputSourcesLookup } from '../committed/sources-of-output.ts';
-import { crc32OfObject } from '../model/checksum.ts';
+import { checksumOf, formatChecksum, isSame } from '../model/checksum.ts';
+import { checksumOfObject } from '../model/stored-checksum.ts';
 import type { Report } from '../model/events.ts';
 import { type Location, formatLocation } from '../model/location.ts';
 import {
@@ -11,7 +12,6 @@ import {
   MANIFEST_NAME,
   type Rollup,
   type StoredSource,
-  formatCrc32,
 } from '../model/manifest.ts';
 import type { Proven } from '../model/output.ts';
 import { allOrFirstFailure } from '../../concurrency.ts';
@@ -293,9 +293,10 @@ class Deletion {
     const { size, etag } = output;
     if (head.size !== size || head.etag !== etag)
       return damaged(`has ${head.size} bytes and ETag ${head.etag}; committed were ${size} and ${etag}`);
-    const crc = await crc32OfObject(store, { bucket, key, etag }, head, signal);
-    if (formatCrc32(crc) === output.crc32) return undefined;
-    return damaged(`has CRC-32 ${formatCrc32(crc)}; committed was ${output.crc32}`);
+    const committed = checksumOf(output);
+    const stored = await checksumOfObject(store, { bucket, key, etag }, head, committed.algorithm, signal);
+    if (isSame(stored, committed)) return undefined;
+    return damaged(`has ${formatChecksum(stored)}; committed was ${committed.digits}`);
   }
 }
 

@@ -1,5 +1,6 @@
 import { RollupError, hasCode } from '../../errors.ts';
 import type { Location, ObjectAt } from '../model/location.ts';
+import { isSame } from '../model/checksum.ts';
 import { MANIFEST_NAME, type Manifest } from '../model/manifest.ts';
 import { readManifest } from '../committed/read-manifest.ts';
 import type { ListedObject, ReadFrom, Store, WriteCondition } from '../model/store.ts';
@@ -109,8 +110,8 @@ async function publishLists(
 
   const { key } = manifest.sources;
   const index = copy && (await store.head({ bucket, key }));
-  const isCopied = copy !== undefined && copy.size === index?.size && copy.crc32 === index.crc32;
-  if (!isCopied || copy.crc32 === undefined) {
+  const isCopied = copy !== undefined && copy.size === index?.size && isSame(copy.checksum, index.checksum);
+  if (!isCopied) {
     const original = await store.getBounded({ bucket, key }, MOST_HELD);
     if (original === undefined) return false;
     const { body, etag } = original;

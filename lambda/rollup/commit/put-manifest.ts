@@ -1,7 +1,8 @@
 import { RollupError, hasCode } from '../../errors.ts';
 import { recordedSettings } from '../../settings/settings.ts';
 import { type Settings } from '../../settings/table.ts';
-import { crc32OfObject } from '../model/checksum.ts';
+import { asCrc32, isSame } from '../model/checksum.ts';
+import { checksumOfObject } from '../model/stored-checksum.ts';
 import { type Location, type ObjectAt, formatLocation } from '../model/location.ts';
 import {
   type CommittedOutput,
@@ -120,7 +121,8 @@ async function uploadIndex(
       const existing = await store.head(at);
       if (existing?.size === size) {
         const { etag } = existing;
-        if ((await crc32OfObject(store, { ...at, etag }, existing, signal)) === crc32) return etag;
+        const stored = await checksumOfObject(store, { ...at, etag }, existing, 'crc32', signal);
+        if (isSame(stored, asCrc32(crc32))) return etag;
       }
       return (await store.uploadStream(at, chunks(), options, signal)).etag;
     } catch (error) {
@@ -166,7 +168,7 @@ function manifestOf(input: CommitInput, sourcesKey: string): Manifest {
     skipped,
   };
   return {
-    version: versionOf({ totals, keepSource }, index),
+    version: versionOf({ totals, keepSource, outputs }, index),
     generation,
     source: formatLocation(source),
     destination: formatLocation(destination),

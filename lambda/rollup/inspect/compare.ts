@@ -2,11 +2,19 @@ import { RollupError, hasCode } from '../../errors.ts';
 import { ByteReader, asStream } from '../codec/byte-reader.ts';
 import { mostHeader } from '../codec/committed-text.ts';
 import { decode } from '../codec/decode.ts';
-import { crc32 } from '../model/crc32.ts';
+import {
+  type Crc,
+  RunningChecksum,
+  checksumOf,
+  crcBy,
+  formatChecksum,
+  formatCrc32,
+  isSame,
+} from '../model/checksum.ts';
 import { type Endpoints, sourceStore } from '../model/endpoints.ts';
 import { formOfCodec } from '../model/encoding.ts';
 import type { Location } from '../model/location.ts';
-import { type CommittedOutput, type CommittedSource, formatCrc32 } from '../model/manifest.ts';
+import type { CommittedOutput, CommittedSource } from '../model/manifest.ts';
 import { NEWLINE } from '../model/newline.ts';
 import type { Store } from '../model/store.ts';
 import type { VerifyProblem } from './report.ts';
@@ -38,7 +46,11 @@ export async function compareOutput(
 ): Promise<VerifyProblem[]> {
   const { destination, output } = comparison;
   const { key, etag } = output;
-  const stored = new CountedStream(endpoints.store.stream({ bucket: destination.bucket, key, etag }, signal));
+  const committed = checksumOf(output);
+  const stored = new CountedStream(
+    endpoints.store.stream({ bucket: destination.bucket, key, etag }, signal),
+    await crcBy(committed.algorithm),
+  );
   const text = new ByteReader(
     decode(formOfCodec(output.codec ?? 'none'), stored.chunks(), key),
     mostHeader(comparison.sources),
@@ -50,7 +62,7 @@ export async function compareOutput(
   try {
     const different = await compareSources(sourceStore(endpoints), comparison, text, at, signal);
     if (different !== undefined) return different;
-    const { crc32: committedCrc, decoded } = output;
+    const { decoded } = output;
     if (!(await text.isOver())) return at('output-bytes', text.position, 'goes on behind its last source');
     if (decoded !== undefined && formatCrc32(text.crc32) !== decoded.crc32) {
       return at(
@@ -59,8 +71,9 @@ export async function compareOutput(
         `its text has CRC-32 ${formatCrc32(text.crc32)}; committed was ${decoded.crc32}`,
       );
     }
-    if (formatCrc32(stored.crc32) === committedCrc) return [];
-    return at('output-checksum', 0, `has CRC-32 ${formatCrc32(stored.crc32)}; committed was ${committedCrc}`);
+    const found = stored.sum.value;
+    if (isSame(found, committed)) return [];
+    return at('output-checksum', 0, `has ${formatChecksum(found)}; committed was ${committed.digits}`);
   } catch (error) {
     if (!(error instanceof RollupError) || error.code !== 'SourceCorrupt') throw error;
     const code = error.key === key ? 'output-checksum' : 'source-bytes';
@@ -163,18 +176,19 @@ async function firstDifference(
   return undefined;
 }
 
-/** A stream whose CRC-32 is computed while it is read. */
+/** A stream whose checksum is computed while it is read. */
 class CountedStream {
   readonly #chunks: AsyncIterable<Buffer>;
-  crc32 = 0;
+  readonly sum: RunningChecksum;
 
-  constructor(chunks: AsyncIterable<Buffer>) {
+  constructor(chunks: AsyncIterable<Buffer>, crc: Crc) {
     this.#chunks = chunks;
+    this.sum = new RunningChecksum(crc);
   }
 
   async *chunks(): AsyncGenerator<Buffer> {
     for await (const chunk of this.#chunks) {
-      this.crc32 = crc32(chunk, this.crc32);
+      this.sum.add(chunk);
       yield chunk;
     }
   }

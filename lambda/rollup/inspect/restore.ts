@@ -4,7 +4,8 @@ import { type ErrorCode, RollupError, hasCode } from '../../errors.ts';
 import { PARTS_IN_FLIGHT } from '../../settings/settings.ts';
 import type { Settings } from '../../settings/table.ts';
 import { withCommitted } from '../committed/read-committed.ts';
-import { crc32OfObject } from '../model/checksum.ts';
+import { asCrc32, isSame } from '../model/checksum.ts';
+import { checksumOfObject } from '../model/stored-checksum.ts';
 import { crc32 } from '../model/crc32.ts';
 import { type Location, type ObjectAt, formatLocation } from '../model/location.ts';
 import type { CommittedSource, Rollup } from '../model/manifest.ts';
@@ -266,7 +267,9 @@ class ObjectWriter {
   async #holds(at: ObjectAt, existing: ObjectHead, whole: CountedBytes): Promise<boolean> {
     const { target, signal } = this.#context;
     if (existing.size !== whole.size) return false;
-    return (await crc32OfObject(target, { ...at, etag: existing.etag }, existing, signal)) === whole.crc32;
+    const from = { ...at, etag: existing.etag };
+    const stored = await checksumOfObject(target, from, existing, 'crc32', signal);
+    return isSame(stored, asCrc32(whole.crc32));
   }
 
   async #upload(at: ObjectAt, size: number, whole: CountedBytes): Promise<{ etag: string }> {

@@ -3,6 +3,7 @@ import { isOurs } from '../commit/cleanup.ts';
 import { withCommitted } from '../committed/read-committed.ts';
 import { listByKey } from '../committed/read-destination.ts';
 import { type OutputSources } from '../committed/sources-of-output.ts';
+import { checksumOf, formatChecksum, isSame } from '../model/checksum.ts';
 import { sourceStore, untilStopped } from '../model/endpoints.ts';
 import { type Location, parseSource } from '../model/location.ts';
 import {
@@ -11,7 +12,6 @@ import {
   MANIFEST_NAME,
   type Manifest,
   type Rollup,
-  formatCrc32,
   namedKeys,
   wholeLength,
 } from '../model/manifest.ts';
@@ -126,14 +126,14 @@ function checkOffsets(output: CommittedOutput, sources: CommittedSource[]): Veri
   return [{ code: 'sources-inconsistent', message: `${output.key}: ${why}.`, output: output.key }];
 }
 
-/** Checks that an output is stored with the size, the ETag and the CRC-32 that were committed. */
+/** Checks that an output is stored with the size, the ETag and the checksum that were committed. */
 async function checkStored(
   output: CommittedOutput,
   stored: ListedObject | undefined,
   { store }: VerifyContext,
   { bucket }: Location,
 ): Promise<VerifyProblem[]> {
-  const { key, size, etag, crc32 } = output;
+  const { key, size, etag } = output;
   if (stored === undefined) {
     return [{ code: 'output-missing', message: `${key} is not there.`, output: key }];
   }
@@ -142,8 +142,11 @@ async function checkStored(
     return [{ code: 'output-changed', message, output: key }];
   }
   const head = await store.head({ bucket, key });
-  if (head?.crc32 === undefined || formatCrc32(head.crc32) === crc32) return [];
-  const message = `${key} has CRC-32 ${formatCrc32(head.crc32)}; committed was ${crc32}.`;
+  const committed = checksumOf(output);
+  const found = head?.checksum;
+  // Where S3 holds none, or another kind of one, size and ETag are all that is compared without a look at the bytes.
+  if (found?.algorithm !== committed.algorithm || isSame(found, committed)) return [];
+  const message = `${key} has ${formatChecksum(found)}; committed was ${committed.digits}.`;
   return [{ code: 'output-checksum', message, output: key }];
 }
 

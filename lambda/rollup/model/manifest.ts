@@ -9,10 +9,10 @@ export const MANIFEST_NAME = '_manifest.json';
 /**
  * The versions of manifests. A manifest has the least version of which a reader knows every field that it and its index
  * have: version 2 counts what is hidden, and this program's own objects, among what was skipped, has headers in lines of
- * the index, and says that the sources stay in raw. See `versionOf`.
+ * the index, and says that the sources stay in raw; version 3 has outputs with a CRC-64/NVME. See `versionOf`.
  */
-const VERSIONS = [1, 2] as const;
-const LATEST = 2;
+const VERSIONS = [1, 2, 3] as const;
+const LATEST = 3;
 
 /**
  * Bytes of a manifest that is read or written, at most. An output takes some 350 bytes, so that 190,000 outputs fit, or
@@ -30,12 +30,17 @@ const count = z.number().int().nonnegative();
 
 const crc32Digits = z.string().regex(/^[0-9a-f]{8}$/);
 
-const outputSchema = z.strictObject({
+const outputFields = z.strictObject({
   key: z.string().min(1),
   size: count,
   etag: z.string().min(1),
-  /** CRC-32 of the whole output, 8 hex digits. */
-  crc32: crc32Digits,
+  /** CRC-32 of the whole output, 8 hex digits. Present unless `crc64nvme` is. */
+  crc32: crc32Digits.optional(),
+  /** CRC-64/NVME of the whole output, 16 hex digits: that which S3 holds of it. */
+  crc64nvme: z
+    .string()
+    .regex(/^[0-9a-f]{16}$/)
+    .optional(),
   /** The number of sources in it. */
   sources: count,
   /** The format that it was written in; present if its sources were decoded. */
@@ -43,6 +48,11 @@ const outputSchema = z.strictObject({
   /** Size and CRC-32 of its decoded text, in which the offsets of its sources are. */
   decoded: z.strictObject({ size: count, crc32: crc32Digits }).optional(),
 });
+
+const outputSchema = outputFields.refine(
+  ({ crc32, crc64nvme }) => (crc32 === undefined) !== (crc64nvme === undefined),
+  'An output has either crc32 or crc64nvme.',
+);
 
 const manifestSchema = z.strictObject({
   /** See `versionOf`. */
@@ -192,10 +202,11 @@ export function writtenLater(key: string, fields: string[]): RollupError {
 
 /** The version that a manifest must have, by what is in it and in its index. */
 export function versionOf(
-  { totals: { skipped }, keepSource }: Pick<Manifest, 'totals' | 'keepSource'>,
+  { totals: { skipped }, keepSource, outputs }: Pick<Manifest, 'totals' | 'keepSource' | 'outputs'>,
   { hasHeaders }: { hasHeaders: boolean },
 ): Manifest['version'] {
   const { hidden, own } = skipped;
+  if (outputs.some(({ crc64nvme }) => crc64nvme !== undefined)) return 3;
   return keepSource === undefined && hidden === undefined && own === undefined && !hasHeaders ? 1 : 2;
 }
 
@@ -215,11 +226,6 @@ export function keepSourceOf(
 /** The bytes of a manifest, as they are stored. */
 export function formatManifest(manifest: Manifest): Buffer {
   return Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`);
-}
-
-/** A CRC-32 as 8 hex digits. */
-export function formatCrc32(crc32: number): string {
-  return (crc32 >>> 0).toString(16).padStart(8, '0');
 }
 
 /** Parses JSON that is in, or was named by, the object `key`. Throws `BadManifest` for a text that is none. */

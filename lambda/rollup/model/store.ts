@@ -1,4 +1,5 @@
 import type { RollupError } from '../../errors.ts';
+import type { Algorithm, Checksum } from './checksum.ts';
 import type { Location, ObjectAt } from './location.ts';
 
 /** An object in a listing. ETags are without their quotes. */
@@ -23,8 +24,8 @@ export type ArchiveState = 'archived' | 'restoring' | 'restored';
 export interface ObjectHead {
   size: number;
   etag: string;
-  /** CRC-32 of the whole object, where S3 holds one. */
-  crc32?: number;
+  /** The checksum that S3 holds of the whole object: a CRC-32 or a CRC-64/NVME. Absent where it holds neither. */
+  checksum?: Checksum;
   /** Absent for an object that was never archived. */
   archive?: ArchiveState;
   /** User metadata, as it was given to `upload`. */
@@ -37,17 +38,17 @@ export interface ReadFrom extends ObjectAt {
   range?: { offset: number; length: number };
 }
 
-/** The result of a write. `crc32` is of the whole object. */
+/** The result of a write. `checksum` is of the whole object. */
 export interface Written {
   etag: string;
-  crc32: number;
+  checksum: Checksum;
 }
 
 /** How a read into a buffer is checked. */
 export interface ReadOptions {
   /**
-   * True to take the CRC-32 that the store holds of the object for that of its bytes, without a look at them: they are proven
-   * once the store has verified an upload of them by it. Where it holds none, the bytes are looked at.
+   * True to take the checksum that the store holds of the object for that of its bytes, without a look at them: they are
+   * proven once a store has verified an upload of them by it. Where it holds none, the bytes are looked at.
    *
    * @defaultValue false
    */
@@ -56,18 +57,21 @@ export interface ReadOptions {
 
 /** The result of a read into a buffer. */
 export interface ReadResult {
-  /** CRC-32 of the bytes that were read; of a read that is `trusted`, the one that they should have. */
-  crc32: number;
+  /**
+   * The checksum that the store holds of the object, which the bytes have or, of a read that is `trusted`, should have; where
+   * it holds none, and of a range, the CRC-32 of the bytes.
+   */
+  checksum: Checksum;
   /** The header Content-Encoding; undefined if there is none. */
   contentEncoding: string | undefined;
 }
 
-/** The content of an upload, with the CRC-32 of the whole and of every part of `partSize` bytes. */
+/** The content of an upload, with the checksum of the whole and of every part of `partSize` bytes, of one algorithm. */
 export interface UploadContent {
   body: Buffer;
-  crc32: number;
+  checksum: Checksum;
   partSize: number;
-  partCrcs: number[];
+  partChecksums: Checksum[];
   metadata: Readonly<Record<string, string>>;
 }
 
@@ -195,7 +199,7 @@ export interface Store {
     metadata?: Readonly<Record<string, string>>,
   ): Promise<{ etag: string }>;
   /**
-   * Uploads a buffer in parts. S3 refuses content that does not have these CRC-32s. A failed upload leaves no parts behind.
+   * Uploads a buffer in parts. S3 refuses content that does not have these checksums. A failed upload leaves no parts behind.
    * Throws `ChecksumMismatch` for content that was refused, `NoSuchUpload` if somebody else ended the upload.
    */
   upload(at: ObjectAt, content: UploadContent, signal: AbortSignal): Promise<Written>;
@@ -234,10 +238,10 @@ export interface Store {
    */
   keepsConditions(at: Location): Promise<boolean>;
   /**
-   * True if the store refuses bytes that do not have the checksum that they are sent with, as Amazon S3 does. Others are tried
-   * out under the prefix, once in a process.
+   * The algorithms of checksums by which the store verifies uploads: it refuses bytes that do not have the checksum that they
+   * are sent with. Amazon S3 does by all. Others are tried out under the prefix, once in a process.
    */
-  verifiesUploads(at: Location): Promise<boolean>;
+  verifiesUploadsBy(at: Location): Promise<ReadonlySet<Algorithm>>;
   /** The open multipart uploads under a prefix. */
   listUploads(at: Location): Promise<OpenUpload[]>;
   /** Ends an upload and deletes its parts. */

@@ -6,6 +6,7 @@ import { isSameSource } from '../commit/commit.ts';
 import { SOURCES_NAME, SYMLINKS_NAME, wantedMarkers } from '../commit/markers.ts';
 import { INDEX_PART } from '../commit/sources-index.ts';
 import { MOST_HELD } from '../commit/spool.ts';
+import { ALGORITHMS } from '../model/checksum.ts';
 import { expectedFormat } from '../model/format.ts';
 import type { Location } from '../model/location.ts';
 import { type Manifest } from '../model/manifest.ts';
@@ -196,9 +197,9 @@ function estimateCommit({
     const isJoined = (output: PlannedOutput): boolean =>
       output.mode === 'assemble' && actionOf(output, fullPlan, destination) === 'write';
     if (plan.planned.some(isJoined)) {
-      // So are checksums, by an object and by an upload with a part, which is aborted: see `Store.verifiesUploads`.
-      counts.put += 3;
-      counts.delete += 1;
+      // So are checksums, by an object and by an upload with a part, which is aborted: see `Store.verifiesUploadsBy`.
+      counts.put += ALGORITHMS.length * 3;
+      counts.delete += ALGORITHMS.length;
     }
   }
   const kept = new Set([...plan.sealed, ...plan.planned].map(({ key }) => key));

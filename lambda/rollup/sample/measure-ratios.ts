@@ -49,7 +49,7 @@ export async function measureRatios(
   }
 }
 
-interface Sample extends ReadResult {
+interface Sample extends Pick<ReadResult, 'contentEncoding'> {
   piece: Piece;
   bytes: Buffer;
 }
@@ -62,8 +62,9 @@ function readSamples(pieces: Piece[], context: MeasureContext): Promise<Sample[]
     // A header that was left out of the source has a range of its own, and says little about the rest.
     const first = (piece.from?.header === undefined ? undefined : ranges[1]) ?? ranges[0];
     const bytes = Buffer.allocUnsafe(first?.length ?? 0);
-    if (first === undefined) return { piece, bytes, crc32: 0, contentEncoding: undefined };
-    return { piece, bytes, ...(await first.store.read(first.from, bytes, signal)) };
+    if (first === undefined) return { piece, bytes, contentEncoding: undefined };
+    const { contentEncoding } = await first.store.read(first.from, bytes, signal);
+    return { piece, bytes, contentEncoding };
   });
   return allOrFirstFailure(reading, stop);
 }

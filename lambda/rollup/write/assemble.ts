@@ -4,16 +4,24 @@ import { asStream } from '../codec/byte-reader.ts';
 import { decode } from '../codec/decode.ts';
 import { type FirstRead, FormatMistaken, corrupt, formatOfSource } from '../codec/source-format.ts';
 import { endOf } from '../codec/whole.ts';
-import { otherBytes } from '../model/checksum.ts';
-import { combineCrc32, crc32 } from '../model/crc32.ts';
+import {
+  type Algorithm,
+  type Checksum,
+  type Crc,
+  asCrc32,
+  checksumOf,
+  crcBy,
+  isSame,
+} from '../model/checksum.ts';
 import { originsOf } from '../model/endpoints.ts';
 import { nameOf } from '../model/format.ts';
 import type { Kind } from '../model/kind.ts';
-import { type CommittedSource, formatCrc32 } from '../model/manifest.ts';
+import type { CommittedSource } from '../model/manifest.ts';
 import type { ReadOptions } from '../model/store.ts';
 import { type Piece, type PlannedOutput, type WrittenOutput, isFromRaw } from '../model/output.ts';
+import { otherBytes } from '../model/stored-checksum.ts';
 import { type WriteContext, type WriteResources } from './context.ts';
-import { closeLines, formatAdded, largestSize, offsetsOf, partCrcsOf } from './source-offsets.ts';
+import { checksumsOf, closeLines, formatAdded, largestSize, offsetsOf } from './source-offsets.ts';
 import { writtenOutput } from './written-output.ts';
 
 /**
@@ -24,7 +32,7 @@ import { writtenOutput } from './written-output.ts';
  * the upload is verified by, so that every byte is proven from S3 to S3 and none is looked at in between. Bytes that prove to
  * be others are downloaded again, and then each source is checked as it arrives.
  *
- * @param unproven an existing output that stays if it has the size and the CRC-32 of what was assembled
+ * @param unproven an existing output that stays if it has the size and the checksum of what was assembled
  */
 export async function assemble(
   output: PlannedOutput,
@@ -33,14 +41,14 @@ export async function assemble(
   unproven: WrittenOutput | undefined,
 ): Promise<WrittenOutput> {
   const { store, destination, report } = context;
-  const trusted = await store.verifiesUploads(destination);
+  const verified = await store.verifiesUploadsBy(destination);
   return resources.buffers.use(largestSize(output), async (buffer) => {
-    const parts = { output, context, resources, unproven, buffer };
+    const parts = { output, context, resources, unproven, buffer, verified };
     try {
-      return await assembleIn({ ...parts, trusted });
+      return await assembleIn({ ...parts, trusted: verified.has('crc32') });
     } catch (error) {
       const isDamaged = error instanceof RollupError && error.code === 'ChecksumMismatch';
-      if (!trusted || !isDamaged || resources.signal.aborted) throw error;
+      if (!verified.has('crc32') || !isDamaged || resources.signal.aborted) throw error;
       const { key = output.key, message } = error;
       report({ type: 'damaged', key, message });
       // What is read now was counted before.
@@ -56,65 +64,135 @@ interface Assembling {
   resources: WriteResources;
   unproven: WrittenOutput | undefined;
   buffer: Buffer;
+  /** By which checksums the store verifies what is uploaded. */
+  verified: ReadonlySet<Algorithm>;
   /** True if the checksums that S3 has of sources are taken for those of their bytes. */
   trusted: boolean;
 }
 
 /** Throws `ChecksumMismatch` also for bytes that turn out not to have the checksum that was trusted, and names the source. */
 async function assembleIn(assembling: Assembling): Promise<WrittenOutput> {
-  const { output, context, resources, unproven, buffer, trusted } = assembling;
+  const { output, context, resources, unproven, buffer, verified, trusted } = assembling;
   const { store, destination, settings } = context;
   const { partSize } = settings;
-  const crcs = await downloadSources(assembling);
-  const { length, crc32: crc, added } = closeLines(buffer, output, crcs);
-  if (unproven?.output.size === length && unproven.output.crc32 === formatCrc32(crc)) {
-    const whole = { etag: unproven.output.etag, crc32: crc };
+  const arrived = await downloadSources(assembling);
+  const { length, added } = closeLines(buffer, output);
+  const sources = offsetsOf(output, added);
+  const body = buffer.subarray(0, length);
+  const crc = await crcBy(algorithmFor(arrived, output, verified));
+  const checksums = await inAlgorithm(crc, { body, sources, arrived, trusted });
+  const { checksum, partChecksums } = checksumsOf(crc, body, sources, checksums, partSize);
+
+  if (unproven?.output.size === length && (await isSameAs(unproven, { crc, checksum, body }))) {
+    const [damaged] = trusted ? await damagedOf({ body, sources, arrived }) : [];
+    if (damaged !== undefined) throw otherBytes(damaged.key);
+    const whole = { etag: unproven.output.etag, checksum: checksumOf(unproven.output) };
     const reused = writtenOutput(output, 'reused', length, whole, added);
     return { ...reused, proven: isFromRaw(output) };
   }
-  const sources = offsetsOf(output, added);
-  const body = buffer.subarray(0, length);
-  // The store verifies a part by the checksums of the sources in it: of a source that lies in two, both are computed here.
-  const [cut] = trusted ? damagedOf(body, sources, crcs, partSize) : [];
-  if (cut !== undefined) throw otherBytes(cut.key);
-  const partCrcs = partCrcsOf(buffer, length, sources, crcs, partSize);
-  const content = { body, crc32: crc, partSize, partCrcs, metadata: formatAdded(added) };
+  const content = { body, checksum, partSize, partChecksums, metadata: formatAdded(added) };
   const at = { bucket: destination.bucket, key: output.key };
   try {
     const written = await store.upload(at, content, resources.signal);
     return writtenOutput(output, 'written', length, written, added);
   } catch (error) {
-    const [damaged] = trusted && hasCode(error, 'ChecksumMismatch') ? damagedOf(body, sources, crcs) : [];
+    const isRefused = trusted && hasCode(error, 'ChecksumMismatch');
+    const [damaged] = isRefused ? await damagedOf({ body, sources, arrived }) : [];
     throw damaged === undefined ? error : otherBytes(damaged.key, error);
   }
 }
 
-/** Downloads every source to its place in the buffer, one behind another; returns the CRC-32 of each. */
+/** The sources of an output where they lie in it, and the checksums that they arrived with. */
+interface Arrived {
+  body: Buffer;
+  sources: readonly CommittedSource[];
+  arrived: readonly Checksum[];
+}
+
+/**
+ * The algorithm of an output's checksum: the CRC-64/NVME where S3 has it of most bytes of the sources, and verifies uploads by
+ * it. Otherwise it would have to be computed.
+ */
+function algorithmFor(
+  arrived: readonly Checksum[],
+  { pieces, size }: PlannedOutput,
+  verified: ReadonlySet<Algorithm>,
+): Algorithm {
+  const crc64 = pieces.reduce(
+    (sum, { source }, i) => sum + (arrived[i]?.algorithm === 'crc64nvme' ? source.size : 0),
+    0,
+  );
+  return crc64 > size / 2 && verified.has('crc64nvme') ? 'crc64nvme' : 'crc32';
+}
+
+/**
+ * The checksums of sources by one algorithm: those that they arrived with, or else computed. Throws `ChecksumMismatch` for a
+ * source of which another is computed, if its bytes do not have the one that was trusted.
+ */
+async function inAlgorithm(
+  crc: Crc,
+  { body, sources, arrived, trusted }: Arrived & { trusted: boolean },
+): Promise<Checksum[]> {
+  return Promise.all(
+    arrived.map(async (checksum, i) => {
+      if (checksum.algorithm === crc.algorithm) return checksum;
+      const { key, offset, length } = sources[i] as CommittedSource;
+      const bytes = body.subarray(offset, offset + length);
+      const own = trusted ? (await crcBy(checksum.algorithm)).of(bytes) : checksum;
+      if (!isSame(own, checksum)) throw otherBytes(key);
+      return crc.of(bytes);
+    }),
+  );
+}
+
+/** True if an existing output has the checksum of a body. */
+async function isSameAs(
+  { output }: WrittenOutput,
+  { crc, checksum, body }: { crc: Crc; checksum: Checksum; body: Buffer },
+): Promise<boolean> {
+  const existing = checksumOf(output);
+  if (existing.algorithm === crc.algorithm) return isSame(existing, checksum);
+  return isSame((await crcBy(existing.algorithm)).of(body), existing);
+}
+
+/** Sources whose bytes do not have the checksums that they arrived with. */
+async function damagedOf({ body, sources, arrived }: Arrived): Promise<CommittedSource[]> {
+  const crcs = await Promise.all(arrived.map(({ algorithm }) => crcBy(algorithm)));
+  return sources.filter(
+    ({ offset, length }, i) => !isSame(crcs[i]?.of(body.subarray(offset, offset + length)), arrived[i]),
+  );
+}
+
+/** Downloads every source to its place in the buffer, one behind another; returns the checksum that each arrived with. */
 async function downloadSources({
   buffer,
   output,
   context,
   resources: { downloads, signal },
   trusted,
-}: Assembling): Promise<number[]> {
-  const crcs = new Array<number>(output.pieces.length).fill(0);
+}: Assembling): Promise<Checksum[]> {
+  const arrived: Checksum[] = [];
   function* tasks(): Generator<() => Promise<void>> {
     let offset = 0;
     for (const [i, piece] of output.pieces.entries()) {
       const place = buffer.subarray(offset, (offset += piece.source.size));
       const read = async (options: ReadOptions): Promise<void> => {
-        let crc = 0;
+        let checksum: Checksum | undefined;
         let at = 0;
         let contentEncoding: string | undefined;
         for (const { store, from } of originsOf(piece, context)) {
           const into = place.subarray(at, at + (from.range?.length ?? place.length));
           const result = await store.read(from, into, signal, options);
-          crc = combineCrc32(crc, result.crc32, into.length);
+          // Ranges have CRC-32s, of which a source that lies in two places is put together.
+          checksum =
+            checksum === undefined
+              ? result.checksum
+              : (await crcBy('crc32')).combine(checksum, result.checksum, into.length);
           at += into.length;
           ({ contentEncoding } = result);
         }
         await checkFormat(piece, output, { bytes: place, contentEncoding }, context.settings);
-        crcs[i] = crc;
+        arrived[i] = checksum ?? asCrc32(0);
       };
       yield async () => {
         signal.throwIfAborted();
@@ -131,26 +209,7 @@ async function downloadSources({
     }
   }
   await downloads.all(tasks());
-  return crcs;
-}
-
-/**
- * Sources in an output whose bytes do not have their CRC-32.
- *
- * @param partSize given to look at those alone that lie in more than one part
- */
-function damagedOf(
-  body: Buffer,
-  sources: CommittedSource[],
-  crcs: number[],
-  partSize?: number,
-): CommittedSource[] {
-  return sources.filter(({ offset, length }, i) => {
-    const end = offset + length;
-    const isCut =
-      partSize === undefined || Math.floor(offset / partSize) !== Math.floor((end - 1) / partSize);
-    return isCut && length > 0 && crc32(body.subarray(offset, end)) !== crcs[i];
-  });
+  return arrived;
 }
 
 /**

@@ -1,9 +1,9 @@
-import { crc32 } from '../model/crc32.ts';
-import { type StoredBytes, originsOf } from '../model/endpoints.ts';
-import { formatCrc32 } from '../model/manifest.ts';
+import { checksumOf, isSame } from '../model/checksum.ts';
+import { originsOf } from '../model/endpoints.ts';
 import { type Piece, type PlannedOutput, type WrittenOutput, isFromRaw } from '../model/output.ts';
 import { type WriteContext, type WriteResources } from './context.ts';
 import type { Store } from '../model/store.ts';
+import { checksumOfBytes } from '../model/stored-checksum.ts';
 import { LARGEST_COPY } from '../../settings/settings.ts';
 import { streamCopy } from './streamed-copy.ts';
 import { writtenOutput } from './written-output.ts';
@@ -20,7 +20,7 @@ export function copiesInParts({ service }: Pick<Store, 'service'>): boolean {
  * Writes an output of one large source, as it is: copied inside S3, or streamed through this program where S3 cannot be
  * asked to copy it. Throws as `Store.copy` and `streamCopy` do.
  *
- * @param unproven an existing output that stays if the source, which is read for it, has its CRC-32
+ * @param unproven an existing output that stays if the source, which is read for it, has its checksum
  */
 export async function copySource(
   output: PlannedOutput,
@@ -34,9 +34,10 @@ export async function copySource(
   const origins = originsOf(piece, context);
   const read = { type: 'read', objects: 1, bytes: output.size } as const;
   if (unproven !== undefined) {
-    // Its bytes are read: S3 holds no CRC-32 of this source.
-    const crc = await downloads.one(() => crc32Of(origins, signal));
-    if (formatCrc32(crc) === unproven.output.crc32) {
+    // Its bytes are read: S3 holds no checksum of this source that could be compared.
+    const expected = checksumOf(unproven.output);
+    const found = await downloads.one(() => checksumOfBytes(origins, expected.algorithm, signal));
+    if (isSame(found, expected)) {
       report(read);
       return { ...unproven, proven: isFromRaw(output) };
     }
@@ -51,12 +52,4 @@ export async function copySource(
       : await streamCopy(output, context, resources);
   report(read);
   return writtenOutput(output, 'copied', output.size, written, []);
-}
-
-/** The CRC-32 of bytes that lie one behind another, all of which are read. Throws as `Store.stream` does. */
-async function crc32Of(origins: StoredBytes[], signal: AbortSignal): Promise<number> {
-  let crc = 0;
-  for (const { store, from } of origins)
-    for await (const chunk of store.stream(from, signal)) crc = crc32(chunk, crc);
-  return crc;
 }

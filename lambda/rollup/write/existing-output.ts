@@ -1,7 +1,8 @@
 import { maxSidecarSize, parseSidecar, sidecarKeyOf } from '../codec/sidecar.ts';
-import { crc32OfObject } from '../model/checksum.ts';
+import { asCrc32 } from '../model/checksum.ts';
 import type { PlannedOutput, WrittenOutput } from '../model/output.ts';
 import type { ListedObject, ObjectHead } from '../model/store.ts';
+import { checksumOfObject } from '../model/stored-checksum.ts';
 import { type WriteContext } from './context.ts';
 import { largestSize, parseAdded, readOffsets } from './source-offsets.ts';
 import { writtenOutput, writtenText } from './written-output.ts';
@@ -39,15 +40,18 @@ async function findAssembled(
 ): Promise<WrittenOutput | undefined> {
   if (head.size < output.size || head.size > largestSize(output)) return undefined;
   if (listed !== undefined && (head.size !== listed.size || head.etag !== listed.etag)) return undefined;
-  const { etag, size, crc32 } = head;
+  const { etag, size, checksum } = head;
   const added = addedTo(output, head);
-  if (crc32 !== undefined && added !== undefined) {
-    return writtenOutput(output, 'reused', size, { etag, crc32 }, added);
+  if (checksum !== undefined && added !== undefined) {
+    return writtenOutput(output, 'reused', size, { etag, checksum }, added);
   }
-  // Its headers lack the CRC-32 or do not tell which newlines were added; its bytes do.
+  // Its headers lack the checksum or do not tell which newlines were added; its bytes do.
   const from = { bucket: destination.bucket, key: output.key, etag };
   const read = await readOffsets(output, store.stream(from, signal));
-  return read && writtenOutput(output, 'reused', size, { etag, crc32: read.crc32 }, read.added);
+  const computed = read && asCrc32(read.crc32);
+  return (
+    computed && writtenOutput(output, 'reused', size, { etag, checksum: checksum ?? computed }, read.added)
+  );
 }
 
 /** For each source, true if a newline was added behind it; undefined where size and metadata do not tell. */
@@ -73,7 +77,8 @@ async function findEncoded(
   const text = sidecar?.body && (await parseSidecar(sidecar.body, output));
   if (text === undefined) return undefined;
   const from = { bucket, key: output.key, etag: head.etag };
-  const stored = { ...head, crc32: await crc32OfObject(store, from, head, signal) };
+  const checksum = await checksumOfObject(store, from, head, head.checksum?.algorithm ?? 'crc32', signal);
+  const stored = { ...head, checksum };
   return writtenText(output, 'reused', stored, text);
 }
 

@@ -3,7 +3,7 @@ import { RollupError, hasCode } from '../../errors.ts';
 import { ByteReader } from '../codec/byte-reader.ts';
 import { mostHeader } from '../codec/committed-text.ts';
 import { decode } from '../codec/decode.ts';
-import { combineCrc32, crc32 } from '../model/crc32.ts';
+import { type Checksum, type Crc, RunningChecksum, checksumOf, crcBy, isSame } from '../model/checksum.ts';
 import { sourceStore } from '../model/endpoints.ts';
 import { formOfCodec } from '../model/encoding.ts';
 import { allOrFirstFailure } from '../../concurrency.ts';
@@ -11,7 +11,6 @@ import {
   type CommittedOutput,
   type CommittedSource,
   type StoredSource,
-  formatCrc32,
   wholeLength,
 } from '../model/manifest.ts';
 import { NEWLINE_BYTES } from '../model/newline.ts';
@@ -37,11 +36,11 @@ export interface ProofContext extends KindContext {
 }
 
 /**
- * Proves that a committed output, which was found with its committed size and CRC-32, holds the bytes of its sources
- * that are still in raw, in a form that a standard tool reads. S3 returns the CRC-32 of most sources by HEAD; the others
- * are read. If all of them are in raw and not decoded, their CRC-32s combine to that of the output; otherwise the output
- * is read, once. Sources that have left raw, or were replaced, are passed over. Holds a length and a CRC-32 a source in
- * memory.
+ * Proves that a committed output, which was found with its committed size and checksum, holds the bytes of its sources
+ * that are still in raw, in a form that a standard tool reads. S3 returns the checksum of most sources by HEAD; the others
+ * are read. If all of them are in raw and not decoded, and have checksums by the output's algorithm, these combine to that of
+ * the output; otherwise the output is read, once. Sources that have left raw, or were replaced, are passed over. Holds a
+ * length and a checksum a source in memory.
  *
  * @param sources those of the output, by offset
  * @throws RollupError as `Store.head` and `Store.stream` do, but for errors that mean that a source cannot be compared
@@ -84,9 +83,12 @@ async function proveOnce(
     output.codec === undefined &&
     sources.every((source, i) => texts[i]?.length === source.length && source.header === undefined)
   ) {
-    const crcs = texts.map((text) => text?.crc32 ?? 0);
-    const joined = joinedCrc32(sources, crcs, output.size);
-    if (joined !== undefined && formatCrc32(joined) === output.crc32) return { status: 'holds', proven };
+    const expected = checksumOf(output);
+    const checksums = texts.flatMap((text) => text?.checksum ?? []);
+    const isComparable = checksums.every(({ algorithm }) => algorithm === expected.algorithm);
+    const crc = await crcBy(expected.algorithm);
+    if (isComparable && isSame(joinedChecksum(crc, sources, checksums, output.size), expected))
+      return { status: 'holds', proven };
   }
   if (proven.size === 0) return { status: 'holds', proven };
   const why = await context.requests(() => firstDifference(output, sources, texts, context));
@@ -96,7 +98,7 @@ async function proveOnce(
 /** The bytes of a source as an output holds them, with its header: its own, or what they were decoded to. */
 interface Text {
   length: number;
-  crc32: number;
+  checksum: Checksum;
 }
 
 /** The text of every source; undefined for one that is not in raw as it was rolled up. */
@@ -121,7 +123,7 @@ async function textsOf(
   return (late as boolean) ? 'out of time' : texts;
 }
 
-/** The text of a source: by HEAD, or by reading it where S3 holds no CRC-32 of its text. */
+/** The text of a source: by HEAD, or by reading it where S3 holds no checksum of its text. */
 async function textOf(
   { key, etag, size, encoding }: CommittedSource,
   { source, requests, decoders, ...endpoints }: ProofContext,
@@ -131,15 +133,16 @@ async function textOf(
   const from = { bucket: source.bucket, key, etag };
   const head = await requests(() => raw.head(from));
   if (head?.etag !== etag || head.size !== size) return undefined;
-  if (head.crc32 !== undefined && encoding === undefined) return { length: size, crc32: head.crc32 };
+  if (head.checksum !== undefined && encoding === undefined) return { length: size, checksum: head.checksum };
   const read = async (): Promise<Text | undefined> => {
-    const text = { length: 0, crc32: 0 };
+    const sum = new RunningChecksum(await crcBy('crc32'));
+    let length = 0;
     try {
       for await (const chunk of decode(encoding ?? 'plain', raw.stream(from, signal), key)) {
-        text.length += chunk.length;
-        text.crc32 = crc32(chunk, text.crc32);
+        length += chunk.length;
+        sum.add(chunk);
       }
-      return text;
+      return { length, checksum: sum.value };
     } catch (error) {
       // It stays in raw, since nobody can read it there.
       if (hasCode(error, 'SourceArchived')) return undefined;
@@ -168,11 +171,12 @@ async function firstDifference(
       if (text === undefined) continue;
       const isAhead =
         reader.position <= source.offset && (await reader.skip(source.offset - reader.position));
+      const sum = new RunningChecksum(await crcBy(text.checksum.algorithm));
       // Its header is what the output begins with.
-      let crc = crc32(reader.head(source.header ?? 0));
-      if (isAhead) for await (const chunk of reader.take(source.length)) crc = crc32(chunk, crc);
+      sum.add(reader.head(source.header ?? 0));
+      if (isAhead) for await (const chunk of reader.take(source.length)) sum.add(chunk);
       const isWhole = isAhead && reader.position === source.offset + source.length;
-      if (isWhole && text.length === wholeLength(source) && text.crc32 === crc) continue;
+      if (isWhole && text.length === wholeLength(source) && isSame(sum.value, text.checksum)) continue;
       return `does not hold the bytes of ${source.key} at byte ${source.offset}`;
     }
     return undefined;
@@ -185,36 +189,38 @@ async function firstDifference(
 }
 
 /**
- * Computes the CRC-32 of an output from those of its sources, which lie in it one behind another with at most one newline
+ * Computes the checksum of an output from those of its sources, which lie in it one behind another with at most one newline
  * behind each; undefined where they do not.
  *
  * @param size bytes of the output
  */
-export function joinedCrc32(
+export function joinedChecksum(
+  crc: Crc,
   sources: readonly Pick<CommittedSource, 'offset' | 'length'>[],
-  crcs: readonly number[],
+  checksums: readonly Checksum[],
   size: number,
-): number | undefined {
-  let joined = 0;
+): Checksum | undefined {
+  const newline = crc.of(NEWLINE_BYTES);
+  let joined = crc.none;
   let end = 0;
   for (const [i, { offset, length }] of sources.entries()) {
     if (offset !== end) return undefined;
-    joined = combineCrc32(joined, crcs[i] ?? 0, length);
+    joined = crc.combine(joined, checksums[i] ?? crc.none, length);
     end = offset + length;
     const gap = (sources[i + 1]?.offset ?? size) - end;
     if (gap !== 0 && gap !== 1) return undefined;
-    if (gap === 1) joined = crc32(NEWLINE_BYTES, joined);
+    if (gap === 1) joined = crc.combine(joined, newline, 1);
     end += gap;
   }
   return end === size ? joined : undefined;
 }
 
-/** The CRC-32 that S3 holds of an object; undefined for a range, and for an object that has none or is not as it was listed. */
-export async function crc32ByHead(
+/** The checksum that S3 holds of an object; undefined for a range, and for an object that has none or is not as it was listed. */
+export async function checksumByHead(
   { store, from }: { store: Store; from: ReadFrom },
   size: number,
-): Promise<number | undefined> {
+): Promise<Checksum | undefined> {
   if (from.range !== undefined) return undefined;
   const head = await store.head(from);
-  return head?.etag === from.etag && head.size === size ? head.crc32 : undefined;
+  return head?.etag === from.etag && head.size === size ? head.checksum : undefined;
 }

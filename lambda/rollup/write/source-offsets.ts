@@ -1,7 +1,9 @@
-import { combineCrc32, crc32 } from '../model/crc32.ts';
+import { type Checksum, type Crc, isSame } from '../model/checksum.ts';
+import { crc32 } from '../model/crc32.ts';
 import type { CommittedSource } from '../model/manifest.ts';
 import { NEWLINE, NEWLINE_BYTES } from '../model/newline.ts';
 import type { PlannedOutput } from '../model/output.ts';
+import { otherBytes } from '../model/stored-checksum.ts';
 
 /** The most bytes that an output may have: a newline could be added behind every source. */
 export function largestSize(output: PlannedOutput): number {
@@ -12,24 +14,15 @@ export function largestSize(output: PlannedOutput): number {
  * Adds a newline behind every source in the buffer that lacks its last one, and moves the bytes that follow it along.
  *
  * @param buffer the sources, one behind another, and room for `largestSize` bytes
- * @param crcs the CRC-32 of each source
- * @returns the bytes in use, their CRC-32, and for each source true if a newline was added behind it
+ * @returns the bytes in use, and for each source true if a newline was added behind it
  */
-export function closeLines(
-  buffer: Buffer,
-  output: PlannedOutput,
-  crcs: number[],
-): { length: number; crc32: number; added: boolean[] } {
+export function closeLines(buffer: Buffer, output: PlannedOutput): { length: number; added: boolean[] } {
   const starts: number[] = [];
   let end = 0;
-  let crc = 0;
-  const added = output.pieces.map(({ source }, i) => {
+  const added = output.pieces.map(({ source }) => {
     starts.push(end);
     end += source.size;
-    crc = combineCrc32(crc, crcs[i] ?? 0, source.size);
-    const lacking = output.ensureNewline && buffer[end - 1] !== NEWLINE;
-    if (lacking) crc = crc32(NEWLINE_BYTES, crc);
-    return lacking;
+    return output.ensureNewline && buffer[end - 1] !== NEWLINE;
   });
   let shift = added.filter(Boolean).length;
   const length = end + shift;
@@ -40,48 +33,77 @@ export function closeLines(
     if (shift > 0) buffer.copyWithin(start + shift, start, end);
     end = start;
   }
-  return { length, crc32: crc, added };
+  return { length, added };
+}
+
+/** Returns an output's checksum, and those of its parts: see `partChecksumsOf`. */
+export function checksumsOf(
+  crc: Crc,
+  body: Buffer,
+  sources: readonly CommittedSource[],
+  checksums: readonly Checksum[],
+  partSize: number,
+): { checksum: Checksum; partChecksums: Checksum[] } {
+  const partChecksums = partChecksumsOf(crc, body, sources, checksums, partSize);
+  const checksum = partChecksums.reduce(
+    (sum, part, i) => crc.combine(sum, part, Math.min(partSize, body.length - i * partSize)),
+    crc.none,
+  );
+  return { checksum, partChecksums };
 }
 
 /**
- * Computes the CRC-32 of every part of an output in its buffer, from those of the sources that lie whole in a part: only
- * sources that straddle two parts are read again.
+ * Combines the checksums of an output's parts from those of the sources that lie whole in a part. Of a source that lies in
+ * two, both pieces are computed: they must combine to its checksum, by which no part that it lies in is verified otherwise.
  *
- * @param length bytes of the output
- * @param sources with their offsets in the output
- * @param crcs the CRC-32 of each source
+ * @param body the output
+ * @param sources with their offsets in it
+ * @param checksums those of the sources
+ * @throws RollupError `ChecksumMismatch` for a source that lies in two parts and has another checksum
  */
-export function partCrcsOf(
-  buffer: Buffer,
-  length: number,
-  sources: CommittedSource[],
-  crcs: number[],
+function partChecksumsOf(
+  crc: Crc,
+  body: Buffer,
+  sources: readonly CommittedSource[],
+  checksums: readonly Checksum[],
   partSize: number,
-): number[] {
-  const parts: number[] = [];
-  let next = 0;
-  for (let start = 0; start < length; start += partSize) {
-    const end = Math.min(start + partSize, length);
-    let crc = 0;
-    let at = start;
-    while (at < end) {
-      // Sources that ended before this part, or in it but began before it, are behind us.
-      while ((sources[next]?.offset ?? end) < at) next++;
-      const source = sources[next];
-      if (source?.offset === at && at + source.length <= end) {
-        crc = combineCrc32(crc, crcs[next] ?? 0, source.length);
-        at += source.length;
-        next++;
-      } else {
-        // A piece of a source that straddles two parts, or an added newline: up to the next source or the part's end.
-        const until = Math.min(end, source !== undefined && source.offset > at ? source.offset : end);
-        crc = crc32(buffer.subarray(at, until), crc);
-        at = until;
-      }
+): Checksum[] {
+  const parts: Checksum[] = [];
+  let part = crc.none;
+  let at = 0;
+  const add = (checksum: Checksum, length: number): void => {
+    part = crc.combine(part, checksum, length);
+    at += length;
+    if (at % partSize !== 0 && at !== body.length) return;
+    parts.push(part);
+    part = crc.none;
+  };
+  const newline = crc.of(NEWLINE_BYTES);
+  for (const [i, { key, offset, length }] of sources.entries()) {
+    // A newline that was added behind the source before.
+    if (at < offset) add(newline, 1);
+    const whole = checksums[i] ?? crc.none;
+    const end = offset + length;
+    if (end <= endOfPart(at, partSize)) {
+      add(whole, length);
+      continue;
     }
-    parts.push(crc);
+    let sum = crc.none;
+    while (at < end) {
+      const piece = body.subarray(at, Math.min(end, endOfPart(at, partSize)));
+      const computed = crc.of(piece);
+      sum = crc.combine(sum, computed, piece.length);
+      add(computed, piece.length);
+    }
+    if (!isSame(sum, whole)) throw otherBytes(key);
   }
+  if (at < body.length) add(newline, 1);
   return parts;
+}
+
+/** The end of the part that a byte is in. */
+function endOfPart(at: number, partSize: number): number {
+  return (Math.floor(at / partSize) + 1) * partSize;
 }
 
 /** The lines of `_sources` for an output; `added` is true for each source behind which a newline was added. */

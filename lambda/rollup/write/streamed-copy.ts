@@ -2,11 +2,11 @@ import { RollupError } from '../../errors.ts';
 import { MOST_PARTS, PARTS_IN_FLIGHT } from '../../settings/settings.ts';
 import { type Settings } from '../../settings/table.ts';
 import { MiB, formatSize } from '../../size.ts';
-import { otherBytes } from '../model/checksum.ts';
-import { combineCrc32 } from '../model/crc32.ts';
+import { RunningChecksum, crcBy, isSame } from '../model/checksum.ts';
 import { originsOf } from '../model/endpoints.ts';
 import type { Piece, PlannedOutput } from '../model/output.ts';
 import type { Written } from '../model/store.ts';
+import { otherBytes } from '../model/stored-checksum.ts';
 import type { WriteContext, WriteResources } from './context.ts';
 import { type SourceRange, download, rangesOf } from './ranges.ts';
 import { readAhead } from './read-ahead.ts';
@@ -38,8 +38,8 @@ export function streamedCopySizes(size: number, settings: Pick<Settings, 'target
  * Copies a large source, as it is, where S3 cannot be asked to: downloads ranges that are pinned to its ETag and uploads
  * them as parts, in the memory of an output.
  *
- * @throws RollupError as `Store.read` and `Store.uploadStream` do; `ChecksumMismatch` where the bytes have another CRC-32
- *   than S3 holds of the source; `InvalidArgument` where the part size is too small for it
+ * @throws RollupError as `Store.read` and `Store.uploadStream` do; `ChecksumMismatch` where the bytes have another
+ *   checksum than S3 holds of the source; `InvalidArgument` where the part size is too small for it
  */
 export function streamCopy(
   output: PlannedOutput,
@@ -58,15 +58,16 @@ export function streamCopy(
     const read = (range: SourceRange, into: Buffer) => download(downloads, range, into, stopped);
     const ranges = readAhead(rangesOf(piece, context, range), downloadMemory, read);
     const [origin] = originsOf(piece, context);
-    // The CRC-32 that S3 holds is that of a whole object.
+    // The checksum that S3 holds is that of a whole object.
     const isWhole = origin !== undefined && origin.from.range === undefined;
-    const expected = isWhole ? (await origin.store.head(origin.from))?.crc32 : undefined;
+    const expected = isWhole ? (await origin.store.head(origin.from))?.checksum : undefined;
+    const crc = await crcBy(expected?.algorithm ?? 'crc32');
     async function* bytes(): AsyncGenerator<Buffer> {
-      let crc = 0;
+      const sum = new RunningChecksum(crc);
       try {
         for (let next = await ranges.next(); next.done !== true; next = await ranges.next()) {
-          const { bytes: chunk, crc32 } = next.value;
-          crc = combineCrc32(crc, crc32, chunk.length);
+          const { bytes: chunk, checksum } = next.value;
+          sum.add(chunk, checksum);
           yield chunk;
         }
       } finally {
@@ -74,7 +75,7 @@ export function streamCopy(
         await ranges.return(undefined);
       }
       // S3 sends no checksum of a range, but holds one of the whole, if it was written with one.
-      if (expected !== undefined && crc !== expected) throw otherBytes(piece.source.key);
+      if (expected !== undefined && !isSame(sum.value, expected)) throw otherBytes(piece.source.key);
     }
     const at = { bucket: destination.bucket, key: output.key };
     return store.uploadStream(at, bytes(), { partSize: part, metadata: {}, memory: uploadMemory }, signal);

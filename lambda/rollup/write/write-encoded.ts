@@ -7,7 +7,7 @@ import { RANGE } from '../codec/committed-text.ts';
 import { decode } from '../codec/decode.ts';
 import { type OutputText, formatSidecar, sidecarKeyOf } from '../codec/sidecar.ts';
 import { Transcoding, largestDownload } from '../codec/transcode.ts';
-import { crc32OfObject } from '../model/checksum.ts';
+import { checksumOf } from '../model/checksum.ts';
 import { crc32 } from '../model/crc32.ts';
 import { formOfCodec } from '../model/encoding.ts';
 import type { Report } from '../model/events.ts';
@@ -20,6 +20,7 @@ import {
   lengthOf,
 } from '../model/output.ts';
 import type { ObjectHead } from '../model/store.ts';
+import { checksumOfObject } from '../model/stored-checksum.ts';
 import { type WriteContext, type WriteResources } from './context.ts';
 import { encodingMetadata, isEncodedAs } from './existing-output.ts';
 import { download } from './ranges.ts';
@@ -70,9 +71,9 @@ export function writeEncoded(
 
     if (unproven !== undefined) {
       const text = await textOf(transcode(() => undefined));
-      const { size, etag, crc32: digits } = unproven.output;
+      const { size, etag } = unproven.output;
       if (await storedHolds(etag, text)) {
-        const stored = { size, etag, crc32: Number.parseInt(digits, 16) };
+        const stored = { size, etag, checksum: checksumOf(unproven.output) };
         const reused = { ...writtenText(output, 'reused', stored, text), proven: isFromRaw(output) };
         // The sidecar that was found may have said something else.
         if (!isDeepStrictEqual(unproven, { ...reused, proven: unproven.proven })) await putSidecar(text);
@@ -100,8 +101,9 @@ export function writeEncoded(
       metadata: encodingMetadata(output),
     };
     const written = await store.uploadStream(at, bytes(), options, signal);
-    const crc = await crc32OfObject(store, { ...at, etag: written.etag }, taken ?? written, signal);
-    return writtenText(output, 'written', { ...written, crc32: crc }, transcoding.text);
+    const from = { ...at, etag: written.etag };
+    const checksum = await checksumOfObject(store, from, taken ?? written, 'crc32', signal);
+    return writtenText(output, 'written', { ...written, checksum }, transcoding.text);
   });
 }
 

@@ -1,6 +1,6 @@
 import { type OutputText, decodedFields, headersKeptIn, offsetsOfText } from '../codec/sidecar.ts';
 import type { HowWritten } from '../model/events.ts';
-import { formatCrc32 } from '../model/manifest.ts';
+import { fieldOf } from '../model/checksum.ts';
 import { type PlannedOutput, type WrittenOutput, isFromRaw } from '../model/output.ts';
 import type { Written } from '../model/store.ts';
 import { offsetsOf } from './source-offsets.ts';
@@ -15,13 +15,13 @@ export function writtenOutput(
   output: PlannedOutput,
   how: HowWritten,
   size: number,
-  { etag, crc32 }: Written,
+  { etag, checksum }: Written,
   added: boolean[],
 ): WrittenOutput {
   const { key, pieces } = output;
   return {
     how,
-    output: { key, size, etag, crc32: formatCrc32(crc32), sources: pieces.length },
+    output: { key, size, etag, ...fieldOf(checksum), sources: pieces.length },
     sources: offsetsOf(output, added),
     proven: how !== 'reused' && isFromRaw(output),
   };
@@ -40,14 +40,14 @@ export function writtenText(
   text: OutputText,
 ): WrittenOutput {
   const { key, pieces } = output;
-  const { size, etag, crc32 } = stored;
+  const { size, etag, checksum } = stored;
   return {
     how,
     output: {
       key,
       size,
       etag,
-      crc32: formatCrc32(crc32),
+      ...fieldOf(checksum),
       sources: pieces.length,
       ...decodedFields(output, text),
     },

@@ -4,8 +4,9 @@ import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { getEndpointFromInstructions } from '@smithy/core/endpoints';
 import { HttpRequest, extendedEncodeURIComponent } from '@smithy/core/protocols';
 import { SignatureV4 } from '@smithy/signature-v4';
+import type { Checksum } from '../../rollup/model/checksum.ts';
 import type { ReadFrom } from '../../rollup/model/store.ts';
-import { CHECKSUM_MODE, type Checksums, parseChecksums } from '../checksums.ts';
+import { CHECKSUM_MODE, parseChecksum } from '../checksums.ts';
 import { formatRange, quoteEtag } from '../conditions.ts';
 import { getInto } from '../transport/get-into.ts';
 import { formatRequest } from '../transport/request-head.ts';
@@ -36,14 +37,14 @@ export interface OpenedObject {
   body: Readable;
   /** Bytes of the body; NaN where the response does not say. */
   length: number;
-  /** Both undefined for a range: S3 has checksums of whole objects alone. */
-  checksums: Checksums;
+  /** The checksum that S3 has of the object; undefined for a range, of which it has none. */
+  stated: Checksum | undefined;
   contentEncoding: string | undefined;
 }
 
 /** A body that was read to its place. */
 export interface Landed extends Omit<OpenedObject, 'body' | 'length'> {
-  /** CRC-32 of its bytes, or S3's own where that is trusted. */
+  /** CRC-32 of its bytes; 0 where it was not computed, because S3 stated a checksum that is trusted, or another one. */
   crc32: number;
 }
 
@@ -134,7 +135,7 @@ export class DirectGet {
 
   /**
    * Reads an object that still has its ETag into a buffer of just the length that is read, over a connection that the
-   * client's agent lends. A CRC-32 that S3 has of the object is `trusted` where that is true: then none is computed.
+   * client's agent lends. A checksum that S3 has of the object is `trusted` where that is true: then none is computed.
    *
    * @returns the length of the object where it has another; undefined for any response but the expected one, and for a failed
    * connection: the caller then sends the SDK's GET
@@ -156,9 +157,11 @@ export class DirectGet {
     const request = signed && formatRequest(signed);
     if (request === undefined) return undefined;
     const host = { name: hostname(url), port: portOf(url), header: url.host };
-    const claimed = (head: ResponseHead): number | undefined =>
-      trusted ? described(head).checksums.crc32 : undefined;
-    const get = { host, request, status: expectedStatus(from), into, key, claimed } as const;
+    const isSummed = (head: ResponseHead): boolean => {
+      const { stated } = described(head);
+      return stated === undefined || (!trusted && stated.algorithm === 'crc32');
+    };
+    const get = { host, request, status: expectedStatus(from), into, key, isSummed } as const;
     for (let wasKept = true; wasKept;) {
       this.#counter.count('GetObject', 1);
       const got = await getInto(agent, get, this.#timeouts, signal);
@@ -272,8 +275,11 @@ function expectedStatus({ range }: ReadFrom): 200 | 206 {
 
 /** What the headers of a response say of the object. */
 function described({ headers }: Pick<ResponseHead, 'headers'>): Omit<Landed, 'crc32'> {
-  const checksums = parseChecksums(headers['x-amz-checksum-crc32'], headers['x-amz-checksum-crc64nvme']);
-  return { checksums, contentEncoding: headers['content-encoding'] };
+  const stated = parseChecksum({
+    ChecksumCRC32: headers['x-amz-checksum-crc32'],
+    ChecksumCRC64NVME: headers['x-amz-checksum-crc64nvme'],
+  });
+  return { stated, contentEncoding: headers['content-encoding'] };
 }
 
 /** The name or address to connect to: of an IPv6 address a URL has the brackets too. */

@@ -20,8 +20,8 @@ export interface Get {
   into: Buffer;
   /** Key of the object, for errors. */
   key: string;
-  /** The CRC-32 that the body is taken to have, without a look at it; undefined to compute it. */
-  claimed: (head: ResponseHead) => number | undefined;
+  /** True if the CRC-32 of the body is to be computed as it comes. */
+  isSummed: (head: ResponseHead) => boolean;
 }
 
 /**
@@ -79,7 +79,7 @@ class Exchange implements Reader {
     this.#timeouts = timeouts;
     this.#signal = signal;
     this.#settle = settle;
-    this.#reader = new ResponseReader(get.into, get.status, get.claimed);
+    this.#reader = new ResponseReader(get.into, get.status, get.isSummed);
     this.#loan = new Loan(get.host, {
       lent: (socket) => {
         this.#send(socket);

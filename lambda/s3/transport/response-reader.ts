@@ -29,26 +29,22 @@ const ODD: ReaderState = { is: 'odd' };
 export class ResponseReader {
   readonly #into: Buffer;
   readonly #status: number;
-  readonly #claimed: (head: ResponseHead) => number | undefined;
+  readonly #isSummed: (head: ResponseHead) => boolean;
   #text = '';
   #head: ResponseHead | undefined;
   #at = 0;
   #crc32 = 0;
-  #isClaimed = false;
+  #sums = false;
 
   /**
    * @param into the place of the body, of just its length
    * @param status the one that is expected: 200, or 206 for a range
-   * @param claimed the CRC-32 that a response's body is taken to have, without a look at it; undefined to compute it
+   * @param isSummed true if the CRC-32 of a response's body is to be computed
    */
-  constructor(
-    into: Buffer,
-    status: number,
-    claimed: (head: ResponseHead) => number | undefined = () => undefined,
-  ) {
+  constructor(into: Buffer, status: number, isSummed: (head: ResponseHead) => boolean = () => true) {
     this.#into = into;
     this.#status = status;
-    this.#claimed = claimed;
+    this.#isSummed = isSummed;
   }
 
   /** Bytes of the body that have come. */
@@ -56,7 +52,7 @@ export class ResponseReader {
     return this.#at;
   }
 
-  /** CRC-32 of the bytes of the body that have come, or the one that the whole is taken to have. */
+  /** CRC-32 of the bytes of the body that have come; 0 where it is not computed. */
   get crc32(): number {
     return this.#crc32;
   }
@@ -80,9 +76,7 @@ export class ResponseReader {
     if (announced === undefined) return ODD;
     if (announced !== this.#into.length) return { is: 'length', length: announced };
     this.#head = head;
-    const claimed = this.#claimed(head);
-    this.#isClaimed = claimed !== undefined;
-    this.#crc32 = claimed ?? 0;
+    this.#sums = this.#isSummed(head);
     this.#text = '';
     return this.#takeBody(head, bytes, end + END_OF_HEAD.length - before, length);
   }
@@ -93,7 +87,7 @@ export class ResponseReader {
     if (next > this.#into.length) return ODD;
     if (to > from) {
       bytes.copy(this.#into, this.#at, from, to);
-      if (!this.#isClaimed) this.#crc32 = crc32(bytes.subarray(from, to), this.#crc32);
+      if (this.#sums) this.#crc32 = crc32(bytes.subarray(from, to), this.#crc32);
       this.#at = next;
     }
     return next === this.#into.length ? { is: 'read', head } : IN_BODY;

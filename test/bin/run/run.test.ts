@@ -43,7 +43,7 @@ it('run prints one object with --json: first committed, then unchanged', async (
     reused: 0,
     copied: 0,
     manifest: `${DESTINATION}_manifest.json`,
-    requests: { list: 4, get: 11, put: 10, copy: 0, delete: 2, retries: 0 },
+    requests: { list: 4, get: 11, put: 13, copy: 0, delete: 3, retries: 0 },
     peak: {
       ...(process.platform === 'linux' ? { fileDescriptors: expect.any(Number) as number } : {}),
       connections: expect.any(Number) as number,

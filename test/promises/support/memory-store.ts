@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
 import { type ErrorCode, RollupError } from '../../../lambda/errors.ts';
+import { ALGORITHMS, type Algorithm } from '../../../lambda/rollup/model/checksum.ts';
 import type { Location, ObjectAt } from '../../../lambda/rollup/model/location.ts';
 import type {
   FirstKeys,
@@ -18,6 +18,7 @@ import type {
   WriteCondition,
   Written,
 } from '../../../lambda/rollup/model/store.ts';
+import { crc32Of } from '../../support/checksums.ts';
 import type { Bucket } from './reader.ts';
 
 interface Stored {
@@ -124,8 +125,8 @@ export class MemoryStore implements Store {
   }
 
   /** Not tried out: it does. */
-  verifiesUploads(): Promise<boolean> {
-    return Promise.resolve(true);
+  verifiesUploadsBy(): Promise<ReadonlySet<Algorithm>> {
+    return Promise.resolve(new Set(ALGORITHMS));
   }
 
   /** Not tried out: it does. */
@@ -138,7 +139,7 @@ export class MemoryStore implements Store {
     const stored = this.#bucket.objects.get(key);
     if (stored === undefined) return undefined;
     const { body, etag, metadata } = stored;
-    return { size: body.length, etag, metadata, crc32: crc32(body) };
+    return { size: body.length, etag, metadata, checksum: crc32Of(body) };
   }
 
   async getIfPresent({ key }: ObjectAt): Promise<{ body: Buffer; etag: string } | undefined> {
@@ -158,7 +159,7 @@ export class MemoryStore implements Store {
     await this.#turn(`read ${from.key}`);
     if (signal.aborted) throw failure('Aborted');
     this.#pinned(from).copy(into);
-    return { crc32: crc32(into), contentEncoding: undefined };
+    return { checksum: crc32Of(into), contentEncoding: undefined };
   }
 
   async *stream(from: ReadFrom): AsyncGenerator<Buffer> {
@@ -184,7 +185,7 @@ export class MemoryStore implements Store {
 
   async upload(
     at: ObjectAt,
-    { body: slab, crc32: crc, metadata }: Pick<UploadContent, 'body' | 'crc32' | 'metadata'>,
+    { body: slab, checksum, metadata }: Pick<UploadContent, 'body' | 'checksum' | 'metadata'>,
     signal: AbortSignal,
   ): Promise<Written> {
     const body = Buffer.from(slab);
@@ -195,9 +196,9 @@ export class MemoryStore implements Store {
     if (signal.aborted) throw failure('Aborted');
     // As lambda/s3/upload.ts does: what is there already stays as it is.
     const standing = this.#bucket.etag(at.key);
-    if (standing !== undefined) return { etag: standing, crc32: crc };
+    if (standing !== undefined) return { etag: standing, checksum };
     if (!open) throw failure('NoSuchUpload', at.key);
-    return { etag: this.#bucket.put(at.key, body, metadata).etag, crc32: crc };
+    return { etag: this.#bucket.put(at.key, body, metadata).etag, checksum };
   }
 
   async uploadStream(
@@ -207,7 +208,7 @@ export class MemoryStore implements Store {
     signal: AbortSignal,
   ): Promise<Streamed> {
     const body = Buffer.concat(await Array.fromAsync(chunks, (chunk) => Buffer.from(chunk)));
-    const written = await this.upload(at, { body, crc32: crc32(body), metadata }, signal);
+    const written = await this.upload(at, { body, checksum: crc32Of(body), metadata }, signal);
     return { ...written, size: body.length };
   }
 
@@ -220,7 +221,7 @@ export class MemoryStore implements Store {
     if (signal.aborted) throw failure('Aborted');
     const body = Buffer.from(this.#pinned(from));
     const etag = this.#bucket.etag(to.key) ?? this.#bucket.put(to.key, body).etag;
-    return { etag, crc32: crc32(body) };
+    return { etag, checksum: crc32Of(body) };
   }
 
   async delete(_bucket: string, keys: string[]): Promise<void> {

@@ -1,4 +1,5 @@
 import { crc32, gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { createCRC64 } from 'hash-wasm';
 
 /**
  * An independent reader of rollups: it knows the format of the manifest and S3, and nothing of the program. What it
@@ -13,14 +14,16 @@ export interface Bucket {
 }
 
 interface Manifest {
-  version: 1 | 2;
+  version: 1 | 2 | 3;
   generation: number;
   totals: { objects: number; bytes: number; outputs: number; outputBytes: number };
   outputs: {
     key: string;
     size: number;
     etag: string;
-    crc32: string;
+    /** One of the two. */
+    crc32?: string;
+    crc64nvme?: string;
     sources: number;
     codec?: 'none' | 'gzip' | 'zstd';
     decoded?: { size: number; crc32: string };
@@ -49,6 +52,8 @@ export interface SourceRange {
 
 const INFLATE = { none: (body: Buffer) => body, gzip: gunzipSync, zstd: zstdDecompressSync };
 const digits = (body: Buffer): string => crc32(body).toString(16).padStart(8, '0');
+const crc64nvme = await createCRC64('9a6c9329ac4bc9b5');
+const digits64 = (body: Buffer): string => crc64nvme.init().update(body).digest();
 
 const MANIFEST = '_manifest.json';
 const NEWLINE = 0x0a;
@@ -84,7 +89,11 @@ export function readRollup(bucket: Bucket, prefix: string): SourceRange | undefi
     total += stored.length;
     if (stored.length !== output.size) problems.push(`${output.key} has ${stored.length} bytes`);
     if (bucket.etag(output.key) !== output.etag) problems.push(`${output.key} has another ETag`);
-    if (digits(stored) !== output.crc32) problems.push(`${output.key}: CRC-32`);
+    const isIntact =
+      output.crc64nvme === undefined
+        ? digits(stored) === output.crc32
+        : digits64(stored) === output.crc64nvme;
+    if (!isIntact) problems.push(`${output.key}: CRC`);
     // Of an output whose sources were decoded, all else is said of its text.
     const body = INFLATE[output.codec ?? 'none'](stored);
     if ((output.codec === undefined) !== (output.decoded === undefined))

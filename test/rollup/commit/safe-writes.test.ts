@@ -15,8 +15,8 @@ import {
 
 /** PUTs of a trial of conditions: of its object, and on either condition. */
 const TRIAL = 3;
-/** The PutObject that a store has to refuse for its checksum. */
-const CHECKSUM_TRIAL = 1;
+/** The PutObjects that a store has to refuse for their checksums, a CRC-32 and a CRC-64/NVME. */
+const CHECKSUM_TRIAL = 2;
 
 /** The warnings of a first and of a second commit, the trial's PUTs, and what is left of them. */
 async function commitTwice(hook: Hook) {

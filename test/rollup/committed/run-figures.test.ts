@@ -8,7 +8,7 @@ import {
   parseFigures,
 } from '../../../lambda/rollup/committed/run-figures.ts';
 import { VERSION } from '../../../lambda/version.ts';
-import { BUCKET, DESTINATION, MANIFEST_KEY, openTestBucket } from '../../support/test-bucket.ts';
+import { BUCKET, DESTINATION, MANIFEST_KEY, openTestBucket, withCrc32 } from '../../support/test-bucket.ts';
 
 const FIGURES: RunFigures = {
   version: '1.2.3',
@@ -29,7 +29,7 @@ describe('what a run leaves with its manifest', () => {
 
   test('a commit has the figures of its run as user metadata, and a manifest of the same bytes as one without', async () => {
     await using bucket = await openTestBucket();
-    bucket.put('a.log', 'a\n');
+    bucket.put('a.log', 'a\n', { headers: withCrc32('a\n') });
     const { requests } = await bucket.roll({ by: 'command-line', continuations: 2 });
     const found = await readManifest(bucket.connection.store, DESTINATION);
     const figures = parseFigures(found?.metadata);

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import {
+  type CommittedOutput,
   type Manifest,
-  formatCrc32,
   formatManifest,
   laterThan,
   parseManifest,
@@ -92,23 +92,36 @@ describe('manifest', () => {
     'is of version %i where it skipped %j, and its index has headers: %j',
     (version, skipped, hasHeaders) => {
       const totals = { ...manifest.totals, skipped };
-      expect(versionOf({ totals }, { hasHeaders })).toBe(version);
-      const written = { ...manifest, version: versionOf({ totals }, { hasHeaders }), totals };
+      expect(versionOf({ totals, outputs: [] }, { hasHeaders })).toBe(version);
+      const written = { ...manifest, version: versionOf({ totals, outputs: [] }, { hasHeaders }), totals };
       const body = formatManifest(written);
       expect(parseManifest(body, KEY)).toEqual(written);
       expect(body.toString()).toMatch(RegExp(`^{\\n  "version": ${version},\\n`));
     },
   );
 
+  it('is of version 3 where an output has a CRC-64/NVME, and refuses an output with two checksums or none', () => {
+    const { totals } = manifest;
+    const { crc32, ...rest } = manifest.outputs[0] as CommittedOutput;
+    const outputs = [{ ...rest, crc64nvme: 'ae8b14860a799888' }];
+    expect(versionOf({ totals, outputs }, { hasHeaders: false })).toBe(3);
+    const written: Manifest = { ...manifest, version: 3, outputs };
+    expect(parseManifest(formatManifest(written), KEY)).toEqual(written);
+    for (const checksums of [{}, { crc32, crc64nvme: 'ae8b14860a799888' }, { crc64nvme: 'ae8b1486' }]) {
+      const body = formatManifest({ ...written, outputs: [{ ...rest, ...checksums }] });
+      expect(() => parseManifest(body, KEY)).toThrow('outputs[0]');
+    }
+  });
+
   it('is of version 2 where it says that the sources stay in raw', () => {
     const { totals } = manifest;
-    expect(versionOf({ totals, keepSource: true }, { hasHeaders: false })).toBe(2);
+    expect(versionOf({ totals, outputs: [], keepSource: true }, { hasHeaders: false })).toBe(2);
     const written: Manifest = { ...manifest, version: 2, keepSource: true };
     expect(parseManifest(formatManifest(written), KEY)).toEqual(written);
   });
 
   it('refuses a newer version, whatever else is in it', () => {
-    const body = Buffer.from(JSON.stringify({ version: 3, shards: [] }));
+    const body = Buffer.from(JSON.stringify({ version: 4, shards: [] }));
     expect(() => parseManifest(body, KEY)).toThrow(
       expect.objectContaining({ code: 'ManifestVersion', key: KEY }),
     );
@@ -187,13 +200,4 @@ describe('the index of sources', () => {
     const none: Manifest = { ...manifest, sources: { key: 'k', count: 0 } };
     expect(await parseSources(body, none)).toEqual([]);
   });
-});
-
-it.each([
-  [0, '00000000'],
-  [0xffffffff, 'ffffffff'],
-  [-1, 'ffffffff'],
-  [0xabc, '00000abc'],
-])('CRC-32 %d is written %s', (crc, text) => {
-  expect(formatCrc32(crc)).toBe(text);
 });

@@ -10,6 +10,7 @@ import {
   type TestBucket,
   logLines,
   openTestBucket,
+  withCrc32,
 } from '../../support/test-bucket.ts';
 
 const { signal } = new AbortController();
@@ -34,7 +35,9 @@ const HIDDEN = [
 describe('hidden sources', () => {
   it('are left out, counted, no late arrivals, and kept in raw', async () => {
     await using bucket = await openTestBucket({ deleteSource: true });
-    for (const name of ['app.log', 'web/app.log', ...HIDDEN]) bucket.put(name, logLines(100));
+    const body = logLines(100);
+    const options = { headers: withCrc32(body) };
+    for (const name of ['app.log', 'web/app.log', ...HIDDEN]) bucket.put(name, body, options);
     expect(await bucket.roll()).toMatchObject({
       status: 'committed',
       objects: 2,

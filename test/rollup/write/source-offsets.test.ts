@@ -1,16 +1,16 @@
 import fc from 'fast-check';
 import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { combineCrc32 } from '../../../lambda/rollup/model/crc32.ts';
+import { crcBy } from '../../../lambda/rollup/model/checksum.ts';
 import type { PlannedOutput } from '../../../lambda/rollup/model/output.ts';
 import { planRollup } from '../../../lambda/rollup/plan/planner.ts';
 import {
+  checksumsOf,
   closeLines,
   formatAdded,
   offsetsOf,
   largestSize,
   parseAdded,
-  partCrcsOf,
   readOffsets,
 } from '../../../lambda/rollup/write/source-offsets.ts';
 import { SIDES, listed } from '../../support/planning.ts';
@@ -70,13 +70,8 @@ describe('the offsets of sources', () => {
         const output = outputOf(bodies);
         const buffer = bufferOf(output, bodies);
         const expected = joined(bodies);
-        const closed = closeLines(
-          buffer,
-          output,
-          bodies.map((body) => crc32(body)),
-        );
+        const closed = closeLines(buffer, output);
         expect(buffer.subarray(0, closed.length).toString()).toBe(expected.toString());
-        expect(closed.crc32).toBe(crc32(expected));
         for (const [i, { offset, length }] of offsetsOf(output, closed.added).entries()) {
           expect(expected.subarray(offset, offset + length)).toEqual(bodies[i]);
         }
@@ -92,13 +87,9 @@ describe('the offsets of sources', () => {
     const bodies = [Buffer.from('a'), Buffer.from('b\n'), Buffer.from('c')];
     const output = outputOf(bodies, newline, suffix);
     const buffer = bufferOf(output, bodies);
-    const closed = closeLines(
-      buffer,
-      output,
-      bodies.map((body) => crc32(body)),
-    );
+    const closed = closeLines(buffer, output);
     expect(buffer.subarray(0, closed.length).toString()).toBe('ab\nc');
-    expect(closed).toEqual({ length: 4, crc32: crc32('ab\nc'), added: [false, false, false] });
+    expect(closed).toEqual({ length: 4, added: [false, false, false] });
     expect(offsetsOf(output, closed.added).map(({ offset }) => offset)).toEqual([0, 1, 3]);
     expect(largestSize(output)).toBe(4);
   });
@@ -135,55 +126,44 @@ describe('the offsets of sources', () => {
   });
 });
 
-describe('combineCrc32', () => {
-  it('is the CRC-32 of two strings joined', () => {
-    const bytes = fc.uint8Array({ maxLength: 300 });
-    fc.assert(
-      fc.property(bytes, bytes, (a, b) => {
-        expect(combineCrc32(crc32(a), crc32(b), b.length)).toBe(crc32(Buffer.concat([a, b])));
-      }),
-    );
-  });
-
-  it.each([0, 1, 5 * 2 ** 20, 2 ** 25 + 1])('holds for a second string of %d bytes', (length) => {
-    const second = Buffer.alloc(length, 'log line\n');
-    expect(combineCrc32(crc32('first'), crc32(second), length)).toBe(crc32(second, crc32('first')));
-  });
-
-  it('takes lengths past 32 bits', () => {
-    // 2^33 + 3 zero bytes, by way of two halves.
-    const half = 2 ** 32 + 1;
-    let zeros = crc32(Buffer.alloc(1));
-    for (let length = 1; length < 2 ** 32; length *= 2) zeros = combineCrc32(zeros, zeros, length);
-    zeros = combineCrc32(zeros, crc32(Buffer.alloc(1)), 1);
-    const twice = combineCrc32(zeros, zeros, half);
-    expect(combineCrc32(combineCrc32(crc32('a'), zeros, half), zeros, half)).toBe(
-      combineCrc32(crc32('a'), twice, 2 * half),
-    );
-  });
-});
-
-describe('the CRC-32 of parts', () => {
+describe.each([
+  ['CRC-32', 'crc32'],
+  ['CRC-64/NVME', 'crc64nvme'],
+] as const)('the %s', (_, algorithm) => {
   const bodies = fc.array(fc.constantFrom('a', 'b\n', 'ccc', 'dd\n', 'a longer line', 'and\ntwo\n'), {
     minLength: 1,
   });
 
-  it('is that of their bytes, wherever sources and added newlines fall', () => {
+  it('of an output and of its parts is that of their bytes, wherever sources and added newlines fall', async () => {
+    const crc = await crcBy(algorithm);
     fc.assert(
       fc.property(bodies, fc.integer({ min: 1, max: 20 }), (texts, partSize) => {
         const given = texts.map((text) => Buffer.from(text));
         const output = outputOf(given);
         const buffer = bufferOf(output, given);
-        const crcs = given.map((body) => crc32(body));
-        const { length, added } = closeLines(buffer, output, crcs);
-        const parts = partCrcsOf(buffer, length, offsetsOf(output, added), crcs, partSize);
+        const { length, added } = closeLines(buffer, output);
         const whole = buffer.subarray(0, length);
-        const expected = Array.from({ length: Math.ceil(length / partSize) }, (_, i) =>
-          crc32(whole.subarray(i * partSize, (i + 1) * partSize)),
+        const checksums = given.map((body) => crc.of(body));
+        const found = checksumsOf(crc, whole, offsetsOf(output, added), checksums, partSize);
+        const partChecksums = Array.from({ length: Math.ceil(length / partSize) }, (_, i) =>
+          crc.of(whole.subarray(i * partSize, (i + 1) * partSize)),
         );
-        expect(parts).toEqual(expected);
+        expect(found).toEqual({ checksum: crc.of(whole), partChecksums });
       }),
     );
+  });
+
+  it('of a source that lies in two parts is compared with the one that it should have', async () => {
+    const crc = await crcBy(algorithm);
+    const given = ['in one\n', 'in two\n', 'in one\n'].map((text) => Buffer.from(text));
+    const output = outputOf(given);
+    const body = Buffer.concat(given);
+    const sources = offsetsOf(output, closeLines(bufferOf(output, given), output).added);
+    const checksums = given.map((text) => crc.of(text));
+    body[8] = 0;
+    expect(() => checksumsOf(crc, body, sources, checksums, 10)).toThrow(sources[1]?.key);
+    // Whose piece is not computed, the store verifies.
+    expect(() => checksumsOf(crc, body, sources, checksums, 100)).not.toThrow();
   });
 });
 
