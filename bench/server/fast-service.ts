@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { crc32 } from 'node:zlib';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AwsChunkedDecoder } from '../../sandbox/http/aws-chunked.ts';
 import type { Call } from '../../sandbox/http/call.ts';
-import { checksumHeader } from '../../sandbox/checksums.ts';
+import { checksumHeader, createDigest } from '../../sandbox/checksums.ts';
 import type { Gauges } from '../../sandbox/gauges.ts';
 import { HANDLERS } from '../../sandbox/operations/index.ts';
 import { bodyLength, type Received, type Sink } from '../../sandbox/http/receive-body.ts';
@@ -71,12 +70,14 @@ function receiveFast(request: IncomingMessage, operation: Operation, sink: Sink)
   const chunked = isChunked ? new AwsChunkedDecoder(undefined) : undefined;
   const isOfBody = operation === 'PutObject' || operation === 'UploadPart';
   return new Promise((resolve, reject) => {
+    const isCrc64 = checksumHeader('CRC64NVME') in headers;
+    const algorithm = isCrc64 ? 'CRC64NVME' : 'CRC32';
+    const digest = createDigest(algorithm);
     let size = 0;
-    let crc = 0;
     request.on('data', (chunk: Buffer) => {
       for (const bytes of chunked?.decode(chunk) ?? [chunk]) {
         size += bytes.length;
-        crc = crc32(bytes, crc);
+        digest.update(bytes);
         void sink(bytes);
       }
     });
@@ -88,18 +89,13 @@ function receiveFast(request: IncomingMessage, operation: Operation, sink: Sink)
       }
       // A different ETag for every body, as with objects that S3 encrypts by KMS, where it is no MD5 either.
       const md5 = createHash('md5').update(String(++received)).digest('hex');
-      const name = checksumHeader('CRC32');
+      const name = checksumHeader(algorithm);
       const given = headers[name] ?? chunked?.trailers[name];
-      const checksum = { algorithm: 'CRC32', value: String(given) } as const;
-      if (isOfBody && given !== undefined && given !== base64(crc))
-        reject(new S3Error('BadDigest', `Bytes of CRC-32 ${base64(crc)} came, and not of ${String(given)}.`));
+      const checksum = { algorithm, value: String(given) } as const;
+      const came = digest.digest().toString('base64');
+      if (isOfBody && given !== undefined && given !== came)
+        reject(new S3Error('BadDigest', `Bytes of ${algorithm} ${came} came, and not of ${String(given)}.`));
       resolve({ size, md5, ...(isOfBody && given !== undefined && { checksum }) });
     });
   });
-}
-
-function base64(crc: number): string {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(crc);
-  return bytes.toString('base64');
 }
