@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -11,15 +10,16 @@ import {
   HeadObjectCommand,
   ListMultipartUploadsCommand,
   PutObjectCommand,
-  type S3Client,
+  S3Client,
   S3ServiceException,
   UploadPartCommand,
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3';
 import { compareKeys } from '../../lambda/rollup/model/key-order.ts';
 import { connect } from '../../lambda/s3/connection.ts';
-import { asCrc32 } from '../../lambda/rollup/model/checksum.ts';
-import { checksumParams } from '../../lambda/s3/checksums.ts';
+import { type Checksum, isSame } from '../../lambda/rollup/model/checksum.ts';
+import { algorithmParam, checksumParams, parseChecksum } from '../../lambda/s3/checksums.ts';
+import { crc32Of, crc64Of } from '../support/checksums.ts';
 import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';
 import { MiB } from '../../lambda/size.ts';
 
@@ -51,8 +51,7 @@ const OTHER_ETAG = `"${'0'.repeat(32)}"`;
 const PART = Buffer.alloc(5 * MiB, 'x');
 const LAST = Buffer.from('the end\n');
 const WHOLE = Buffer.concat([PART, LAST]);
-const encoded = (crc: number): string => checksumParams(asCrc32(crc)).ChecksumCRC32 ?? '';
-const crcOf = (body: Buffer): string => encoded(crc32(body));
+const crcOf = (body: Buffer): string | undefined => checksumParams(crc32Of(body)).ChecksumCRC32;
 
 /** Every check, in the order of the table. */
 export const CHECKS: Check[] = [
@@ -124,11 +123,34 @@ export const CHECKS: Check[] = [
     otherwise: 'outputs larger than a part cannot be written: set `--part-size` above the size of outputs',
     run: async (at) => {
       const Key = `${at.prefix}a`;
-      const wrong = await outcome(complete(at, Key, { ChecksumCRC32: encoded(1) }));
+      const wrong = await outcome(complete(at, Key, { sum: crc32Of('other') }));
       if (wrong === 'done') return ['unsafe', 'a wrong CRC-32 is accepted'];
       const code = await outcome(complete(at, Key, {}));
       if (code !== 'done') return ['refused', code];
       return same(at, Key, WHOLE);
+    },
+  },
+  {
+    feature:
+      'The same with a CRC-64/NVME, which the store itself gives an object that comes without a checksum',
+    otherwise: 'nothing: such sources are summed up as they arrive, and outputs have a CRC-32',
+    run: async (at) => {
+      const { client, bucket: Bucket, prefix } = at;
+      const Key = `${prefix}a`;
+      const wrong = await outcome(complete(at, Key, { sumOf: crc64Of, sum: crc64Of('other') }));
+      if (wrong === 'done') return ['unsafe', 'a wrong CRC-64/NVME is accepted'];
+      const code = await outcome(complete(at, Key, { sumOf: crc64Of }));
+      if (code !== 'done') return ['refused', code];
+      const isTold = async (key: string, bytes: Buffer): Promise<boolean> => {
+        const head = await client.send(new HeadObjectCommand({ Bucket, Key: key, ChecksumMode: 'ENABLED' }));
+        return isSame(parseChecksum(head), crc64Of(bytes));
+      };
+      if (!(await isTold(Key, WHOLE))) return ['refused', 'not told of outputs in parts'];
+      const { endpoint, region, credentials, forcePathStyle } = client.config;
+      const access = { region, credentials, forcePathStyle, ...(endpoint && { endpoint }) };
+      const bare = new S3Client({ ...access, requestChecksumCalculation: 'WHEN_REQUIRED' });
+      await bare.send(new PutObjectCommand({ Bucket, Key: `${prefix}b`, Body: LAST }));
+      return (await isTold(`${prefix}b`, LAST)) ? 'works' : ['works', 'objects without a checksum get none'];
     },
   },
   {
@@ -146,7 +168,7 @@ export const CHECKS: Check[] = [
     feature: 'A damaged upload is refused (PUT with a wrong CRC-32)',
     otherwise: 'damage on the way to the store is found by `verify --deep` alone',
     run: async ({ client, bucket: Bucket, prefix }) => {
-      const input = { Bucket, Key: `${prefix}a`, Body: 'a', ChecksumCRC32: encoded(1) };
+      const input = { Bucket, Key: `${prefix}a`, Body: 'a', ...checksumParams(crc32Of('b')) };
       return (await outcome(client.send(new PutObjectCommand(input)))) === 'done' ? 'unsafe' : 'works';
     },
   },
@@ -306,19 +328,26 @@ async function isThere(client: S3Client, Bucket: string, Key: string): Promise<b
 }
 
 /** Uploads `WHOLE` in two parts. An upload whose completion is refused is aborted. */
-async function complete({ client, bucket: Bucket }: Place, Key: string, more: object): Promise<void> {
-  const kind = { ChecksumAlgorithm: 'CRC32', ChecksumType: 'FULL_OBJECT' } as const;
+async function complete(
+  { client, bucket: Bucket }: Place,
+  Key: string,
+  {
+    sumOf = crc32Of,
+    sum = sumOf(WHOLE),
+    ...condition
+  }: { sumOf?: (bytes: Buffer) => Checksum; sum?: Checksum; IfNoneMatch?: string },
+): Promise<void> {
+  const kind = { ...algorithmParam(sum), ChecksumType: 'FULL_OBJECT' } as const;
   const { UploadId } = await client.send(new CreateMultipartUploadCommand({ Bucket, Key, ...kind }));
   const Parts = [];
   for (const [i, Body] of [PART, LAST].entries()) {
-    const part = { PartNumber: i + 1, ChecksumCRC32: crcOf(Body) };
+    const part = { PartNumber: i + 1, ...checksumParams(sumOf(Body)) };
     const { ETag } = await client.send(new UploadPartCommand({ Bucket, Key, UploadId, Body, ...part }));
     Parts.push({ ...part, ETag });
   }
   const input = { Bucket, Key, UploadId, MultipartUpload: { Parts }, ChecksumType: 'FULL_OBJECT' as const };
   try {
-    const command = new CompleteMultipartUploadCommand({ ...input, ChecksumCRC32: crcOf(WHOLE), ...more });
-    await client.send(command);
+    await client.send(new CompleteMultipartUploadCommand({ ...input, ...checksumParams(sum), ...condition }));
   } catch (error) {
     await outcome(client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId })));
     throw error;

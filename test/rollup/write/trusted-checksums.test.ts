@@ -204,3 +204,16 @@ describe('an output that a run of a release without CRC-64/NVME left', () => {
     expect(bucket.problems()).toEqual([]);
   });
 });
+
+it.each(['CRC-32s', 'CRC-64/NVMEs'] as const)(
+  'sources with %s, of an output that an earlier run wrote, are proven by HEADs alone before they are deleted',
+  async (kept) => {
+    await using bucket = await openHour(kept);
+    await bucket.roll();
+    const { downloads } = damage(bucket, SECOND, { kind: 'corrupt', atByte: 7 }, 0);
+    const result = await bucket.roll({ deleteSource: true, connection: bucket.connect() });
+    expect(result).toMatchObject({ status: 'unchanged', deleted: { objects: 3, complete: true } });
+    expect(downloads).toEqual([]);
+    expect(bucket.problems()).toEqual([]);
+  },
+);
