@@ -13,7 +13,10 @@ import { withGrace } from './grace.ts';
 /** Completes an upload: makes an object of its parts. It may be called again where S3 refused the condition. */
 export type Complete = (
   parts: CompletedPart[],
-  input: Pick<CompleteMultipartUploadCommandInput, 'IfNoneMatch' | 'IfMatch' | 'ChecksumCRC32'>,
+  input: Pick<
+    CompleteMultipartUploadCommandInput,
+    'IfNoneMatch' | 'IfMatch' | 'ChecksumCRC32' | 'ChecksumCRC64NVME'
+  >,
 ) => Promise<CompleteMultipartUploadCommandOutput>;
 
 /** A multipart upload that was created. */

@@ -32,7 +32,7 @@ import { checksumParams, parseChecksum } from './checksums.ts';
 import { quoteEtag, unquoteEtag } from './conditions.ts';
 import { confirmed } from './confirm.ts';
 import { copyObject } from './copy.ts';
-import { keepsChanged, keepsConditions, verifiesUploads } from './trials.ts';
+import { joinsParts, keepsChanged, keepsConditions, verifiesUploads } from './trials.ts';
 import { deleteKeys, deleteUnchanged } from './delete.ts';
 import { type Operation, toRollupError } from './errors.ts';
 import type { RequestPath } from './client/direct-get.ts';
@@ -235,17 +235,23 @@ export class S3Store implements Store {
     return once(this.#trials.writes, at.bucket, () => keepsConditions(this, this.#client, at, this.#signal));
   }
 
-  async verifiesUploadsBy(at: Location): Promise<ReadonlySet<Algorithm>> {
+  async verifiesUploadsBy(at: Location, { inParts }: { inParts: boolean }): Promise<ReadonlySet<Algorithm>> {
     if (await this.#isAmazonS3()) return new Set(ALGORITHMS);
     const access = accessParams(this.#options.attributes);
-    const trials = ALGORITHMS.map((algorithm) =>
-      once(this.#trials.uploads, `${algorithm} ${at.bucket}`, () =>
-        verifiesUploads(this.#client, at, { access, algorithm }, this.#signal),
+    const isSeen = async (what: string, trial: () => Promise<boolean>): Promise<boolean> => {
+      // Of a trial that another run began, and was stopped in, nothing is known: what is not verified is checked as it arrives.
+      return once(this.#trials.uploads, `${what} ${at.bucket}`, trial).catch(() => false);
+    };
+    const verifies = await Promise.all(
+      ALGORITHMS.map((algorithm) =>
+        isSeen(algorithm, () => verifiesUploads(this.#client, at, { access, algorithm }, this.#signal)),
       ),
     );
-    // Of a trial that another run began, and was stopped in, nothing is known: what is not verified is checked as it arrives.
-    const verifies = await Promise.all(trials.map((trial) => trial.catch(() => false)));
-    return new Set(ALGORITHMS.filter((_, i) => verifies[i] === true));
+    const verified = new Set(ALGORITHMS.filter((_, i) => verifies[i] === true));
+    if (!inParts || !verified.has('crc64nvme')) return verified;
+    const joins = await isSeen('parts', () => joinsParts(this, this.#client, at, access, this.#signal));
+    if (!joins) verified.delete('crc64nvme');
+    return verified;
   }
 
   /** Amazon S3 holds what others are tried out for. */

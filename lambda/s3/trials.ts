@@ -1,9 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { PutObjectCommand, type S3Client, S3ServiceException, UploadPartCommand } from '@aws-sdk/client-s3';
+import {
+  type CompletedPart,
+  PutObjectCommand,
+  type S3Client,
+  S3ServiceException,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
 import { RollupError, hasCode } from '../errors.ts';
 import type { Location } from '../rollup/model/location.ts';
 import { DELETE_PROOF_NAME, type Store, type WriteCondition } from '../rollup/model/store.ts';
-import { type Algorithm, crcBy } from '../rollup/model/checksum.ts';
+import { type Algorithm, crcBy, isSame } from '../rollup/model/checksum.ts';
 import type { accessParams } from './attributes.ts';
 import { algorithmParam, checksumParams } from './checksums.ts';
 import { deleteKeys, deleteOneUnchanged } from './delete.ts';
@@ -11,6 +17,7 @@ import { toRollupError } from './errors.ts';
 import { withGrace } from './grace.ts';
 import { inParts } from './multipart.ts';
 import { PART_MS } from './client/timeouts.ts';
+import { SMALLEST_PART } from '../settings/settings.ts';
 
 /** An ETag that no object has: the MD5 that it would be is not that of an empty object, nor of anything known. */
 const OTHER_ETAG = '0'.repeat(32);
@@ -122,6 +129,45 @@ export async function verifiesUploads(
   }).catch(() => false);
   if (!isPartRefused) signal.throwIfAborted();
   return isPartRefused;
+}
+
+/**
+ * Finds out by trial if a store gives an object of two parts, the smallest that S3 allows, the CRC-64/NVME of the whole: some
+ * verify those of the parts, and then refuse the completion, or tell another one. The object is deleted.
+ *
+ * @returns false also where nothing was proven
+ * @throws what the signal was aborted with, where that ended the trial
+ */
+export async function joinsParts(
+  store: Store,
+  client: S3Client,
+  { bucket, prefix }: Location,
+  access: ReturnType<typeof accessParams>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const key = keyOfTrial(prefix);
+  const crc = await crcBy('crc64nvme');
+  const bodies = [Buffer.alloc(SMALLEST_PART), Buffer.from('the end')];
+  const whole = crc.of(Buffer.concat(bodies));
+  const begin = { Bucket: bucket, Key: key, ...access, ...algorithmParam(crc) };
+  try {
+    await inParts(client, begin, { signal, completeMs: PART_MS }, async ({ upload, complete }) => {
+      const parts: CompletedPart[] = [];
+      for (const [i, Body] of bodies.entries()) {
+        const part = { PartNumber: i + 1, ...checksumParams(crc.of(Body)) };
+        const command = new UploadPartCommand({ ...upload, ...part, Body });
+        const { ETag } = await client.send(command, { abortSignal: signal });
+        parts.push({ ...part, ETag });
+      }
+      return complete(parts, checksumParams(whole));
+    });
+    return isSame((await store.head({ bucket, key }))?.checksum, whole);
+  } catch {
+    signal.throwIfAborted();
+    return false;
+  } finally {
+    await removeTrial(client, bucket, key, signal).catch(() => undefined);
+  }
 }
 
 /** True for a status by which a store says that it failed. 501 is a refusal: it does not have such conditions. */

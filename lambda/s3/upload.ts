@@ -92,11 +92,12 @@ function guarded(
       if (part !== undefined) Object.assign(command.input, checksumParams(part));
     }
     if (command instanceof CompleteMultipartUploadCommand) {
-      // lib-storage leaves out a part's CRC-64/NVME.
-      for (const part of command.input.MultipartUpload?.Parts ?? []) {
-        const sent = partChecksums[(part.PartNumber ?? 0) - 1];
-        if (sent !== undefined) Object.assign(part, checksumParams(sent));
-      }
+      // lib-storage leaves out a part's CRC-64/NVME, and takes whatever else the store told of it.
+      const parts = command.input.MultipartUpload?.Parts?.map(({ PartNumber, ETag }) => {
+        const sent = partChecksums[(PartNumber ?? 0) - 1];
+        return { PartNumber, ETag, ...(sent === undefined ? {} : checksumParams(sent)) };
+      });
+      command.input.MultipartUpload = { Parts: parts };
     }
     if (command instanceof CompleteMultipartUploadCommand || command instanceof PutObjectCommand) {
       Object.assign(command.input, checksumParams(checksum), condition);

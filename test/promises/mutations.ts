@@ -209,7 +209,10 @@ export const MUTATIONS: Mutation[] = [
     patch: {
       'lambda/rollup/write/assemble.ts': [['if (!isSame(own, checksum)) throw otherBytes(key);', '']],
     },
-    test: rollup('write/trusted-checksums', 'of mostly CRC-32s, its source is named'),
+    test: rollup(
+      'write/trusted-checksums',
+      'mostly CRC-32s: in a source that lies in two parts, in the first',
+    ),
   },
   {
     what: 'a source in two parts that is not looked at',
@@ -229,6 +232,20 @@ export const MUTATIONS: Mutation[] = [
       ],
     },
     test: rollup('write/trusted-checksums', 'is not kept for bytes that nobody has proven'),
+  },
+  {
+    what: 'a CRC-64/NVME of a store that does not join those of parts',
+    patch: { 'lambda/s3/s3-store.ts': [["if (!joins) verified.delete('crc64nvme');", 'void joins;']] },
+    test: rollup('write/told-checksums', 'not one that tells another one later'),
+  },
+  {
+    what: 'the checksum of a copy as the store tells it',
+    patch: {
+      'lambda/s3/copy.ts': [
+        ['checksum: await checksumOfObject(', 'checksum: told ?? await checksumOfObject('],
+      ],
+    },
+    test: rollup('write/told-checksums', 'a copy has the CRC-32 that was asked for'),
   },
   {
     what: 'a CRC-64/NVME from a store that does not verify it',

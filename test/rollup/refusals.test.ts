@@ -235,6 +235,8 @@ describe('a source that', () => {
     ],
   ])('%s ends the run with its key, and nothing is committed', async (_, change, code) => {
     await using bucket = await openTestBucket();
+    // So that the first output is downloaded first.
+    await bucket.tryWritesOut({ parts: true });
     for (let i = 0; i < 250; i++) bucket.put(`${i}.log`, logLines(30_000));
     bucket.sandbox.hook = beforeNth(120, matching('GetObject', RAW), () => {
       change(bucket, '77.log');

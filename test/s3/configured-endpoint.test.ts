@@ -16,7 +16,7 @@ it.each([true, false])(
     const connection = connect({ settings: SETTINGS });
     try {
       if (!does) bucket.sandbox.hook = () => ({ kind: 'ignore-checksums' });
-      expect((await connection.store.verifiesUploadsBy(DESTINATION)).size > 0).toBe(does);
+      expect((await connection.store.verifiesUploadsBy(DESTINATION, { inParts: false })).size > 0).toBe(does);
       if (!does) bucket.sandbox.hook = () => ({ kind: 'ignore-conditions' });
       expect(await connection.store.keepsConditions(DESTINATION)).toBe(does);
       expect(bucket.sandbox.requests.map(({ operation }) => operation)).toContain('PutObject');

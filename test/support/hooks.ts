@@ -9,7 +9,7 @@ export function matching(operations: Operation | Operation[], prefix = ''): Matc
   const wanted = [operations].flat();
   return (request) => {
     const { operation, key = '' } = request;
-    return wanted.includes(operation) && key.startsWith(prefix) && !isSample(request);
+    return wanted.includes(operation) && key.startsWith(prefix) && !isSample(request) && !isTrial(request);
   };
 }
 

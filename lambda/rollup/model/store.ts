@@ -239,9 +239,10 @@ export interface Store {
   keepsConditions(at: Location): Promise<boolean>;
   /**
    * The algorithms of checksums by which the store verifies uploads: it refuses bytes that do not have the checksum that they
-   * are sent with. Amazon S3 does by all. Others are tried out under the prefix, once in a process.
+   * are sent with. Amazon S3 does by all. Others are tried out under the prefix, once in a process; for uploads `inParts` they
+   * must also be seen to give an object of two parts its CRC-64/NVME, which not every store does that verifies those of parts.
    */
-  verifiesUploadsBy(at: Location): Promise<ReadonlySet<Algorithm>>;
+  verifiesUploadsBy(at: Location, options: { inParts: boolean }): Promise<ReadonlySet<Algorithm>>;
   /** The open multipart uploads under a prefix. */
   listUploads(at: Location): Promise<OpenUpload[]>;
   /** Ends an upload and deletes its parts. */

@@ -12,7 +12,7 @@ import type { Location } from '../model/location.ts';
 import { type Manifest } from '../model/manifest.ts';
 import { type PlannedOutput, isFromRaw } from '../model/output.ts';
 import type { OpenUpload } from '../model/store.ts';
-import { largestSize } from '../write/source-offsets.ts';
+import { isInParts, largestSize } from '../write/source-offsets.ts';
 import { streamedCopySizes } from '../write/streamed-copy.ts';
 import { downloadsOf, memoryOf } from '../write/write-encoded.ts';
 import type { FullPlan } from './list-and-plan.ts';
@@ -196,10 +196,17 @@ function estimateCommit({
     counts.delete += 1;
     const isJoined = (output: PlannedOutput): boolean =>
       output.mode === 'assemble' && actionOf(output, fullPlan, destination) === 'write';
-    if (plan.planned.some(isJoined)) {
+    const joined = plan.planned.filter(isJoined);
+    if (joined.length > 0) {
       // So are checksums, by an object and by an upload with a part, which is aborted: see `Store.verifiesUploadsBy`.
       counts.put += ALGORITHMS.length * 3;
       counts.delete += ALGORITHMS.length;
+      if (joined.some((output) => isInParts(output, settings))) {
+        // And the CRC-64/NVME of an object of two parts, which is looked at and deleted.
+        counts.put += 4;
+        counts.get += 1;
+        counts.delete += 1;
+      }
     }
   }
   const kept = new Set([...plan.sealed, ...plan.planned].map(({ key }) => key));

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { RollupError, hasCode } from '../../errors.ts';
 import type { Settings } from '../../settings/table.ts';
 import { asStream } from '../codec/byte-reader.ts';
@@ -21,7 +22,7 @@ import type { ReadOptions } from '../model/store.ts';
 import { type Piece, type PlannedOutput, type WrittenOutput, isFromRaw } from '../model/output.ts';
 import { otherBytes } from '../model/stored-checksum.ts';
 import { type WriteContext, type WriteResources } from './context.ts';
-import { checksumsOf, closeLines, formatAdded, largestSize, offsetsOf } from './source-offsets.ts';
+import { checksumsOf, closeLines, formatAdded, isInParts, largestSize, offsetsOf } from './source-offsets.ts';
 import { writtenOutput } from './written-output.ts';
 
 /**
@@ -40,8 +41,9 @@ export async function assemble(
   resources: WriteResources,
   unproven: WrittenOutput | undefined,
 ): Promise<WrittenOutput> {
-  const { store, destination, report } = context;
-  const verified = await store.verifiesUploadsBy(destination);
+  const { store, destination, report, settings } = context;
+  const inParts = isInParts(output, settings);
+  const verified = await store.verifiesUploadsBy(destination, { inParts });
   return resources.buffers.use(largestSize(output), async (buffer) => {
     const parts = { output, context, resources, unproven, buffer, verified };
     try {
@@ -133,16 +135,21 @@ async function inAlgorithm(
   crc: Crc,
   { body, sources, arrived, trusted }: Arrived & { trusted: boolean },
 ): Promise<Checksum[]> {
-  return Promise.all(
-    arrived.map(async (checksum, i) => {
-      if (checksum.algorithm === crc.algorithm) return checksum;
-      const { key, offset, length } = sources[i] as CommittedSource;
-      const bytes = body.subarray(offset, offset + length);
-      const own = trusted ? (await crcBy(checksum.algorithm)).of(bytes) : checksum;
-      if (!isSame(own, checksum)) throw otherBytes(key);
-      return crc.of(bytes);
-    }),
-  );
+  const checksums: Checksum[] = [];
+  for (const [i, checksum] of arrived.entries()) {
+    if (checksum.algorithm === crc.algorithm) {
+      checksums.push(checksum);
+      continue;
+    }
+    // Other downloads and uploads have their turn in between.
+    await setImmediate();
+    const { key, offset, length } = sources[i] as CommittedSource;
+    const bytes = body.subarray(offset, offset + length);
+    const own = trusted ? (await crcBy(checksum.algorithm)).of(bytes) : checksum;
+    if (!isSame(own, checksum)) throw otherBytes(key);
+    checksums.push(crc.of(bytes));
+  }
+  return checksums;
 }
 
 /** True if an existing output has the checksum of a body. */

@@ -1,3 +1,4 @@
+import type { Settings } from '../../settings/table.ts';
 import { type Checksum, type Crc, isSame } from '../model/checksum.ts';
 import { crc32 } from '../model/crc32.ts';
 import type { CommittedSource } from '../model/manifest.ts';
@@ -8,6 +9,11 @@ import { otherBytes } from '../model/stored-checksum.ts';
 /** The most bytes that an output may have: a newline could be added behind every source. */
 export function largestSize(output: PlannedOutput): number {
   return output.size + (output.ensureNewline ? output.pieces.length : 0);
+}
+
+/** True of an output that may be uploaded in more than one part. */
+export function isInParts(output: PlannedOutput, { partSize }: Pick<Settings, 'partSize'>): boolean {
+  return largestSize(output) > partSize;
 }
 
 /**

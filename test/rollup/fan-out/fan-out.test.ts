@@ -244,8 +244,9 @@ describe('a plan that is carried out by many', () => {
     bucket.putHour(220);
     const plan = await planned(bucket);
     let committing: Promise<unknown> | undefined;
-    bucket.sandbox.hook = async ({ operation }) => {
-      if (operation === 'CompleteMultipartUpload' && committing === undefined) {
+    const completes = matching('CompleteMultipartUpload');
+    bucket.sandbox.hook = async (request) => {
+      if (completes(request) && committing === undefined) {
         committing = Promise.resolve();
         bucket.put('zz-late.log', logLines(1000));
         committing = bucket.roll({

@@ -74,39 +74,43 @@ function warned({ warnings = [] }: RunResult) {
   return warnings.map(({ code, key }) => [code, key]);
 }
 
-describe.each(ALL)(
-  'a byte that was flipped on its way is found, of %s, its source is named and downloaded again',
-  (kept) => {
-    it.each([
-      ['in a source that lies in one part', `${RAW}a.log`, 7],
-      ['in a source that lies in two parts, in the first', SECOND, 0],
-      ['in a source that lies in two parts, in the second', SECOND, 3 * MiB - 10],
-      ['in the last newline of a source', `${RAW}a.log`, 3 * MiB - 1],
-      ['in the last byte of a source that lacks its newline', SECOND, 3 * MiB - 1],
-    ])('%s', async (_, victim, atByte) => {
-      await using bucket = await openHour(kept);
-      const { downloads } = damage(bucket, victim, { kind: 'corrupt', atByte });
-      const result = await bucket.roll();
-      expect(result.status).toBe('committed');
-      expect(warned(result)).toEqual([['ArrivedDamaged', victim]]);
-      expect(checksumsOf(bucket)).toEqual([KEPT[kept].algorithm]);
-      expect(bucket.problems()).toEqual([]);
-      expect(downloads.toSorted()).toEqual(['a', 'a', 'b', 'b', 'c', 'c'].map((name) => `${name}.log`));
-      expect(result).toMatchObject({ objects: 3, bytes: 9 * MiB });
-    });
+const PLACES: [string, string, number][] = [
+  ['in a source that lies in one part', `${RAW}a.log`, 7],
+  ['in a source that lies in two parts, in the first', SECOND, 0],
+  ['in a source that lies in two parts, in the second', SECOND, 3 * MiB - 10],
+  ['in the last newline of a source', `${RAW}a.log`, 3 * MiB - 1],
+  ['in the last byte of a source that lacks its newline', SECOND, 3 * MiB - 1],
+];
+const FLIPPED = ALL.flatMap((kept) => {
+  // Of sources of both kinds: one of either.
+  const places = kept.startsWith('mostly') ? PLACES.slice(0, 2) : PLACES;
+  return places.map((place) => [kept, ...place] as const);
+});
 
-    it('in an output of one request', async () => {
-      await using bucket = await openWatchedBucket({ targetSize: MiB });
-      for (const name of ['a', 'b']) {
-        const hasCrc32 = KEPT[kept].of.some((other) => other === name);
-        bucket.putLog(`${name}.log`, bodyOf(name, 1, 1000), { hasCrc32 });
-      }
-      damage(bucket, SECOND, { kind: 'corrupt', atByte: 5 });
-      expect(warned(await bucket.roll())).toEqual([['ArrivedDamaged', SECOND]]);
-      expect(bucket.problems()).toEqual([]);
-    });
-  },
-);
+describe('a byte that was flipped on its way is found, its source is named and downloaded again', () => {
+  it.each(FLIPPED)('%s: %s', async (kept, _, victim, atByte) => {
+    await using bucket = await openHour(kept);
+    const { downloads } = damage(bucket, victim, { kind: 'corrupt', atByte });
+    const result = await bucket.roll();
+    expect(result.status).toBe('committed');
+    expect(warned(result)).toEqual([['ArrivedDamaged', victim]]);
+    expect(checksumsOf(bucket)).toEqual([KEPT[kept].algorithm]);
+    expect(bucket.problems()).toEqual([]);
+    expect(downloads.toSorted()).toEqual(['a', 'a', 'b', 'b', 'c', 'c'].map((name) => `${name}.log`));
+    expect(result).toMatchObject({ objects: 3, bytes: 9 * MiB });
+  });
+
+  it.each(ALL)('%s: in an output of one request', async (kept) => {
+    await using bucket = await openWatchedBucket({ targetSize: MiB });
+    for (const name of ['a', 'b']) {
+      const hasCrc32 = KEPT[kept].of.some((other) => other === name);
+      bucket.putLog(`${name}.log`, bodyOf(name, 1, 1000), { hasCrc32 });
+    }
+    damage(bucket, SECOND, { kind: 'corrupt', atByte: 5 });
+    expect(warned(await bucket.roll())).toEqual([['ArrivedDamaged', SECOND]]);
+    expect(bucket.problems()).toEqual([]);
+  });
+});
 
 it('a source is not taken for another format, or for a corrupt one, because of a byte that was flipped', async () => {
   for (const atByte of [0, 60]) {
