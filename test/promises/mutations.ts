@@ -207,7 +207,9 @@ export const MUTATIONS: Mutation[] = [
   {
     what: 'a source of another checksum than its output that is not looked at',
     patch: {
-      'lambda/rollup/write/assemble.ts': [['if (!isSame(own, checksum)) throw otherBytes(key);', '']],
+      'lambda/rollup/write/arrived-checksums.ts': [
+        ['if (!isSame(own, checksum)) throw otherBytes(key);', ''],
+      ],
     },
     test: rollup(
       'write/trusted-checksums',
@@ -225,10 +227,7 @@ export const MUTATIONS: Mutation[] = [
     what: 'an existing output that is kept for unproven bytes',
     patch: {
       'lambda/rollup/write/assemble.ts': [
-        [
-          'const [damaged] = trusted ? await damagedOf({ body, sources, arrived }) : [];',
-          'const [damaged] = [];',
-        ],
+        ['const [damaged] = await damagedOf(arrived);', 'const [damaged] = [];'],
       ],
     },
     test: rollup('write/trusted-checksums', 'is not kept for bytes that nobody has proven'),
@@ -250,7 +249,7 @@ export const MUTATIONS: Mutation[] = [
   {
     what: 'a CRC-64/NVME from a store that does not verify it',
     patch: {
-      'lambda/rollup/write/assemble.ts': [["size / 2 && verified.has('crc64nvme') ?", 'size / 2 ?']],
+      'lambda/rollup/write/arrived-checksums.ts': [["size / 2 && verified.has('crc64nvme') ?", 'size / 2 ?']],
     },
     test: rollup('write/trusted-checksums', 'takes whatever comes with a CRC-64/NVME'),
   },

@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import { RollupError, hasCode } from '../../errors.ts';
 import type { Settings } from '../../settings/table.ts';
 import { asStream } from '../codec/byte-reader.ts';
@@ -17,10 +16,10 @@ import {
 import { originsOf } from '../model/endpoints.ts';
 import { nameOf } from '../model/format.ts';
 import type { Kind } from '../model/kind.ts';
-import type { CommittedSource } from '../model/manifest.ts';
 import type { ReadOptions } from '../model/store.ts';
 import { type Piece, type PlannedOutput, type WrittenOutput, isFromRaw } from '../model/output.ts';
 import { otherBytes } from '../model/stored-checksum.ts';
+import { type Arrived, algorithmFor, damagedOf, inAlgorithm } from './arrived-checksums.ts';
 import { type WriteContext, type WriteResources } from './context.ts';
 import { checksumsOf, closeLines, formatAdded, isInParts, largestSize, offsetsOf } from './source-offsets.ts';
 import { writtenOutput } from './written-output.ts';
@@ -77,17 +76,16 @@ async function assembleIn(assembling: Assembling): Promise<WrittenOutput> {
   const { output, context, resources, unproven, buffer, verified, trusted } = assembling;
   const { store, destination, settings } = context;
   const { partSize } = settings;
-  const arrived = await downloadSources(assembling);
+  const checksums = await downloadSources(assembling);
   const { length, added } = closeLines(buffer, output);
   const sources = offsetsOf(output, added);
   const body = buffer.subarray(0, length);
-  const crc = await crcBy(algorithmFor(arrived, output, verified));
-  const checksums = await inAlgorithm(crc, { body, sources, arrived, trusted });
-  const { checksum, partChecksums } = checksumsOf(crc, body, sources, checksums, partSize);
+  const arrived: Arrived = { body, sources, arrived: checksums, trusted };
+  const crc = await crcBy(algorithmFor(checksums, output, verified));
+  const own = await inAlgorithm(crc, arrived);
+  const { checksum, partChecksums } = checksumsOf(crc, body, sources, own, partSize);
 
-  if (unproven?.output.size === length && (await isSameAs(unproven, { crc, checksum, body }))) {
-    const [damaged] = trusted ? await damagedOf({ body, sources, arrived }) : [];
-    if (damaged !== undefined) throw otherBytes(damaged.key);
+  if (unproven?.output.size === length && (await isSameAs(unproven, arrived, { crc, checksum }))) {
     const whole = { etag: unproven.output.etag, checksum: checksumOf(unproven.output) };
     const reused = writtenOutput(output, 'reused', length, whole, added);
     return { ...reused, proven: isFromRaw(output) };
@@ -98,76 +96,25 @@ async function assembleIn(assembling: Assembling): Promise<WrittenOutput> {
     const written = await store.upload(at, content, resources.signal);
     return writtenOutput(output, 'written', length, written, added);
   } catch (error) {
-    const isRefused = trusted && hasCode(error, 'ChecksumMismatch');
-    const [damaged] = isRefused ? await damagedOf({ body, sources, arrived }) : [];
+    const [damaged] = hasCode(error, 'ChecksumMismatch') ? await damagedOf(arrived) : [];
     throw damaged === undefined ? error : otherBytes(damaged.key, error);
   }
 }
 
-/** The sources of an output where they lie in it, and the checksums that they arrived with. */
-interface Arrived {
-  body: Buffer;
-  sources: readonly CommittedSource[];
-  arrived: readonly Checksum[];
-}
-
 /**
- * The algorithm of an output's checksum: the CRC-64/NVME where S3 has it of most bytes of the sources, and verifies uploads by
- * it. Otherwise it would have to be computed.
+ * True if an existing output has the checksum of a body. Where that is of another algorithm it is computed; throws
+ * `ChecksumMismatch` if the bytes of a source are others than they should be.
  */
-function algorithmFor(
-  arrived: readonly Checksum[],
-  { pieces, size }: PlannedOutput,
-  verified: ReadonlySet<Algorithm>,
-): Algorithm {
-  const crc64 = pieces.reduce(
-    (sum, { source }, i) => sum + (arrived[i]?.algorithm === 'crc64nvme' ? source.size : 0),
-    0,
-  );
-  return crc64 > size / 2 && verified.has('crc64nvme') ? 'crc64nvme' : 'crc32';
-}
-
-/**
- * The checksums of sources by one algorithm: those that they arrived with, or else computed. Throws `ChecksumMismatch` for a
- * source of which another is computed, if its bytes do not have the one that was trusted.
- */
-async function inAlgorithm(
-  crc: Crc,
-  { body, sources, arrived, trusted }: Arrived & { trusted: boolean },
-): Promise<Checksum[]> {
-  const checksums: Checksum[] = [];
-  for (const [i, checksum] of arrived.entries()) {
-    if (checksum.algorithm === crc.algorithm) {
-      checksums.push(checksum);
-      continue;
-    }
-    // Other downloads and uploads have their turn in between.
-    await setImmediate();
-    const { key, offset, length } = sources[i] as CommittedSource;
-    const bytes = body.subarray(offset, offset + length);
-    const own = trusted ? (await crcBy(checksum.algorithm)).of(bytes) : checksum;
-    if (!isSame(own, checksum)) throw otherBytes(key);
-    checksums.push(crc.of(bytes));
-  }
-  return checksums;
-}
-
-/** True if an existing output has the checksum of a body. */
 async function isSameAs(
   { output }: WrittenOutput,
-  { crc, checksum, body }: { crc: Crc; checksum: Checksum; body: Buffer },
+  arrived: Arrived,
+  { crc, checksum }: { crc: Crc; checksum: Checksum },
 ): Promise<boolean> {
   const existing = checksumOf(output);
   if (existing.algorithm === crc.algorithm) return isSame(existing, checksum);
-  return isSame((await crcBy(existing.algorithm)).of(body), existing);
-}
-
-/** Sources whose bytes do not have the checksums that they arrived with. */
-async function damagedOf({ body, sources, arrived }: Arrived): Promise<CommittedSource[]> {
-  const crcs = await Promise.all(arrived.map(({ algorithm }) => crcBy(algorithm)));
-  return sources.filter(
-    ({ offset, length }, i) => !isSame(crcs[i]?.of(body.subarray(offset, offset + length)), arrived[i]),
-  );
+  const [damaged] = await damagedOf(arrived);
+  if (damaged !== undefined) throw otherBytes(damaged.key);
+  return isSame((await crcBy(existing.algorithm)).of(arrived.body), existing);
 }
 
 /** Downloads every source to its place in the buffer, one behind another; returns the checksum that each arrived with. */
