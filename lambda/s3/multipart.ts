@@ -26,10 +26,10 @@ export interface OpenMultipart {
 }
 
 /**
- * Creates a multipart upload with a checksum of the whole, a CRC-32 unless `begin` names another algorithm, and lets `work` upload its parts and complete it. If `work` ends
+ * Creates a multipart upload with a checksum of the whole, and lets `work` upload its parts and complete it. If `work` ends
  * without that, the upload is aborted.
  *
- * @param begin parameters of CreateMultipartUpload
+ * @param begin parameters of CreateMultipartUpload; the checksum is a CRC-32 unless they name another algorithm
  * @param options `completeMs`: milliseconds until the answer to the completion
  */
 export async function inParts<T>(

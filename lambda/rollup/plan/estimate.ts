@@ -56,7 +56,7 @@ const KEYS_PER_REQUEST = 1000;
 /**
  * Estimates the requests that a run makes, if nothing changes before it and no request has to be repeated. It may make a
  * part more or less where sources lack their last newline: how many do is known only once they are read. Sources of
- * existing outputs are taken to have a CRC-32 in S3, as those have that today's SDKs wrote; a run downloads the others.
+ * existing outputs are taken to have a checksum in S3, as those have that today's SDKs wrote; a run downloads the others.
  *
  * @returns the number of requests of each class in which S3 prices them
  */

@@ -6,7 +6,7 @@ const HASH_HEADER = 'x-amz-content-sha256';
 
 /**
  * Leaves out the SHA-256 of uploaded bodies where the connection is TLS, which protects them on the way; S3 checks the
- * CRC-32 that goes with them. Without TLS the payload is signed.
+ * checksum that goes with them. Without TLS the payload is signed.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
  */
 export function leavePayloadUnsigned(client: S3Client): void {

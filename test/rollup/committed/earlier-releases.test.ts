@@ -18,9 +18,12 @@ const DESTINATION = parseLocation('s3://logs/aggregated/app/08/');
 /** Objects by key, in base64, as a release left them: three sources that were rolled up, and one that came late. */
 type Sample = Record<string, string>;
 
+/** A manifest of version 1, 2 (a request kept the sources) and 3 (CRC-64/NVMEs). */
 const SAMPLES: [name: string, settings: Partial<Settings>][] = [
   ['release-0.1/keep', {}],
   ['release-0.1/gzip', { codec: 'gzip', groupBy: '^([^/]+)/' }],
+  ['release-1.0.0-rc.1/keep', {}],
+  ['version-3/keep', {}],
 ];
 
 async function opened(name: string, settings: Partial<Settings>) {
