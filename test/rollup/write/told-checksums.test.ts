@@ -23,7 +23,8 @@ const WRONG = 'AAAAAAAAAAA=';
 /** An hour of one output in two parts, of sources that the store gives CRC-64/NVMEs. */
 async function openHour(): Promise<WatchedBucket> {
   const bucket = await openWatchedBucket({ targetSize: 8 * MiB });
-  for (const name of ['a', 'b', 'c']) bucket.putLog(`${name}.log`, bodyOf(name, 1, 3 * MiB));
+  bucket.putLog('a.log', bodyOf('a', 1, 5 * MiB - 1_000));
+  for (const name of ['b', 'c']) bucket.putLog(`${name}.log`, bodyOf(name, 1, 2_000));
   return bucket;
 }
 
