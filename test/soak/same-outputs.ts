@@ -9,19 +9,21 @@ import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { Command } from '@commander-js/extra-typings';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { MiB } from '../../lambda/size.ts';
-import { logLines, seeded } from '../support/test-bucket.ts';
+import { logLines, seeded, withCrc32 } from '../support/test-bucket.ts';
 
 /**
  * Runs the command lines of two commits over the same data, each against a local S3 of its own, and compares every object
  * that they leave under the destination: keys, bytes, ETags and metadata. Both are given the same clock, so manifests
  * have to be equal to the byte.
  */
-const { args } = new Command('same-outputs')
+const command = new Command('same-outputs')
   .description('Compares what two commits write for the same sources, byte by byte.')
   .argument('<before>', 'a commit')
   .argument('[after]', 'another; otherwise the work tree')
+  .option('--crc32', 'sources have CRC-32s; otherwise S3 gives them CRC-64/NVMEs')
   .parse();
-const [before = '', after] = args;
+const [before = '', after] = command.args;
+const { crc32: hasCrc32 = false } = command.opts();
 
 const ROOT = join(import.meta.dirname, '../..');
 const BUCKET = 'logs';
@@ -159,7 +161,8 @@ try {
       for (const sandbox of sandboxes)
         change(
           (name, body) => {
-            sandbox.put(BUCKET, RAW + name, body, { lastModified: produced });
+            const headers = hasCrc32 ? withCrc32(body) : {};
+            sandbox.put(BUCKET, RAW + name, body, { lastModified: produced, headers });
           },
           (name) => {
             sandbox.delete(BUCKET, RAW + name);
