@@ -31,8 +31,8 @@ export { findUnendedText } from './inspect/newline-hint.ts';
 export { type VerifyProblem, type VerifyReport } from './inspect/report.ts';
 export { type RestoreProgress, type Restored, restore } from './inspect/restore.ts';
 export { verify } from './inspect/verify.ts';
-export { type Checksum, asCrc32 } from './model/checksum.ts';
-export { combineCrc32 } from './model/crc32.ts';
+export { type Checksum, asCrc32 } from './model/checksum/checksum.ts';
+export { combineCrc32 } from './model/checksum/crc32.ts';
 export { type Endpoints, sourceStore } from './model/endpoints.ts';
 export { type HowWritten, type Report, type RollupEvent } from './model/events.ts';
 export {

@@ -1,5 +1,5 @@
 import type { CompletedPart } from '@aws-sdk/client-s3';
-import { type Checksum, crcBy, isSame } from '../rollup/model/checksum.ts';
+import { type Checksum, crcBy, isSame } from '../rollup/model/checksum/checksum.ts';
 
 /** The request header that makes S3 send its checksum along. */
 export const CHECKSUM_MODE = { 'x-amz-checksum-mode': 'ENABLED' } as const;

@@ -1,5 +1,5 @@
 import { RollupError } from '../errors.ts';
-import { type Checksum, formatChecksum, isSame } from '../rollup/model/checksum.ts';
+import { type Checksum, formatChecksum, isSame } from '../rollup/model/checksum/checksum.ts';
 import type { ObjectAt } from '../rollup/model/location.ts';
 import type { ObjectHead, Store } from '../rollup/model/store.ts';
 import { type StatedChecksums, parseChecksum } from './checksums.ts';

@@ -7,11 +7,11 @@ import {
 } from '@aws-sdk/client-s3';
 import pLimit from 'p-limit';
 import { RollupError, hasCode } from '../errors.ts';
-import type { Checksum } from '../rollup/model/checksum.ts';
+import type { Checksum } from '../rollup/model/checksum/checksum.ts';
 import { allOrFirstFailure } from '../concurrency.ts';
 import type { ObjectAt } from '../rollup/model/location.ts';
 import type { ReadFrom, Store, Written } from '../rollup/model/store.ts';
-import { checksumOfObject } from '../rollup/model/stored-checksum.ts';
+import { checksumOfObject } from '../rollup/model/checksum/stored-checksum.ts';
 import { COPY_PART, LARGEST_COPY, PARTS_IN_FLIGHT } from '../settings/settings.ts';
 import { type OutputAttributes, contentParams, outputParams, storageParams } from './attributes.ts';
 import { copySource, formatRange, quoteEtag } from './conditions.ts';

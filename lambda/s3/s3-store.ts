@@ -6,8 +6,8 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { RollupError, hasCode } from '../errors.ts';
-import { ALGORITHMS, type Algorithm, asCrc32 } from '../rollup/model/checksum.ts';
-import { crc32 } from '../rollup/model/crc32.ts';
+import { ALGORITHMS, type Algorithm, asCrc32 } from '../rollup/model/checksum/checksum.ts';
+import { crc32 } from '../rollup/model/checksum/crc32.ts';
 import type { Location, ObjectAt } from '../rollup/model/location.ts';
 import type {
   ArchiveState,

@@ -9,7 +9,7 @@ import {
 import { RollupError, hasCode } from '../errors.ts';
 import type { Location } from '../rollup/model/location.ts';
 import { DELETE_PROOF_NAME, type Store, type WriteCondition } from '../rollup/model/store.ts';
-import { type Algorithm, crcBy, isSame } from '../rollup/model/checksum.ts';
+import { type Algorithm, crcBy, isSame } from '../rollup/model/checksum/checksum.ts';
 import type { accessParams } from './attributes.ts';
 import { algorithmParam, checksumParams } from './checksums.ts';
 import { deleteKeys, deleteOneUnchanged } from './delete.ts';

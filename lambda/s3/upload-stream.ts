@@ -1,7 +1,7 @@
 import { type CompletedPart, PutObjectCommand, type S3Client, UploadPartCommand } from '@aws-sdk/client-s3';
 import { RollupError, hasCode } from '../errors.ts';
-import { type Checksum, asCrc32 } from '../rollup/model/checksum.ts';
-import { combineCrc32, crc32 } from '../rollup/model/crc32.ts';
+import { type Checksum, asCrc32 } from '../rollup/model/checksum/checksum.ts';
+import { combineCrc32, crc32 } from '../rollup/model/checksum/crc32.ts';
 import { aborted } from '../concurrency.ts';
 import type { ObjectAt } from '../rollup/model/location.ts';
 import type { ObjectHead, Store, StreamOptions, Streamed } from '../rollup/model/store.ts';

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type RollupError, hasCode } from '../errors.ts';
-import { type Checksum, isSame } from '../rollup/model/checksum.ts';
+import { type Checksum, isSame } from '../rollup/model/checksum/checksum.ts';
 import type { ObjectAt } from '../rollup/model/location.ts';
 import type { ObjectHead, Store } from '../rollup/model/store.ts';
-import { checksumOfObject } from '../rollup/model/stored-checksum.ts';
+import { checksumOfObject } from '../rollup/model/checksum/stored-checksum.ts';
 import { quoteEtag } from './conditions.ts';
 import { toRollupError } from './errors.ts';
 import { backoff } from './client/retry.ts';

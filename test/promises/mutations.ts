@@ -208,7 +208,7 @@ export const MUTATIONS: Mutation[] = [
     what: 'a source of another checksum than its output that is not looked at',
     patch: {
       'lambda/rollup/write/arrived-checksums.ts': [
-        ['if (!isSame(own, checksum)) throw otherBytes(key);', ''],
+        ['if (!isSame(found, checksum)) throw otherBytes(key);', ''],
       ],
     },
     test: rollup(

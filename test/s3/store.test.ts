@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import type { Checksum } from '../../lambda/rollup/model/checksum.ts';
+import type { Checksum } from '../../lambda/rollup/model/checksum/checksum.ts';
 import { MiB } from '../../lambda/size.ts';
 import type { Fault } from '../../sandbox/sandbox.ts';
 import { crc32Of, crc64Of } from '../support/checksums.ts';

@@ -17,7 +17,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { compareKeys } from '../../lambda/rollup/model/key-order.ts';
 import { connect } from '../../lambda/s3/connection.ts';
-import { type Checksum, isSame } from '../../lambda/rollup/model/checksum.ts';
+import { type Checksum, isSame } from '../../lambda/rollup/model/checksum/checksum.ts';
 import { algorithmParam, checksumParams, parseChecksum } from '../../lambda/s3/checksums.ts';
 import { crc32Of, crc64Of } from '../support/checksums.ts';
 import { DEFAULT_SETTINGS } from '../../lambda/settings/settings.ts';

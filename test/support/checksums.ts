@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { type Checksum, asCrc32, crcBy } from '../../lambda/rollup/model/checksum.ts';
+import { type Checksum, asCrc32, crcBy } from '../../lambda/rollup/model/checksum/checksum.ts';
 
 /** The CRC-32 of bytes. */
 export function crc32Of(bytes: Uint8Array | string): Checksum {

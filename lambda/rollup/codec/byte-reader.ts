@@ -1,4 +1,4 @@
-import { crc32 } from '../model/crc32.ts';
+import { crc32 } from '../model/checksum/crc32.ts';
 
 /** Reads a stream of bytes piece by piece, and keeps count of what was read. */
 export class ByteReader {

@@ -2,7 +2,7 @@ import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import { z } from 'zod';
 import type { Location } from '../model/location.ts';
-import { formatCrc32 } from '../model/checksum.ts';
+import { formatCrc32 } from '../model/checksum/checksum.ts';
 import { type CommittedSource, MOST_HEADER } from '../model/manifest.ts';
 import type { PlannedOutput } from '../model/output.ts';
 import type { SourceEncoding } from '../model/encoding.ts';

@@ -1,5 +1,5 @@
 import type { Settings } from '../../settings/table.ts';
-import { crc32 } from '../model/crc32.ts';
+import { crc32 } from '../model/checksum/crc32.ts';
 import { beginsAsUtf16 } from '../model/format.ts';
 import type { SourceEncoding } from '../model/encoding.ts';
 import type { Report } from '../model/events.ts';

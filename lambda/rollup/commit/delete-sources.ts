@@ -2,8 +2,8 @@ import pLimit from 'p-limit';
 import { RollupError } from '../../errors.ts';
 import { isSuperseded, readCommitted } from '../committed/read-committed.ts';
 import { OutputSourcesLookup } from '../committed/sources-of-output.ts';
-import { checksumOf, formatChecksum, isSame } from '../model/checksum.ts';
-import { checksumOfObject } from '../model/stored-checksum.ts';
+import { checksumOf, formatChecksum, isSame } from '../model/checksum/checksum.ts';
+import { checksumOfObject } from '../model/checksum/stored-checksum.ts';
 import type { Report } from '../model/events.ts';
 import { type Location, formatLocation } from '../model/location.ts';
 import {

@@ -1,6 +1,6 @@
 import { RollupError, hasCode } from '../../errors.ts';
 import type { Location, ObjectAt } from '../model/location.ts';
-import { isSame } from '../model/checksum.ts';
+import { isSame } from '../model/checksum/checksum.ts';
 import { MANIFEST_NAME, type Manifest } from '../model/manifest.ts';
 import { readManifest } from '../committed/read-manifest.ts';
 import type { ListedObject, ReadFrom, Store, WriteCondition } from '../model/store.ts';

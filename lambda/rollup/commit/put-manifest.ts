@@ -1,8 +1,8 @@
 import { RollupError, hasCode } from '../../errors.ts';
 import { recordedSettings } from '../../settings/settings.ts';
 import { type Settings } from '../../settings/table.ts';
-import { asCrc32, isSame } from '../model/checksum.ts';
-import { checksumOfObject } from '../model/stored-checksum.ts';
+import { asCrc32, isSame } from '../model/checksum/checksum.ts';
+import { checksumOfObject } from '../model/checksum/stored-checksum.ts';
 import { type Location, type ObjectAt, formatLocation } from '../model/location.ts';
 import {
   type CommittedOutput,

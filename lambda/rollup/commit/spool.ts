@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RollupError } from '../../errors.ts';
 import { MiB } from '../../size.ts';
-import { crc32 } from '../model/crc32.ts';
+import { crc32 } from '../model/checksum/crc32.ts';
 
 /** The most bytes of a spool in memory: the index of some 250,000 sources. */
 export const MOST_HELD = 16 * MiB;

@@ -10,7 +10,7 @@ import {
   formatChecksum,
   formatCrc32,
   isSame,
-} from '../model/checksum.ts';
+} from '../model/checksum/checksum.ts';
 import { type Endpoints, sourceStore } from '../model/endpoints.ts';
 import { formOfCodec } from '../model/encoding.ts';
 import type { Location } from '../model/location.ts';

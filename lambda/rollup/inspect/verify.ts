@@ -3,7 +3,7 @@ import { isOurs } from '../commit/cleanup.ts';
 import { withCommitted } from '../committed/read-committed.ts';
 import { listByKey } from '../committed/read-destination.ts';
 import { type OutputSources } from '../committed/sources-of-output.ts';
-import { checksumOf, formatChecksum, isSame } from '../model/checksum.ts';
+import { checksumOf, formatChecksum, isSame } from '../model/checksum/checksum.ts';
 import { sourceStore, untilStopped } from '../model/endpoints.ts';
 import { type Location, parseSource } from '../model/location.ts';
 import {

@@ -1,5 +1,5 @@
 import type { RollupError } from '../../errors.ts';
-import type { Algorithm, Checksum } from './checksum.ts';
+import type { Algorithm, Checksum } from './checksum/checksum.ts';
 import type { Location, ObjectAt } from './location.ts';
 
 /** An object in a listing. ETags are without their quotes. */

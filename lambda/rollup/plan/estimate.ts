@@ -6,7 +6,7 @@ import { isSameSource } from '../commit/commit.ts';
 import { SOURCES_NAME, SYMLINKS_NAME, wantedMarkers } from '../commit/markers.ts';
 import { INDEX_PART } from '../commit/sources-index.ts';
 import { MOST_HELD } from '../commit/spool.ts';
-import { ALGORITHMS } from '../model/checksum.ts';
+import { ALGORITHMS } from '../model/checksum/checksum.ts';
 import { expectedFormat } from '../model/format.ts';
 import type { Location } from '../model/location.ts';
 import { type Manifest } from '../model/manifest.ts';

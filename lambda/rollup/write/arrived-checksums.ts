@@ -1,15 +1,15 @@
 import { setImmediate } from 'node:timers/promises';
-import { type Algorithm, type Checksum, type Crc, crcBy, isSame } from '../model/checksum.ts';
+import { type Algorithm, type Checksum, type Crc, crcBy, isSame } from '../model/checksum/checksum.ts';
 import type { CommittedSource } from '../model/manifest.ts';
 import type { PlannedOutput } from '../model/output.ts';
-import { otherBytes } from '../model/stored-checksum.ts';
+import { otherBytes } from '../model/checksum/stored-checksum.ts';
 
 /** The sources of an output where they lie in it, and the checksums that they arrived with. */
 export interface Arrived {
   body: Buffer;
   sources: readonly CommittedSource[];
   /** Those that S3 has of the sources, or else CRC-32s of their bytes. */
-  arrived: readonly Checksum[];
+  checksums: readonly Checksum[];
   /** True if those of S3 were taken for those of the bytes, which nobody has looked at. */
   trusted: boolean;
 }
@@ -36,30 +36,30 @@ export function algorithmFor(
  */
 export async function inAlgorithm(
   crc: Crc,
-  { body, sources, arrived, trusted }: Arrived,
+  { body, sources, checksums, trusted }: Arrived,
 ): Promise<Checksum[]> {
-  const checksums: Checksum[] = [];
-  for (const [i, checksum] of arrived.entries()) {
+  const own: Checksum[] = [];
+  for (const [i, checksum] of checksums.entries()) {
     if (checksum.algorithm === crc.algorithm) {
-      checksums.push(checksum);
+      own.push(checksum);
       continue;
     }
     // Other downloads and uploads have their turn in between.
     await setImmediate();
     const { key, offset, length } = sources[i] as CommittedSource;
     const bytes = body.subarray(offset, offset + length);
-    const own = trusted ? (await crcBy(checksum.algorithm)).of(bytes) : checksum;
-    if (!isSame(own, checksum)) throw otherBytes(key);
-    checksums.push(crc.of(bytes));
+    const found = trusted ? (await crcBy(checksum.algorithm)).of(bytes) : checksum;
+    if (!isSame(found, checksum)) throw otherBytes(key);
+    own.push(crc.of(bytes));
   }
-  return checksums;
+  return own;
 }
 
 /** Sources whose bytes do not have the checksums that they arrived with; none where the bytes were looked at. */
-export async function damagedOf({ body, sources, arrived, trusted }: Arrived): Promise<CommittedSource[]> {
+export async function damagedOf({ body, sources, checksums, trusted }: Arrived): Promise<CommittedSource[]> {
   if (!trusted) return [];
-  const crcs = await Promise.all(arrived.map(({ algorithm }) => crcBy(algorithm)));
+  const crcs = await Promise.all(checksums.map(({ algorithm }) => crcBy(algorithm)));
   return sources.filter(
-    ({ offset, length }, i) => !isSame(crcs[i]?.of(body.subarray(offset, offset + length)), arrived[i]),
+    ({ offset, length }, i) => !isSame(crcs[i]?.of(body.subarray(offset, offset + length)), checksums[i]),
   );
 }

@@ -12,13 +12,13 @@ import {
   checksumOf,
   crcBy,
   isSame,
-} from '../model/checksum.ts';
+} from '../model/checksum/checksum.ts';
 import { originsOf } from '../model/endpoints.ts';
 import { nameOf } from '../model/format.ts';
 import type { Kind } from '../model/kind.ts';
 import type { ReadOptions } from '../model/store.ts';
 import { type Piece, type PlannedOutput, type WrittenOutput, isFromRaw } from '../model/output.ts';
-import { otherBytes } from '../model/stored-checksum.ts';
+import { otherBytes } from '../model/checksum/stored-checksum.ts';
 import { type Arrived, algorithmFor, damagedOf, inAlgorithm } from './arrived-checksums.ts';
 import { type WriteContext, type WriteResources } from './context.ts';
 import { checksumsOf, closeLines, formatAdded, isInParts, largestSize, offsetsOf } from './source-offsets.ts';
@@ -80,7 +80,7 @@ async function assembleIn(assembling: Assembling): Promise<WrittenOutput> {
   const { length, added } = closeLines(buffer, output);
   const sources = offsetsOf(output, added);
   const body = buffer.subarray(0, length);
-  const arrived: Arrived = { body, sources, arrived: checksums, trusted };
+  const arrived: Arrived = { body, sources, checksums, trusted };
   const crc = await crcBy(algorithmFor(checksums, output, verified));
   const own = await inAlgorithm(crc, arrived);
   const { checksum, partChecksums } = checksumsOf(crc, body, sources, own, partSize);

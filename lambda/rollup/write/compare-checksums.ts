@@ -1,5 +1,5 @@
 import { originsOf } from '../model/endpoints.ts';
-import { type Checksum, checksumOf, crcBy, isSame } from '../model/checksum.ts';
+import { type Checksum, checksumOf, crcBy, isSame } from '../model/checksum/checksum.ts';
 import type { Piece, PlannedOutput, WrittenOutput } from '../model/output.ts';
 import { type WriteContext, type WriteResources } from './context.ts';
 import { checksumByHead, joinedChecksum } from './prove.ts';

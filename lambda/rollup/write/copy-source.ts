@@ -1,9 +1,9 @@
-import { checksumOf, isSame } from '../model/checksum.ts';
+import { checksumOf, isSame } from '../model/checksum/checksum.ts';
 import { originsOf } from '../model/endpoints.ts';
 import { type Piece, type PlannedOutput, type WrittenOutput, isFromRaw } from '../model/output.ts';
 import { type WriteContext, type WriteResources } from './context.ts';
 import type { Store } from '../model/store.ts';
-import { checksumOfBytes } from '../model/stored-checksum.ts';
+import { checksumOfBytes } from '../model/checksum/stored-checksum.ts';
 import { LARGEST_COPY } from '../../settings/settings.ts';
 import { streamCopy } from './streamed-copy.ts';
 import { writtenOutput } from './written-output.ts';

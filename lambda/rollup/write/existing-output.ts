@@ -1,8 +1,8 @@
 import { maxSidecarSize, parseSidecar, sidecarKeyOf } from '../codec/sidecar.ts';
-import { asCrc32 } from '../model/checksum.ts';
+import { asCrc32 } from '../model/checksum/checksum.ts';
 import type { PlannedOutput, WrittenOutput } from '../model/output.ts';
 import type { ListedObject, ObjectHead } from '../model/store.ts';
-import { checksumOfObject } from '../model/stored-checksum.ts';
+import { checksumOfObject } from '../model/checksum/stored-checksum.ts';
 import { type WriteContext } from './context.ts';
 import { largestSize, parseAdded, readOffsets } from './source-offsets.ts';
 import { writtenOutput, writtenText } from './written-output.ts';

@@ -3,7 +3,14 @@ import { RollupError, hasCode } from '../../errors.ts';
 import { ByteReader } from '../codec/byte-reader.ts';
 import { mostHeader } from '../codec/committed-text.ts';
 import { decode } from '../codec/decode.ts';
-import { type Checksum, type Crc, RunningChecksum, checksumOf, crcBy, isSame } from '../model/checksum.ts';
+import {
+  type Checksum,
+  type Crc,
+  RunningChecksum,
+  checksumOf,
+  crcBy,
+  isSame,
+} from '../model/checksum/checksum.ts';
 import { sourceStore } from '../model/endpoints.ts';
 import { formOfCodec } from '../model/encoding.ts';
 import { allOrFirstFailure } from '../../concurrency.ts';

@@ -1,10 +1,10 @@
 import type { Settings } from '../../settings/table.ts';
-import { type Checksum, type Crc, isSame } from '../model/checksum.ts';
-import { crc32 } from '../model/crc32.ts';
+import { type Checksum, type Crc, isSame } from '../model/checksum/checksum.ts';
+import { crc32 } from '../model/checksum/crc32.ts';
 import type { CommittedSource } from '../model/manifest.ts';
 import { NEWLINE, NEWLINE_BYTES } from '../model/newline.ts';
 import type { PlannedOutput } from '../model/output.ts';
-import { otherBytes } from '../model/stored-checksum.ts';
+import { otherBytes } from '../model/checksum/stored-checksum.ts';
 
 /** The most bytes that an output may have: a newline could be added behind every source. */
 export function largestSize(output: PlannedOutput): number {

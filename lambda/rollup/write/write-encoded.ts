@@ -7,8 +7,8 @@ import { RANGE } from '../codec/committed-text.ts';
 import { decode } from '../codec/decode.ts';
 import { type OutputText, formatSidecar, sidecarKeyOf } from '../codec/sidecar.ts';
 import { Transcoding, largestDownload } from '../codec/transcode.ts';
-import { checksumOf } from '../model/checksum.ts';
-import { crc32 } from '../model/crc32.ts';
+import { checksumOf } from '../model/checksum/checksum.ts';
+import { crc32 } from '../model/checksum/crc32.ts';
 import { formOfCodec } from '../model/encoding.ts';
 import type { Report } from '../model/events.ts';
 import {
@@ -20,7 +20,7 @@ import {
   lengthOf,
 } from '../model/output.ts';
 import type { ObjectHead } from '../model/store.ts';
-import { checksumOfObject } from '../model/stored-checksum.ts';
+import { checksumOfObject } from '../model/checksum/stored-checksum.ts';
 import { type WriteContext, type WriteResources } from './context.ts';
 import { encodingMetadata, isEncodedAs } from './existing-output.ts';
 import { download } from './ranges.ts';

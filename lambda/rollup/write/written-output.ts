@@ -1,6 +1,6 @@
 import { type OutputText, decodedFields, headersKeptIn, offsetsOfText } from '../codec/sidecar.ts';
 import type { HowWritten } from '../model/events.ts';
-import { fieldOf } from '../model/checksum.ts';
+import { fieldOf } from '../model/checksum/checksum.ts';
 import { type PlannedOutput, type WrittenOutput, isFromRaw } from '../model/output.ts';
 import type { Written } from '../model/store.ts';
 import { offsetsOf } from './source-offsets.ts';

@@ -4,7 +4,7 @@ import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { getEndpointFromInstructions } from '@smithy/core/endpoints';
 import { HttpRequest, extendedEncodeURIComponent } from '@smithy/core/protocols';
 import { SignatureV4 } from '@smithy/signature-v4';
-import type { Checksum } from '../../rollup/model/checksum.ts';
+import type { Checksum } from '../../rollup/model/checksum/checksum.ts';
 import type { ReadFrom } from '../../rollup/model/store.ts';
 import { CHECKSUM_MODE, parseChecksum } from '../checksums.ts';
 import { formatRange, quoteEtag } from '../conditions.ts';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type ErrorCode, RollupError } from '../../../lambda/errors.ts';
-import { ALGORITHMS, type Algorithm } from '../../../lambda/rollup/model/checksum.ts';
+import { ALGORITHMS, type Algorithm } from '../../../lambda/rollup/model/checksum/checksum.ts';
 import type { Location, ObjectAt } from '../../../lambda/rollup/model/location.ts';
 import type {
   FirstKeys,

@@ -8,7 +8,7 @@ import {
   formatChecksum,
   formatCrc32,
   isSame,
-} from '../../../lambda/rollup/model/checksum.ts';
+} from '../../../lambda/rollup/model/checksum/checksum.ts';
 import { crc32Of, crc64Of } from '../../support/checksums.ts';
 
 describe.each([

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { crcBy } from '../../../lambda/rollup/model/checksum.ts';
+import { crcBy } from '../../../lambda/rollup/model/checksum/checksum.ts';
 import type { PlannedOutput } from '../../../lambda/rollup/model/output.ts';
 import { planRollup } from '../../../lambda/rollup/plan/planner.ts';
 import {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checksumOf } from '../../../lambda/rollup/model/checksum.ts';
+import { checksumOf } from '../../../lambda/rollup/model/checksum/checksum.ts';
 import type { StatedChecksums } from '../../../lambda/s3/checksums.ts';
 import { MiB } from '../../../lambda/size.ts';
 import type { Fault } from '../../../sandbox/sandbox.ts';

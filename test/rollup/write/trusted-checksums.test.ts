@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { checksumOf } from '../../../lambda/rollup/model/checksum.ts';
+import { checksumOf } from '../../../lambda/rollup/model/checksum/checksum.ts';
 import type { RunResult } from '../../../lambda/run.ts';
 import { MiB } from '../../../lambda/size.ts';
 import type { Fault } from '../../../sandbox/sandbox.ts';

@@ -1,6 +1,6 @@
-import { RollupError } from '../../errors.ts';
+import { RollupError } from '../../../errors.ts';
 import { type Algorithm, type Checksum, RunningChecksum, crcBy } from './checksum.ts';
-import type { ReadFrom, Store } from './store.ts';
+import type { ReadFrom, Store } from '../store.ts';
 
 /**
  * The checksum of an object: the one that S3 holds, where it holds that, or else that of its bytes, all of which are read.
